@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APP_SINK_H
+#define APP_SINK_H
+/*
+ * sink — one database: from the engine's points to its done-marks.
+ *
+ * Encodes points into the open block; closes it by lines, bytes or age, at a step's end only;
+ * writes closed blocks to the outbound log once the journal is synced past them; posts them,
+ * newest first and the backlog beside, several in flight; decides by core/answer what an answer
+ * means; bisects refused blocks to the guilty line; keeps what VictoriaMetrics took for 30 s.
+ * Sinks know nothing of each other. Loop thread only.
+ */
+#include "core/conf.h"
+#include "core/position.h"
+#include "core/value.h"
+#include "io/httpc.h"
+#include "io/outbound.h"
+#include "io/store.h"
+
+struct sink;
+
+struct sink_options {
+    const struct conf_sink *conf; /* outlives the sink */
+    const char *dir;              /* its outbound log's folder */
+    const char *password, *token; /* secrets, or NULL; copied */
+    struct loop *loop;
+    struct httpc *httpc;
+    struct store *store;          /* for lines that are refused; may be NULL in tests */
+};
+
+int sink_open(const struct sink_options *o, struct err *err, struct sink **out);
+/* Engine pass: points of the running step, then the step's end. A step at or below sink_end() at
+ * open is not emitted again: the sink itself skips it (sink_wants says so before any encoding). */
+bool sink_wants(const struct sink *s, const struct position *step);
+void sink_point(struct sink *s, const struct point *p);
+void sink_step_end(struct sink *s, const struct position *step);
+/* The journal is on the disk up to here. Blocks above it are neither written nor posted. */
+void sink_journal_synced(struct sink *s, uint64_t offset);
+/* An offset that must be synced so that waiting blocks can go; 0: none. */
+uint64_t sink_needs_sync(const struct sink *s);
+/* True: the engine must stop reading (hand-over queue above 8 MiB, or on_full: pause and full). */
+bool sink_stalls(const struct sink *s);
+bool sink_paused(const struct sink *s); /* on_full: pause and full: leave the brokers */
+
+struct position sink_end(const struct sink *s);     /* of what is in its log */
+/* Closes the open block, writes and syncs the log; then done(ctx) on the loop: sink_durable() is
+ * at or above every step ended before the call. The journal must be synced that far, or it waits. */
+void sink_flush(struct sink *s, loop_fn *done, void *ctx);
+struct position sink_durable(const struct sink *s);
+/* On stop: posts what it can until deadline_ms, then done. What is left waits in the log. */
+void sink_drain(struct sink *s, uint64_t deadline_ms, loop_fn *done, void *ctx);
+void sink_close(struct sink *s);
+
+struct sink_stats {
+    const char *id, *type;
+    uint64_t open_lines, queued_blocks, pending_lines, pending_blocks, log_bytes, max_bytes;
+    uint64_t accepted, refused, shed, made; /* lines, since the log was made */
+    uint64_t posts, answers[6];             /* by enum answer_class, since start */
+    uint64_t in_flight, held;
+    int64_t oldest_pending_wall_ns, backfill_from_ms, backfill_to_ms; /* 0: none */
+    uint64_t last_ok_ns;                    /* loop time; 0: never */
+    double post_seconds;
+    char state[16];                         /* "ok" "retrying" "blocked" "idle" */
+    char problem[512];                      /* what is wrong now, for people; "" if nothing */
+};
+void sink_stats(const struct sink *s, struct sink_stats *out);
+const struct outbound *sink_outbound(const struct sink *s); /* shares and reasons, for the ledger */
+size_t sink_open_shares(const struct sink *s, const struct block_share **out); /* of what is not in the log yet */
+
+#endif

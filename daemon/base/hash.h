@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+/*
+ * hash — checksums and hashes.
+ *
+ * crc32c: Castagnoli (RFC 3720 appendix B.4; check value of "123456789" is 0xe3069283), isa-l.
+ * hash64: XXH3 with a seed. Tables whose keys come from outside use hash_seed(), random per
+ * process; what is written to disk or must be the same on every replay uses a fixed seed.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+uint32_t crc32c(uint32_t crc, const void *p, size_t n); /* crc 0 to begin; can be continued */
+uint64_t hash64(uint64_t seed, const void *p, size_t n);
+uint64_t hash_seed(void); /* the same for the life of the process */
+struct hash128 {
+    uint64_t hi, lo;
+};
+struct hash128 hash128(const void *p, size_t n); /* XXH3-128, seed 0: content addresses */
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
+#include "base/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *must(void *p)
+{
+    if (p == NULL) {
+        fputs("<2>out of memory\n", stderr);
+        abort();
+    }
+    return p;
+}
+
+void *mem_zalloc(size_t n)
+{
+    return must(calloc(1, n ? n : 1));
+}
+
+void *mem_zalloc_array(size_t n, size_t size)
+{
+    return must(calloc(n ? n : 1, size ? size : 1));
+}
+
+void *mem_realloc_array(void *p, size_t n, size_t size)
+{
+    if (n == 0 || size == 0)
+        n = size = 1;
+    return must(reallocarray(p, n, size));
+}
+
+void *mem_dup(const void *p, size_t n)
+{
+    void *d = must(malloc(n ? n : 1));
+    if (n)
+        memcpy(d, p, n);
+    return d;
+}
+
+char *mem_strdup(const char *s)
+{
+    return s ? mem_strndup(s, strlen(s)) : NULL;
+}
+
+char *mem_strndup(const char *s, size_t n)
+{
+    char *d = must(malloc(n + 1));
+    if (n)
+        memcpy(d, s, n);
+    d[n] = '\0';
+    return d;
+}
+
+char *mem_printf(const char *fmt, ...)
+{
+    char *s = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vasprintf(&s, fmt, ap);
+    va_end(ap);
+    return must(n < 0 ? NULL : s);
+}

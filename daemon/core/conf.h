@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_CONF_H
+#define CORE_CONF_H
+/*
+ * conf — the configuration file (gaihou.conf(5)).
+ *
+ * One option table (core/conf_table.c) serves parsing, defaults, validation, --print-config, the
+ * man page and the example file; a test holds them together. conf_parse reports every problem in
+ * one pass. Relative paths are made absolute against the file's folder. Secrets are named by
+ * file, never by value, and read by io/secret; nothing here holds one. Immutable after parsing.
+ */
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdint.h>
+
+enum conf_lane { CONF_LANE_ALL, CONF_LANE_ROUTINE, CONF_LANE_LIFE_SAFETY };
+enum conf_sync { CONF_SYNC_ALWAYS, CONF_SYNC_INTERVAL, CONF_SYNC_NEVER };
+enum conf_sink_type { CONF_INFLUXDB1, CONF_INFLUXDB2, CONF_INFLUXDB3, CONF_VICTORIAMETRICS };
+enum conf_on_full { CONF_SHED, CONF_PAUSE };
+
+struct conf_list {
+    const char **items;
+    size_t n;
+};
+
+struct conf_gateway {
+    const char *id, *timezone, *language, *data_dir;
+    int lane;
+};
+
+struct conf_tls {
+    const char *ca_file, *cert_file, *key_file, *key_password_file; /* NULL: not given */
+};
+
+struct conf_broker {
+    const char *id, *client_id, *username, *password_file, *share_group;
+    struct conf_list url; /* ≥ 1, mqtt:// or mqtts://, fail over in order */
+    struct conf_tls tls;
+    uint64_t session_expiry_s, keepalive_s;
+    uint64_t receive_maximum, max_packet_bytes;
+    int line; /* where it stands in the file, for later checks */
+};
+
+struct conf_source {
+    const char *profile, *broker;
+    uint64_t qos;
+    struct conf_list topics; /* empty: the profile's own */
+    int line;
+};
+
+struct conf_sink {
+    const char *id, *url, *database, *retention_policy, *org, *bucket;
+    const char *username, *password_file, *token_file, *ca_file;
+    int type;
+    struct {
+        uint64_t lines, bytes, age_ns;
+    } batch;
+    bool gzip;
+    uint64_t in_flight, timeout_ns, max_bytes;
+    int on_full;
+    int line;
+};
+
+struct conf_journal {
+    uint64_t max_bytes, segment_bytes, sync_interval_ns;
+    int sync;
+    struct {
+        uint64_t keep_s, max_bytes; /* 0: no archive */
+    } archive;
+};
+
+struct conf {
+    const char *file;
+    struct conf_gateway gateway;
+    struct conf_broker *brokers;
+    struct conf_source *sources;
+    struct conf_sink *sinks;
+    size_t n_brokers, n_sources, n_sinks;
+    const char *catalog;
+    struct {
+        const char *compounds, *devices, *params; /* NULL: not given */
+    } registry;
+    struct conf_journal journal;
+    struct {
+        const char *listen, *socket, *token_file; /* NULL: off */
+    } http;
+    struct {
+        int level; /* enum log_level */
+    } log;
+    struct {
+        uint64_t dead_bytes, quarantine_devices; /* ceilings of the store */
+    } store;
+};
+
+int conf_parse(const char *text, size_t len, const char *file, struct problems *problems,
+               struct conf **out); /* 0 or -EINVAL */
+void conf_free(struct conf *c);
+/* The effective configuration as YAML that conf_parse reads back to the same. */
+int conf_print(const struct conf *c, struct buf *out);
+/* The first option that differs and cannot change without a restart, or NULL ("sinks.influx.url"). */
+const char *conf_needs_restart(const struct conf *now, const struct conf *next);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_REGISTRY_H
+#define CORE_REGISTRY_H
+/*
+ * registry — which compounds and devices there are, from CSV files that people edit
+ * (compounds.csv, devices.csv, params.csv; gaihou.conf(5)).
+ *
+ * UTF-8 with or without BOM, or GB18030 (what Chinese Excel and WPS save), recognised and said.
+ * All problems in one pass, by line and column. Immutable after parsing; freely shared between
+ * threads. Built for 100,000 devices: ≤ 0.5 s to parse, ≤ ~250 bytes of memory a device. Each
+ * device carries its series key ready escaped, so that encoding a point is a copy.
+ */
+#include "base/err.h"
+#include "core/catalog.h"
+
+struct compound {
+    const char *code, *name, *city, *district, *street, *community, *grid, *firm;
+    const char *model, *tier; /* canonical: "professional|community|resident", "standard|basic|safety-net"; "" unknown */
+    double lon, lat;          /* as given; NaN if not */
+    const char *datum;
+    const char *merged_into;  /* "" if not */
+    unsigned index;           /* ledger index, from 0 */
+};
+
+struct device {
+    const char *code;       /* our own stable id */
+    const char *series;     /* "kind,building=…,compound=…,device=…[,point=…]", escaped */
+    const char *series_bad; /* "kind_bad,…" the same without reason; the encoder of bad points
+                               appends ",reason=…" (sorts last) */
+    const struct kind *kind;
+    const struct compound *compound;
+    const char *source_id, *building, *unit, *room, *point, *uplink, *power_domain, *note;
+    uint32_t index; /* from 0, dense */
+    uint32_t expected_interval_s; /* 0 unknown */
+    uint16_t series_len, series_bad_len;
+    bool life_safety, retired;
+};
+
+struct registry_input { /* one file's text; text NULL: the file is not configured */
+    const char *file;
+    const char *text;
+    size_t len;
+};
+
+struct registry;
+int registry_parse(const struct registry_input *compounds, const struct registry_input *devices,
+                   const struct registry_input *params, const struct catalog *catalog,
+                   struct problems *problems, struct registry **out);
+void registry_free(struct registry *r);
+
+size_t registry_devices(const struct registry *r);
+const struct device *registry_device_at(const struct registry *r, size_t i);
+size_t registry_compounds(const struct registry *r);
+const struct compound *registry_compound_at(const struct registry *r, size_t i);
+/* By our own code, or by the vendor's source_id; NULL if unknown. */
+const struct device *registry_find(const struct registry *r, const char *code, size_t len);
+const struct device *registry_find_source(const struct registry *r, const char *id, size_t len);
+const struct compound *registry_compound(const struct registry *r, const char *code, size_t len);
+/* A parameter of a device; false if it has none of that name. */
+bool registry_param(const struct registry *r, const struct device *d, const char *name,
+                    double *out);
+/* The plausible range of a metric for this device (params.csv range.METRIC.min|max over the
+ * catalogue's). */
+void registry_range(const struct registry *r, const struct device *d, const struct metric *m,
+                    double *out_min, double *out_max); /* ±HUGE_VAL when open */
+/* Said once after a load: e.g. "devices.csv: read as GB18030". NULL when there is nothing. */
+const char *registry_remark(const struct registry *r, size_t i);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef IO_MQTT_H
+#define IO_MQTT_H
+/*
+ * mqtt — one inbound MQTT client: connection, subscriptions, messages (Paho MQTTAsync). Faked in
+ * tests/sim.
+ *
+ * MQTT 5, falling back to 3.1.1; clean start false with a session expiry; resubscribes on every
+ * CONNACK and reads every SUBACK code; its own reconnect with backoff and jitter; host names are
+ * looked up here, before Paho, whose look-up stalls every client of the process. All Paho calls
+ * are made by a thread of this module's own, never by the loop.
+ *
+ * Threads: on_message and on_link run on Paho's thread (on_link also on our own), one at a time
+ * per client. When on_message returns, the PUBACK leaves: so it must have kept the message, or
+ * not return. on_link(up) runs before the first message of that connection.
+ */
+#include "core/conf.h"
+
+struct mqtt;
+
+struct mqtt_message {
+    const char *topic;
+    size_t topic_len;
+    const void *payload;
+    size_t payload_len;
+    uint16_t packet_id;
+    uint8_t qos;
+    bool retain, dup;
+};
+
+enum mqtt_link_state { MQTT_UP, MQTT_DOWN };
+
+struct mqtt_link {
+    enum mqtt_link_state state;
+    bool session_present; /* up */
+    const char *reason;   /* down: a sentence */
+    bool taken_over;      /* down: another client uses our client id */
+};
+
+struct mqtt_filter {
+    const char *filter; /* with wildcards, without $share */
+    uint8_t qos;
+};
+
+struct mqtt_events {
+    void *ctx;
+    void (*on_message)(void *ctx, const struct mqtt_message *m);
+    void (*on_link)(void *ctx, const struct mqtt_link *l);
+};
+
+struct mqtt_options {
+    const struct conf_broker *broker; /* must outlive the client */
+    const char *client_id;            /* with the lane's suffix */
+    const char *password;             /* or NULL; copied and wiped at close */
+    const char *key_password;
+    const struct mqtt_filter *filters; /* copied */
+    size_t n_filters;
+};
+
+struct mqtt_stats { /* a snapshot; any thread */
+    bool connected, wanted;
+    unsigned version; /* 4 or 5; 0 not connected yet */
+    uint64_t connects, losses, messages, bytes;
+    uint64_t refused_filters;   /* in the last SUBACK */
+    int64_t last_message_wall_ns, connected_wall_ns;
+    char server[256];           /* URL in use */
+    char problem[512];          /* what is wrong now, for people; "" if nothing */
+};
+
+int mqtt_open(const struct mqtt_options *o, const struct mqtt_events *e, struct err *err,
+              struct mqtt **out); /* connects in the background */
+void mqtt_close(struct mqtt *m);  /* blocks until no callback runs any more (≤ ~5 s) */
+void mqtt_leave(struct mqtt *m, const char *why); /* disconnect, keep the session; not blocking */
+void mqtt_return(struct mqtt *m);                 /* connect again; not blocking */
+int mqtt_resubscribe(struct mqtt *m, const struct mqtt_filter *filters, size_t n); /* not blocking;
+                       filters no longer named are unsubscribed after the new ones are there */
+void mqtt_reconnect(struct mqtt *m, const char *why); /* the watchdog's; not blocking */
+void mqtt_stats(struct mqtt *m, struct mqtt_stats *out);
+
+#endif

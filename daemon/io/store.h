@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef IO_STORE_H
+#define IO_STORE_H
+/*
+ * store — what must be kept with transactions: dead letters, quarantine, generations, the cursor
+ * (SQLite, WAL, synchronous FULL), on a thread of its own. Faked in tests/sim.
+ *
+ * The loop hands over batches and gets their outcome back on the loop; batches commit in the
+ * order they were handed over, and a batch is one transaction. A store that cannot commit is
+ * final: the process stops (74). Numbered migrations; every released version stays readable.
+ * Ceilings: dead letters and quarantine have a byte ceiling each and one per source; what
+ * does not fit is counted (kept = false in the stats), never silently gone.
+ */
+#include "base/buf.h"
+#include "base/err.h"
+#include "core/position.h"
+#include "io/loop.h"
+
+struct store;
+struct store_batch;
+
+struct store_options {
+    const char *path; /* …/store.db */
+    uint64_t dead_bytes, quarantine_devices;
+};
+
+struct store_opened { /* read at open */
+    struct position cursor;
+    bool fresh; /* the store was created now */
+};
+
+int store_open(struct loop *l, const struct store_options *o, struct err *err,
+               struct store_opened *out_state, struct store **out);
+void store_close(struct store *s); /* commits what was handed over */
+
+struct store_letter { /* a message that could not be used (dead letter), or of an unknown device */
+    struct position at;
+    uint64_t record_offset; /* in the journal; with at.ordinal unique */
+    int64_t wall_ns;
+    uint64_t engine_ns;
+    const char *reason; /* "bad_json", … */
+    const char *detail; /* a sentence, may be NULL */
+    const char *broker; /* id */
+    const char *topic;
+    size_t topic_len;
+    const void *payload;
+    size_t payload_len;
+    uint8_t flags;      /* record flags */
+    const char *device; /* quarantine: what it called itself */
+    size_t device_len;
+    const char *compound; /* quarantine: the topic's compound, may be NULL */
+};
+struct store_line { /* a line that a database refused; unique by (sink, block, line) */
+    const char *sink;
+    uint64_t block;
+    uint32_t line;
+    int64_t wall_ns;
+    const char *reason, *detail;
+    int status;
+    const char *text;
+    size_t text_len;
+};
+
+struct store_batch *store_batch_new(void);
+void store_batch_free(struct store_batch *b); /* only if it was not handed over */
+size_t store_batch_bytes(const struct store_batch *b);
+void store_batch_dead(struct store_batch *b, const struct store_letter *l); /* copies */
+void store_batch_quarantine(struct store_batch *b, const struct store_letter *l);
+void store_batch_line(struct store_batch *b, const struct store_line *l);
+void store_batch_cursor(struct store_batch *b, const struct position *cursor);
+void store_batch_generation(struct store_batch *b, const char *kind, const char *hash,
+                            int64_t wall_ns, uint64_t offset);
+
+/* Hands the batch over (it is the store's from then on). status 0 or -errno (final). */
+typedef void store_fn(void *ctx, int status);
+void store_commit(struct store *s, struct store_batch *b, store_fn *fn, void *ctx);
+uint64_t store_waiting_bytes(const struct store *s); /* handed over, not committed */
+
+/* Queries for people, answered as JSON text on the loop (contracts of gaihou-http(7)). */
+enum store_query {
+    STORE_DEAD_LIST, STORE_DEAD_SHOW, STORE_DEAD_PURGE, STORE_QUARANTINE_LIST,
+    STORE_QUARANTINE_SHOW, STORE_QUARANTINE_PURGE, STORE_GENERATIONS, STORE_COUNTS,
+};
+struct store_filter {
+    uint64_t id;       /* show, purge one; 0: all that match */
+    const char *reason, *device, *topic_prefix; /* NULL: any */
+    uint64_t limit;    /* 0: 100 */
+};
+typedef void store_json_fn(void *ctx, int status, const char *json, size_t len);
+void store_ask(struct store *s, enum store_query q, const struct store_filter *f,
+               store_json_fn *fn, void *ctx);
+/* Raw messages to take up again, oldest first, in chunks: fn gets each letter (valid for the call)
+ * on the loop, then done with how many; rows are marked replayed by store_mark_replayed. */
+typedef void store_letter_fn(void *ctx, uint64_t id, const struct store_letter *l);
+typedef void store_letters_done_fn(void *ctx, int status, uint64_t n);
+void store_letters(struct store *s, bool quarantine, const struct store_filter *f,
+                   store_letter_fn *fn, store_letters_done_fn *done, void *ctx);
+void store_mark_replayed(struct store *s, bool quarantine, const uint64_t *ids, size_t n,
+                         store_fn *fn, void *ctx);
+
+struct store_stats {
+    uint64_t commits, commit_ns_last, commit_ns_max;
+    uint64_t dead_rows, dead_bytes, dead_not_kept, quarantine_devices, quarantine_rows,
+        quarantine_not_kept;
+    int failed; /* -errno, final */
+    char problem[256];
+};
+void store_stats(const struct store *s, struct store_stats *out);
+
+#endif
