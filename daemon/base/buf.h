@@ -22,7 +22,8 @@ void buf_init(struct buf *b, size_t max);
 void buf_done(struct buf *b); /* frees, keeps max; usable again */
 void buf_clear(struct buf *b);
 
-/* Room for n more bytes at the returned place, or NULL (and failed). buf_commit(n) takes them. */
+/* Room for n more bytes at the returned place, or NULL (and failed). buf_commit(n) takes them.
+ */
 char *buf_room(struct buf *b, size_t n);
 static inline void buf_commit(struct buf *b, size_t n)
 {
@@ -33,7 +34,8 @@ int buf_put(struct buf *b, const void *p, size_t n); /* 0 or -ENOBUFS */
 int buf_puts(struct buf *b, const char *s);
 int buf_putc(struct buf *b, char c);
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-int buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+int buf_vprintf(struct buf *b, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 const char *buf_cstr(struct buf *b); /* "" if it cannot be terminated */
 
 #endif

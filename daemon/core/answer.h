@@ -21,7 +21,10 @@ enum answer_class {
 
 /* Transport outcome, in io/httpc's words. */
 enum answer_transport {
-    TRANSPORT_OK, TRANSPORT_FAILED /* no answer */, TRANSPORT_TIMEOUT, TRANSPORT_TLS,
+    TRANSPORT_OK,
+    TRANSPORT_FAILED /* no answer */,
+    TRANSPORT_TIMEOUT,
+    TRANSPORT_TLS,
     TRANSPORT_WEIRD /* curl error 8: an answer that cannot be parsed, status may be known */
 };
 
@@ -31,13 +34,14 @@ struct answer_in {
     int status;
     const char *body; /* ≤ 64 KiB of it */
     size_t body_len;
-    size_t lines;          /* of the request */
-    unsigned same_before;  /* equal 500s on these same bytes while others succeed */
+    size_t lines;         /* of the request */
+    unsigned same_before; /* equal 500s on these same bytes while others succeed */
 };
 
 struct answer {
     enum answer_class class_;
-    const char *reason;  /* short static word for counters: "disk_full", "auth", "field_type" … */
+    const char
+        *reason; /* short static word for counters: "disk_full", "auth", "field_type" … */
     /* PARTIAL of InfluxDB 3: the refused lines by number, from 1, when the answer names them */
     unsigned refused[256];
     size_t n_refused;

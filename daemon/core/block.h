@@ -2,10 +2,11 @@
 #ifndef CORE_BLOCK_H
 #define CORE_BLOCK_H
 /*
- * block — a batch of lines for one database, as it stands in an outbound log (docs/outbound.md).
+ * block — a batch of lines for one database, as it stands in an outbound log
+ * (docs/outbound.md).
  *
- * Built once by the engine pass (block_builder), compressed once, then only posted: retries send
- * identical bytes. Its header tells the range of positions it was made from, the number of
+ * Built once by the engine pass (block_builder), compressed once, then only posted: retries
+ * send identical bytes. Its header tells the range of positions it was made from, the number of
  * lines, the lines per compound (for the ledger), the span of time stamps and the checksums.
  * Pure: memory only.
  */
@@ -13,10 +14,11 @@
 #include "core/lineproto.h"
 #include "core/position.h"
 
-struct block_share { /* lines of one compound */
-    char compound[65];   /* "-": our own metrics and what has no compound */
+struct block_share {   /* lines of one compound */
+    char compound[65]; /* "-": our own metrics and what has no compound */
     uint32_t lines;
-    uint32_t unwritable; /* points that had no field for this dialect: made, and refused at once */
+    uint32_t
+        unwritable; /* points that had no field for this dialect: made, and refused at once */
 };
 
 struct block_info {

@@ -4,10 +4,11 @@
 /*
  * conf — the configuration file (gaihou.conf(5)).
  *
- * One option table (core/conf_table.c) serves parsing, defaults, validation, --print-config, the
- * man page and the example file; a test holds them together. conf_parse reports every problem in
- * one pass. Relative paths are made absolute against the file's folder. Secrets are named by
- * file, never by value, and read by io/secret; nothing here holds one. Immutable after parsing.
+ * One option table (core/conf_table.c) serves parsing, defaults, validation, --print-config,
+ * the man page and the example file; a test holds them together. conf_parse reports every
+ * problem in one pass. Relative paths are made absolute against the file's folder. Secrets are
+ * named by file, never by value, and read by io/secret; nothing here holds one. Immutable after
+ * parsing.
  */
 #include "base/buf.h"
 #include "base/err.h"
@@ -98,7 +99,8 @@ int conf_parse(const char *text, size_t len, const char *file, struct problems *
 void conf_free(struct conf *c);
 /* The effective configuration as YAML that conf_parse reads back to the same. */
 int conf_print(const struct conf *c, struct buf *out);
-/* The first option that differs and cannot change without a restart, or NULL ("sinks.influx.url"). */
+/* The first option that differs and cannot change without a restart, or NULL
+ * ("sinks.influx.url"). */
 const char *conf_needs_restart(const struct conf *now, const struct conf *next);
 
 #endif

@@ -36,10 +36,11 @@ struct decoded {
 void decoded_done(struct decoded *d);
 void decoded_clear(struct decoded *d);
 int decoded_begin_sample(struct decoded *d); /* 0 or -E2BIG */
-int decoded_add(struct decoded *d, const char *key, size_t key_len, struct value v, bool is_null);
+int decoded_add(struct decoded *d, const char *key, size_t key_len, struct value v,
+                bool is_null);
 
-/* The native profile. Payload: one object of metric names to values, `ts` optional (RFC 3339 text
- * or epoch number whose unit is told by its magnitude), or an array of such objects (a
+/* The native profile. Payload: one object of metric names to values, `ts` optional (RFC 3339
+ * text or epoch number whose unit is told by its magnitude), or an array of such objects (a
  * back-filled batch). Nested values, and more than that, are -EBADMSG with *out_why.
  * `payload` must have JSON_PADDING readable bytes after it. */
 struct json;

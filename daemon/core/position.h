@@ -5,10 +5,11 @@
  * position — a place in the history that the engine has passed.
  *
  * The engine moves in steps: one journal record, or one timer that fires between two records.
- * After a step it stands at (offset, tick, ordinal): every record below `offset` is done, timers
- * ran up to engine time `tick`, and `ordinal` counts the steps made at that same (offset, tick).
- * Positions are totally ordered and the same in every replay; store cursor, block ranges and
- * snapshots are positions, and whatever is at or below one's own position is not emitted again.
+ * After a step it stands at (offset, tick, ordinal): every record below `offset` is done,
+ * timers ran up to engine time `tick`, and `ordinal` counts the steps made at that same
+ * (offset, tick). Positions are totally ordered and the same in every replay; store cursor,
+ * block ranges and snapshots are positions, and whatever is at or below one's own position is
+ * not emitted again.
  */
 #include <stdint.h>
 

@@ -15,22 +15,23 @@
 
 struct compound {
     const char *code, *name, *city, *district, *street, *community, *grid, *firm;
-    const char *model, *tier; /* canonical: "professional|community|resident", "standard|basic|safety-net"; "" unknown */
+    const char *model, *tier; /* canonical: "professional|community|resident",
+                                 "standard|basic|safety-net"; "" unknown */
     double lon, lat;          /* as given; NaN if not */
     const char *datum;
-    const char *merged_into;  /* "" if not */
-    unsigned index;           /* ledger index, from 0 */
+    const char *merged_into; /* "" if not */
+    unsigned index;          /* ledger index, from 0 */
 };
 
 struct device {
-    const char *code;       /* our own stable id */
-    const char *series;     /* "kind,building=…,compound=…,device=…[,point=…]", escaped */
+    const char *code;   /* our own stable id */
+    const char *series; /* "kind,building=…,compound=…,device=…[,point=…]", escaped */
     const char *series_bad; /* "kind_bad,…" the same without reason; the encoder of bad points
                                appends ",reason=…" (sorts last) */
     const struct kind *kind;
     const struct compound *compound;
     const char *source_id, *building, *unit, *room, *point, *uplink, *power_domain, *note;
-    uint32_t index; /* from 0, dense */
+    uint32_t index;               /* from 0, dense */
     uint32_t expected_interval_s; /* 0 unknown */
     uint16_t series_len, series_bad_len;
     bool life_safety, retired;
@@ -55,7 +56,12 @@ const struct compound *registry_compound_at(const struct registry *r, size_t i);
 /* By our own code, or by the vendor's source_id; NULL if unknown. */
 const struct device *registry_find(const struct registry *r, const char *code, size_t len);
 const struct device *registry_find_source(const struct registry *r, const char *id, size_t len);
-const struct compound *registry_compound(const struct registry *r, const char *code, size_t len);
+const struct compound *registry_compound(const struct registry *r, const char *code,
+                                         size_t len);
+/* Does `code`, as a topic says it, name this device's compound: its own code, or one that was
+ * merged, on either side? Old codes in topics go on resolving. */
+bool registry_same_compound(const struct registry *r, const struct device *d, const char *code,
+                            size_t len);
 /* A parameter of a device; false if it has none of that name. */
 bool registry_param(const struct registry *r, const struct device *d, const char *name,
                     double *out);

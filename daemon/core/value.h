@@ -30,7 +30,7 @@ struct field {
     const char *key; /* not escaped */
     size_t key_len;
     struct value v;
-    int64_t code;  /* for strings of an enumeration: its code (VictoriaMetrics) */
+    int64_t code; /* for strings of an enumeration: its code (VictoriaMetrics) */
     bool has_code;
 };
 
@@ -44,7 +44,7 @@ struct point {
     const char *compound; /* its code, for the ledger; "-" for our own metrics. Stays as long as
                              the registry generation */
     enum point_class class_;
-    int64_t time_ms;    /* Unix time, milliseconds */
+    int64_t time_ms; /* Unix time, milliseconds */
     const struct field *fields;
     size_t n_fields;
 };

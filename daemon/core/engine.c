@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "core/engine_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_MESSAGE_BYTES ((size_t)64 << 20)
+#define SILENCE_NS        86400000000000u
+
+struct engine *engine_new(const struct engine_out *out)
+{
+    struct engine *e = mem_zalloc(sizeof(*e));
+    e->out = *out;
+    e->json = json_new(MAX_MESSAGE_BYTES);
+    e->ledger = ledger_new();
+    e->place_next_ns = UINT64_MAX;
+    e->rotate_next_ns = UINT64_MAX;
+    buf_init(&e->scratch, 65536);
+    return e;
+}
+
+void engine_free(struct engine *e)
+{
+    if (!e)
+        return;
+    json_free(e->json);
+    decoded_done(&e->decoded);
+    ledger_free(e->ledger);
+    free(e->devices);
+    for (size_t i = 0; i < MAX_BROKERS; i++)
+        free(e->brokers[i].window);
+    buf_done(&e->scratch);
+    free(e);
+}
+
+/* -- steps ------------------------------------------------------------------------------- */
+
+static void step_begin(struct engine *e, uint64_t offset, uint64_t tick)
+{
+    bool same = e->at.offset == offset && e->at.tick == tick;
+    e->at = (struct position){offset, tick, same ? e->at.ordinal + 1 : 0};
+    e->out.step(e->out.ctx, &e->at);
+}
+
+static void step_end(struct engine *e)
+{
+    e->out.step_end(e->out.ctx, &e->at);
+}
+
+uint64_t engine_next_due(const struct engine *e)
+{
+    return e->place_next_ns < e->rotate_next_ns ? e->place_next_ns : e->rotate_next_ns;
+}
+
+static void fire_due(struct engine *e, uint64_t engine_ns, uint64_t offset)
+{
+    for (uint64_t due = engine_next_due(e); due <= engine_ns; due = engine_next_due(e)) {
+        /* A timer that should have fired before the last step (its device came late) fires now:
+         * the position never goes back. */
+        step_begin(e, offset, due > e->at.tick ? due : e->at.tick);
+        if (e->rotate_next_ns == due)
+            engine_rotate_step(e, due);
+        else
+            engine_place_step(e, due);
+        step_end(e);
+    }
+}
+
+void engine_tick(struct engine *e, uint64_t engine_ns, uint64_t offset)
+{
+    fire_due(e, engine_ns, offset);
+}
+
+/* -- redelivery --------------------------------------------------------------------------- */
+
+static struct broker_state *broker_of(struct engine *e, const struct record *r)
+{
+    return r->broker < MAX_BROKERS ? &e->brokers[r->broker] : NULL;
+}
+
+static uint64_t delivery_hash(const struct record *r)
+{
+    return hash64(hash64(1, r->topic, r->topic_len), r->body, r->body_len);
+}
+
+/* Was this very delivery journalled on an earlier connection? Then our PUBACK did not reach the
+ * broker, and it sends the message again: dup = 1, same packet id, same content. */
+static bool is_redelivery(const struct broker_state *b, const struct record *r, uint64_t hash)
+{
+    uint32_t n = b->n < WINDOW ? b->n : WINDOW;
+    for (uint32_t i = 1; i <= n; i++) {
+        const struct delivery *d = &b->window[(b->n - i) % WINDOW];
+        if (d->packet_id == r->packet_id && d->hash == hash && d->connection != b->connection)
+            return true;
+    }
+    return false;
+}
+
+static bool note_delivery(struct engine *e, const struct record *r)
+{
+    struct broker_state *b = broker_of(e, r);
+    if (!b || RECORD_QOS(r->flags) == 0)
+        return false;
+    uint64_t hash = delivery_hash(r);
+    if (!b->window)
+        b->window = mem_zalloc_array(WINDOW, sizeof(*b->window));
+    bool again = (r->flags & RECORD_DUP) && is_redelivery(b, r, hash);
+    b->window[b->n++ % WINDOW] = (struct delivery){hash, b->connection, r->packet_id};
+    if (b->n >= 2u * WINDOW) /* keep the place, never wrap */
+        b->n -= WINDOW;
+    return again;
+}
+
+/* -- messages ----------------------------------------------------------------------------- */
+
+struct verdict {
+    enum ledger_count count;
+    uint32_t row;
+    const char *reason, *detail; /* of a letter; NULL: none */
+    bool quarantine;
+    const struct device *device;
+    struct topic_match match;
+};
+
+static const struct world_source *source_of(const struct engine *e, const struct record *r,
+                                            struct topic_match *match)
+{
+    const struct world *w = e->world;
+    for (size_t i = 0; i < w->n_sources; i++) {
+        const struct world_source *s = &w->sources[i];
+        if ((r->type == RECORD_REINJECT || s->broker == r->broker) &&
+            topic_matches(s->topic, r->topic, r->topic_len, match))
+            return s;
+    }
+    return NULL;
+}
+
+static bool other_lane(const struct world *w, const struct device *d)
+{
+    switch ((enum conf_lane)w->conf->gateway.lane) {
+    case CONF_LANE_ROUTINE:
+        return d->life_safety;
+    case CONF_LANE_LIFE_SAFETY:
+        return !d->life_safety;
+    case CONF_LANE_ALL:
+        break;
+    }
+    return false;
+}
+
+static void quarantine(struct verdict *v, const char *reason)
+{
+    v->count = LEDGER_QUARANTINED;
+    v->row = LEDGER_NONE;
+    v->reason = reason;
+    v->quarantine = true;
+}
+
+/* Finds the device a message speaks for, or says why it speaks for none. */
+static bool find_device(struct engine *e, struct verdict *v)
+{
+    const struct registry *g = e->world->registry;
+    const struct topic_capture *id = topic_get(&v->match, "device");
+    const struct topic_capture *compound = topic_get(&v->match, "compound");
+    const struct device *d = registry_find(g, id->p, id->n);
+    if (!d)
+        d = registry_find_source(g, id->p, id->n);
+    if (!d) {
+        quarantine(v, "unknown_device");
+        return false;
+    }
+    if (d->retired) {
+        quarantine(v, "retired_device");
+        return false;
+    }
+    if (compound &&
+        (strlen(d->compound->code) != compound->n ||
+         memcmp(d->compound->code, compound->p, compound->n) != 0) &&
+        !registry_same_compound(g, d, compound->p, compound->n)) {
+        quarantine(v, "other_compound"); /* a publisher of one compound speaks for another's */
+        return false;
+    }
+    v->device = d;
+    v->row = e->devices[d->index].row;
+    return true;
+}
+
+static void dead(struct verdict *v, enum ledger_count count, const char *detail)
+{
+    v->count = count;
+    v->reason = ledger_reason(count);
+    v->detail = detail;
+}
+
+static void decode(struct engine *e, const struct record *r, struct verdict *v)
+{
+    const char *why = "not JSON";
+    decoded_clear(&e->decoded);
+    int k = native_decode(e->json, r->body, r->body_len, &e->decoded, &why);
+    if (k == -E2BIG) {
+        dead(v, LEDGER_DEAD_TOO_MANY, "more samples or values than one message may have");
+        return;
+    }
+    if (k != 0) {
+        dead(v, LEDGER_DEAD_BAD_JSON, why);
+        return;
+    }
+    unsigned made = 0, duplicates = 0;
+    engine_points(e, v->device, r, &made, &duplicates);
+    v->count = made == 0 && duplicates > 0 ? LEDGER_DUPLICATE : LEDGER_DECODED;
+}
+
+static void judge(struct engine *e, const struct record *r, struct verdict *v)
+{
+    bool again = r->type == RECORD_MESSAGE && note_delivery(e, r);
+    if (!source_of(e, r, &v->match)) {
+        dead(v, LEDGER_DEAD_NO_SOURCE, "no source's topic fits");
+        return;
+    }
+    bool known = find_device(e, v);
+    if (again) { /* counted once, whatever it was the first time */
+        *v = (struct verdict){.count = LEDGER_DUPLICATE, .row = v->row};
+        return;
+    }
+    if (!known)
+        return;
+    if (other_lane(e->world, v->device)) {
+        v->count = LEDGER_OTHER_LANE;
+        return;
+    }
+    /* Delivered as retained: neither a reading nor a sign of life. */
+    if ((r->flags & RECORD_RETAIN) && r->type == RECORD_MESSAGE) {
+        v->count = LEDGER_IGNORED_RETAINED;
+        return;
+    }
+    struct device_state *s = &e->devices[v->device->index];
+    s->last_seen_ms = r->wall_ns / 1000000;
+    s->messages++;
+    if (r->body_len == 0) {
+        v->count = LEDGER_IGNORED_EMPTY;
+        return;
+    }
+    decode(e, r, v);
+}
+
+static void send_letter(struct engine *e, const struct record *r, const struct verdict *v)
+{
+    struct engine_letter l = {.quarantine = v->quarantine,
+                              .reason = v->reason,
+                              .detail = v->detail,
+                              .record = r,
+                              .offset = r->offset};
+    const struct topic_capture *id = topic_get(&v->match, "device");
+    const struct topic_capture *compound = topic_get(&v->match, "compound");
+    if (id) {
+        l.device = id->p;
+        l.device_len = id->n;
+    }
+    if (compound && compound->n < sizeof(l.compound))
+        memcpy(l.compound, compound->p, compound->n);
+    e->out.letter(e->out.ctx, &l);
+}
+
+static void message(struct engine *e, const struct record *r)
+{
+    struct verdict v = {.row = LEDGER_NONE};
+    judge(e, r, &v);
+    ledger_add(e->ledger, v.row,
+               r->type == RECORD_MESSAGE ? LEDGER_RECEIVED : LEDGER_REINJECTED, 1);
+    ledger_add(e->ledger, v.row, v.count, 1);
+    if (v.reason)
+        send_letter(e, r, &v);
+}
+
+/* -- records ------------------------------------------------------------------------------ */
+
+static void link_up(struct engine *e, const struct record *r)
+{
+    struct broker_state *b = broker_of(e, r);
+    if (!b)
+        return;
+    b->up = true;
+    b->connection++;
+    if (r->body_len < 1 || r->body[0] == 0)
+        b->n = 0; /* the broker kept no session: packet ids begin anew */
+}
+
+/* The gateway was down until this record. Timers that ran before it ended are told by the
+ * record (live ticks leave no record of their own); those due in the gap fire once, at its end.
+ */
+static void started(struct engine *e, const struct record *r)
+{
+    uint64_t ran_to = 0;
+    if (r->body_len >= sizeof(ran_to))
+        memcpy(&ran_to, r->body, sizeof(ran_to));
+    if (ran_to < r->engine_ns)
+        fire_due(e, ran_to, r->offset);
+    if (e->rotate_next_ns < r->engine_ns)
+        e->rotate_next_ns = r->engine_ns;
+    if (e->place_next_ns < r->engine_ns)
+        e->place_next_ns = r->engine_ns;
+    for (size_t i = 0; i < MAX_BROKERS; i++)
+        e->brokers[i].up = false;
+}
+
+/* While we run, a record of our own is written every minute: a longer silence is no time in
+ * which timers would have fired one by one. */
+static void skip_silence(struct engine *e, uint64_t engine_ns)
+{
+    if (e->rotate_next_ns != UINT64_MAX && engine_ns > e->rotate_next_ns &&
+        engine_ns - e->rotate_next_ns > SILENCE_NS)
+        e->rotate_next_ns = engine_ns;
+}
+
+/* The first record that tells the time of day starts the timers. */
+static void learn_time(struct engine *e, const struct record *r)
+{
+    e->wall_minus_engine_ns = r->wall_ns - (int64_t)r->engine_ns;
+    if (e->wall_known)
+        return;
+    e->wall_known = true;
+    e->rotate_next_ns = r->engine_ns + 60000000000u;
+    e->place_next_ns = r->engine_ns + 1;
+}
+
+void engine_record(struct engine *e, const struct record *r)
+{
+    ASSERT(e->world);
+    if (r->type == RECORD_START)
+        started(e, r);
+    skip_silence(e, r->engine_ns);
+    fire_due(e, r->engine_ns, r->offset);
+    step_begin(e, r->end, r->engine_ns > e->at.tick ? r->engine_ns : e->at.tick);
+    e->stats.records++;
+    if (r->type != RECORD_REINJECT)
+        learn_time(e, r);
+    switch (r->type) {
+    case RECORD_MESSAGE:
+    case RECORD_REINJECT:
+        e->messages = r->messages;
+        message(e, r);
+        break;
+    case RECORD_LINK_UP:
+        link_up(e, r);
+        break;
+    case RECORD_LINK_DOWN:
+        if (broker_of(e, r))
+            broker_of(e, r)->up = false;
+        break;
+    case RECORD_STATS:
+        engine_own_points(e, r);
+        break;
+    case RECORD_START:
+    case RECORD_STOP:
+    case RECORD_CLOCK_STEP: /* seen in wall_minus_engine_ns */
+    case RECORD_GENERATION: /* the caller has called engine_use */
+    case RECORD_END:
+        break;
+    }
+    step_end(e);
+}
+
+void engine_rot(struct engine *e, uint64_t offset, uint64_t end, uint64_t messages)
+{
+    step_begin(e, end, e->at.tick);
+    e->messages += messages;
+    ledger_add(e->ledger, LEDGER_NONE, LEDGER_RECEIVED, messages);
+    ledger_add(e->ledger, LEDGER_NONE, LEDGER_DEAD_CORRUPT, messages);
+    struct engine_letter l = {.reason = ledger_reason(LEDGER_DEAD_CORRUPT),
+                              .detail = "a stretch of the journal did not verify",
+                              .offset = offset};
+    e->out.letter(e->out.ctx, &l);
+    step_end(e);
+}
+
+/* -- generations -------------------------------------------------------------------------- */
+
+static void move_devices(struct engine *e, const struct world *w)
+{
+    size_t n = registry_devices(w->registry);
+    struct device_state *next = mem_zalloc_array(n, sizeof(*next));
+    for (size_t i = 0; i < n; i++) {
+        const struct device *d = registry_device_at(w->registry, i);
+        const struct device *old =
+            e->world ? registry_find(e->world->registry, d->code, strlen(d->code)) : NULL;
+        if (old)
+            next[i] = e->devices[old->index];
+        else
+            next[i].place_due = true;
+        next[i].row = ledger_row(e->ledger, d->compound->code);
+    }
+    free(e->devices);
+    e->devices = next;
+    e->n_devices = n;
+}
+
+static void move_brokers(struct engine *e, const struct world *w)
+{
+    struct broker_state next[MAX_BROKERS] = {0};
+    for (size_t i = 0; i < w->conf->n_brokers && i < MAX_BROKERS; i++) {
+        const char *id = w->conf->brokers[i].id;
+        for (size_t k = 0; k < MAX_BROKERS; k++) {
+            if (strcmp(e->brokers[k].id, id) == 0) {
+                next[i] = e->brokers[k];
+                e->brokers[k].window = NULL;
+            }
+        }
+        memcpy(next[i].id, id, strnlen(id, sizeof(next[i].id) - 1) + 1);
+    }
+    for (size_t k = 0; k < MAX_BROKERS; k++)
+        free(e->brokers[k].window);
+    memcpy(e->brokers, next, sizeof(next));
+}
+
+void engine_use(struct engine *e, const struct world *w)
+{
+    const struct world *before = e->world;
+    if (before == w)
+        return;
+    move_devices(e, w);
+    move_brokers(e, w);
+    if (before)
+        engine_place_changed(e, before, w);
+    e->world = w;
+    e->place_cursor = 0;
+    if (e->wall_known && e->place_next_ns == UINT64_MAX)
+        e->place_next_ns = e->at.tick + 1;
+}
+
+const struct world *engine_world(const struct engine *e)
+{
+    return e->world;
+}
+
+struct position engine_position(const struct engine *e)
+{
+    return e->at;
+}
+
+uint64_t engine_messages(const struct engine *e)
+{
+    return e->messages;
+}
+
+const struct ledger *engine_ledger(const struct engine *e)
+{
+    return e->ledger;
+}
+
+void engine_stats(const struct engine *e, struct engine_stats *out)
+{
+    *out = e->stats;
+    out->devices_seen = 0;
+    for (size_t i = 0; i < e->n_devices; i++)
+        out->devices_seen += e->devices[i].last_seen_ms != 0;
+}
+
+void engine_device(const struct engine *e, const struct device *d, struct engine_device *out)
+{
+    const struct device_state *s = &e->devices[d->index];
+    *out = (struct engine_device){s->last_seen_ms, s->last_time_ms, s->messages};
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_ENGINE_H
+#define CORE_ENGINE_H
+/*
+ * engine — the one pass from journal records to points, letters and counts.
+ *
+ * It moves by records, in journal order, and has no clock: timers due before a record's engine
+ * time fire before the record; a live tick is a time taken from the journal. So replay after a
+ * crash, a test and live running are one code path with one result. Everything it remembers
+ * (dedupe rings, redelivery windows, link states, the ledger, place rotation) is saved by
+ * engine_save with the position reached, and restored by engine_load.
+ *
+ * What it decides per message: which source and device, duplicate or not, the time of each
+ * sample, good or bad values, the points. What it emits goes through struct engine_out, in
+ * order, between steps never. Pure; one thread at a time.
+ *
+ * Times: a sample's own time if it is sane (2015 … receipt + 10 min), else the receipt's wall
+ * time, in milliseconds. One device's points of one time: the same fields and values are a
+ * duplicate; other fields merge; other values of the same fields take the next free
+ * millisecond, within the device's last 8 points. Outside that ring the last write wins.
+ */
+#include "core/ledger.h"
+#include "core/position.h"
+#include "core/record.h"
+#include "core/value.h"
+#include "core/world.h"
+
+struct engine;
+
+struct engine_letter { /* a message that could not be used; memory of the record */
+    bool quarantine;   /* an unknown device, else a dead letter */
+    const char *reason, *detail;
+    const struct record *record; /* NULL for a rotten stretch */
+    uint64_t offset;
+    const char *device; /* quarantine: what it calls itself */
+    size_t device_len;
+    char compound[65]; /* quarantine: as the topic says, "" if it does not */
+};
+
+struct engine_out {
+    void *ctx;
+    void (*point)(void *ctx, const struct point *p);
+    void (*letter)(void *ctx, const struct engine_letter *l);
+    void (*step)(void *ctx, const struct position *at); /* before a step's emissions */
+    void (*step_end)(void *ctx, const struct position *at);
+};
+
+struct engine_stats { /* since the process began, but for the ledger */
+    uint64_t records, points, fields_unknown, fields_bad, times_replaced, times_moved;
+    uint64_t devices_seen;
+};
+
+struct engine_device {    /* for people */
+    int64_t last_seen_ms; /* wall time of its last message; 0: never */
+    int64_t last_time_ms; /* newest point's time */
+    uint64_t messages;
+};
+
+struct engine *engine_new(const struct engine_out *out);
+void engine_free(struct engine *e);
+/* The generation in force from here on; the old one may be freed afterwards. State follows
+ * devices and compounds by their codes. `w` must outlive its use. Devices whose place is new or
+ * changed get a gaihou_place point. */
+void engine_use(struct engine *e, const struct world *w);
+const struct world *engine_world(const struct engine *e);
+
+void engine_record(struct engine *e, const struct record *r);
+/* A rotten stretch of the journal that held `messages` messages. */
+void engine_rot(struct engine *e, uint64_t offset, uint64_t end, uint64_t messages);
+/* Timers due at or before `engine_ns` fire; records below `offset` have been passed. */
+void engine_tick(struct engine *e, uint64_t engine_ns, uint64_t offset);
+uint64_t engine_next_due(const struct engine *e); /* engine ns; UINT64_MAX: nothing waits */
+
+struct position engine_position(const struct engine *e); /* after the last step */
+uint64_t
+engine_messages(const struct engine *e); /* messages passed, as the journal counts them */
+const struct ledger *engine_ledger(const struct engine *e);
+void engine_stats(const struct engine *e, struct engine_stats *out);
+void engine_device(const struct engine *e, const struct device *d, struct engine_device *out);
+
+/* State as bytes. put: 0, or -errno which ends the save and is returned. engine_load needs the
+ * world of the state's generation in use (engine_saved_hash tells which); -EBADMSG when the
+ * bytes are not good: the engine is then as new. */
+typedef int engine_put_fn(void *ctx, const void *p, size_t n);
+int engine_save(const struct engine *e, engine_put_fn *put, void *ctx);
+int engine_saved_hash(const char *bytes, size_t len, char out_hash[33]);
+int engine_load(struct engine *e, const char *bytes, size_t len);
+
+#endif

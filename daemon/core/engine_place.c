@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Points that no message brings: gaihou_place (where a device stands, daily and on change) and
+ * our own metrics out of RECORD_STATS.
+ */
+#include "base/hash.h"
+#include "base/num.h"
+#include "core/engine_private.h"
+#include "core/lineproto.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MINUTE_NS  60000000000
+#define DAY_SLOTS  1440
+#define OWN_FIELDS 128
+
+static int64_t wall_at(const struct engine *e, uint64_t engine_ns)
+{
+    return (int64_t)engine_ns + e->wall_minus_engine_ns;
+}
+
+static bool differ(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") != 0;
+}
+
+static bool same_place(const struct device *a, const struct device *b)
+{
+    const struct compound *c = a->compound, *d = b->compound;
+    return !differ(a->series, b->series) && !differ(a->unit, b->unit) &&
+           !differ(a->room, b->room) && !differ(c->name, d->name) &&
+           !differ(c->city, d->city) && !differ(c->district, d->district) &&
+           !differ(c->street, d->street) && !differ(c->community, d->community) &&
+           !differ(c->grid, d->grid) && !differ(c->firm, d->firm) &&
+           memcmp(&c->lon, &d->lon, sizeof(c->lon)) == 0 &&
+           memcmp(&c->lat, &d->lat, sizeof(c->lat)) == 0;
+}
+
+void engine_place_changed(struct engine *e, const struct world *before, const struct world *now)
+{
+    for (size_t i = 0; i < e->n_devices; i++) {
+        const struct device *d = registry_device_at(now->registry, i);
+        const struct device *old = registry_find(before->registry, d->code, strlen(d->code));
+        if (!old || !same_place(old, d))
+            e->devices[i].place_due = true;
+    }
+}
+
+static struct field text_field(const char *key, const char *s)
+{
+    return (struct field){
+        .key = key, .key_len = strlen(key), .v = {.type = VALUE_STRING, .s = {s, strlen(s)}}};
+}
+
+static struct field number_field(const char *key, double v)
+{
+    return (struct field){
+        .key = key, .key_len = strlen(key), .v = {.type = VALUE_FLOAT, .f = v}};
+}
+
+static size_t place_fields(const struct device *d, struct field f[8])
+{
+    const struct compound *c = d->compound;
+    size_t n = 0;
+    f[n++] = (struct field){
+        .key = "devices", .key_len = 7, .v = {.type = VALUE_INT, .i = d->retired ? 0 : 1}};
+    if (c->name && c->name[0])
+        f[n++] = text_field("compound_name", c->name);
+    if (d->kind->title_zh)
+        f[n++] = text_field("kind_title", d->kind->title_zh);
+    if (d->unit && d->unit[0])
+        f[n++] = text_field("unit", d->unit);
+    if (d->room && d->room[0])
+        f[n++] = text_field("room", d->room);
+    if (isfinite(c->lon) && isfinite(c->lat)) {
+        f[n++] = number_field("lat", c->lat);
+        f[n++] = number_field("lon", c->lon);
+    }
+    return n;
+}
+
+static void own_point(struct engine *e, const char *series, size_t len, int64_t time_ms,
+                      const struct field *f, size_t n)
+{
+    struct point p = {.series = series,
+                      .series_len = len,
+                      .compound = "-",
+                      .class_ = POINT_ROUTINE,
+                      .time_ms = time_ms,
+                      .fields = f,
+                      .n_fields = n};
+    ledger_add(e->ledger, LEDGER_NONE, LEDGER_POINTS_OWN, 1);
+    e->out.point(e->out.ctx, &p);
+}
+
+static void place_point(struct engine *e, const struct device *d, int64_t time_ms)
+{
+    const struct compound *c = d->compound;
+    const struct lineproto_tag tags[] = {
+        {"building", d->building}, {"city", c->city},   {"community", c->community},
+        {"compound", c->code},     {"device", d->code}, {"district", c->district},
+        {"firm", c->firm},         {"grid", c->grid},   {"kind", d->kind->name},
+        {"street", c->street},
+    };
+    struct field f[8];
+    buf_clear(&e->scratch);
+    if (lineproto_put_series(&e->scratch, "gaihou_place", tags,
+                             sizeof(tags) / sizeof(tags[0])) == 0)
+        own_point(e, e->scratch.data, e->scratch.len, time_ms, f, place_fields(d, f));
+}
+
+void engine_place_step(struct engine *e, uint64_t due_ns)
+{
+    size_t done = 0;
+    while (e->place_cursor < e->n_devices && done < PLACE_BATCH) {
+        struct device_state *s = &e->devices[e->place_cursor];
+        if (s->place_due) {
+            place_point(e, registry_device_at(e->world->registry, e->place_cursor),
+                        wall_at(e, due_ns) / 1000000);
+            s->place_due = false;
+            done++;
+        }
+        e->place_cursor++;
+    }
+    e->place_next_ns = e->place_cursor < e->n_devices ? due_ns + PLACE_STEP_NS : UINT64_MAX;
+}
+
+/* Once a minute of engine time: devices whose minute of the day has come get their daily point.
+ */
+void engine_rotate_step(struct engine *e, uint64_t due_ns)
+{
+    int64_t minute = wall_at(e, due_ns) / MINUTE_NS;
+    int64_t from = e->rotate_minute;
+    e->rotate_minute = minute;
+    e->rotate_next_ns = due_ns + MINUTE_NS;
+    if (from == 0 || minute <= from) /* the first one, or the clock went back */
+        return;
+    if (minute - from > DAY_SLOTS)
+        from = minute - DAY_SLOTS;
+    for (size_t i = 0; i < e->n_devices; i++) {
+        const struct device *d = registry_device_at(e->world->registry, i);
+        int64_t slot = (int64_t)(hash64(7, d->code, strlen(d->code)) % DAY_SLOTS);
+        int64_t next = from + 1 + ((slot - from - 1) % DAY_SLOTS + DAY_SLOTS) % DAY_SLOTS;
+        if (next <= minute)
+            e->devices[i].place_due = true;
+    }
+    e->place_cursor = 0;
+    if (e->place_next_ns == UINT64_MAX)
+        e->place_next_ns = due_ns + 1;
+}
+
+/* -- own metrics: lines "series<TAB>key=number<TAB>…", a number with "i" at its end is an
+ * integer --- */
+
+static bool own_field(const char *s, size_t n, struct field *out)
+{
+    const char *eq = memchr(s, '=', n);
+    if (!eq || eq == s)
+        return false;
+    size_t vn = (size_t)(s + n - eq - 1);
+    *out = (struct field){.key = s, .key_len = (size_t)(eq - s)};
+    if (vn > 1 && eq[vn] == 'i') {
+        out->v.type = VALUE_INT;
+        return num_get_i64(eq + 1, vn - 1, &out->v.i) == 0;
+    }
+    out->v.type = VALUE_FLOAT;
+    return num_get_double(eq + 1, vn, &out->v.f) == 0;
+}
+
+static void own_line(struct engine *e, const char *s, size_t n, int64_t time_ms)
+{
+    struct field f[OWN_FIELDS];
+    size_t count = 0;
+    const char *end = s + n;
+    const char *tab = memchr(s, '\t', n);
+    if (!tab)
+        return;
+    size_t series_len = (size_t)(tab - s);
+    for (const char *at = tab + 1; at < end && count < OWN_FIELDS;) {
+        const char *next = memchr(at, '\t', (size_t)(end - at));
+        size_t len = (size_t)((next ? next : end) - at);
+        count += own_field(at, len, &f[count]);
+        at += len + 1;
+    }
+    if (count > 0)
+        own_point(e, s, series_len, time_ms, f, count);
+}
+
+void engine_own_points(struct engine *e, const struct record *r)
+{
+    const char *s = r->body, *end = s + r->body_len;
+    while (s < end) {
+        const char *nl = memchr(s, '\n', (size_t)(end - s));
+        size_t n = (size_t)((nl ? nl : end) - s);
+        own_line(e, s, n, r->wall_ns / 1000000);
+        s += n + 1;
+    }
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine's state as bytes (docs/snapshot.md). Little endian, every part with its count;
+ * names instead of numbers wherever a later version may count differently (ledger columns,
+ * devices, compounds, brokers).
+ */
+#include "base/check.h"
+#include "base/mem.h"
+#include "core/engine_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAGIC   0x31474e4548474147u /* "GAGHENG1" */
+#define VERSION 1u
+
+/* -- writing ------------------------------------------------------------------------------ */
+
+struct writer {
+    engine_put_fn *put;
+    void *ctx;
+    int failed;
+    size_t n;
+    char room[65536];
+};
+
+static void flush(struct writer *w)
+{
+    if (w->n > 0 && w->failed == 0)
+        w->failed = w->put(w->ctx, w->room, w->n);
+    w->n = 0;
+}
+
+static void put(struct writer *w, const void *p, size_t n)
+{
+    if (n > sizeof(w->room) - w->n)
+        flush(w);
+    ASSERT(n <= sizeof(w->room));
+    memcpy(w->room + w->n, p, n);
+    w->n += n;
+}
+
+static void put_u64(struct writer *w, uint64_t v)
+{
+    put(w, &v, sizeof(v));
+}
+
+static void put_text(struct writer *w, const char *s)
+{
+    uint8_t n = (uint8_t)strnlen(s, 255);
+    put(w, &n, 1);
+    put(w, s, n);
+}
+
+static void save_brokers(const struct engine *e, struct writer *w)
+{
+    size_t n =
+        e->world->conf->n_brokers < MAX_BROKERS ? e->world->conf->n_brokers : MAX_BROKERS;
+    put_u64(w, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct broker_state *b = &e->brokers[i];
+        uint32_t kept = !b->window ? 0 : b->n < WINDOW ? b->n : WINDOW;
+        put_text(w, b->id);
+        put_u64(w, b->up);
+        put_u64(w, b->connection);
+        put_u64(w, kept);
+        for (uint32_t k = kept; k > 0; k--) {
+            const struct delivery *d = &b->window[(b->n - k) % WINDOW];
+            put_u64(w, d->hash);
+            put_u64(w, (uint64_t)d->connection << 16 | d->packet_id);
+        }
+    }
+}
+
+static void save_ledger(const struct engine *e, struct writer *w)
+{
+    put_u64(w, LEDGER_N);
+    for (int c = 0; c < LEDGER_N; c++) {
+        put_text(w, ledger_class((enum ledger_count)c));
+        put_text(w, ledger_reason((enum ledger_count)c));
+    }
+    put_u64(w, ledger_rows(e->ledger));
+    for (size_t i = 0; i < ledger_rows(e->ledger); i++) {
+        const struct ledger_row *r = ledger_at(e->ledger, i);
+        put_text(w, r->compound);
+        put(w, r->n, sizeof(r->n));
+    }
+}
+
+static bool has_state(const struct device_state *s)
+{
+    return s->last_seen_ms != 0 || s->place_due || s->ring[0].mask != 0;
+}
+
+static void save_devices(const struct engine *e, struct writer *w)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < e->n_devices; i++)
+        n += has_state(&e->devices[i]);
+    put_u64(w, n);
+    for (size_t i = 0; i < e->n_devices; i++) {
+        const struct device_state *s = &e->devices[i];
+        if (!has_state(s))
+            continue;
+        put_text(w, registry_device_at(e->world->registry, i)->code);
+        put_u64(w, (uint64_t)s->last_seen_ms);
+        put_u64(w, (uint64_t)s->last_time_ms);
+        put_u64(w, (uint64_t)s->messages << 16 | (uint64_t)s->at << 8 | s->place_due);
+        put(w, s->ring, sizeof(s->ring));
+    }
+}
+
+int engine_save(const struct engine *e, engine_put_fn *fn, void *ctx)
+{
+    struct writer *w = mem_zalloc(sizeof(*w));
+    w->put = fn;
+    w->ctx = ctx;
+    put_u64(w, MAGIC);
+    put_u64(w, VERSION);
+    put_text(w, e->world->hash);
+    put(w, &e->at, sizeof(e->at));
+    put_u64(w, e->messages);
+    put_u64(w, (uint64_t)e->wall_minus_engine_ns);
+    put_u64(w, e->wall_known);
+    put_u64(w, e->place_next_ns);
+    put_u64(w, e->rotate_next_ns);
+    put_u64(w, (uint64_t)e->rotate_minute);
+    put_u64(w, e->place_cursor);
+    save_brokers(e, w);
+    save_ledger(e, w);
+    save_devices(e, w);
+    put_u64(w, MAGIC);
+    flush(w);
+    int r = w->failed;
+    free(w);
+    return r;
+}
+
+/* -- reading ------------------------------------------------------------------------------ */
+
+struct reader {
+    const char *p, *end;
+    bool failed;
+};
+
+static void get(struct reader *r, void *out, size_t n)
+{
+    if (r->failed || n > (size_t)(r->end - r->p)) {
+        r->failed = true;
+        memset(out, 0, n);
+        return;
+    }
+    memcpy(out, r->p, n);
+    r->p += n;
+}
+
+static uint64_t get_u64(struct reader *r)
+{
+    uint64_t v;
+    get(r, &v, sizeof(v));
+    return v;
+}
+
+static void get_text(struct reader *r, char out[256])
+{
+    uint8_t n;
+    get(r, &n, 1);
+    get(r, out, n);
+    out[n] = '\0';
+}
+
+static void load_brokers(struct engine *e, struct reader *r)
+{
+    uint64_t n = get_u64(r);
+    for (uint64_t i = 0; i < n && !r->failed; i++) {
+        char id[256];
+        get_text(r, id);
+        struct broker_state *b = NULL, dropped = {0};
+        for (size_t k = 0; k < MAX_BROKERS && !b; k++)
+            if (strcmp(e->brokers[k].id, id) == 0)
+                b = &e->brokers[k];
+        if (!b)
+            b = &dropped;
+        b->up = get_u64(r) != 0;
+        b->connection = (uint32_t)get_u64(r);
+        uint64_t kept = get_u64(r);
+        if (kept > WINDOW) {
+            r->failed = true;
+            return;
+        }
+        if (kept > 0 && !b->window)
+            b->window = mem_zalloc_array(WINDOW, sizeof(*b->window));
+        b->n = 0;
+        for (uint64_t k = 0; k < kept; k++) {
+            struct delivery *d = &b->window[b->n++];
+            d->hash = get_u64(r);
+            uint64_t packed = get_u64(r);
+            d->connection = (uint32_t)(packed >> 16);
+            d->packet_id = (uint16_t)packed;
+        }
+        free(dropped.window);
+    }
+}
+
+static int column_of(const char *class_, const char *reason)
+{
+    for (int c = 0; c < LEDGER_N; c++)
+        if (strcmp(ledger_class((enum ledger_count)c), class_) == 0 &&
+            strcmp(ledger_reason((enum ledger_count)c), reason) == 0)
+            return c;
+    return -1;
+}
+
+static void load_ledger(struct engine *e, struct reader *r)
+{
+    int columns[256];
+    uint64_t n = get_u64(r);
+    if (n > 256) {
+        r->failed = true;
+        return;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        char class_[256], reason[256];
+        get_text(r, class_);
+        get_text(r, reason);
+        columns[i] = column_of(class_, reason);
+        if (columns[i] <
+            0) /* of a version that counts what we do not: the sums would not hold */
+            r->failed = true;
+    }
+    uint64_t rows = get_u64(r);
+    for (uint64_t i = 0; i < rows && !r->failed; i++) {
+        char compound[256];
+        get_text(r, compound);
+        uint32_t row = ledger_row(e->ledger, compound);
+        for (uint64_t c = 0; c < n; c++)
+            ledger_add(e->ledger, row, (enum ledger_count)columns[c], get_u64(r));
+    }
+}
+
+static void load_devices(struct engine *e, struct reader *r)
+{
+    for (size_t i = 0; i < e->n_devices; i++)
+        e->devices[i].place_due = false;
+    uint64_t n = get_u64(r);
+    for (uint64_t i = 0; i < n && !r->failed; i++) {
+        char code[256];
+        get_text(r, code);
+        const struct device *d = registry_find(e->world->registry, code, strlen(code));
+        struct device_state dropped = {0}, *s = d ? &e->devices[d->index] : &dropped;
+        s->last_seen_ms = (int64_t)get_u64(r);
+        s->last_time_ms = (int64_t)get_u64(r);
+        uint64_t packed = get_u64(r);
+        s->messages = (uint32_t)(packed >> 16);
+        s->at = (uint8_t)(packed >> 8);
+        s->place_due = packed & 1;
+        get(r, s->ring, sizeof(s->ring));
+    }
+}
+
+static bool load_head(struct reader *r, char hash[256])
+{
+    if (get_u64(r) != MAGIC || get_u64(r) != VERSION)
+        return false;
+    get_text(r, hash);
+    return !r->failed && strlen(hash) == 32;
+}
+
+int engine_saved_hash(const char *bytes, size_t len, char out_hash[33])
+{
+    struct reader r = {bytes, bytes + len, false};
+    char hash[256];
+    if (!load_head(&r, hash))
+        return -EBADMSG;
+    memcpy(out_hash, hash, 33);
+    return 0;
+}
+
+/* As new, with the same world: half a state is none. */
+static void forget(struct engine *e)
+{
+    const struct world *w = e->world;
+    struct engine *fresh = engine_new(&e->out);
+    engine_use(fresh, w);
+    struct engine old = *e;
+    *e = *fresh;
+    *fresh = old;
+    engine_free(fresh);
+}
+
+int engine_load(struct engine *e, const char *bytes, size_t len)
+{
+    struct reader r = {bytes, bytes + len, false};
+    char hash[256];
+    forget(e);
+    if (!load_head(&r, hash))
+        return -EBADMSG;
+    get(&r, &e->at, sizeof(e->at));
+    e->messages = get_u64(&r);
+    e->wall_minus_engine_ns = (int64_t)get_u64(&r);
+    e->wall_known = get_u64(&r) != 0;
+    e->place_next_ns = get_u64(&r);
+    e->rotate_next_ns = get_u64(&r);
+    e->rotate_minute = (int64_t)get_u64(&r);
+    e->place_cursor = (size_t)get_u64(&r);
+    load_brokers(e, &r);
+    load_ledger(e, &r);
+    load_devices(e, &r);
+    if (get_u64(&r) != MAGIC || r.failed || r.p != r.end) {
+        forget(e);
+        return -EBADMSG;
+    }
+    return 0;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/topic.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum level_sort { LEVEL_TEXT, LEVEL_CAPTURE, LEVEL_ANY, LEVEL_REST };
+
+struct level {
+    enum level_sort sort;
+    const char *text; /* LEVEL_TEXT: the level; LEVEL_CAPTURE: its name */
+    size_t len;
+};
+
+struct topic_pattern {
+    struct level levels[TOPIC_MAX_LEVELS];
+    size_t n;
+    char *text; /* what the levels point into */
+    char *filter;
+};
+
+static const char *compile_level(struct level *l, char *s, size_t n)
+{
+    *l = (struct level){.sort = LEVEL_TEXT, .text = s, .len = n};
+    if (n == 1 && s[0] == '+') {
+        l->sort = LEVEL_ANY;
+    } else if (n == 1 && s[0] == '#') {
+        l->sort = LEVEL_REST;
+    } else if (n > 2 && s[0] == '{' && s[n - 1] == '}') {
+        l->sort = LEVEL_CAPTURE;
+        l->text = s + 1;
+        l->len = n - 2;
+        s[n - 1] = '\0';
+    }
+    if (l->sort == LEVEL_TEXT && strcspn(s, "+#{}") < n)
+        return "a wildcard or a {capture} must be a whole level";
+    return NULL;
+}
+
+static const char *compile(struct topic_pattern *p)
+{
+    size_t captures = 0;
+    char *s = p->text;
+    for (;;) {
+        if (p->n == TOPIC_MAX_LEVELS)
+            return "more than 32 levels";
+        if (p->n > 0 && p->levels[p->n - 1].sort == LEVEL_REST)
+            return "# must be the last level";
+        size_t n = strcspn(s, "/");
+        bool last = s[n] == '\0';
+        s[n] = '\0';
+        const char *why = compile_level(&p->levels[p->n], s, n);
+        if (why)
+            return why;
+        if (p->levels[p->n++].sort == LEVEL_CAPTURE && ++captures > TOPIC_MAX_CAPTURES)
+            return "more than 8 captures";
+        if (last)
+            return NULL;
+        s += n + 1;
+    }
+}
+
+static char *filter_of(const struct topic_pattern *p, size_t max)
+{
+    char *f = mem_zalloc(max + 1), *at = f;
+    for (size_t i = 0; i < p->n; i++) {
+        const struct level *l = &p->levels[i];
+        if (i > 0)
+            *at++ = '/';
+        if (l->sort == LEVEL_TEXT) {
+            memcpy(at, l->text, l->len);
+            at += l->len;
+        } else {
+            *at++ = l->sort == LEVEL_REST ? '#' : '+';
+        }
+    }
+    return f;
+}
+
+int topic_compile(const char *pattern, struct topic_pattern **out, const char **out_why)
+{
+    size_t len = strlen(pattern);
+    if (len == 0 || len > 65535) {
+        *out_why = "empty, or longer than 65535 bytes";
+        return -EINVAL;
+    }
+    struct topic_pattern *p = mem_zalloc(sizeof(*p));
+    p->text = mem_strdup(pattern);
+    const char *why = compile(p);
+    if (why) {
+        *out_why = why;
+        topic_free(p);
+        return -EINVAL;
+    }
+    p->filter = filter_of(p, len);
+    *out = p;
+    return 0;
+}
+
+void topic_free(struct topic_pattern *p)
+{
+    if (!p)
+        return;
+    free(p->text);
+    free(p->filter);
+    free(p);
+}
+
+const char *topic_filter(const struct topic_pattern *p)
+{
+    return p->filter;
+}
+
+bool topic_matches(const struct topic_pattern *p, const char *topic, size_t len,
+                   struct topic_match *out)
+{
+    const char *s = topic, *end = topic + len;
+    out->n = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        const struct level *l = &p->levels[i];
+        if (l->sort == LEVEL_REST)
+            return true;
+        if (s > end)
+            return false; /* the topic has fewer levels */
+        const char *slash = memchr(s, '/', (size_t)(end - s));
+        size_t n = (size_t)((slash ? slash : end) - s);
+        if (l->sort == LEVEL_TEXT && (n != l->len || memcmp(s, l->text, n) != 0))
+            return false;
+        if (l->sort == LEVEL_CAPTURE)
+            out->captures[out->n++] = (struct topic_capture){l->text, s, n};
+        s += n + 1;
+    }
+    return s == end + 1;
+}
+
+const struct topic_capture *topic_get(const struct topic_match *m, const char *name)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (strcmp(m->captures[i].name, name) == 0)
+            return &m->captures[i];
+    return NULL;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_TOPIC_H
+#define CORE_TOPIC_H
+/*
+ * topic — patterns of MQTT topics with {captures}, as sources and profiles write them.
+ *
+ * `gaihou/v1/up/{compound}/{device}`: a capture stands for one level, `+` and `#` are MQTT's
+ * own (MQTT 5, section 4.7). The filter that is subscribed has `+` where a capture stands.
+ * Pure.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#define TOPIC_MAX_LEVELS   32
+#define TOPIC_MAX_CAPTURES 8
+
+struct topic_pattern;
+
+struct topic_capture {
+    const char *name; /* of the pattern */
+    const char *p;    /* into the matched topic */
+    size_t n;
+};
+struct topic_match {
+    struct topic_capture captures[TOPIC_MAX_CAPTURES];
+    size_t n;
+};
+
+/* 0; -EINVAL with *out_why (static text). */
+int topic_compile(const char *pattern, struct topic_pattern **out, const char **out_why);
+void topic_free(struct topic_pattern *p);
+const char *topic_filter(const struct topic_pattern *p); /* for SUBSCRIBE */
+bool topic_matches(const struct topic_pattern *p, const char *topic, size_t len,
+                   struct topic_match *out);
+/* The capture of that name, or NULL. */
+const struct topic_capture *topic_get(const struct topic_match *m, const char *name);
+
+#endif
