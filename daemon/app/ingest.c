@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/ingest.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/quiet.h"
+#include "io/stop.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct ingest_broker {
+    struct ingest *in;
+    const struct conf_broker *conf;
+    struct mqtt *mqtt;
+    char *client_id;
+    uint8_t index;
+    struct quiet quiet;
+    struct log_state silent;
+};
+
+struct ingest {
+    struct ingest_options o;
+    struct ingest_broker *brokers;
+    size_t n;
+    char *held;
+    atomic_uint_fast64_t appends;
+};
+
+/* -- Paho's threads ----------------------------------------------------------------------- */
+
+/* The journal cannot take a record whose PUBACK would leave on return: stop before it does. */
+static void cannot_keep(int error)
+{
+    stop_now(74,
+             "journal: cannot take a record: %s; stopping before it is acknowledged, the "
+             "broker keeps it",
+             strerror(-error));
+}
+
+static void on_message(void *ctx, const struct mqtt_message *m)
+{
+    struct ingest_broker *b = ctx;
+    uint64_t end;
+    struct record r = {.type = RECORD_MESSAGE,
+                       .flags = (uint8_t)(m->qos | (m->retain ? RECORD_RETAIN : 0) |
+                                          (m->dup ? RECORD_DUP : 0)),
+                       .broker = b->index,
+                       .packet_id = m->packet_id,
+                       .topic = m->topic,
+                       .topic_len = m->topic_len,
+                       .body = m->payload,
+                       .body_len = m->payload_len};
+    int k = journal_append(b->in->o.journal, &r, &end);
+    if (k != 0)
+        cannot_keep(k);
+    atomic_fetch_add_explicit(&b->in->appends, 1, memory_order_relaxed);
+    pipeline_notify(b->in->o.pipeline);
+}
+
+static void on_link(void *ctx, const struct mqtt_link *l)
+{
+    struct ingest_broker *b = ctx;
+    uint64_t end;
+    const char present = l->session_present ? 1 : 0;
+    struct record r = {.type = l->state == MQTT_UP ? RECORD_LINK_UP : RECORD_LINK_DOWN,
+                       .broker = b->index,
+                       .topic = "",
+                       .body = l->state == MQTT_UP ? &present
+                               : l->reason         ? l->reason
+                                                   : "",
+                       .body_len =
+                           l->state == MQTT_UP ? 1 : strlen(l->reason ? l->reason : "")};
+    int k = journal_append(b->in->o.journal, &r, &end);
+    if (k != 0)
+        cannot_keep(k); /* redelivery is told apart by it */
+    pipeline_notify(b->in->o.pipeline);
+}
+
+/* -- the loop ----------------------------------------------------------------------------- */
+
+static size_t filters_of(const struct world *w, unsigned broker, struct mqtt_filter **out)
+{
+    size_t n = world_filters(w, broker, NULL, NULL, 0);
+    const char **names = mem_zalloc_array(n, sizeof(*names));
+    unsigned *qos = mem_zalloc_array(n, sizeof(*qos));
+    struct mqtt_filter *f = mem_zalloc_array(n, sizeof(*f));
+    (void)world_filters(w, broker, names, qos, n);
+    for (size_t i = 0; i < n; i++)
+        f[i] = (struct mqtt_filter){names[i], (uint8_t)qos[i]};
+    free(names);
+    free(qos);
+    *out = f;
+    return n;
+}
+
+static int open_broker(struct ingest *in, size_t i, const struct world *w, struct err *err)
+{
+    struct ingest_broker *b = &in->brokers[i];
+    const struct conf *c = in->o.conf;
+    struct mqtt_filter *filters = NULL;
+    b->in = in;
+    b->conf = &c->brokers[i];
+    b->index = (uint8_t)i;
+    b->client_id = mem_printf("%s%s", b->conf->client_id,
+                              c->gateway.lane == CONF_LANE_LIFE_SAFETY ? "-ls" : "");
+    size_t n = filters_of(w, (unsigned)i, &filters);
+    int r = mqtt_open(&(struct mqtt_options){.broker = b->conf,
+                                             .client_id = b->client_id,
+                                             .password = in->o.passwords[i],
+                                             .key_password = in->o.key_passwords[i],
+                                             .filters = filters,
+                                             .n_filters = n},
+                      &(struct mqtt_events){b, on_message, on_link}, err, &b->mqtt);
+    free(filters);
+    return r;
+}
+
+int ingest_open(const struct ingest_options *o, const struct world *w, struct err *err,
+                struct ingest **out)
+{
+    struct ingest *in = mem_zalloc(sizeof(*in));
+    in->o = *o;
+    in->brokers = mem_zalloc_array(o->conf->n_brokers, sizeof(*in->brokers));
+    for (; in->n < o->conf->n_brokers; in->n++) {
+        int r = open_broker(in, in->n, w, err);
+        if (r != 0) {
+            in->n++;
+            ingest_close(in);
+            return r;
+        }
+    }
+    *out = in;
+    return 0;
+}
+
+void ingest_use(struct ingest *in, const struct world *w)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        struct mqtt_filter *filters = NULL;
+        size_t n = filters_of(w, (unsigned)i, &filters);
+        (void)mqtt_resubscribe(in->brokers[i].mqtt, filters, n); /* what is refused it tells */
+        free(filters);
+    }
+}
+
+void ingest_hold(struct ingest *in, const char *why)
+{
+    if ((why == NULL) == (in->held == NULL))
+        return;
+    if (why)
+        log_error("leaving the brokers: %s; they keep what comes meanwhile, as far as they can",
+                  why);
+    else
+        log_notice("coming back to the brokers: %s is over", in->held);
+    for (size_t i = 0; i < in->n; i++) {
+        if (why)
+            mqtt_leave(in->brokers[i].mqtt, why);
+        else
+            mqtt_return(in->brokers[i].mqtt);
+    }
+    free(in->held);
+    in->held = mem_strdup(why);
+}
+
+const char *ingest_held(const struct ingest *in)
+{
+    return in->held;
+}
+
+static void nudge(struct ingest_broker *b)
+{
+    if (log_broke(&b->silent))
+        log_warn("broker %s: connected, but nothing has come for %.0f s where %.2g messages a "
+                 "second are usual; connecting anew",
+                 b->conf->id, b->quiet.silent_s, b->quiet.rate);
+    mqtt_reconnect(b->mqtt, "unusual silence");
+}
+
+void ingest_tick(struct ingest *in, double seconds)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        struct ingest_broker *b = &in->brokers[i];
+        struct mqtt_stats s;
+        mqtt_stats(b->mqtt, &s);
+        bool news = s.messages != b->quiet.messages;
+        if (quiet_feed(&b->quiet, s.messages, seconds, s.connected))
+            nudge(b);
+        if (news && log_healed(&b->silent))
+            log_info("broker %s: messages come again", b->conf->id);
+    }
+}
+
+size_t ingest_brokers(const struct ingest *in)
+{
+    return in->n;
+}
+
+void ingest_stats(const struct ingest *in, size_t broker, struct mqtt_stats *out)
+{
+    mqtt_stats(in->brokers[broker].mqtt, out);
+}
+
+uint64_t ingest_appends(const struct ingest *in)
+{
+    return atomic_load_explicit(&in->appends, memory_order_relaxed);
+}
+
+void ingest_close(struct ingest *in)
+{
+    if (!in)
+        return;
+    for (size_t i = 0; i < in->n; i++) {
+        mqtt_close(in->brokers[i].mqtt);
+        free(in->brokers[i].client_id);
+    }
+    free(in->brokers);
+    free(in->held);
+    free(in);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APP_INGEST_H
+#define APP_INGEST_H
+/*
+ * ingest — the brokers: what they deliver goes into the journal, and nowhere else.
+ *
+ * A message is acknowledged when its callback returns, so the callback returns only when the
+ * journal has it; when the journal cannot take it, the process stops (74) instead. Before that
+ * point the gateway leaves the brokers: when the journal runs low, or a sink that says `pause`
+ * is full; it comes back by itself. A subscription that falls silent against its habit is made
+ * anew.
+ *
+ * Threads: callbacks of io/mqtt run on Paho's threads and only append; the rest is the loop's.
+ */
+#include "app/pipeline.h"
+#include "io/mqtt.h"
+
+struct ingest;
+
+struct ingest_options {
+    struct loop *loop;
+    struct journal *journal;
+    struct pipeline *pipeline;
+    const struct conf *conf;                             /* outlives it: brokers */
+    const char *const *passwords, *const *key_passwords; /* per broker, NULL: none; copied */
+};
+
+int ingest_open(const struct ingest_options *o, const struct world *w, struct err *err,
+                struct ingest **out);
+/* Topics of a new world: subscribed and unsubscribed while connected. */
+void ingest_use(struct ingest *in, const struct world *w);
+/* Leave the brokers for that reason (told once), or come back when it is NULL. */
+void ingest_hold(struct ingest *in, const char *why);
+const char *ingest_held(const struct ingest *in); /* NULL: not held */
+void ingest_tick(struct ingest *in,
+                 double seconds); /* once a second: the watchdog of silence */
+size_t ingest_brokers(const struct ingest *in);
+void ingest_stats(const struct ingest *in, size_t broker, struct mqtt_stats *out);
+uint64_t ingest_appends(const struct ingest *in); /* messages appended; any thread */
+void ingest_close(struct ingest *in);
+
+#endif

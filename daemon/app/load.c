@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/load.h"
+#include "io/file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_CONF ((size_t)1 << 20)
+
+static int read_part(const char *path, size_t max, const char *named_by, int line,
+                     struct problems *problems, struct world_text *out)
+{
+    char *text = NULL;
+    size_t len = 0;
+    if (!path)
+        return 0;
+    int r = file_load(path, max, &text, &len);
+    if (r == -EFBIG)
+        problems_add(problems, path, 0, 0, "larger than %zu bytes", max);
+    else if (r != 0 && named_by)
+        problems_add(problems, named_by, line, 0, "cannot read %s: %s", path, strerror(-r));
+    else if (r != 0)
+        problems_add(problems, path, 0, 0, "cannot be read: %s", strerror(-r));
+    if (r != 0)
+        return r;
+    *out = (struct world_text){path, text, len};
+    return 0;
+}
+
+static void read_parts(const struct conf *c, struct problems *problems,
+                       struct world_text parts[WORLD_PARTS])
+{
+    const char *paths[WORLD_PARTS] = {[WORLD_CATALOG] = c->catalog,
+                                      [WORLD_COMPOUNDS] = c->registry.compounds,
+                                      [WORLD_DEVICES] = c->registry.devices,
+                                      [WORLD_PARAMS] = c->registry.params};
+    for (size_t i = WORLD_CATALOG; i < WORLD_PARTS; i++)
+        (void)read_part(paths[i], WORLD_MAX_FILE, c->file, 0, problems, &parts[i]);
+}
+
+int load_all(const char *conf_path, struct problems *problems, struct loaded *out)
+{
+    struct world_text parts[WORLD_PARTS] = {{0}};
+    struct conf *first = NULL;
+    struct world *w = NULL;
+    int r = read_part(conf_path, MAX_CONF, NULL, 0, problems, &parts[WORLD_CONF]);
+    if (r == 0)
+        r = conf_parse(parts[WORLD_CONF].text, parts[WORLD_CONF].len, conf_path, problems,
+                       &first);
+    size_t before = problems_errors(problems);
+    if (r == 0)
+        read_parts(first, problems, parts);
+    conf_free(first);
+    if (r == 0 && problems_errors(problems) == before)
+        r = world_open_texts(parts, problems, &w);
+    else
+        r = -EINVAL;
+    if (r == 0) {
+        buf_init(&out->bundle, WORLD_MAX_BUNDLE);
+        r = world_bundle(parts, &out->bundle);
+        if (r != 0)
+            problems_add(problems, conf_path, 0, 0,
+                         "all files together are larger than 512 MiB");
+    }
+    if (r == 0)
+        out->world = w;
+    else
+        world_free(w);
+    for (size_t i = 0; i < WORLD_PARTS; i++)
+        free((char *)(uintptr_t)parts[i].text);
+    return r == 0 ? 0 : -EINVAL;
+}
+
+void load_free(struct loaded *l)
+{
+    world_free(l->world);
+    l->world = NULL;
+    buf_done(&l->bundle);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APP_LOAD_H
+#define APP_LOAD_H
+/*
+ * load — reads the configuration and all files it names into one bundle and one world.
+ *
+ * For the start, for --check and for a reload alike; all problems of all files in one pass. May
+ * run on a pool thread.
+ */
+#include "core/world.h"
+
+struct loaded {
+    struct world *world;
+    struct buf bundle; /* its content, for the generation store */
+};
+
+/* 0, or -EINVAL with the problems told. */
+int load_all(const char *conf_path, struct problems *problems, struct loaded *out);
+void load_free(struct loaded *l); /* also the world, if it is still there */
+
+#endif

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/pipeline_private.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLICE_NS     8000000u /* one turn of draining */
+#define LINGER_MS    10
+#define BUSY_RATE    1000 /* messages a second above which we linger */
+#define RETRY_MS     20
+#define TICK_MS      1000
+#define PLACE_MS     20
+#define HANDOVER_MAX ((uint64_t)8 << 20)
+
+void pipeline_fatal(struct pipeline *p, const char *what, int error)
+{
+    char why[512], name[128];
+    (void)snprintf(why, sizeof(why), "%s: %s", what, strerror_r(-error, name, sizeof(name)));
+    p->running = false;
+    p->o.fatal(p->o.ctx, why);
+}
+
+/* -- the engine's output ------------------------------------------------------------------ */
+
+static void on_step(void *ctx, const struct position *at)
+{
+    struct pipeline *p = ctx;
+    p->emit_store = position_cmp(at, &p->o.store_cursor) > 0;
+    for (size_t i = 0; i < p->o.n_sinks; i++)
+        p->emit[i] = sink_wants(p->o.sinks[i], at);
+}
+
+static void on_point(void *ctx, const struct point *pt)
+{
+    struct pipeline *p = ctx;
+    for (size_t i = 0; i < p->o.n_sinks; i++)
+        if (p->emit[i])
+            sink_point(p->o.sinks[i], pt);
+}
+
+static void on_step_end(void *ctx, const struct position *at)
+{
+    struct pipeline *p = ctx;
+    for (size_t i = 0; i < p->o.n_sinks; i++)
+        if (p->emit[i])
+            sink_step_end(p->o.sinks[i], at);
+}
+
+/* -- draining ----------------------------------------------------------------------------- */
+
+static bool stalls(struct pipeline *p)
+{
+    if (p->snap.state == SNAP_SAVING) /* the engine's state is being read by a pool job */
+        return true;
+    bool full = p->waiting_bytes + store_waiting_bytes(p->o.store) > HANDOVER_MAX;
+    for (size_t i = 0; i < p->o.n_sinks && !full; i++)
+        full = sink_stalls(p->o.sinks[i]);
+    return full;
+}
+
+static void pass(struct pipeline *p, const struct record *r)
+{
+    if (r->type == RECORD_GENERATION)
+        pipeline_switch(p, r);
+    engine_record(p->engine, r);
+    p->read_to = r->end;
+}
+
+/* One slice. Returns how many records were passed; *out_more: there may be more. */
+static size_t slice(struct pipeline *p, bool *out_more)
+{
+    uint64_t began = loop_hrtime_ns();
+    size_t n = 0;
+    *out_more = true;
+    p->stalled = false;
+    while (p->running) {
+        if ((n & 31) == 0) {
+            if (n > 0 && loop_hrtime_ns() - began > SLICE_NS)
+                break;
+            if (stalls(p)) {
+                p->stalled = true;
+                break;
+            }
+        }
+        struct record r;
+        int k = journal_read(p->reader, &r);
+        if (k == 0) {
+            *out_more = false;
+            break;
+        }
+        if (k == 1) {
+            pass(p, &r);
+        } else if (k == -EBADMSG) {
+            log_error("journal: bytes %llu to %llu do not verify; %llu messages counted as "
+                      "dead{corrupt}, the bytes stay in their segment",
+                      (unsigned long long)r.offset, (unsigned long long)r.end,
+                      (unsigned long long)r.messages);
+            engine_rot(p->engine, r.offset, r.end, r.messages);
+            p->read_to = r.end;
+        } else {
+            pipeline_fatal(p, "journal: cannot be read", k);
+            break;
+        }
+        n++;
+    }
+    uint64_t took = loop_hrtime_ns() - began;
+    if (took > p->stats.drain_ns_max)
+        p->stats.drain_ns_max = took;
+    return n;
+}
+
+static void caught_up(struct pipeline *p)
+{
+    if (!p->stats.replaying || p->read_to < p->start_end)
+        return;
+    struct engine_stats s;
+    engine_stats(p->engine, &s);
+    p->stats.replaying = false;
+    p->stats.replayed = s.records;
+    p->stats.replay_seconds = (double)(loop_hrtime_ns() - p->start_ns) / 1e9;
+    if (s.records > 1000)
+        log_info("journal: caught up, %llu records in %.1f s", (unsigned long long)s.records,
+                 p->stats.replay_seconds);
+}
+
+/* Timers that are due fire when everything appended before them has been passed. */
+static void live_tick(struct pipeline *p)
+{
+    uint64_t now, end;
+    if (engine_next_due(p->engine) == UINT64_MAX || p->snap.state == SNAP_SAVING)
+        return;
+    journal_tick(p->o.journal, &now, &end);
+    if (p->read_to == end)
+        engine_tick(p->engine, now, end);
+}
+
+static void go_to_sleep(struct pipeline *p, size_t n)
+{
+    uint64_t now = loop_hrtime_ns(), gap = now - p->drained_ns;
+    p->drained_ns = now;
+    if (n > 0 && gap > 0 && (uint64_t)n * 1000000000u / gap > BUSY_RATE) {
+        loop_timer_start(p->linger, LINGER_MS, 0);
+        return;
+    }
+    atomic_store(&p->asleep, 1);
+    /* what was appended between the last read and the store above woke nobody */
+    if (journal_end(p->o.journal) > p->read_to && atomic_exchange(&p->asleep, 0))
+        loop_wake_send(p->wake);
+}
+
+static void prepared(void *ctx)
+{
+    struct pipeline *p = ctx;
+    p->preparing = false;
+}
+
+static void prepare_work(void *ctx)
+{
+    struct pipeline *p = ctx;
+    (void)journal_prepare(p->o.journal); /* append tries again and says what is wrong */
+}
+
+static void keep_ahead(struct pipeline *p)
+{
+    if (p->preparing || !journal_wants_prepare(p->o.journal))
+        return;
+    p->preparing = true;
+    loop_work(p->o.loop, prepare_work, prepared, p);
+}
+
+static void tell_synced(struct pipeline *p)
+{
+    uint64_t synced = journal_synced(p->o.journal);
+    if (synced == p->synced)
+        return;
+    p->synced = synced;
+    for (size_t i = 0; i < p->o.n_sinks; i++)
+        sink_journal_synced(p->o.sinks[i], synced);
+    pipeline_release_batches(p);
+}
+
+static void stop_maybe(struct pipeline *p)
+{
+    if (p->stopping && p->snap.state == SNAP_IDLE && p->read_to == journal_end(p->o.journal) &&
+        position_cmp(&p->stats.snapshot, &(struct position){p->read_to, 0, 0}) < 0)
+        pipeline_snapshot_begin(p);
+}
+
+void pipeline_drain(struct pipeline *p)
+{
+    bool more = false;
+    if (!p->running)
+        return;
+    atomic_store(&p->asleep, 0);
+    loop_timer_stop(p->linger);
+    size_t n = slice(p, &more);
+    p->stats.drains++;
+    if (!p->running)
+        return;
+    caught_up(p);
+    keep_ahead(p);
+    tell_synced(p);
+    if (p->stalled)
+        loop_timer_start(p->retry, RETRY_MS, 0);
+    else if (more)
+        loop_wake_send(p->wake);
+    else
+        go_to_sleep(p, n);
+    pipeline_snapshot_maybe(p);
+    if (!more)
+        stop_maybe(p);
+}
+
+void pipeline_notify(struct pipeline *p)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* the journal's new end before the flag */
+    if (atomic_load_explicit(&p->asleep, memory_order_relaxed) &&
+        atomic_exchange(&p->asleep, 0))
+        loop_wake_send(p->wake);
+}
+
+static void on_wake(void *ctx)
+{
+    struct pipeline *p = ctx;
+    p->stats.wakes++;
+    pipeline_drain(p);
+}
+
+static void on_timer_drain(void *ctx)
+{
+    pipeline_drain(ctx);
+}
+
+/* -- syncing ------------------------------------------------------------------------------ */
+
+static void sync_work(void *ctx)
+{
+    struct pipeline *p = ctx;
+    p->sync_result = journal_sync(p->o.journal);
+}
+
+static void sync_done(void *ctx)
+{
+    struct pipeline *p = ctx;
+    p->syncing = false;
+    if (p->sync_result != 0)
+        pipeline_fatal(p, "journal: cannot be synced", p->sync_result);
+    else
+        tell_synced(p);
+}
+
+/* With `never` the disk is asked only when something derived waits for it. */
+static bool sync_wanted(const struct pipeline *p)
+{
+    if (journal_end(p->o.journal) == journal_synced(p->o.journal))
+        return false;
+    if (p->o.conf->sync == CONF_SYNC_INTERVAL || p->stopping || p->batches)
+        return true;
+    for (size_t i = 0; i < p->o.n_sinks; i++)
+        if (sink_needs_sync(p->o.sinks[i]) > p->synced)
+            return true;
+    return p->snap.state == SNAP_FLUSHING;
+}
+
+static void on_sync_timer(void *ctx)
+{
+    struct pipeline *p = ctx;
+    if (!p->running)
+        return;
+    pipeline_hand_batch(p, false);
+    if (!p->syncing && sync_wanted(p)) {
+        p->syncing = true;
+        loop_work(p->o.loop, sync_work, sync_done, p);
+    }
+    tell_synced(p);
+}
+
+static void on_tick(void *ctx)
+{
+    struct pipeline *p = ctx;
+    if (!p->running)
+        return;
+    live_tick(p);
+    pipeline_snapshot_maybe(p);
+    uint64_t due = engine_next_due(p->engine), at = engine_position(p->engine).tick;
+    bool soon = due != UINT64_MAX && due < at + (uint64_t)PLACE_MS * 2000000u;
+    loop_timer_start(p->tick, soon ? PLACE_MS : TICK_MS, 0);
+}
+
+/* -- life --------------------------------------------------------------------------------- */
+
+int pipeline_open(const struct pipeline_options *o, struct err *err, struct pipeline **out)
+{
+    ASSERT(o->n_sinks <= sizeof(((struct pipeline *)0)->emit));
+    struct pipeline *p = mem_zalloc(sizeof(*p));
+    p->o = *o;
+    p->batches_end = &p->batches;
+    p->worlds[p->n_worlds++] = o->world;
+    p->engine =
+        engine_new(&(struct engine_out){p, on_point, pipeline_letter, on_step, on_step_end});
+    int r = pipeline_restore(p, err);
+    if (r != 0) {
+        pipeline_close(p);
+        return r;
+    }
+    p->wake = loop_wake_new(o->loop, on_wake, p);
+    p->linger = loop_timer_new(o->loop, on_timer_drain, p);
+    p->retry = loop_timer_new(o->loop, on_timer_drain, p);
+    p->tick = loop_timer_new(o->loop, on_tick, p);
+    p->sync = loop_timer_new(o->loop, on_sync_timer, p);
+    p->synced = 0;
+    *out = p;
+    return 0;
+}
+
+void pipeline_start(struct pipeline *p)
+{
+    uint64_t sync_ms = p->o.conf->sync_interval_ns / 1000000;
+    p->running = true;
+    p->start_ns = loop_hrtime_ns();
+    p->start_end = journal_end(p->o.journal);
+    p->stats.replaying = p->read_to < p->start_end;
+    p->snap.last_ns = p->start_ns;
+    loop_timer_start(p->sync, sync_ms, sync_ms ? sync_ms : 1);
+    loop_timer_start(p->tick, PLACE_MS, 0);
+    loop_wake_send(p->wake);
+}
+
+void pipeline_stop(struct pipeline *p, loop_fn *done, void *ctx)
+{
+    p->stopped = done;
+    p->stopped_ctx = ctx;
+    p->stopping = true;
+    pipeline_drain(p);
+}
+
+void pipeline_close(struct pipeline *p)
+{
+    if (!p)
+        return;
+    loop_wake_free(p->wake);
+    loop_timer_free(p->linger);
+    loop_timer_free(p->retry);
+    loop_timer_free(p->tick);
+    loop_timer_free(p->sync);
+    journal_reader_close(p->reader);
+    engine_free(p->engine);
+    pipeline_free_batches(p);
+    pipeline_free_worlds(p);
+    free(p);
+}
+
+const struct engine *pipeline_engine(const struct pipeline *p)
+{
+    return p->engine;
+}
+
+bool pipeline_engine_busy(const struct pipeline *p)
+{
+    return p->snap.state == SNAP_SAVING;
+}
+
+void pipeline_stats(const struct pipeline *p, struct pipeline_stats *out)
+{
+    struct journal_stats j;
+    journal_stats(p->o.journal, &j);
+    *out = p->stats;
+    out->at = engine_position(p->engine);
+    out->lag_bytes = j.end - p->read_to;
+    out->unread = j.messages - engine_messages(p->engine);
+    out->lag_seconds = 0;
+    if (out->unread > 0 && out->at.tick > 0) {
+        uint64_t now, end;
+        journal_tick(p->o.journal, &now, &end);
+        out->lag_seconds = now > out->at.tick ? (double)(now - out->at.tick) / 1e9 : 0;
+    }
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APP_PIPELINE_H
+#define APP_PIPELINE_H
+/*
+ * pipeline — drives the engine along the journal, on the loop, and hands its output on.
+ *
+ * Owns: the journal's reader, the engine, the worlds the engine stands in, the batch for the
+ * store, when the journal is synced, when a snapshot is taken. Promises: nothing turns more
+ * than ~10 ms at a time; nothing derived is written before the journal is synced past its
+ * cause; what sinks and store already have is not emitted to them again; a snapshot is renamed
+ * into place only when every sink's log and the store's cursor are durable beyond it.
+ *
+ * Threads: pipeline_notify from any thread, everything else on the loop.
+ */
+#include "app/sink.h"
+#include "core/engine.h"
+#include "io/journal.h"
+#include "io/loop.h"
+#include "io/store.h"
+
+struct pipeline;
+
+struct pipeline_options {
+    struct loop *loop;
+    struct journal *journal;
+    struct store *store;
+    struct position store_cursor;
+    struct sink **sinks;
+    size_t n_sinks;
+    const char *snapshot_dir, *content_dir, *archive_dir; /* archive_dir NULL: no archive */
+    const struct conf_journal *conf;
+    struct world *world;                       /* the newest one; becomes the pipeline's */
+    void (*fatal)(void *ctx, const char *why); /* journal or store cannot go on: stop (74) */
+    void *ctx;
+};
+
+struct pipeline_stats {
+    struct position at;
+    uint64_t lag_bytes, unread; /* of the journal beyond the engine */
+    double lag_seconds;         /* age of the oldest unread record, by wall time; 0 when none */
+    uint64_t drains, wakes, drain_ns_max, snapshots, snapshot_ns_last;
+    struct position snapshot;
+    uint64_t snapshot_bytes;
+    bool replaying;    /* not yet at the place where this process began */
+    uint64_t replayed; /* records, in the first catch-up */
+    double replay_seconds;
+};
+
+/* Loads the newest good snapshot that fits, and opens the reader behind it. Nothing runs yet.
+ */
+int pipeline_open(const struct pipeline_options *o, struct err *err, struct pipeline **out);
+void pipeline_start(struct pipeline *p);
+void pipeline_notify(struct pipeline *p); /* records were appended; any thread, cheap */
+/* A world for the generation whose record is about to be appended. */
+void pipeline_offer(struct pipeline *p, struct world *w);
+const struct world *pipeline_newest(const struct pipeline *p);
+/* Drains what the journal holds, flushes sinks and store, takes a snapshot; then done(ctx). */
+void pipeline_stop(struct pipeline *p, loop_fn *done, void *ctx);
+void pipeline_close(struct pipeline *p);
+
+const struct engine *pipeline_engine(const struct pipeline *p);
+bool pipeline_engine_busy(
+    const struct pipeline *p); /* its state is being written: reading it is fine */
+void pipeline_stats(const struct pipeline *p, struct pipeline_stats *out);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APP_PIPELINE_PRIVATE_H
+#define APP_PIPELINE_PRIVATE_H
+/*
+ * pipeline_private — what the pipeline's files share; included by app/pipeline*.c only.
+ */
+#include "app/pipeline.h"
+#include "io/snapshot.h"
+
+#include <stdatomic.h>
+
+#define MAX_WORLDS 8
+
+struct waiting_batch { /* for the store, until the journal is synced past it */
+    struct store_batch *batch;
+    uint64_t offset;
+    bool for_snapshot; /* the snapshot waits for its commit */
+    struct waiting_batch *next;
+};
+
+enum snap_state { SNAP_IDLE, SNAP_SAVING, SNAP_FLUSHING, SNAP_COMMITTING };
+
+struct snap {
+    enum snap_state state;
+    struct snapshot_writer *writer;
+    struct position at;
+    int failed;
+    unsigned flushes; /* sinks not durable yet, plus one for the store */
+    uint64_t began_ns, last_ns, last_offset;
+};
+
+struct pipeline {
+    struct pipeline_options o;
+    struct engine *engine;
+    struct journal_reader *reader;
+    uint64_t read_to; /* the reader's place */
+
+    struct world
+        *worlds[MAX_WORLDS]; /* oldest first; [0] may be in use, the last is the newest */
+    size_t n_worlds;
+    struct world *replayed; /* an old generation, opened for replay; NULL once past them */
+
+    struct loop_wake *wake;
+    struct loop_timer *linger, *retry, *tick, *sync;
+    atomic_int asleep;
+    bool running, stopping, stalled;
+    uint64_t drained_ns; /* when the last drain ended */
+
+    bool emit_store; /* of the running step */
+    bool emit[64];   /* per sink, of the running step */
+
+    bool syncing;
+    int sync_result;
+    uint64_t synced;
+    bool preparing;
+
+    struct store_batch *batch; /* open */
+    size_t batch_rows;
+    struct waiting_batch *batches, **batches_end;
+    uint64_t waiting_bytes;
+
+    struct snap snap;
+    loop_fn *stopped;
+    void *stopped_ctx;
+
+    struct pipeline_stats stats;
+    uint64_t start_end, start_ns; /* the journal's end when this process began */
+};
+
+/* pipeline.c */
+void pipeline_drain(struct pipeline *p);
+void pipeline_fatal(struct pipeline *p, const char *what, int error);
+/* pipeline_store.c: letters, cursor, the gate */
+void pipeline_letter(void *ctx, const struct engine_letter *l);
+void pipeline_hand_batch(struct pipeline *p, bool for_snapshot); /* then also when empty */
+void pipeline_release_batches(struct pipeline *p);
+void pipeline_free_batches(struct pipeline *p);
+/* pipeline_snapshot.c */
+void pipeline_snapshot_maybe(struct pipeline *p);
+void pipeline_snapshot_begin(struct pipeline *p);
+void pipeline_snapshot_flushed(void *ctx);
+int pipeline_restore(struct pipeline *p, struct err *err);
+/* pipeline_world.c */
+void pipeline_switch(struct pipeline *p, const struct record *generation);
+struct world *pipeline_load_world(struct pipeline *p, const char *hash);
+void pipeline_free_worlds(struct pipeline *p);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Generations: which world the engine stands in. The newest is the one the rest of the process
+ * lives by; a replay may pass through older ones, opened again from their bundles.
+ */
+#include "app/pipeline_private.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "io/content.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct world *pipeline_load_world(struct pipeline *p, const char *hash)
+{
+    char *bundle = NULL;
+    size_t len = 0;
+    struct world *w = NULL;
+    int r = content_get(p->o.content_dir, hash, WORLD_MAX_BUNDLE, &bundle, &len);
+    if (r != 0) {
+        log_error("generation %s: its files are not kept any more (%s)", hash, strerror(-r));
+        return NULL;
+    }
+    struct problems *problems = problems_new(8);
+    if (world_open(bundle, len, problems, &w) != 0)
+        log_error("generation %s: cannot be opened again: %s", hash, problems_get(problems, 0));
+    problems_free(problems);
+    free(bundle);
+    return w;
+}
+
+static void forget_before(struct pipeline *p, size_t keep)
+{
+    for (size_t i = 0; i < keep; i++)
+        world_free(p->worlds[i]);
+    memmove(p->worlds, p->worlds + keep, (p->n_worlds - keep) * sizeof(p->worlds[0]));
+    p->n_worlds -= keep;
+}
+
+static void stand_in(struct pipeline *p, struct world *w)
+{
+    struct world *old = p->replayed;
+    engine_use(p->engine, w);
+    p->replayed = NULL;
+    if (old != w)
+        world_free(old);
+}
+
+/* The engine is about to pass this generation record. Without its files the history goes
+ * on under the generation before, and that was said. */
+void pipeline_switch(struct pipeline *p, const struct record *g)
+{
+    static const char kind[] = "world";
+    char hash[33] = "";
+    if (g->body_len != sizeof(kind) + 32 || memcmp(g->body, kind, sizeof(kind)) != 0)
+        return; /* of a later version */
+    memcpy(hash, g->body + sizeof(kind), 32);
+    if (strcmp(engine_world(p->engine)->hash, hash) == 0)
+        return;
+    for (size_t i = 0; i < p->n_worlds; i++) {
+        if (strcmp(p->worlds[i]->hash, hash) == 0) {
+            stand_in(p, p->worlds[i]);
+            forget_before(p, i);
+            return;
+        }
+    }
+    struct world *w = pipeline_load_world(p, hash);
+    if (w) {
+        stand_in(p, w);
+        p->replayed = w;
+    }
+}
+
+void pipeline_offer(struct pipeline *p, struct world *w)
+{
+    ASSERT(p->n_worlds <
+           MAX_WORLDS); /* the caller waits for the engine: one reload at a time */
+    p->worlds[p->n_worlds++] = w;
+}
+
+const struct world *pipeline_newest(const struct pipeline *p)
+{
+    return p->worlds[p->n_worlds - 1];
+}
+
+void pipeline_free_worlds(struct pipeline *p)
+{
+    world_free(p->replayed);
+    for (size_t i = 0; i < p->n_worlds; i++)
+        world_free(p->worlds[i]);
+}
