@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/api.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "io/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_ANSWER  ((size_t)64 << 20)
+#define MAX_DEVICES 10000
+#define MAX_REPLAY  100000
+
+struct api {
+    struct api_options o;
+};
+
+struct api *api_new(const struct api_options *o)
+{
+    struct api *a = mem_zalloc(sizeof(*a));
+    a->o = *o;
+    return a;
+}
+
+void api_free(struct api *a)
+{
+    free(a);
+}
+
+static void answer_buf(struct httpd_request *r, int status, const char *type, struct buf *b)
+{
+    if (b->failed)
+        httpd_answer(r, 500, "application/json", "{\"error\":\"the answer is too large\"}", 35);
+    else
+        httpd_answer(r, status, type, b->data ? b->data : "", b->len);
+    buf_done(b);
+}
+
+static void answer_error(struct httpd_request *r, int status, const char *text)
+{
+    struct buf b;
+    struct jsonw w;
+    buf_init(&b, 65536);
+    jsonw_init(&w, &b);
+    jsonw_object(&w, NULL);
+    jsonw_str(&w, "error", text);
+    jsonw_end_object(&w);
+    answer_buf(r, status, "application/json", &b);
+}
+
+static uint64_t query_u64(const struct httpd_request *r, const char *key, uint64_t otherwise)
+{
+    const char *s = httpd_query(r, key);
+    uint64_t v;
+    return s && num_get_u64(s, strlen(s), &v) == 0 ? v : otherwise;
+}
+
+/* -- what is ------------------------------------------------------------------------------ */
+
+static void get_metrics(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)rest;
+    struct buf b;
+    buf_init(&b, MAX_ANSWER);
+    report_metrics(a->o.sources, &b);
+    answer_buf(r, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
+}
+
+static void get_health(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)a;
+    (void)rest;
+    httpd_answer(r, 200, "text/plain; charset=utf-8", "ok\n", 3);
+}
+
+static void get_ready(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)rest;
+    struct buf b;
+    struct jsonw w;
+    bool ready = a->o.ready(a->o.ctx);
+    buf_init(&b, MAX_ANSWER);
+    jsonw_init(&w, &b);
+    jsonw_object(&w, NULL);
+    jsonw_bool(&w, "ready", ready);
+    jsonw_object(&w, "sinks");
+    for (size_t i = 0; i < a->o.sources->n_sinks; i++) {
+        struct sink_stats s;
+        sink_stats(a->o.sources->sinks[i], &s);
+        jsonw_str(&w, s.id, s.state);
+    }
+    jsonw_end_object(&w);
+    jsonw_end_object(&w);
+    answer_buf(r, ready ? 200 : 503, "application/json", &b);
+}
+
+static void get_status(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)rest;
+    struct buf b;
+    buf_init(&b, MAX_ANSWER);
+    report_status(a->o.sources, a->o.rates, &b);
+    answer_buf(r, 200, "application/json", &b);
+}
+
+static void get_ledger(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)rest;
+    struct buf b;
+    buf_init(&b, MAX_ANSWER);
+    report_ledger(a->o.sources, &b);
+    answer_buf(r, 200, "application/json", &b);
+}
+
+/* -- devices, compounds ------------------------------------------------------------------- */
+
+static bool is_silent(const struct api *a, const struct device *d)
+{
+    struct engine_device s;
+    engine_device(pipeline_engine(a->o.sources->pipeline), d, &s);
+    return d->expected_interval_s > 0 && !d->retired &&
+           clock_wall_ns() / 1000000 - s.last_seen_ms > (int64_t)d->expected_interval_s * 3000;
+}
+
+static void device_json(const struct api *a, const struct device *d, struct jsonw *w, bool all)
+{
+    struct engine_device s;
+    engine_device(pipeline_engine(a->o.sources->pipeline), d, &s);
+    jsonw_object(w, NULL);
+    jsonw_str(w, "device", d->code);
+    jsonw_str(w, "kind", d->kind->name);
+    jsonw_str(w, "compound", d->compound->code);
+    jsonw_str(w, "building", d->building);
+    jsonw_i64(w, "last_seen_ms", s.last_seen_ms);
+    jsonw_u64(w, "messages", s.messages);
+    jsonw_bool(w, "silent", is_silent(a, d));
+    jsonw_bool(w, "life_safety", d->life_safety);
+    jsonw_bool(w, "retired", d->retired);
+    if (all) {
+        jsonw_i64(w, "last_time_ms", s.last_time_ms);
+        jsonw_str(w, "source_id", d->source_id);
+        jsonw_str(w, "compound_name", d->compound->name);
+        jsonw_str(w, "unit", d->unit);
+        jsonw_str(w, "room", d->room);
+        jsonw_str(w, "point", d->point);
+        jsonw_str(w, "uplink", d->uplink);
+        jsonw_str(w, "series", d->series);
+        jsonw_u64(w, "expected_interval_s", d->expected_interval_s);
+        jsonw_str(w, "note", d->note);
+    }
+    jsonw_end_object(w);
+}
+
+static const struct registry *registry_of(const struct api *a)
+{
+    return engine_world(pipeline_engine(a->o.sources->pipeline))->registry;
+}
+
+static void get_devices(struct api *a, struct httpd_request *r, const char *rest)
+{
+    const struct registry *g = registry_of(a);
+    struct buf b;
+    struct jsonw w;
+    buf_init(&b, MAX_ANSWER);
+    jsonw_init(&w, &b);
+    if (rest[0]) {
+        const struct device *d = registry_find(g, rest, strlen(rest));
+        if (!d) {
+            buf_done(&b);
+            answer_error(r, 404, "no such device in the registry");
+            return;
+        }
+        device_json(a, d, &w, true);
+        answer_buf(r, 200, "application/json", &b);
+        return;
+    }
+    const char *compound = httpd_query(r, "compound"), *silent = httpd_query(r, "silent");
+    uint64_t limit = query_u64(r, "limit", 1000), at = query_u64(r, "after", 0), n = 0;
+    limit = limit > MAX_DEVICES ? MAX_DEVICES : limit;
+    jsonw_object(&w, NULL);
+    jsonw_u64(&w, "total", registry_devices(g));
+    jsonw_array(&w, "devices");
+    for (; at < registry_devices(g) && n < limit; at++) {
+        const struct device *d = registry_device_at(g, at);
+        if ((compound && strcmp(d->compound->code, compound) != 0) ||
+            (silent && !is_silent(a, d)))
+            continue;
+        device_json(a, d, &w, false);
+        n++;
+    }
+    jsonw_end_array(&w);
+    if (at < registry_devices(g))
+        jsonw_u64(&w, "after", at);
+    else
+        jsonw_null(&w, "after");
+    jsonw_end_object(&w);
+    answer_buf(r, 200, "application/json", &b);
+}
+
+static void get_compounds(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)rest;
+    const struct registry *g = registry_of(a);
+    size_t n = registry_compounds(g);
+    uint64_t *devices = mem_zalloc_array(n, sizeof(*devices));
+    for (size_t i = 0; i < registry_devices(g); i++)
+        devices[registry_device_at(g, i)->compound->index]++;
+    struct buf b;
+    struct jsonw w;
+    buf_init(&b, MAX_ANSWER);
+    jsonw_init(&w, &b);
+    jsonw_object(&w, NULL);
+    jsonw_array(&w, "compounds");
+    for (size_t i = 0; i < n; i++) {
+        const struct compound *c = registry_compound_at(g, i);
+        jsonw_object(&w, NULL);
+        jsonw_str(&w, "compound", c->code);
+        jsonw_str(&w, "name", c->name);
+        jsonw_str(&w, "district", c->district);
+        jsonw_str(&w, "street", c->street);
+        jsonw_str(&w, "community", c->community);
+        jsonw_str(&w, "firm", c->firm);
+        jsonw_str(&w, "tier", c->tier);
+        jsonw_u64(&w, "devices", devices[i]);
+        jsonw_end_object(&w);
+    }
+    jsonw_end_array(&w);
+    jsonw_end_object(&w);
+    free(devices);
+    answer_buf(r, 200, "application/json", &b);
+}
+
+/* -- the store ---------------------------------------------------------------------------- */
+
+static void store_answered(void *ctx, int status, const char *json, size_t len)
+{
+    if (status == -ENOENT)
+        answer_error(ctx, 404, "not found");
+    else if (status != 0)
+        answer_error(ctx, 500, strerror(-status));
+    else
+        httpd_answer(ctx, 200, "application/json", json, len);
+}
+
+static struct store_filter filter_of(const struct httpd_request *r)
+{
+    return (struct store_filter){.id = query_u64(r, "id", 0),
+                                 .reason = httpd_query(r, "reason"),
+                                 .device = httpd_query(r, "device"),
+                                 .topic_prefix = httpd_query(r, "topic"),
+                                 .limit = query_u64(r, "limit", 0)};
+}
+
+static void get_dead(struct api *a, struct httpd_request *r, const char *rest)
+{
+    struct store_filter f = filter_of(r);
+    if (rest[0] && num_get_u64(rest, strlen(rest), &f.id) != 0) {
+        answer_error(r, 404, "a dead letter is named by its number");
+        return;
+    }
+    store_ask(a->o.sources->store, rest[0] ? STORE_DEAD_SHOW : STORE_DEAD_LIST, &f,
+              store_answered, r);
+}
+
+static void get_quarantine(struct api *a, struct httpd_request *r, const char *rest)
+{
+    struct store_filter f = filter_of(r);
+    if (rest[0])
+        f.device = rest;
+    store_ask(a->o.sources->store, rest[0] ? STORE_QUARANTINE_SHOW : STORE_QUARANTINE_LIST, &f,
+              store_answered, r);
+}
+
+static void post_dead_purge(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)rest;
+    struct store_filter f = filter_of(r);
+    store_ask(a->o.sources->store, STORE_DEAD_PURGE, &f, store_answered, r);
+}
+
+static void post_quarantine_purge(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)rest;
+    struct store_filter f = filter_of(r);
+    store_ask(a->o.sources->store, STORE_QUARANTINE_PURGE, &f, store_answered, r);
+}
+
+/* Taking messages up again: the store hands letters, each becomes a record of the journal; when
+ * all are there the rows are marked. A crash between the two takes them up twice, and the
+ * engine's dedupe knows them. */
+struct replay {
+    struct api *api;
+    struct httpd_request *request;
+    bool quarantine;
+    uint64_t *ids;
+    size_t n;
+    int failed;
+};
+
+static void replay_letter(void *ctx, uint64_t id, const struct store_letter *l)
+{
+    struct replay *p = ctx;
+    if (p->failed || p->n == MAX_REPLAY)
+        return;
+    p->failed = p->api->o.reinject(p->api->o.ctx, l);
+    if (p->failed == 0) {
+        p->ids = mem_realloc_array(p->ids, p->n + 1, sizeof(*p->ids));
+        p->ids[p->n++] = id;
+    }
+}
+
+static void replay_marked(void *ctx, int status)
+{
+    struct replay *p = ctx;
+    char json[96];
+    if (status == 0)
+        status = p->failed;
+    int n = snprintf(json, sizeof(json), "{\"replayed\":%zu}", p->n);
+    if (status == 0)
+        httpd_answer(p->request, 200, "application/json", json, (size_t)n);
+    else
+        answer_error(p->request, 500, strerror(-status));
+    free(p->ids);
+    free(p);
+}
+
+static void replay_done(void *ctx, int status, uint64_t n)
+{
+    (void)n;
+    struct replay *p = ctx;
+    if (status != 0)
+        p->failed = status;
+    store_mark_replayed(p->api->o.sources->store, p->quarantine, p->ids, p->n, replay_marked,
+                        p);
+}
+
+static void replay(struct api *a, struct httpd_request *r, bool quarantine)
+{
+    struct store_filter f = filter_of(r);
+    struct replay *p = mem_zalloc(sizeof(*p));
+    *p = (struct replay){.api = a, .request = r, .quarantine = quarantine};
+    if (f.limit == 0)
+        f.limit = MAX_REPLAY;
+    store_letters(a->o.sources->store, quarantine, &f, replay_letter, replay_done, p);
+}
+
+static void post_dead_replay(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)rest;
+    replay(a, r, false);
+}
+
+static void post_quarantine_replay(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)rest;
+    replay(a, r, true);
+}
+
+/* -- reload ------------------------------------------------------------------------------- */
+
+static void reloaded(void *ctx, bool changed, const char *text)
+{
+    struct buf b;
+    struct jsonw w;
+    buf_init(&b, 1 << 20);
+    jsonw_init(&w, &b);
+    jsonw_object(&w, NULL);
+    jsonw_bool(&w, "changed", changed);
+    jsonw_str(&w, "text", text);
+    jsonw_end_object(&w);
+    answer_buf(ctx, 200, "application/json", &b);
+}
+
+static void post_reload(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)rest;
+    if (a->o.reload(a->o.ctx, reloaded, r) != 0)
+        answer_error(r, 409, "a reload is under way");
+}
+
+/* -- the table ---------------------------------------------------------------------------- */
+
+static const struct route {
+    const char *method, *path; /* a path that ends in '/' also takes what follows it */
+    void (*fn)(struct api *a, struct httpd_request *r, const char *rest);
+} routes[] = {
+    {"GET", "/metrics", get_metrics},
+    {"GET", "/healthz", get_health},
+    {"GET", "/readyz", get_ready},
+    {"GET", "/api/v1/status", get_status},
+    {"GET", "/api/v1/ledger", get_ledger},
+    {"GET", "/api/v1/devices", get_devices},
+    {"GET", "/api/v1/devices/", get_devices},
+    {"GET", "/api/v1/compounds", get_compounds},
+    {"GET", "/api/v1/dead", get_dead},
+    {"GET", "/api/v1/dead/", get_dead},
+    {"GET", "/api/v1/quarantine", get_quarantine},
+    {"GET", "/api/v1/quarantine/", get_quarantine},
+    {"POST", "/api/v1/dead/replay", post_dead_replay},
+    {"POST", "/api/v1/dead/purge", post_dead_purge},
+    {"POST", "/api/v1/quarantine/replay", post_quarantine_replay},
+    {"POST", "/api/v1/quarantine/purge", post_quarantine_purge},
+    {"POST", "/api/v1/reload", post_reload},
+};
+
+static const char *route_rest(const struct route *t, const char *path)
+{
+    size_t n = strlen(t->path);
+    if (strcmp(path, t->path) == 0)
+        return "";
+    if (t->path[n - 1] == '/' && strncmp(path, t->path, n) == 0)
+        return path + n;
+    return NULL;
+}
+
+void api_handle(void *api, struct httpd_request *r)
+{
+    struct api *a = api;
+    const char *method = httpd_method(r), *path = httpd_path(r);
+    bool head = strcmp(method, "HEAD") == 0, known = false;
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        const char *rest = route_rest(&routes[i], path);
+        if (!rest)
+            continue;
+        known = true;
+        if (strcmp(head ? "GET" : method, routes[i].method) != 0)
+            continue;
+        if (strcmp(routes[i].method, "POST") == 0 && !httpd_may_write(r))
+            answer_error(r, 403,
+                         "writing verbs need the Unix socket, or a bearer token over TCP");
+        else
+            routes[i].fn(a, r, rest);
+        return;
+    }
+    if (known)
+        answer_error(r, 405, "this method is not for that path");
+    else
+        answer_error(r, 404, "no such path; gaihou-http(7) lists them");
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APP_API_H
+#define APP_API_H
+/*
+ * api — the HTTP endpoints of gaihou-http(7): reads report what is, writing verbs ask the app.
+ *
+ * Loop thread. Answers may come later (the store, a reload); the requests wait for them.
+ */
+#include "app/report.h"
+#include "io/httpd.h"
+
+struct api;
+
+struct api_options {
+    struct report_sources *sources; /* live; outlives the api */
+    struct report_rates *rates;
+    struct loop *loop;
+    /* Begins a reload; done(ctx, changed, text) on the loop, later. -EBUSY: one is under way.
+     */
+    int (*reload)(void *ctx, void (*done)(void *ctx, bool changed, const char *text),
+                  void *done_ctx);
+    /* Appends a message that is taken up again. 0 or -errno. */
+    int (*reinject)(void *ctx, const struct store_letter *l);
+    bool (*ready)(void *ctx); /* can ingest */
+    void *ctx;
+};
+
+struct api *api_new(const struct api_options *o);
+void api_free(struct api *a);
+void api_handle(void *api, struct httpd_request *r); /* the httpd_fn */
+
+#endif

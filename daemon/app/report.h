@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APP_REPORT_H
+#define APP_REPORT_H
+/*
+ * report — everything the gateway says about itself: Prometheus text, status and ledger as JSON, the
+ * journal record of our own metrics. Reads the parts' stats, changes nothing. Loop thread.
+ */
+#include "app/ingest.h"
+#include "app/pipeline.h"
+#include "base/jsonw.h"
+
+struct report_sources {
+    const struct conf *conf;
+    struct journal *journal;
+    struct pipeline *pipeline;
+    struct ingest *ingest; /* NULL before it is open */
+    struct store *store;
+    struct sink **sinks;
+    size_t n_sinks;
+    const uint64_t *sinks_before; /* points made before the sink's log began */
+    int64_t started_wall_ns;
+    uint64_t reloads, reload_failures;
+};
+
+/* Rates over the last seconds; fed once a second. */
+struct report_rates {
+    uint64_t messages, points;
+    double messages_s, points_s;
+    double sink_s[64];
+    uint64_t sink_accepted[64];
+    double broker_s[16];
+    uint64_t broker_messages[16];
+};
+void report_rates_feed(struct report_rates *r, const struct report_sources *s, double seconds);
+
+void report_metrics(const struct report_sources *s, struct buf *out);
+void report_status(const struct report_sources *s, const struct report_rates *r,
+                   struct buf *out);
+void report_ledger(const struct report_sources *s, struct buf *out);
+/* The body of RECORD_STATS. */
+void report_own(const struct report_sources *s, const struct report_rates *r, struct buf *out);
+/* One line for systemd's STATUS. */
+void report_line(const struct report_sources *s, const struct report_rates *r, char *out,
+                 size_t size);
+/* Does every sum of the ledger hold, sinks included? */
+bool report_balanced(const struct report_sources *s);
+
+#endif

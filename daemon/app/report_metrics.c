@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prometheus text (version 0.0.4) and our own metrics for the databases. Names follow
+ * Prometheus' practice: gaihou_…_total, _seconds, _bytes; the list stands in gaihou-http(7).
+ */
+#include "app/report_private.h"
+#include "base/num.h"
+#include "core/lineproto.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void head(struct buf *b, const char *name, const char *type, const char *help)
+{
+    (void)buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void one_u(struct buf *b, const char *name, const char *type, const char *help,
+                  uint64_t v)
+{
+    head(b, name, type, help);
+    (void)buf_printf(b, "%s %" PRIu64 "\n", name, v);
+}
+
+static void one_d(struct buf *b, const char *name, const char *type, const char *help, double v)
+{
+    char text[40];
+    head(b, name, type, help);
+    (void)buf_printf(b, "%s %.*s\n", name, (int)num_put_double(text, v), text);
+}
+
+static void label(struct buf *b, const char *s)
+{
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            (void)buf_putc(b, '\\');
+        (void)buf_putc(b, *s);
+    }
+}
+
+static void metrics_ledger(const struct report_sources *s, struct buf *b)
+{
+    const struct ledger *l = engine_ledger(pipeline_engine(s->pipeline));
+    head(b, "gaihou_messages_total", "counter",
+         "Messages by compound and by what became of them (class received and reinjected: came "
+         "in).");
+    for (size_t i = 0; i < ledger_rows(l); i++) {
+        const struct ledger_row *r = ledger_at(l, i);
+        for (int c = 0; c < LEDGER_POINTS_DECODED; c++) {
+            if (r->n[c] == 0)
+                continue;
+            (void)buf_puts(b, "gaihou_messages_total{compound=\"");
+            label(b, r->compound);
+            (void)buf_printf(b, "\",class=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
+                             ledger_class((enum ledger_count)c),
+                             ledger_reason((enum ledger_count)c), r->n[c]);
+        }
+    }
+    head(b, "gaihou_points_total", "counter", "Points by compound and by what became of them.");
+    for (size_t i = 0; i < ledger_rows(l); i++) {
+        const struct ledger_row *r = ledger_at(l, i);
+        for (int c = LEDGER_POINTS_DECODED; c < LEDGER_N; c++) {
+            if (r->n[c] == 0)
+                continue;
+            (void)buf_puts(b, "gaihou_points_total{compound=\"");
+            label(b, r->compound);
+            (void)buf_printf(b, "\",class=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
+                             ledger_class((enum ledger_count)c) + 7,
+                             ledger_reason((enum ledger_count)c), r->n[c]);
+        }
+    }
+}
+
+static void metrics_brokers(const struct report_sources *s, struct buf *b)
+{
+    static const struct {
+        const char *name, *type, *help;
+    } rows[] = {
+        {"gaihou_broker_connected", "gauge", "1 while the broker's link is up."},
+        {"gaihou_broker_messages_total", "counter", "Messages received from the broker."},
+        {"gaihou_broker_received_bytes_total", "counter", "Payload bytes received."},
+        {"gaihou_broker_connects_total", "counter", "Connections made."},
+        {"gaihou_broker_losses_total", "counter", "Connections lost."},
+        {"gaihou_broker_refused_filters", "gauge", "Topic filters the broker refused."},
+    };
+    for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+        head(b, rows[k].name, rows[k].type, rows[k].help);
+        for (size_t i = 0; s->ingest && i < ingest_brokers(s->ingest); i++) {
+            struct mqtt_stats m;
+            ingest_stats(s->ingest, i, &m);
+            const uint64_t v[] = {m.connected, m.messages, m.bytes,
+                                  m.connects,  m.losses,   m.refused_filters};
+            (void)buf_printf(b, "%s{broker=\"%s\"} %" PRIu64 "\n", rows[k].name,
+                             s->conf->brokers[i].id, v[k]);
+        }
+    }
+}
+
+static void metrics_sinks(const struct report_sources *s, struct buf *b)
+{
+    static const struct {
+        const char *name, *type, *help;
+    } rows[] = {
+        {"gaihou_sink_made_total", "counter", "Lines made for the sink."},
+        {"gaihou_sink_accepted_total", "counter", "Lines the database accepted."},
+        {"gaihou_sink_refused_total", "counter", "Lines refused, all reasons."},
+        {"gaihou_sink_shed_total", "counter", "Lines shed because the outbound log was full."},
+        {"gaihou_sink_pending_lines", "gauge", "Lines that wait for the database."},
+        {"gaihou_sink_log_bytes", "gauge", "Size of the outbound log."},
+        {"gaihou_sink_posts_total", "counter", "Requests sent."},
+        {"gaihou_sink_in_flight", "gauge", "Requests under way."},
+        {"gaihou_sink_up", "gauge", "1 unless the last answers were failures."},
+    };
+    for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+        head(b, rows[k].name, rows[k].type, rows[k].help);
+        for (size_t i = 0; i < s->n_sinks; i++) {
+            struct sink_stats st;
+            struct sink_sums m;
+            sink_stats(s->sinks[i], &st);
+            report_sink_sums(s->sinks[i], &m);
+            const uint64_t v[] = {m.made,   m.accepted,   m.refused,
+                                  m.shed,   m.pending,    st.log_bytes,
+                                  st.posts, st.in_flight, st.problem[0] == '\0'};
+            (void)buf_printf(b, "%s{sink=\"%s\"} %" PRIu64 "\n", rows[k].name, st.id, v[k]);
+        }
+    }
+    head(b, "gaihou_sink_answers_total", "counter", "Answers of the database by their class.");
+    for (size_t i = 0; i < s->n_sinks; i++) {
+        struct sink_stats st;
+        sink_stats(s->sinks[i], &st);
+        for (int c = 0; c < 6; c++)
+            (void)buf_printf(
+                b, "gaihou_sink_answers_total{sink=\"%s\",class=\"%s\"} %" PRIu64 "\n", st.id,
+                answer_class_name((enum answer_class)c), st.answers[c]);
+    }
+}
+
+static void metrics_journal(const struct report_sources *s, struct buf *b)
+{
+    struct journal_stats j;
+    struct pipeline_stats p;
+    journal_stats(s->journal, &j);
+    pipeline_stats(s->pipeline, &p);
+    one_u(b, "gaihou_journal_bytes", "gauge", "Size of the journal.", j.bytes);
+    one_u(b, "gaihou_journal_max_bytes", "gauge", "Its quota.", j.max_bytes);
+    one_u(b, "gaihou_journal_appends_total", "counter", "Records appended.", j.appends);
+    one_u(b, "gaihou_journal_unsynced_bytes", "gauge",
+          "Appended and not yet on the disk: what a power cut would lose.", j.end - j.synced);
+    one_u(b, "gaihou_journal_syncs_total", "counter", "Syncs of the journal.", j.syncs);
+    one_d(b, "gaihou_journal_sync_seconds_max", "gauge", "The longest sync.",
+          (double)j.sync_ns_max / 1e9);
+    one_u(b, "gaihou_engine_unread_messages", "gauge",
+          "Messages the engine has not passed yet.", p.unread);
+    one_d(b, "gaihou_engine_lag_seconds", "gauge", "Age of the engine's place in the journal.",
+          p.lag_seconds);
+    one_d(b, "gaihou_engine_slice_seconds_max", "gauge", "The longest turn of the engine.",
+          (double)p.drain_ns_max / 1e9);
+    one_u(b, "gaihou_snapshots_total", "counter", "Snapshots taken.", p.snapshots);
+}
+
+static void metrics_store(const struct report_sources *s, struct buf *b)
+{
+    struct store_stats t;
+    struct engine_stats e;
+    store_stats(s->store, &t);
+    engine_stats(pipeline_engine(s->pipeline), &e);
+    one_u(b, "gaihou_store_commits_total", "counter", "Transactions committed.", t.commits);
+    one_d(b, "gaihou_store_commit_seconds_max", "gauge", "The longest commit.",
+          (double)t.commit_ns_max / 1e9);
+    one_u(b, "gaihou_dead_rows", "gauge", "Dead letters kept.", t.dead_rows);
+    one_u(b, "gaihou_dead_not_kept_total", "counter", "Dead letters counted but not kept.",
+          t.dead_not_kept);
+    one_u(b, "gaihou_quarantine_devices", "gauge", "Unknown devices seen.",
+          t.quarantine_devices);
+    one_u(b, "gaihou_quarantine_not_kept_total", "counter",
+          "Quarantined messages counted but not kept.", t.quarantine_not_kept);
+    one_u(b, "gaihou_fields_unknown_total", "counter",
+          "Values whose name the catalogue does not know.", e.fields_unknown);
+    one_u(b, "gaihou_fields_bad_total", "counter",
+          "Values out of range, sentinels, or of the wrong type.", e.fields_bad);
+    one_u(b, "gaihou_times_replaced_total", "counter",
+          "Samples whose own time was not sane: the receipt's was taken.", e.times_replaced);
+    one_u(b, "gaihou_times_moved_total", "counter",
+          "Samples moved to the next free millisecond.", e.times_moved);
+    one_u(b, "gaihou_devices_seen", "gauge", "Devices that have ever reported.",
+          e.devices_seen);
+}
+
+void report_metrics(const struct report_sources *s, struct buf *b)
+{
+    head(b, "gaihou_build_info", "gauge", "Constant 1, the version as label.");
+    (void)buf_puts(b, "gaihou_build_info{version=\"" GAIHOU_VERSION "\"} 1\n");
+    metrics_ledger(s, b);
+    metrics_brokers(s, b);
+    metrics_sinks(s, b);
+    metrics_journal(s, b);
+    metrics_store(s, b);
+    one_u(b, "gaihou_reloads_total", "counter", "Reloads that took effect.", s->reloads);
+    one_u(b, "gaihou_reload_failures_total", "counter", "Reloads that changed nothing.",
+          s->reload_failures);
+    one_u(b, "gaihou_ledger_balanced", "gauge", "1 while every sum of the ledger holds.",
+          report_balanced(s));
+}
+
+/* -- our own metrics as points ------------------------------------------------------------- */
+
+static void own_series(const struct report_sources *s, struct buf *b, const char *measurement,
+                       const char *key, const char *value)
+{
+    static const char *const lanes[] = {"all", "routine", "life-safety"};
+    const struct lineproto_tag tags[] = {{"gateway", s->conf->gateway.id},
+                                         {"lane", lanes[s->conf->gateway.lane]},
+                                         {key ? key : "-", value}};
+    (void)lineproto_put_series(b, measurement, tags, key ? 3 : 2);
+}
+
+static void own_u(struct buf *b, const char *key, uint64_t v)
+{
+    (void)buf_printf(b, "\t%s=%" PRIu64 "i", key, v);
+}
+
+static void own_d(struct buf *b, const char *key, double v)
+{
+    char text[40];
+    (void)buf_printf(b, "\t%s=%.*s", key, (int)num_put_double(text, v), text);
+}
+
+static void own_gateway(const struct report_sources *s, const struct report_rates *r,
+                        struct buf *b)
+{
+    struct journal_stats j;
+    struct pipeline_stats p;
+    struct engine_stats e;
+    journal_stats(s->journal, &j);
+    pipeline_stats(s->pipeline, &p);
+    engine_stats(pipeline_engine(s->pipeline), &e);
+    own_series(s, b, "gaihou_gateway", NULL, NULL);
+    own_d(b, "messages_s", r->messages_s);
+    own_d(b, "points_s", r->points_s);
+    own_d(b, "lag_s", p.lag_seconds);
+    own_u(b, "unread", p.unread);
+    own_u(b, "journal_bytes", j.bytes);
+    own_u(b, "devices_seen", e.devices_seen);
+    own_u(b, "balanced", report_balanced(s));
+    (void)buf_putc(b, '\n');
+    for (size_t i = 0; i < s->n_sinks; i++) {
+        struct sink_stats k;
+        sink_stats(s->sinks[i], &k);
+        own_series(s, b, "gaihou_gateway", "sink", k.id);
+        own_u(b, "pending_lines", k.pending_lines);
+        own_u(b, "log_bytes", k.log_bytes);
+        own_u(b, "accepted", k.accepted);
+        own_u(b, "refused", k.refused);
+        own_u(b, "shed", k.shed);
+        own_u(b, "up", k.problem[0] == '\0');
+        if (k.backfill_to_ms > 0) {
+            own_u(b, "backfill_from", (uint64_t)k.backfill_from_ms);
+            own_u(b, "backfill_to", (uint64_t)k.backfill_to_ms);
+        }
+        (void)buf_putc(b, '\n');
+    }
+}
+
+void report_own(const struct report_sources *s, const struct report_rates *r, struct buf *b)
+{
+    const struct ledger *l = engine_ledger(pipeline_engine(s->pipeline));
+    own_gateway(s, r, b);
+    for (size_t i = 0; i < ledger_rows(l); i++) {
+        const struct ledger_row *row = ledger_at(l, i);
+        size_t before = b->len;
+        own_series(s, b, "gaihou_ledger", "compound", row->compound);
+        for (int c = 0; c < LEDGER_N; c++) {
+            const char *reason = ledger_reason((enum ledger_count)c);
+            char key[64];
+            (void)snprintf(key, sizeof(key), "%s%s%s", ledger_class((enum ledger_count)c),
+                           reason[0] ? "_" : "", reason);
+            own_u(b, key, row->n[c]);
+        }
+        (void)buf_putc(b, '\n');
+        if (b->failed) { /* more compounds than one record carries: whole lines only */
+            b->len = before;
+            buf_clear(b);
+            return;
+        }
+    }
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APP_REPORT_PRIVATE_H
+#define APP_REPORT_PRIVATE_H
+/*
+ * report_private — what the report's files share; included by app/report*.c only.
+ */
+#include "app/report.h"
+
+/* One sink's lines, log and open blocks together. */
+struct sink_sums {
+    uint64_t made, accepted, refused, shed, pending;
+};
+void report_sink_sums(const struct sink *s, struct sink_sums *out);
+
+#endif
