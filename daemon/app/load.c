@@ -51,7 +51,6 @@ int load_all(const char *conf_path, struct problems *problems, struct loaded *ou
     size_t before = problems_errors(problems);
     if (r == 0)
         read_parts(first, problems, parts);
-    conf_free(first);
     if (r == 0 && problems_errors(problems) == before)
         r = world_open_texts(parts, problems, &w);
     else
@@ -63,10 +62,13 @@ int load_all(const char *conf_path, struct problems *problems, struct loaded *ou
             problems_add(problems, conf_path, 0, 0,
                          "all files together are larger than 512 MiB");
     }
-    if (r == 0)
+    if (r == 0) {
         out->world = w;
-    else
+        out->conf = first;
+    } else {
         world_free(w);
+        conf_free(first);
+    }
     for (size_t i = 0; i < WORLD_PARTS; i++)
         free((char *)(uintptr_t)parts[i].text);
     return r == 0 ? 0 : -EINVAL;
@@ -75,6 +77,8 @@ int load_all(const char *conf_path, struct problems *problems, struct loaded *ou
 void load_free(struct loaded *l)
 {
     world_free(l->world);
+    conf_free(l->conf);
     l->world = NULL;
+    l->conf = NULL;
     buf_done(&l->bundle);
 }

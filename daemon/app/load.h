@@ -11,11 +11,12 @@
 
 struct loaded {
     struct world *world;
+    struct conf *conf; /* the same configuration once more, with a life of its own */
     struct buf bundle; /* its content, for the generation store */
 };
 
 /* 0, or -EINVAL with the problems told. */
 int load_all(const char *conf_path, struct problems *problems, struct loaded *out);
-void load_free(struct loaded *l); /* also the world, if it is still there */
+void load_free(struct loaded *l); /* what has been taken over is set to NULL first */
 
 #endif

@@ -54,6 +54,8 @@ void pipeline_notify(struct pipeline *p); /* records were appended; any thread, 
 /* A world for the generation whose record is about to be appended. */
 void pipeline_offer(struct pipeline *p, struct world *w);
 const struct world *pipeline_newest(const struct pipeline *p);
+bool pipeline_changing(
+    const struct pipeline *p); /* the engine has not reached the newest yet */
 /* Drains what the journal holds, flushes sinks and store, takes a snapshot; then done(ctx). */
 void pipeline_stop(struct pipeline *p, loop_fn *done, void *ctx);
 void pipeline_close(struct pipeline *p);

@@ -83,6 +83,11 @@ const struct world *pipeline_newest(const struct pipeline *p)
     return p->worlds[p->n_worlds - 1];
 }
 
+bool pipeline_changing(const struct pipeline *p)
+{
+    return p->n_worlds > 1 || p->replayed;
+}
+
 void pipeline_free_worlds(struct pipeline *p)
 {
     world_free(p->replayed);

@@ -2,8 +2,9 @@
 #ifndef APP_REPORT_H
 #define APP_REPORT_H
 /*
- * report — everything the gateway says about itself: Prometheus text, status and ledger as JSON, the
- * journal record of our own metrics. Reads the parts' stats, changes nothing. Loop thread.
+ * report — everything the gateway says about itself: Prometheus text, status and ledger as
+ * JSON, the journal record of our own metrics. Reads the parts' stats, changes nothing. Loop
+ * thread.
  */
 #include "app/ingest.h"
 #include "app/pipeline.h"

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/app_private.h"
+#include "base/mem.h"
+#include "io/notify.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EX_OK_       0
+#define EX_IOERR_    74
+#define EX_CONFIG_   78
+#define MAX_PROBLEMS 200
+#define STOP_MS      30000
+#define DRAIN_MS     3000
+
+static void print_problems(const struct problems *p)
+{
+    for (size_t i = 0; i < problems_count(p); i++)
+        fprintf(stderr, "%s\n", problems_get(p, i));
+}
+
+/* Everything that a start would load; the secrets too. */
+static int load_checked(const char *conf_path, struct loaded *out)
+{
+    struct problems *problems = problems_new(MAX_PROBLEMS);
+    struct app_secrets secrets = {0};
+    int r = load_all(conf_path, problems, out);
+    if (r == 0) {
+        r = app_load_secrets(out->conf, &secrets, problems);
+        app_free_secrets(out->conf, &secrets);
+        if (r != 0)
+            load_free(out);
+    }
+    print_problems(problems);
+    problems_free(problems);
+    return r;
+}
+
+int app_check(const char *conf_path)
+{
+    struct loaded l = {0};
+    if (load_checked(conf_path, &l) != 0)
+        return EX_CONFIG_;
+    for (size_t i = 0; registry_remark(l.world->registry, i); i++)
+        fprintf(stderr, "%s\n", registry_remark(l.world->registry, i));
+    printf("%s: good: %zu brokers, %zu sources, %zu sinks, %zu compounds, %zu devices\n",
+           conf_path, l.conf->n_brokers, l.conf->n_sources, l.conf->n_sinks,
+           registry_compounds(l.world->registry), registry_devices(l.world->registry));
+    load_free(&l);
+    return EX_OK_;
+}
+
+int app_print_config(const char *conf_path)
+{
+    struct loaded l = {0};
+    struct buf out;
+    if (load_checked(conf_path, &l) != 0)
+        return EX_CONFIG_;
+    buf_init(&out, 16 << 20);
+    if (conf_print(l.conf, &out) == 0)
+        fwrite(out.data, 1, out.len, stdout);
+    buf_done(&out);
+    load_free(&l);
+    return EX_OK_;
+}
+
+/* -- stopping: brokers, then what the journal holds, then what the sinks can still post -------
+ */
+
+static void end_loop(struct app *a)
+{
+    loop_timer_stop(a->deadline);
+    loop_stop(a->loop);
+}
+
+static void sink_drained(void *ctx)
+{
+    struct app *a = ctx;
+    if (--a->draining == 0)
+        end_loop(a);
+}
+
+static void pipeline_stopped(void *ctx)
+{
+    struct app *a = ctx;
+    a->draining = a->n_sinks + 1;
+    for (size_t i = 0; i < a->n_sinks; i++)
+        sink_drain(a->sinks[i], DRAIN_MS, sink_drained, a);
+    sink_drained(a);
+}
+
+static void close_ingest(void *ctx)
+{
+    struct app *a = ctx;
+    ingest_close(a->closing);
+}
+
+static void ingest_closed(void *ctx)
+{
+    struct app *a = ctx;
+    a->closing = NULL;
+    (void)app_append(a, &(struct record){.type = RECORD_STOP, .broker = 255});
+    pipeline_stop(a->pipeline, pipeline_stopped, a);
+}
+
+void app_too_late(void *ctx)
+{
+    struct app *a = ctx;
+    log_warn(
+        "stopping took longer than %d s: what is left waits in the journal and the outbound "
+        "logs for the next start",
+        STOP_MS / 1000);
+    loop_stop(a->loop);
+}
+
+void app_stop(void *app)
+{
+    struct app *a = app;
+    if (a->stopping)
+        return;
+    a->stopping = true;
+    log_info("stopping");
+    notify_stopping();
+    loop_timer_stop(a->second);
+    loop_timer_stop(a->hold);
+    loop_timer_start(a->deadline, STOP_MS, 0);
+    a->closing = a->ingest;
+    a->ingest = a->sources.ingest = NULL;
+    loop_work(a->loop, close_ingest, ingest_closed, a);
+}
+
+void app_fatal(void *app, const char *why)
+{
+    struct app *a = app;
+    log_error("%s; stopping: what was acknowledged is in the journal", why);
+    a->exit_code = EX_IOERR_;
+    loop_stop(a->loop);
+}
+
+static void reloaded_by_signal(void *ctx, bool changed, const char *text)
+{
+    (void)ctx;
+    (void)changed;
+    (void)text; /* logged where it was decided */
+    notify_ready();
+}
+
+static void on_hangup(void *ctx)
+{
+    struct app *a = ctx;
+    if (a->stopping)
+        return;
+    notify_reloading();
+    if (app_reload(a, reloaded_by_signal, a) != 0) {
+        log_warn("reload: one is under way already");
+        notify_ready();
+    }
+}
+
+int app_run(const char *conf_path)
+{
+    struct app *a = mem_zalloc(sizeof(*a));
+    struct loaded l = {0};
+    a->conf_path = conf_path;
+    a->lock = -1;
+    a->exit_code = EX_CONFIG_;
+    if (load_checked(conf_path, &l) != 0)
+        goto out;
+    a->conf = l.conf;
+    l.conf = NULL;
+    a->exit_code = EX_IOERR_;
+    if (app_open_all(a, &l) != 0)
+        goto out;
+    a->exit_code = EX_OK_;
+    loop_signal(a->loop, SIGTERM, app_stop, a);
+    loop_signal(a->loop, SIGINT, app_stop, a);
+    loop_signal(a->loop, SIGHUP, on_hangup, a);
+    app_start_ticks(a);
+    notify_ready();
+    loop_run(a->loop);
+out:;
+    int code = a->exit_code;
+    app_close_all(a);
+    load_free(&l);
+    conf_free(a->conf);
+    free(a);
+    if (code == EX_OK_)
+        log_info("stopped");
+    return code;
+}

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening in order, closing in reverse. The order is the one recovery needs: what is known of
+ * positions (store, outbound logs) before the journal is opened, the engine's state before the
+ * first record of this process, the journal before the first broker.
+ */
+#include "app/app_private.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "io/clock.h"
+#include "io/content.h"
+#include "io/file.h"
+#include "io/httpd.h"
+#include "io/lock.h"
+#include "io/secret.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int app_append(struct app *a, const struct record *r)
+{
+    struct record copy = *r;
+    uint64_t end;
+    if (!copy.topic)
+        copy.topic = "";
+    if (!copy.body)
+        copy.body = "";
+    int k = journal_append(a->journal, &copy, &end);
+    if (k == 0 && a->pipeline)
+        pipeline_notify(a->pipeline);
+    return k;
+}
+
+int app_append_generation(struct app *a, const struct world *w)
+{
+    char body[6 + 32];
+    memcpy(body, "world", 6);
+    memcpy(body + 6, w->hash, 32);
+    return app_append(a, &(struct record){.type = RECORD_GENERATION,
+                                          .broker = 255,
+                                          .body = body,
+                                          .body_len = sizeof(body)});
+}
+
+/* -- secrets ------------------------------------------------------------------------------ */
+
+static void secret_at(const char *path, const struct conf *c, int line,
+                      struct problems *problems, struct secret **out)
+{
+    struct err err;
+    if (path && secret_load(path, &err, out) != 0)
+        problems_add(problems, c->file, line, 0, "%s", err.text);
+}
+
+int app_load_secrets(const struct conf *c, struct app_secrets *out, struct problems *problems)
+{
+    size_t before = problems_errors(problems);
+    out->broker_passwords = mem_zalloc_array(c->n_brokers, sizeof(struct secret *));
+    out->broker_keys = mem_zalloc_array(c->n_brokers, sizeof(struct secret *));
+    out->sink_passwords = mem_zalloc_array(c->n_sinks, sizeof(struct secret *));
+    out->sink_tokens = mem_zalloc_array(c->n_sinks, sizeof(struct secret *));
+    for (size_t i = 0; i < c->n_brokers; i++) {
+        const struct conf_broker *b = &c->brokers[i];
+        secret_at(b->password_file, c, b->line, problems, &out->broker_passwords[i]);
+        secret_at(b->tls.key_password_file, c, b->line, problems, &out->broker_keys[i]);
+    }
+    for (size_t i = 0; i < c->n_sinks; i++) {
+        const struct conf_sink *s = &c->sinks[i];
+        secret_at(s->password_file, c, s->line, problems, &out->sink_passwords[i]);
+        secret_at(s->token_file, c, s->line, problems, &out->sink_tokens[i]);
+    }
+    secret_at(c->http.token_file, c, 0, problems, &out->http_token);
+    return problems_errors(problems) == before ? 0 : -EINVAL;
+}
+
+void app_free_secrets(const struct conf *c, struct app_secrets *s)
+{
+    for (size_t i = 0; s->broker_passwords && i < c->n_brokers; i++) {
+        secret_free(s->broker_passwords[i]);
+        secret_free(s->broker_keys[i]);
+    }
+    for (size_t i = 0; s->sink_passwords && i < c->n_sinks; i++) {
+        secret_free(s->sink_passwords[i]);
+        secret_free(s->sink_tokens[i]);
+    }
+    free(s->broker_passwords);
+    free(s->broker_keys);
+    free(s->sink_passwords);
+    free(s->sink_tokens);
+    secret_free(s->http_token);
+    *s = (struct app_secrets){0};
+}
+
+static int open_secrets(struct app *a)
+{
+    struct problems *problems = problems_new(64);
+    int r = app_load_secrets(a->conf, &a->secrets, problems);
+    for (size_t i = 0; i < problems_count(problems); i++)
+        log_error("%s", problems_get(problems, i));
+    problems_free(problems);
+    return r;
+}
+
+/* -- folders ------------------------------------------------------------------------------ */
+
+static void name_paths(struct app *a)
+{
+    const struct conf *c = a->conf;
+    const char *suffix = c->gateway.lane == CONF_LANE_LIFE_SAFETY ? "-ls" : "";
+    struct app_paths *p = &a->paths;
+    p->data = mem_printf("%s%s", c->gateway.data_dir, suffix);
+    p->journal = mem_printf("%s/journal", p->data);
+    p->archive = mem_printf("%s/archive", p->data);
+    p->snapshots = mem_printf("%s/snapshots", p->data);
+    p->generations = mem_printf("%s/generations", p->data);
+    p->outbound = mem_printf("%s/outbound", p->data);
+    p->store = mem_printf("%s/store.db", p->data);
+    p->socket = c->http.socket ? mem_printf("%s%s", c->http.socket, suffix) : NULL;
+}
+
+static int open_folders(struct app *a)
+{
+    const struct app_paths *p = &a->paths;
+    const char *dirs[] = {p->data,      p->journal,     p->archive,
+                          p->snapshots, p->generations, p->outbound};
+    for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+        int r = file_make_dir(dirs[i]);
+        if (r != 0) {
+            log_error("%s: cannot be made: %s", dirs[i], strerror(-r));
+            return r;
+        }
+    }
+    char *path = mem_printf("%s/lock", p->data);
+    a->lock = lock_take(path);
+    free(path);
+    if (a->lock == -EWOULDBLOCK)
+        log_error("%s: another gaihoud runs on this folder", p->data);
+    else if (a->lock < 0)
+        log_error("%s: cannot be locked: %s", p->data, strerror(-a->lock));
+    return a->lock < 0 ? a->lock : 0;
+}
+
+/* -- store, sinks ------------------------------------------------------------------------- */
+
+static int open_store(struct app *a, struct store_opened *out)
+{
+    struct err err;
+    int r = store_open(a->loop,
+                       &(struct store_options){a->paths.store, a->conf->store.dead_bytes,
+                                               a->conf->store.quarantine_devices},
+                       &err, out, &a->store);
+    if (r != 0)
+        log_error("%s", err.text);
+    return r;
+}
+
+static int open_sink(struct app *a, size_t i)
+{
+    const struct conf_sink *c = &a->conf->sinks[i];
+    struct err err;
+    char *dir = mem_printf("%s/%s", a->paths.outbound, c->id);
+    struct sink_options o = {.conf = c,
+                             .dir = dir,
+                             .password = secret_text(a->secrets.sink_passwords[i]),
+                             .token = secret_text(a->secrets.sink_tokens[i]),
+                             .loop = a->loop,
+                             .httpc = a->httpc,
+                             .store = a->store};
+    int r = file_make_dir(dir);
+    if (r != 0)
+        log_error("%s: cannot be made: %s", dir, strerror(-r));
+    else if ((r = sink_open(&o, &err, &a->sinks[i])) != 0)
+        log_error("sink %s: %s", c->id, err.text);
+    else
+        a->n_sinks++;
+    free(dir);
+    return r;
+}
+
+static int open_sinks(struct app *a)
+{
+    a->sinks = mem_zalloc_array(a->conf->n_sinks, sizeof(*a->sinks));
+    a->sinks_before = mem_zalloc_array(a->conf->n_sinks, sizeof(*a->sinks_before));
+    for (size_t i = 0; i < a->conf->n_sinks; i++) {
+        int r = open_sink(a, i);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+/* How many points the engine had made before this sink's log began: noted when it begins. */
+static int note_before(struct app *a, size_t i)
+{
+    struct ledger_row total;
+    char *path = mem_printf("%s/%s/before", a->paths.outbound, a->conf->sinks[i].id);
+    char *text = NULL;
+    size_t len = 0;
+    int r = 0;
+    if (sink_end(a->sinks[i]).offset == 0) {
+        char digits[24];
+        ledger_total(engine_ledger(pipeline_engine(a->pipeline)), &total);
+        a->sinks_before[i] = total.n[LEDGER_POINTS_MADE] + total.n[LEDGER_POINTS_OWN];
+        r = file_store(path, digits, num_put_u64(digits, a->sinks_before[i]));
+    } else if (file_load(path, sizeof("18446744073709551615"), &text, &len) == 0) {
+        (void)num_get_u64(text, len, &a->sinks_before[i]);
+    }
+    if (r != 0)
+        log_error("%s: cannot be written: %s", path, strerror(-r));
+    free(text);
+    free(path);
+    return r;
+}
+
+/* -- journal and engine ------------------------------------------------------------------- */
+
+/* The highest offset that store and outbound logs know, and up to which engine time live ticks
+ * had run at that place. */
+static void known_positions(const struct app *a, const struct store_opened *s,
+                            struct position *out)
+{
+    *out = s->cursor;
+    for (size_t i = 0; i < a->n_sinks; i++) {
+        struct position end = sink_end(a->sinks[i]);
+        if (position_cmp(&end, out) > 0)
+            *out = end;
+    }
+}
+
+static int open_journal(struct app *a, const struct position *known)
+{
+    struct journal_recovery rec;
+    struct err err;
+    struct journal_options o = {.dir = a->paths.journal,
+                                .max_bytes = a->conf->journal.max_bytes,
+                                .segment_bytes = a->conf->journal.segment_bytes,
+                                .sync = (enum conf_sync)a->conf->journal.sync,
+                                .known = known->offset};
+    int r = journal_open(&o, &err, &rec, &a->journal);
+    if (r != 0) {
+        log_error("%s", err.text);
+        return r;
+    }
+    if (rec.unclean)
+        log_notice("journal: the last run did not stop cleanly; %llu messages are kept%s",
+                   (unsigned long long)rec.messages,
+                   rec.cut_bytes ? ", a torn end was cut" : "");
+    if (rec.lost_known)
+        log_error(
+            "journal: ends before what store or outbound logs have seen (%llu): a power cut "
+            "took its end, or it was restored; a new segment begins above it",
+            (unsigned long long)known->offset);
+    return 0;
+}
+
+static int open_pipeline(struct app *a, struct loaded *l, const struct store_opened *s)
+{
+    struct err err = {{0}};
+    int r = content_put(a->paths.generations, l->world->hash, l->bundle.data, l->bundle.len);
+    if (r != 0) {
+        log_error("%s: cannot keep the generation: %s", a->paths.generations, strerror(-r));
+        return r;
+    }
+    buf_done(&l->bundle);
+    struct pipeline_options o = {
+        .loop = a->loop,
+        .journal = a->journal,
+        .store = a->store,
+        .store_cursor = s->cursor,
+        .sinks = a->sinks,
+        .n_sinks = a->n_sinks,
+        .snapshot_dir = a->paths.snapshots,
+        .content_dir = a->paths.generations,
+        .archive_dir = a->conf->journal.archive.max_bytes ? a->paths.archive : NULL,
+        .conf = &a->conf->journal,
+        .world = l->world,
+        .fatal = app_fatal,
+        .ctx = a};
+    l->world = NULL;
+    r = pipeline_open(&o, &err, &a->pipeline);
+    if (r != 0)
+        log_error("%s", err.text);
+    for (size_t i = 0; i < a->n_sinks && r == 0; i++)
+        r = note_before(a, i);
+    return r;
+}
+
+/* The first records of this process: that it began, and under which generation it goes on. */
+static int begin_records(struct app *a, const struct position *known)
+{
+    char body[8 + sizeof(GAIHOU_VERSION)];
+    uint64_t ran_to = known->tick;
+    memcpy(body, &ran_to, 8);
+    memcpy(body + 8, GAIHOU_VERSION, sizeof(GAIHOU_VERSION));
+    int r = app_append(a, &(struct record){.type = RECORD_START,
+                                           .broker = 255,
+                                           .body = body,
+                                           .body_len = sizeof(body) - 1});
+    if (r == 0)
+        r = app_append_generation(a, pipeline_newest(a->pipeline));
+    if (r != 0)
+        log_error("journal: cannot take its first record: %s", strerror(-r));
+    return r;
+}
+
+/* -- brokers, HTTP ------------------------------------------------------------------------ */
+
+static int open_ingest(struct app *a)
+{
+    size_t n = a->conf->n_brokers;
+    const char **passwords = mem_zalloc_array(n, sizeof(*passwords));
+    const char **keys = mem_zalloc_array(n, sizeof(*keys));
+    struct err err;
+    for (size_t i = 0; i < n; i++) {
+        passwords[i] = secret_text(a->secrets.broker_passwords[i]);
+        keys[i] = secret_text(a->secrets.broker_keys[i]);
+    }
+    int r = ingest_open(
+        &(struct ingest_options){a->loop, a->journal, a->pipeline, a->conf, passwords, keys},
+        pipeline_newest(a->pipeline), &err, &a->ingest);
+    free(passwords);
+    free(keys);
+    if (r != 0)
+        log_error("%s", err.text);
+    a->sources.ingest = a->ingest;
+    return r;
+}
+
+static int reinject(void *ctx, const struct store_letter *l)
+{
+    struct app *a = ctx;
+    struct record r = {.type = RECORD_REINJECT,
+                       .flags = (uint8_t)(l->flags & ~(RECORD_DUP | RECORD_RETAIN)),
+                       .broker = 255,
+                       .wall_ns = l->wall_ns,
+                       .topic = l->topic,
+                       .topic_len = l->topic_len,
+                       .body = l->payload,
+                       .body_len = l->payload_len};
+    return app_append(a, &r);
+}
+
+static bool ready(void *ctx)
+{
+    struct app *a = ctx;
+    struct journal_stats j;
+    if (!a->ingest || a->stopping || ingest_held(a->ingest))
+        return false;
+    journal_stats(a->journal, &j);
+    for (size_t i = 0; i < ingest_brokers(a->ingest); i++) {
+        struct mqtt_stats m;
+        ingest_stats(a->ingest, i, &m);
+        if (!m.connected)
+            return false;
+    }
+    return j.failed == 0;
+}
+
+static int open_http(struct app *a)
+{
+    struct err err;
+    a->sources.conf = a->conf;
+    a->sources.journal = a->journal;
+    a->sources.pipeline = a->pipeline;
+    a->sources.store = a->store;
+    a->sources.sinks = a->sinks;
+    a->sources.sinks_before = a->sinks_before;
+    a->sources.n_sinks = a->n_sinks;
+    a->sources.started_wall_ns = clock_wall_ns();
+    a->api = api_new(
+        &(struct api_options){&a->sources, &a->rates, a->loop, app_reload, reinject, ready, a});
+    int r = httpd_open(a->loop,
+                       &(struct httpd_options){a->conf->http.listen, a->paths.socket,
+                                               secret_text(a->secrets.http_token)},
+                       api_handle, a->api, &err, &a->httpd);
+    if (r != 0)
+        log_error("%s", err.text);
+    return r;
+}
+
+int app_open_all(struct app *a, struct loaded *l)
+{
+    struct store_opened s = {0};
+    struct position known;
+    int r;
+    log_set_level((enum log_level)a->conf->log.level);
+    log_info("gaihoud " GAIHOU_VERSION " starting: gateway %s, %zu compounds, %zu devices",
+             a->conf->gateway.id, registry_compounds(l->world->registry),
+             registry_devices(l->world->registry));
+    for (size_t i = 0; registry_remark(l->world->registry, i); i++)
+        log_info("%s", registry_remark(l->world->registry, i));
+    name_paths(a);
+    a->loop = loop_new();
+    a->deadline = loop_timer_new(a->loop, app_too_late, a);
+    a->httpc = httpc_new(a->loop);
+    journal_sigbus_install();
+    if ((r = open_secrets(a)) != 0 || (r = open_folders(a)) != 0 ||
+        (r = open_store(a, &s)) != 0 || (r = open_sinks(a)) != 0)
+        return r;
+    known_positions(a, &s, &known);
+    if ((r = open_journal(a, &known)) != 0 || (r = open_pipeline(a, l, &s)) != 0 ||
+        (r = begin_records(a, &known)) != 0)
+        return r;
+    pipeline_start(a->pipeline);
+    if ((r = open_ingest(a)) != 0)
+        return r;
+    return open_http(a);
+}
+
+void app_close_all(struct app *a)
+{
+    if (!a->loop)
+        return;
+    httpd_close(a->httpd);
+    api_free(a->api);
+    ingest_close(a->ingest ? a->ingest : a->closing);
+    pipeline_close(a->pipeline);
+    for (size_t i = 0; i < a->n_sinks; i++)
+        sink_close(a->sinks[i]);
+    httpc_free(a->httpc);
+    store_close(a->store);
+    journal_close(a->journal);
+    loop_timer_free(a->second);
+    loop_timer_free(a->hold);
+    loop_timer_free(a->deadline);
+    loop_free(a->loop);
+    lock_release(a->lock);
+    app_free_secrets(a->conf, &a->secrets);
+    free(a->sinks);
+    free(a->sinks_before);
+    struct app_paths *p = &a->paths;
+    char *all[] = {p->data,        p->journal,  p->archive, p->snapshots,
+                   p->generations, p->outbound, p->store,   p->socket};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        free(all[i]);
+}

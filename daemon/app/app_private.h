@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APP_APP_PRIVATE_H
+#define APP_APP_PRIVATE_H
+/*
+ * app_private — what the composition root's files share; included by app/app*.c only.
+ */
+#include "app/api.h"
+#include "app/app.h"
+#include "app/load.h"
+#include "base/log.h"
+
+struct secret;
+
+struct app_paths { /* with the lane's suffix */
+    char *data, *journal, *archive, *snapshots, *generations, *outbound, *store, *socket;
+};
+
+struct app_secrets { /* NULL: none; per broker and per sink */
+    struct secret **broker_passwords, **broker_keys, **sink_passwords, **sink_tokens,
+        *http_token;
+};
+
+struct app {
+    const char *conf_path;
+    struct conf *conf; /* as it was at the start; what needs a restart is read from it */
+    struct app_paths paths;
+    struct app_secrets secrets;
+    int lock;
+
+    struct loop *loop;
+    struct httpc *httpc;
+    struct store *store;
+    struct sink **sinks;
+    uint64_t *sinks_before;
+    size_t n_sinks;
+    struct journal *journal;
+    struct pipeline *pipeline;
+    struct ingest *ingest, *closing;
+    struct api *api;
+    struct httpd *httpd;
+
+    struct report_sources sources;
+    struct report_rates rates;
+    struct loop_timer *second, *hold, *deadline;
+    unsigned seconds;
+    uint64_t last_own_append_ns, clear_since_ns;
+    int64_t wall_minus_boot_ns;
+    struct log_state own_append;
+
+    struct loaded loading; /* a reload under way */
+    struct problems *loading_problems;
+    bool reloading;
+    int keep_result; /* of keeping the bundle */
+    void (*reload_done)(void *ctx, bool changed, const char *text);
+    void *reload_ctx;
+
+    bool stopping;
+    size_t draining;
+    int exit_code;
+};
+
+/* app_open.c: one function a step, in the order of app_run; each logs its own failure */
+int app_open_all(struct app *a, struct loaded *l);
+void app_close_all(struct app *a);
+int app_load_secrets(const struct conf *c, struct app_secrets *out, struct problems *problems);
+void app_free_secrets(const struct conf *c, struct app_secrets *s);
+int app_append(struct app *a, const struct record *r);
+int app_append_generation(struct app *a, const struct world *w);
+/* app_tick.c */
+void app_start_ticks(struct app *a);
+/* app_reload.c */
+int app_reload(void *app, void (*done)(void *ctx, bool changed, const char *text), void *ctx);
+/* app.c */
+void app_stop(void *app);
+void app_too_late(void *app);
+void app_fatal(void *app, const char *why);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reload: whole or not at all, and it says which. The files are read and checked on a pool
+ * thread; what cannot change without a restart refuses the whole; then the new world is offered
+ * to the pipeline and its generation recorded, so that the engine changes over at one place of
+ * the journal.
+ */
+#include "app/app_private.h"
+#include "base/mem.h"
+#include "io/content.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_PROBLEMS 200
+
+static void load_work(void *ctx)
+{
+    struct app *a = ctx;
+    struct app_secrets secrets = {0};
+    int r = load_all(a->conf_path, a->loading_problems, &a->loading);
+    if (r == 0) {
+        (void)app_load_secrets(a->loading.conf, &secrets, a->loading_problems);
+        app_free_secrets(a->loading.conf, &secrets);
+        a->keep_result = content_put(a->paths.generations, a->loading.world->hash,
+                                     a->loading.bundle.data, a->loading.bundle.len);
+    }
+}
+
+static void finish(struct app *a, bool changed, const char *text)
+{
+    a->reloading = false;
+    if (changed)
+        a->sources.reloads++;
+    else
+        a->sources.reload_failures++;
+    load_free(&a->loading);
+    problems_free(a->loading_problems);
+    a->loading_problems = NULL;
+    a->reload_done(a->reload_ctx, changed, text);
+}
+
+static void refuse(struct app *a)
+{
+    struct buf all;
+    buf_init(&all, 1 << 20);
+    for (size_t i = 0; i < problems_count(a->loading_problems); i++) {
+        log_error("%s", problems_get(a->loading_problems, i));
+        (void)buf_printf(&all, "%s\n", problems_get(a->loading_problems, i));
+    }
+    log_error("reload: %zu errors; nothing was changed", problems_errors(a->loading_problems));
+    (void)buf_puts(&all, "nothing was changed");
+    finish(a, false, buf_cstr(&all));
+    buf_done(&all);
+}
+
+static int take_over(struct app *a)
+{
+    struct world *w = a->loading.world;
+    int r = a->keep_result == 0 ? app_append_generation(a, w) : a->keep_result;
+    if (r != 0)
+        return r;
+    a->loading.world = NULL;
+    pipeline_offer(a->pipeline, w);
+    ingest_use(a->ingest, w);
+    log_set_level((enum log_level)a->loading.conf->log.level);
+    for (size_t i = 0; registry_remark(w->registry, i); i++)
+        log_info("%s", registry_remark(w->registry, i));
+    return 0;
+}
+
+static void load_done(void *ctx)
+{
+    struct app *a = ctx;
+    char *text = NULL;
+    bool changed = false;
+    if (problems_errors(a->loading_problems) > 0) {
+        refuse(a);
+        return;
+    }
+    const char *restart = conf_needs_restart(a->conf, a->loading.conf);
+    struct world *w = a->loading.world;
+    if (a->stopping) {
+        text = mem_strdup("the gateway is stopping; nothing was changed");
+    } else if (restart) {
+        text = mem_printf("%s cannot change without a restart; nothing was changed", restart);
+        log_error("reload: %s", text);
+    } else if (strcmp(w->hash, pipeline_newest(a->pipeline)->hash) == 0) {
+        text = mem_strdup("no file has changed");
+        log_info("reload: %s", text);
+    } else {
+        size_t devices = registry_devices(w->registry),
+               compounds = registry_compounds(w->registry);
+        int r = take_over(a);
+        changed = r == 0;
+        if (changed)
+            text = mem_printf("reloaded: %zu compounds, %zu devices", compounds, devices);
+        else
+            text = mem_printf("cannot be kept: %s; nothing was changed", strerror(-r));
+        log_notice("reload: %s", text);
+    }
+    finish(a, changed, text);
+    free(text);
+}
+
+int app_reload(void *app, void (*done)(void *ctx, bool changed, const char *text), void *ctx)
+{
+    struct app *a = app;
+    if (a->reloading || a->stopping || pipeline_changing(a->pipeline))
+        return -EBUSY;
+    a->reloading = true;
+    a->reload_done = done;
+    a->reload_ctx = ctx;
+    a->loading_problems = problems_new(MAX_PROBLEMS);
+    loop_work(a->loop, load_work, load_done, a);
+    return 0;
+}

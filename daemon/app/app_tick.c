@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What happens by the clock of the process: once a second rates, clock steps and the watchdogs,
+ * once a minute the record of our own metrics, ten times a second the question whether to leave
+ * the brokers.
+ */
+#include "app/app_private.h"
+#include "base/mem.h"
+#include "io/clock.h"
+#include "io/notify.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HOLD_MS       100
+#define CLEAR_NS      5000000000u /* well for so long before we come back */
+#define STEP_NS       250000000 /* a wall clock that moved so much against the other stepped */
+#define OWN_MAX_BYTES ((size_t)1 << 20)
+#define WATCHDOG_NS   100000000000u /* an append of our own must have succeeded within */
+
+static void own_metrics(struct app *a)
+{
+    struct buf body;
+    buf_init(&body, OWN_MAX_BYTES);
+    report_own(&a->sources, &a->rates, &body);
+    int r = app_append(a, &(struct record){.type = RECORD_STATS,
+                                           .broker = 255,
+                                           .body = body.data ? body.data : "",
+                                           .body_len = body.len});
+    buf_done(&body);
+    if (r == 0) {
+        a->last_own_append_ns = loop_hrtime_ns();
+        if (log_healed(&a->own_append))
+            log_notice("journal: takes records again");
+    } else if (log_broke(&a->own_append)) {
+        log_error("journal: does not take records: %s", strerror(-r));
+    }
+}
+
+static void clock_step(struct app *a)
+{
+    int64_t now = clock_wall_ns() - (int64_t)clock_boot_ns();
+    int64_t moved = now - a->wall_minus_boot_ns;
+    if (moved > -STEP_NS && moved < STEP_NS) {
+        a->wall_minus_boot_ns = now; /* slewing */
+        return;
+    }
+    a->wall_minus_boot_ns = now;
+    log_warn("clock: the wall clock stepped by %.3f s%s", (double)moved / 1e9,
+             clock_synchronised() ? "" : " and is not synchronised");
+    char body[8];
+    memcpy(body, &moved, sizeof(body));
+    (void)app_append(a, &(struct record){.type = RECORD_CLOCK_STEP,
+                                         .broker = 255,
+                                         .body = body,
+                                         .body_len = sizeof(body)});
+}
+
+static void on_second(void *ctx)
+{
+    struct app *a = ctx;
+    char line[256];
+    report_rates_feed(&a->rates, &a->sources, 1.0);
+    ingest_tick(a->ingest, 1.0);
+    clock_step(a);
+    if (a->seconds++ % 60 == 0)
+        own_metrics(a);
+    if (loop_hrtime_ns() - a->last_own_append_ns < WATCHDOG_NS)
+        notify_watchdog();
+    if (a->seconds % 10 == 0) {
+        report_line(&a->sources, &a->rates, line, sizeof(line));
+        notify_status(line);
+    }
+}
+
+static char *reason_to_leave(struct app *a)
+{
+    struct journal_stats j;
+    journal_stats(a->journal, &j);
+    if (j.low_space)
+        return mem_printf("journal: %llu of %llu bytes used and no room for another segment",
+                          (unsigned long long)j.bytes, (unsigned long long)j.max_bytes);
+    for (size_t i = 0; i < a->n_sinks; i++)
+        if (sink_paused(a->sinks[i]))
+            return mem_printf("sink %s: its outbound log is full and on_full says pause",
+                              a->conf->sinks[i].id);
+    return NULL;
+}
+
+static void on_hold(void *ctx)
+{
+    struct app *a = ctx;
+    char *why = reason_to_leave(a);
+    uint64_t now = loop_hrtime_ns();
+    if (why)
+        a->clear_since_ns = now;
+    if (why || now - a->clear_since_ns > CLEAR_NS)
+        ingest_hold(a->ingest, why);
+    free(why);
+}
+
+void app_start_ticks(struct app *a)
+{
+    a->wall_minus_boot_ns = clock_wall_ns() - (int64_t)clock_boot_ns();
+    a->last_own_append_ns = loop_hrtime_ns();
+    a->second = loop_timer_new(a->loop, on_second, a);
+    a->hold = loop_timer_new(a->loop, on_hold, a);
+    loop_timer_start(a->second, 1000, 1000);
+    loop_timer_start(a->hold, HOLD_MS, HOLD_MS);
+}
