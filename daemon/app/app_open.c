@@ -47,20 +47,24 @@ int app_append_generation(struct app *a, const struct world *w)
 /* -- secrets ------------------------------------------------------------------------------ */
 
 static void secret_at(const char *path, const struct conf *c, int line,
-                      struct problems *problems, struct secret **out)
+                      struct problems *problems, char **out)
 {
-    struct err err;
-    if (path && secret_load(path, &err, out) != 0)
+    struct err err, remark;
+    if (!path)
+        return;
+    if (secret_load(path, &err, &remark, out) != 0)
         problems_add(problems, c->file, line, 0, "%s", err.text);
+    else if (remark.text[0])
+        problems_warn(problems, c->file, line, 0, "%s", remark.text);
 }
 
 int app_load_secrets(const struct conf *c, struct app_secrets *out, struct problems *problems)
 {
     size_t before = problems_errors(problems);
-    out->broker_passwords = mem_zalloc_array(c->n_brokers, sizeof(struct secret *));
-    out->broker_keys = mem_zalloc_array(c->n_brokers, sizeof(struct secret *));
-    out->sink_passwords = mem_zalloc_array(c->n_sinks, sizeof(struct secret *));
-    out->sink_tokens = mem_zalloc_array(c->n_sinks, sizeof(struct secret *));
+    out->broker_passwords = mem_zalloc_array(c->n_brokers, sizeof(char *));
+    out->broker_keys = mem_zalloc_array(c->n_brokers, sizeof(char *));
+    out->sink_passwords = mem_zalloc_array(c->n_sinks, sizeof(char *));
+    out->sink_tokens = mem_zalloc_array(c->n_sinks, sizeof(char *));
     for (size_t i = 0; i < c->n_brokers; i++) {
         const struct conf_broker *b = &c->brokers[i];
         secret_at(b->password_file, c, b->line, problems, &out->broker_passwords[i]);
@@ -163,8 +167,8 @@ static int open_sink(struct app *a, size_t i)
     char *dir = mem_printf("%s/%s", a->paths.outbound, c->id);
     struct sink_options o = {.conf = c,
                              .dir = dir,
-                             .password = secret_text(a->secrets.sink_passwords[i]),
-                             .token = secret_text(a->secrets.sink_tokens[i]),
+                             .password = a->secrets.sink_passwords[i],
+                             .token = a->secrets.sink_tokens[i],
                              .loop = a->loop,
                              .httpc = a->httpc,
                              .store = a->store};
@@ -314,8 +318,8 @@ static int open_ingest(struct app *a)
     const char **keys = mem_zalloc_array(n, sizeof(*keys));
     struct err err;
     for (size_t i = 0; i < n; i++) {
-        passwords[i] = secret_text(a->secrets.broker_passwords[i]);
-        keys[i] = secret_text(a->secrets.broker_keys[i]);
+        passwords[i] = a->secrets.broker_passwords[i];
+        keys[i] = a->secrets.broker_keys[i];
     }
     int r = ingest_open(
         &(struct ingest_options){a->loop, a->journal, a->pipeline, a->conf, passwords, keys},
@@ -373,7 +377,7 @@ static int open_http(struct app *a)
         &(struct api_options){&a->sources, &a->rates, a->loop, app_reload, reinject, ready, a});
     int r = httpd_open(a->loop,
                        &(struct httpd_options){a->conf->http.listen, a->paths.socket,
-                                               secret_text(a->secrets.http_token)},
+                                               a->secrets.http_token},
                        api_handle, a->api, &err, &a->httpd);
     if (r != 0)
         log_error("%s", err.text);

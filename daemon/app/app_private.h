@@ -9,8 +9,6 @@
 #include "app/load.h"
 #include "base/log.h"
 
-struct secret;
-
 struct app_paths { /* with the lane's suffix */
     char *data, *journal, *archive, *snapshots, *generations, *outbound, *store, *socket;
 };
