@@ -140,6 +140,7 @@ static void walk_list(struct conf_ctx *x, const struct conf_section *s,
     for (const struct yaml_node *it = list->first; it; it = it->next)
         n++;
     if (n > s->max) {
+        x->section_line[s->home] = -1;
         conf_error(&x->notes, list->line, list->col, "%s: %zu entries, expected at most %zu",
                    s->path, n, s->max);
         return;
@@ -159,7 +160,9 @@ static void walk_list(struct conf_ctx *x, const struct conf_section *s,
             x->c->sinks[i].line = it->line;
         if (it->kind == YAML_MAP)
             walk_map(x, s->path, base, it);
-        else if (it->kind != YAML_BAD)
+        else
+            x->at[s->home][i].line = 0; /* nothing more to say about it */
+        if (it->kind != YAML_MAP && it->kind != YAML_BAD)
             conf_error(&x->notes, it->line, it->col,
                        "%s: expected a mapping, such as {id: …}, for each entry", s->path);
     }
@@ -173,6 +176,8 @@ static void walk_section(struct conf_ctx *x, const struct conf_section *s, void 
     if (n->kind == YAML_BAD || yaml_is_null(n))
         return;
     if (n->kind != (s->list ? YAML_LIST : YAML_MAP)) {
+        if (s->list)
+            x->section_line[s->home] = -1;
         conf_error(&x->notes, n->line, n->col, "%s: expected a %s", s->path,
                    s->list ? "list of mappings (lines that begin with -)" : "mapping");
         return;
@@ -242,7 +247,7 @@ static bool is_given(const struct conf_ctx *x, const void *base, const struct co
 static void require(struct conf_ctx *x, enum conf_home home, const void *base, int line,
                     int col)
 {
-    for (size_t i = 0; i < conf_options_n; i++) {
+    for (size_t i = 0; i < conf_options_n && (line || home == CONF_IN_ROOT); i++) {
         const struct conf_option *o = &conf_options[i];
         if (o->home == home && (o->flags & CONF_REQUIRED) && !is_given(x, base, o))
             conf_error(&x->notes, line, col, "%s is missing, expected %s", o->path, o->help);

@@ -373,20 +373,24 @@ static void check_source(struct conf_ctx *x, size_t n)
                   "sources.qos: 0 promises nothing before the journal, the source is marked "
                   "unproven");
     }
-    if (!s->profile || !s->broker)
+    const struct conf_given *topics = find_given(x, s, "sources.topics");
+    if (!s->profile || !s->broker || (topics && topics->refused))
         return;
     for (size_t i = 0; i < n; i++) {
         const struct conf_source *a = &c->sources[i];
         if (a->profile && a->broker && strcmp(a->profile, s->profile) == 0 &&
-            strcmp(a->broker, s->broker) == 0 && same_topics(a, s))
+            strcmp(a->broker, s->broker) == 0 && same_topics(a, s)) {
             SAY(x, s, NULL, "sources: the same profile, broker and topics as in line %d",
                 a->line);
+            return;
+        }
     }
 }
 
 /* ---- sinks ---- */
 
-/* What belongs to which type: R needed, o may be there, - refused. In the order of sink types.
+/* What belongs to which type: R needed, o may be there, - refused. In the order of sink
+ * types.
  */
 static const struct {
     const char *path, *types;
@@ -451,22 +455,22 @@ static void check_sink(struct conf_ctx *x, size_t n)
             "sinks.max_bytes: too small, expected at least 8 times batch.bytes");
 }
 
+static void check_any(struct conf_ctx *x, enum conf_home home, size_t n, const char *what)
+{
+    int line = x->section_line[home];
+    if (n == 0 && line >= 0)
+        conf_error(&x->notes, line, 0, "%ss%s, expected at least one %s", what,
+                   line ? ": an empty list" : " is missing", what);
+}
+
 void conf_check(struct conf_ctx *x)
 {
     struct conf *c = x->c;
     check_journal(x);
     check_http(x);
-    if (c->n_brokers == 0 && !x->section_line[CONF_IN_BROKER])
-        conf_error(&x->notes, 0, 0, "brokers is missing, expected at least one broker");
-    else if (c->n_brokers == 0)
-        conf_error(&x->notes, x->section_line[CONF_IN_BROKER], 0,
-                   "brokers: expected at least one broker");
-    if (c->n_sources == 0 && !x->section_line[CONF_IN_SOURCE])
-        conf_error(&x->notes, 0, 0, "sources is missing, expected at least one source");
-    else if (c->n_sources == 0)
-        conf_error(&x->notes, x->section_line[CONF_IN_SOURCE], 0,
-                   "sources: expected at least one source");
-    if (c->n_sinks == 0)
+    check_any(x, CONF_IN_BROKER, c->n_brokers, "broker");
+    check_any(x, CONF_IN_SOURCE, c->n_sources, "source");
+    if (c->n_sinks == 0 && x->section_line[CONF_IN_SINK] >= 0)
         conf_warn(&x->notes, x->section_line[CONF_IN_SINK], 0,
                   "sinks: none, so nothing is written to a database");
     for (size_t i = 0; i < c->n_brokers; i++)

@@ -27,10 +27,10 @@ struct conf_ctx {
     const char *folder; /* of the file, with its slash; "" when its name has none */
     struct conf_given *given;
     size_t n_given, cap_given;
-    struct { /* where an item of a list section stands, in the order of the file */
+    struct { /* where an item of a list section stands; line 0: it is no mapping */
         int line, col;
     } * at[4];           /* by enum conf_home */
-    int section_line[4]; /* where "brokers:" … stands; 0: not given */
+    int section_line[4]; /* where "brokers:" … stands; 0: not given, -1: not usable */
 };
 
 /* Reads one value into base + o->offset; complains in notes. True if it was taken. */

@@ -266,7 +266,7 @@ const struct conf_option conf_options[] = {
      0,
      "1MiB",
      .min = KIB,
-     .max = 256 * MIB - 1,
+     .max = 255 * MIB,
      .help = "the broker drops larger messages (MQTT 5)",
      .man = "At most a quarter of\n.Cm journal.segment_bytes .",
      .zh = "单条消息大小上限"},

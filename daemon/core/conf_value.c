@@ -85,6 +85,12 @@ static bool take_number(const struct conf_option *o, const char *text, uint64_t 
 static void refuse(struct conf_ctx *x, const struct conf_option *o, const struct yaml_node *n,
                    const char *expected)
 {
+    /* A URL may carry a password, and secrets are never printed. */
+    if ((o->type == CONF_HTTP_URL || o->type == CONF_MQTT_URLS) && strchr(n->text, '@')) {
+        conf_error(&x->notes, n->line, n->col,
+                   "%s: this URL (not shown) is not right, expected %s", o->path, expected);
+        return;
+    }
     conf_error(&x->notes, n->line, n->col, "%s: \"%.100s\" is not right, expected %s", o->path,
                n->text, expected);
 }

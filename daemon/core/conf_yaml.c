@@ -42,6 +42,10 @@ static void note(struct conf_notes *notes, int line, int col, bool warning, cons
     }
     char text[1024];
     (void)vsnprintf(text, sizeof(text), fmt, ap);
+    for (char *c = text; *c; c++) { /* one problem, one line */
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    }
     notes->list[notes->n] = (struct conf_note){.line = line,
                                                .col = col,
                                                .order = notes->n,
@@ -70,8 +74,8 @@ void conf_warn(struct conf_notes *notes, int line, int col, const char *fmt, ...
 static int by_place(const void *pa, const void *pb)
 {
     const struct conf_note *a = pa, *b = pb;
-    if (a->line != b->line)
-        return a->line < b->line ? -1 : 1;
+    if (a->line != b->line) /* what has no line (is missing) comes last */
+        return !b->line || (a->line && a->line < b->line) ? -1 : 1;
     if (a->col != b->col)
         return a->col < b->col ? -1 : 1;
     return a->order < b->order ? -1 : a->order > b->order;

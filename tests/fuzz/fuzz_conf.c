@@ -10,6 +10,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* libfyaml 0.7.12 leaks a scan buffer (512 bytes) when a quoted scalar ends in a syntax error.
+ * Only here: the unit tests see leaks of ours on every path that people take. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfyaml.so\n";
+}
+
 static const char file[] = "/etc/gaihou/gaihou.yaml";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
