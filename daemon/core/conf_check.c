@@ -4,6 +4,7 @@
  * option that a person would change.
  */
 #include "core/conf_parse.h"
+#include "core/topic.h"
 
 #include <string.h>
 
@@ -52,9 +53,18 @@ bool conf_check_topic(const char *t, const char **out_why)
             return false;
         }
         if (last)
-            return true;
+            break;
         level += n + 1;
     }
+    /* The pattern's own reader has the last word: its ceilings. */
+    struct topic_pattern *pattern;
+    const char *why;
+    if (topic_compile(t, &pattern, &why) != 0) {
+        *out_why = "at most 32 levels and 8 {captures}";
+        return false;
+    }
+    topic_free(pattern);
+    return true;
 }
 
 /* ":" PORT to the end; low is the smallest port allowed. */
