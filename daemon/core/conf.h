@@ -9,6 +9,14 @@
  * problem in one pass. Relative paths are made absolute against the file's folder. Secrets are
  * named by file, never by value, and read by io/secret; nothing here holds one. Immutable after
  * parsing.
+ *
+ * Rules across options are checked here (who names whom, what belongs to a sink's type, which
+ * limits fit together). What needs other files is not: that the time zone exists, that files
+ * can be read, that QoS 0 carries no life-safety device. The lane's suffix `-ls` on client ids,
+ * data folder and socket is added by the app; conf holds what the file says.
+ *
+ * Pure; needs the file's absolute name to resolve the paths in it. Thread-safe on different
+ * objects.
  */
 #include "base/buf.h"
 #include "base/err.h"
@@ -26,17 +34,20 @@ struct conf_list {
 };
 
 struct conf_gateway {
-    const char *id, *timezone, *language, *data_dir;
-    int lane;
+    const char *id, *timezone, *language, *data_dir; /* language: "zh" or "en" */
+    int lane;                                        /* enum conf_lane */
 };
 
 struct conf_tls {
-    const char *ca_file, *cert_file, *key_file, *key_password_file; /* NULL: not given */
+    const char *ca_file, *cert_file, *key_file; /* absolute paths; NULL: not given */
+    const char *key_password_file;              /* for secret_load; NULL: not given */
 };
 
 struct conf_broker {
-    const char *id, *client_id, *username, *password_file, *share_group;
-    struct conf_list url; /* ≥ 1, mqtt:// or mqtts://, fail over in order */
+    const char *id, *client_id, *username, *share_group; /* client_id is always set */
+    const char *password_file; /* for secret_load: absolute path, or a credential's name */
+    struct conf_list
+        url; /* ≥ 1, mqtt:// or mqtts://, fail over in order; port may be missing */
     struct conf_tls tls;
     uint64_t session_expiry_s, keepalive_s;
     uint64_t receive_maximum, max_packet_bytes;
@@ -50,24 +61,27 @@ struct conf_source {
     int line;
 };
 
+/* Fields that do not belong to the type are NULL; those it needs are there. */
 struct conf_sink {
-    const char *id, *url, *database, *retention_policy, *org, *bucket;
-    const char *username, *password_file, *token_file, *ca_file;
-    int type;
+    const char *url; /* http:// or https://, without a slash at its end: append "/write" */
+    const char *id, *database, *retention_policy, *org, *bucket;
+    const char *username, *ca_file;
+    const char *password_file, *token_file; /* for secret_load */
+    int type;                               /* enum conf_sink_type */
     struct {
         uint64_t lines, bytes, age_ns;
     } batch;
     bool gzip;
     uint64_t in_flight, timeout_ns, max_bytes;
-    int on_full;
+    int on_full; /* enum conf_on_full */
     int line;
 };
 
 struct conf_journal {
     uint64_t max_bytes, segment_bytes, sync_interval_ns;
-    int sync;
+    int sync; /* enum conf_sync */
     struct {
-        uint64_t keep_s, max_bytes; /* 0: no archive */
+        uint64_t keep_s, max_bytes; /* max_bytes 0: no archive */
     } archive;
 };
 
@@ -94,13 +108,22 @@ struct conf {
     } store;
 };
 
+#define CONF_MAX_BYTES (1024 * 1024) /* of a configuration file */
+
+/* file: its absolute name, the folder of relative paths. Problems come sorted by line, those
+ * without one last; warnings alone do not refuse the file. */
 int conf_parse(const char *text, size_t len, const char *file, struct problems *problems,
                struct conf **out); /* 0 or -EINVAL */
 void conf_free(struct conf *c);
 /* The effective configuration as YAML that conf_parse reads back to the same. */
 int conf_print(const struct conf *c, struct buf *out);
-/* The first option that differs and cannot change without a restart, or NULL
- * ("sinks.influx.url"). */
+/* The first option that differs and cannot change without a restart, or NULL; lists by id:
+ * "sinks.influx.url", and "sinks" when the ids themselves differ. Static or of `next`: stays as
+ * long as `next`. */
 const char *conf_needs_restart(const struct conf *now, const struct conf *next);
+/* Words as the file writes them: "influxdb2", "life-safety", "interval", "pause". */
+const char *conf_sink_type_name(int type);
+const char *conf_lane_name(int lane);
+const char *conf_sync_name(int sync);
 
 #endif

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/conf_yaml.h"
+#include "base/mem.h"
+#include "core/conf.h"
+
+#include <libfyaml.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MAX_LINES = 20000,
+    MAX_BRACKETS = 2000, /* a million of them take libfyaml two seconds */
+    MAX_LINE_BYTES = 16384,
+    MAX_NODES = 40000,
+    MAX_DEPTH = 12,
+    MAX_NOTES = 1000,
+};
+
+/* ---- notes ---- */
+
+struct conf_note {
+    int line, col;
+    size_t order;
+    bool warning;
+    char *text;
+};
+
+static void note(struct conf_notes *notes, int line, int col, bool warning, const char *fmt,
+                 va_list ap) __attribute__((format(printf, 5, 0)));
+static void note(struct conf_notes *notes, int line, int col, bool warning, const char *fmt,
+                 va_list ap)
+{
+    if (notes->n == MAX_NOTES) {
+        notes->dropped++;
+        return;
+    }
+    if (notes->n == notes->cap) {
+        notes->cap = notes->cap ? notes->cap * 2 : 16;
+        notes->list = mem_realloc_array(notes->list, notes->cap, sizeof(*notes->list));
+    }
+    char text[1024];
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    for (char *c = text; *c; c++) { /* one problem, one line */
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    }
+    notes->list[notes->n] = (struct conf_note){.line = line,
+                                               .col = col,
+                                               .order = notes->n,
+                                               .warning = warning,
+                                               .text = mem_strdup(text)};
+    notes->n++;
+}
+
+void conf_error(struct conf_notes *notes, int line, int col, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    note(notes, line, col, false, fmt, ap);
+    va_end(ap);
+    notes->errors++;
+}
+
+void conf_warn(struct conf_notes *notes, int line, int col, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    note(notes, line, col, true, fmt, ap);
+    va_end(ap);
+}
+
+static int by_place(const void *pa, const void *pb)
+{
+    const struct conf_note *a = pa, *b = pb;
+    if (a->line != b->line) /* what has no line (is missing) comes last */
+        return !b->line || (a->line && a->line < b->line) ? -1 : 1;
+    if (a->col != b->col)
+        return a->col < b->col ? -1 : 1;
+    return a->order < b->order ? -1 : a->order > b->order;
+}
+
+void conf_notes_hand_over(struct conf_notes *notes, const char *file, struct problems *p)
+{
+    if (notes->n)
+        qsort(notes->list, notes->n, sizeof(*notes->list), by_place);
+    for (size_t i = 0; i < notes->n; i++) {
+        const struct conf_note *x = &notes->list[i];
+        if (x->warning)
+            problems_warn(p, file, x->line, x->col, "%s", x->text);
+        else
+            problems_add(p, file, x->line, x->col, "%s", x->text);
+    }
+    if (notes->dropped)
+        problems_add(p, file, 0, 0, "and %zu more problems", notes->dropped);
+}
+
+void conf_notes_done(struct conf_notes *notes)
+{
+    for (size_t i = 0; i < notes->n; i++)
+        free(notes->list[i].text);
+    free(notes->list);
+    *notes = (struct conf_notes){0};
+}
+
+/* ---- what is refused before YAML is read ---- */
+
+/* Length of the UTF-8 character at p, or 0: RFC 3629, no surrogates, nothing overlong. */
+static size_t utf8_length(const unsigned char *p, size_t left)
+{
+    size_t n = p[0] < 0x80   ? 1
+               : p[0] < 0xc2 ? 0
+               : p[0] < 0xe0 ? 2
+               : p[0] < 0xf0 ? 3
+               : p[0] < 0xf5 ? 4
+                             : 0;
+    if (n == 0 || n > left)
+        return 0;
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+        return 0;
+    return n;
+}
+
+static bool is_refused_character(const unsigned char *p, size_t n)
+{
+    if (n == 1)
+        return (p[0] < 0x20 && p[0] != '\n' && p[0] != '\t' && p[0] != '\r') || p[0] == 0x7f;
+    /* C1 controls, line and paragraph separators, byte order marks in the middle */
+    return (p[0] == 0xc2 && p[1] < 0xa0) ||
+           (p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9)) ||
+           (p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf);
+}
+
+static bool prescan(const char *text, size_t len, struct conf_notes *notes)
+{
+    int line = 1, col = 1, brackets = 0;
+    for (size_t i = 0, line_start = 0; i < len;) {
+        const unsigned char *p = (const unsigned char *)text + i;
+        size_t n = utf8_length(p, len - i);
+        if (n == 0) {
+            conf_error(notes, line, col, "byte 0x%02x is not UTF-8: save the file as UTF-8",
+                       p[0]);
+            return false;
+        }
+        if (is_refused_character(p, n)) {
+            conf_error(notes, line, col, "a control character is not allowed here");
+            return false;
+        }
+        brackets += *p == '[' || *p == '{';
+        i += n;
+        col++;
+        if (*p == '\n') {
+            line++;
+            col = 1;
+            line_start = i;
+        }
+        if (line > MAX_LINES) {
+            conf_error(notes, line, 0, "more than %d lines: large lists belong into CSV files",
+                       MAX_LINES);
+            return false;
+        }
+        if (i - line_start > MAX_LINE_BYTES) {
+            conf_error(notes, line, 0, "a line of more than %d bytes", MAX_LINE_BYTES);
+            return false;
+        }
+        if (brackets > MAX_BRACKETS) {
+            conf_error(notes, line, col - 1,
+                       "more than %d brackets [ and {: large lists "
+                       "belong into CSV files",
+                       MAX_BRACKETS);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the tree ---- */
+
+struct builder {
+    struct arena *arena;
+    struct conf_notes *notes;
+    struct yaml_node *open[MAX_DEPTH]; /* lists and mappings that are not closed yet */
+    struct yaml_node *key;             /* read, its value comes next */
+    struct yaml_node *root;
+    size_t depth, nodes;
+    int last_line, last_col;
+    bool failed;
+};
+
+bool yaml_is_null(const struct yaml_node *n)
+{
+    return n->kind == YAML_SCALAR && n->plain &&
+           (!*n->text || strcmp(n->text, "null") == 0 || strcmp(n->text, "~") == 0 ||
+            strcmp(n->text, "Null") == 0 || strcmp(n->text, "NULL") == 0);
+}
+
+static void fail(struct builder *b, int line, int col, const char *text)
+{
+    conf_error(b->notes, line, col, "%s", text);
+    b->failed = true;
+}
+
+static struct yaml_node *new_node(struct builder *b, struct fy_event *e, enum yaml_kind kind)
+{
+    const struct fy_mark *m = fy_event_start_mark(e);
+    struct yaml_node *n = b->nodes < MAX_NODES ? arena_alloc(b->arena, sizeof(*n)) : NULL;
+    if (m) {
+        b->last_line = m->line + 1;
+        b->last_col = m->column + 1;
+    }
+    if (!n) {
+        fail(b, b->last_line, b->last_col,
+             "too many entries: large lists belong into CSV files");
+        return NULL;
+    }
+    b->nodes++;
+    n->kind = kind;
+    n->text = "";
+    /* An empty value has no place of its own: its key's is what a person looks for. */
+    n->line = m || !b->key ? b->last_line : b->key->line;
+    n->col = m || !b->key ? b->last_col : b->key->col;
+    return n;
+}
+
+/* Puts a finished or just opened node where it belongs. True if it became a key. */
+static bool place_node(struct builder *b, struct yaml_node *n)
+{
+    if (b->depth == 0) {
+        if (b->root)
+            fail(b, n->line, n->col, "a second document: one is expected");
+        b->root = n;
+        return false;
+    }
+    struct yaml_node *parent = b->open[b->depth - 1];
+    if (parent->kind == YAML_MAP) {
+        if (!b->key) {
+            if (n->kind != YAML_SCALAR && n->kind != YAML_BAD)
+                fail(b, n->line, n->col, "a list or mapping as a key: a name is expected");
+            b->key = n;
+            return true;
+        }
+        n->key = b->key;
+        b->key = NULL;
+    }
+    if (parent->last)
+        parent->last->next = n;
+    else
+        parent->first = n;
+    parent->last = n;
+    return false;
+}
+
+static void refuse_extras(struct builder *b, struct fy_token *anchor, struct fy_token *tag,
+                          struct yaml_node *n)
+{
+    if (anchor)
+        conf_error(b->notes, n->line, n->col, "anchors (&name) are not allowed: write it out");
+    if (tag)
+        conf_error(b->notes, n->line, n->col, "tags (!name) are not allowed");
+}
+
+static void on_scalar(struct builder *b, struct fy_event *e)
+{
+    struct yaml_node *n = new_node(b, e, YAML_SCALAR);
+    if (!n)
+        return;
+    struct fy_token *t = e->scalar.value;
+    size_t len = 0;
+    const char *text = t ? fy_token_get_text(t, &len) : "";
+    n->plain = !t || fy_scalar_token_get_style(t) == FYSS_PLAIN;
+    n->text = arena_strndup(b->arena, text ? text : "", len);
+    if (!n->text) {
+        n->text = "";
+        fail(b, n->line, n->col, "the file is too large");
+    } else if (strlen(n->text) != len) { /* "\0" in double quotes */
+        conf_error(b->notes, n->line, n->col, "a NUL character is not allowed");
+        n->kind = YAML_BAD;
+    }
+    refuse_extras(b, e->scalar.anchor, e->scalar.tag, n);
+    (void)place_node(b, n);
+}
+
+static void on_open(struct builder *b, struct fy_event *e, enum yaml_kind kind)
+{
+    struct yaml_node *n = new_node(b, e, kind);
+    if (!n)
+        return;
+    if (kind == YAML_MAP)
+        refuse_extras(b, e->mapping_start.anchor, e->mapping_start.tag, n);
+    else
+        refuse_extras(b, e->sequence_start.anchor, e->sequence_start.tag, n);
+    if (b->depth == MAX_DEPTH) {
+        fail(b, n->line, n->col, "nested too deeply");
+        return;
+    }
+    (void)place_node(b, n);
+    b->open[b->depth++] = n;
+}
+
+static void on_event(struct builder *b, struct fy_event *e)
+{
+    struct yaml_node *n;
+    switch (e->type) {
+    case FYET_SCALAR:
+        on_scalar(b, e);
+        break;
+    case FYET_ALIAS:
+        n = new_node(b, e, YAML_BAD);
+        if (n) {
+            conf_error(b->notes, n->line, n->col,
+                       "aliases (*name) are not allowed: write it out");
+            (void)place_node(b, n);
+        }
+        break;
+    case FYET_MAPPING_START:
+        on_open(b, e, YAML_MAP);
+        break;
+    case FYET_SEQUENCE_START:
+        on_open(b, e, YAML_LIST);
+        break;
+    case FYET_MAPPING_END:
+    case FYET_SEQUENCE_END:
+        b->depth--;
+        b->key = NULL;
+        break;
+    case FYET_DOCUMENT_START:
+    case FYET_DOCUMENT_END:
+    case FYET_STREAM_START:
+    case FYET_STREAM_END:
+    case FYET_NONE:
+        break;
+    }
+}
+
+static void drop_output(struct fy_diag *diag, void *user, const char *text, size_t len)
+{
+    (void)diag;
+    (void)user;
+    (void)text;
+    (void)len;
+}
+
+/* libfyaml's own words, once: what follows the first error of a parser is seldom true. */
+static void report_syntax(struct builder *b, struct fy_diag *diag)
+{
+    void *it = NULL;
+    struct fy_diag_error *first = fy_diag_errors_iterate(diag, &it);
+    b->failed = true;
+    if (first && first->msg)
+        conf_error(b->notes, first->line, first->column, "not valid YAML: %s", first->msg);
+    else
+        conf_error(b->notes, b->last_line, b->last_col, "not valid YAML after this place");
+}
+
+struct yaml_node *yaml_parse(const char *text, size_t len, struct arena *arena,
+                             struct conf_notes *notes)
+{
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        text += 3;
+        len -= 3;
+    }
+    if (len > CONF_MAX_BYTES) {
+        conf_error(notes, 0, 0, "%zu bytes: at most 1 MiB is expected", len);
+        return NULL;
+    }
+    if (!prescan(text, len, notes))
+        return NULL;
+
+    struct fy_diag_cfg diag_cfg;
+    fy_diag_cfg_default(&diag_cfg);
+    diag_cfg.fp = NULL;
+    diag_cfg.output_fn = drop_output;
+    struct fy_diag *diag = fy_diag_create(&diag_cfg);
+    struct fy_parse_cfg cfg = {
+        .flags = (enum fy_parse_cfg_flags)(FYPCF_QUIET | FYPCF_JSON_NONE), .diag = diag};
+    struct builder b = {.arena = arena, .notes = notes, .last_line = 1};
+    struct fy_parser *parser = NULL;
+    if (diag) {
+        fy_diag_set_collect_errors(diag, true);
+        parser = fy_parser_create(&cfg);
+    }
+    if (!parser || fy_parser_set_string(parser, text, len) != 0) {
+        fail(&b, 0, 0, "the YAML reader could not start");
+    } else {
+        struct fy_event *e;
+        while (!b.failed && (e = fy_parser_parse(parser))) {
+            on_event(&b, e);
+            fy_parser_event_free(parser, e);
+        }
+        if (!b.failed && (fy_parser_get_stream_error(parser) || fy_diag_got_error(diag)))
+            report_syntax(&b, diag);
+    }
+    if (!b.failed && !b.root)
+        fail(&b, 0, 0, "the file is empty: gateway, brokers, sources and sinks are expected");
+    fy_parser_destroy(parser);
+    fy_diag_destroy(diag);
+    return b.failed ? NULL : b.root;
+}
