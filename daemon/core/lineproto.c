@@ -239,8 +239,8 @@ static char *put_string(char *at, const struct value *v, struct lineproto_refuse
     *at++ = '"';
     while (p < end) {
         char c = *p;
-        if (is_control((unsigned char)c)) {
-            *at++ = ' ';
+        if (plain((unsigned char)c) || is_control((unsigned char)c)) {
+            *at++ = is_control((unsigned char)c) ? ' ' : c;
             p++;
             continue;
         }
