@@ -36,6 +36,27 @@ static bool control(int c)
     return (c >= 0 && c < 0x20) || c == 0x7f;
 }
 
+/* RFC 3629, by the code points. */
+static bool is_utf8(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        unsigned c = (unsigned char)p[i++];
+        size_t more = c < 0x80 ? 0 : c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+        unsigned lowest = more == 0 ? 0 : more == 1 ? 0x80 : more == 2 ? 0x800 : 0x10000;
+        if ((c >= 0x80 && c < 0xc0) || c > 0xf7 || i + more > n)
+            return false;
+        unsigned point = more == 0 ? c : c & (0x3fu >> more);
+        for (size_t k = 0; k < more; k++, i++) {
+            if (((unsigned char)p[i] & 0xc0) != 0x80)
+                return false;
+            point = point << 6 | ((unsigned char)p[i] & 0x3fu);
+        }
+        if (point < lowest || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
+            return false;
+    }
+    return true;
+}
+
 /* A name up to an unescaped character of `stop`; of `escapes`, a backslash makes plain ones. */
 static int name(struct reader *r, const char *stop, const char *escapes, struct lp_text *out)
 {
@@ -51,6 +72,8 @@ static int name(struct reader *r, const char *stop, const char *escapes, struct 
     out->p[out->n] = '\0';
     if (out->n == 0)
         return fail(r, "empty name");
+    if (!is_utf8(out->p, out->n))
+        return fail(r, "name is not UTF-8");
     return out->p[out->n - 1] == '\\' ? fail(r, "name ends in a backslash") : 0;
 }
 
@@ -67,7 +90,7 @@ static int string(struct reader *r, struct lp_text *out)
     }
     out->p[out->n] = '\0';
     r->p++;
-    return 0;
+    return is_utf8(out->p, out->n) ? 0 : fail(r, "string is not UTF-8");
 }
 
 static size_t digits(const char **s)
@@ -119,7 +142,7 @@ static int whole_value(struct reader *r, char *s, size_t n, struct lp_field *f)
 
 static int bool_value(const char *s, struct lp_field *f)
 {
-    static const char *const names[] = {"t", "T", "true", "True", "TRUE",
+    static const char *const names[] = {"t", "T", "true",  "True",  "TRUE",
                                         "f", "F", "false", "False", "FALSE"};
     for (size_t i = 0; i < 10; i++) {
         if (strcmp(s, names[i]) == 0) {
@@ -168,6 +191,9 @@ static int read_tags(struct reader *r, struct lp_point *pt)
         r->p++;
         if (name(r, "=, \n\r", ",= ", &t->value) < 0)
             return -1;
+        for (size_t i = 0; i + 1 < pt->n_tags; i++)
+            if (pt->tags[i].key.n == t->key.n && !memcmp(pt->tags[i].key.p, t->key.p, t->key.n))
+                return fail(r, "tag given twice");
     }
     return 0;
 }

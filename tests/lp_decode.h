@@ -4,8 +4,8 @@
 /*
  * lp_decode — reads line protocol, strictly, for tests.
  *
- * Follows the grammar of influxdata/line-protocol (v2). Written apart from the encoder it checks:
- * shares no code with daemon/, needs libc only (numbers by strtod and strtoll).
+ * Follows the grammar of influxdata/line-protocol (v2). Written apart from the encoder it
+ * checks: shares no code with daemon/, needs libc only (numbers by strtod and strtoll).
  */
 #include <stdbool.h>
 #include <stddef.h>

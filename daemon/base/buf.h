@@ -34,7 +34,8 @@ int buf_put(struct buf *b, const void *p, size_t n); /* 0 or -ENOBUFS */
 int buf_puts(struct buf *b, const char *s);
 int buf_putc(struct buf *b, char c);
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-int buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+int buf_vprintf(struct buf *b, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 const char *buf_cstr(struct buf *b); /* valid until the next change; the NUL is beyond max */
 
 #endif

@@ -86,7 +86,8 @@ void problems_add(struct problems *p, const char *file, int line, int col, const
     p->errors++;
 }
 
-void problems_warn(struct problems *p, const char *file, int line, int col, const char *fmt, ...)
+void problems_warn(struct problems *p, const char *file, int line, int col, const char *fmt,
+                   ...)
 {
     va_list ap;
     va_start(ap, fmt);

@@ -17,9 +17,11 @@ struct err {
 };
 
 /* Formats into e (NULL allowed) and returns code, so that `return err_set(e, -EINVAL, …)`. */
-int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int err_set(struct err *e, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* "…: strerror(-code)" */
-int err_errno(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int err_errno(struct err *e, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 struct problems;
 struct problems *problems_new(size_t max);
@@ -28,14 +30,14 @@ void problems_free(struct problems *p);
 void problems_add(struct problems *p, const char *file, int line, int col, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 /* The same, but `warning:`; does not count as an error. */
-void problems_warn(struct problems *p, const char *file, int line, int col, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
+void problems_warn(struct problems *p, const char *file, int line, int col, const char *fmt,
+                   ...) __attribute__((format(printf, 5, 6)));
 size_t problems_errors(const struct problems *p); /* errors only, also those past the ceiling */
 size_t problems_count(const struct problems *p);  /* lines that can be got, warnings included */
 const char *problems_get(const struct problems *p, size_t i);
 
-/* The candidate nearest to `word` (edit distance ≤ 2, or ≤ a third of its length, and less than its
- * length), or NULL. */
+/* The candidate nearest to `word` (edit distance ≤ 2, or ≤ a third of its length, and less than
+ * its length), or NULL. */
 const char *err_nearest(const char *word, const char *const *candidates, size_t n);
 
 #endif

@@ -12,11 +12,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum log_level { LOG_ERROR_ = 3, LOG_WARN_ = 4, LOG_NOTICE_ = 5, LOG_INFO_ = 6, LOG_DEBUG_ = 7 };
+enum log_level {
+    LOG_ERROR_ = 3,
+    LOG_WARN_ = 4,
+    LOG_NOTICE_ = 5,
+    LOG_INFO_ = 6,
+    LOG_DEBUG_ = 7
+};
 
 void log_set_level(enum log_level level);
 bool log_wants(enum log_level level);
-void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void log_write(enum log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #define log_error(...)  log_write(LOG_ERROR_, __VA_ARGS__)
 #define log_warn(...)   log_write(LOG_WARN_, __VA_ARGS__)

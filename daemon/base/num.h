@@ -4,12 +4,12 @@
 /*
  * num — numbers as text and back, the same in every locale.
  *
- * The only way from text to number and back in this program. Doubles are written as the shortest
- * text that reads back to the same bits, in a form that every supported database reads alike:
- * there is a digit on both sides of a point, never a leading '+', an exponent without '+' and
- * leading zeros ("1e20", "5e-324"), plain decimals from 1e-6 up to 1e15.
- * Reading is strict: the whole text must be the number. No blanks, no '+', no hexadecimal, no
- * "inf" or "nan". Pure and thread-safe.
+ * The only way from text to number and back in this program. Doubles are written as the
+ * shortest text that reads back to the same bits, in a form that every supported database reads
+ * alike: there is a digit on both sides of a point, never a leading '+', an exponent without
+ * '+' and leading zeros ("1e20", "5e-324"), plain decimals from 1e-6 up to 1e15. Reading is
+ * strict: the whole text must be the number. No blanks, no '+', no hexadecimal, no "inf" or
+ * "nan". Pure and thread-safe.
  */
 #include <stddef.h>
 #include <stdint.h>

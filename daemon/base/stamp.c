@@ -7,8 +7,8 @@
 
 #define DAY_MS INT64_C(86400000)
 
-/* Days since 1970-01-01 of a date of the Gregorian calendar, and back: the year is taken to begin
- * in March, so that the leap day is its last, and eras of 400 years have 146097 days each
+/* Days since 1970-01-01 of a date of the Gregorian calendar, and back: the year is taken to
+ * begin in March, so that the leap day is its last, and eras of 400 years have 146097 days each
  * (H. Hinnant, chrono-Compatible Low-Level Date Algorithms). Years from 0 on. */
 static int64_t days_of(int y, int m, int d)
 {
@@ -149,8 +149,8 @@ size_t stamp_format(char out[STAMP_SIZE], int64_t ms, int32_t offset_s)
 {
     int offset = (int)within(offset_s / 60, -1439, 1439);
     int64_t shift = (int64_t)offset * 60000;
-    int64_t local = within(within(ms, STAMP_MIN_MS, STAMP_MAX_MS) + shift, STAMP_MIN_MS,
-                           STAMP_MAX_MS);
+    int64_t local =
+        within(within(ms, STAMP_MIN_MS, STAMP_MAX_MS) + shift, STAMP_MIN_MS, STAMP_MAX_MS);
     int64_t days = local / DAY_MS - (local % DAY_MS < 0);
     int of_day = (int)(local - days * DAY_MS);
     int y, m, d;

@@ -15,10 +15,10 @@
 #define STAMP_MAX_MS INT64_C(253402300799999)   /* 9999-12-31T23:59:59.999Z */
 #define STAMP_SIZE   32                         /* room for any text, NUL included */
 
-/* RFC 3339 5.6 with a zone ("Z" or "+08:00"), any number of decimals; 'T' may be 't' or a blank,
- * 'Z' may be 'z'. A leap second (23:59:60 UTC) is read as 23:59:59.999. The whole text must be
- * the time. 0; -EINVAL when it is not of that form or names no real time; -ERANGE when it is
- * outside the years 0001 to 9999 in UTC. */
+/* RFC 3339 5.6 with a zone ("Z" or "+08:00"), any number of decimals; 'T' may be 't' or a
+ * blank, 'Z' may be 'z'. A leap second (23:59:60 UTC) is read as 23:59:59.999. The whole text
+ * must be the time. 0; -EINVAL when it is not of that form or names no real time; -ERANGE when
+ * it is outside the years 0001 to 9999 in UTC. */
 int stamp_parse(const char *p, size_t len, int64_t *out_ms);
 
 /* "2026-11-20T08:00:00.123+08:00", offset 0 as "Z", NUL-terminated; returns the length.

@@ -6,9 +6,9 @@
  *
  * Open addressing over (hash, value) pairs of 8 bytes: for the large indexes (devices, source
  * ids) where a handle of uthash per entry would cost more than the entry. The caller keeps the
- * keys and compares them in `same`. Values are 0 … UINT32_MAX - 1. The number of entries is known
- * at init and is the ceiling (more is an ASSERT); nothing is removed.
- * Not thread-safe; concurrent lookups without inserts are fine.
+ * keys and compares them in `same`. Values are 0 … UINT32_MAX - 1. The number of entries is
+ * known at init and is the ceiling (more is an ASSERT); nothing is removed. Not thread-safe;
+ * concurrent lookups without inserts are fine.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 struct table {
     struct table_slot {
         uint32_t hash, value;
-    } *slots;
+    } * slots;
     size_t n, cap;
 };
 

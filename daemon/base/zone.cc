@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Built with exceptions (daemon/rules.mk): the library reports with them. None leaves this file. */
+/* Built with exceptions (daemon/rules.mk): the library reports with them. None leaves this
+ * file. */
 #include "base/zone.h"
 
 #include <algorithm>
@@ -84,8 +85,7 @@ int32_t zone_offset_at(const struct zone *z, int64_t unix_ms)
 {
     int64_t s = unix_ms / 1000 - (unix_ms % 1000 < 0);
     const zone_change *first = z->changes;
-    const zone_change *at =
-        std::upper_bound(first, first + z->n, s,
-                         [](int64_t t, const zone_change &c) { return t < c.from_s; });
+    const zone_change *at = std::upper_bound(
+        first, first + z->n, s, [](int64_t t, const zone_change &c) { return t < c.from_s; });
     return (at - 1)->offset_s;
 }

@@ -22,7 +22,7 @@ struct zone_change {
 };
 
 struct zone {
-    size_t n; /* ≥ 1 */
+    size_t n;                    /* ≥ 1 */
     struct zone_change *changes; /* of the same allocation */
 };
 

@@ -29,7 +29,8 @@ int decoded_begin_sample(struct decoded *d)
     return 0;
 }
 
-int decoded_add(struct decoded *d, const char *key, size_t key_len, struct value v, bool is_null)
+int decoded_add(struct decoded *d, const char *key, size_t key_len, struct value v,
+                bool is_null)
 {
     if (d->n_values == DECODE_MAX_VALUES)
         return -E2BIG;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Values are read off the tape of simdjson's DOM (its doc/tape.md): words whose top byte is the
- * type and whose rest is, for a container, the index past its end and the number of its members;
- * for a string, its place in the string buffer (uint32 length, bytes, NUL); an integer or double
- * takes a second word. This spares a call through dom::element for each value, and lets a value
- * be two words that C can hold.
+ * type and whose rest is, for a container, the index past its end and the number of its
+ * members; for a string, its place in the string buffer (uint32 length, bytes, NUL); an integer
+ * or double takes a second word. This spares a call through dom::element for each value, and
+ * lets a value be two words that C can hold.
  */
 #include <cerrno>
 #include <cstring>
@@ -34,8 +34,7 @@ struct json {
     const uint64_t *tape;
     const uint8_t *strings;
 
-    explicit json(size_t max)
-        : max_bytes(max), tape(nullptr), strings(nullptr)
+    explicit json(size_t max) : max_bytes(max), tape(nullptr), strings(nullptr)
     {
     }
 };

@@ -155,8 +155,8 @@ static int put_tags(struct buf *b, const struct sorted_tag *sorted, size_t n)
     return r;
 }
 
-int lineproto_put_series(struct buf *b, const char *measurement, const struct lineproto_tag *tags,
-                         size_t n_tags)
+int lineproto_put_series(struct buf *b, const char *measurement,
+                         const struct lineproto_tag *tags, size_t n_tags)
 {
     size_t start = b->len, n;
     struct sorted_tag sorted[LINEPROTO_MAX_TAGS] = {0};
@@ -177,7 +177,8 @@ int lineproto_put_series(struct buf *b, const char *measurement, const struct li
     return r;
 }
 
-/* -- lines: everything below writes into room that was asked for once ------------------------ */
+/* -- lines: everything below writes into room that was asked for once ------------------------
+ */
 
 struct line {
     char *start, *at;

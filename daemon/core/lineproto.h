@@ -50,16 +50,16 @@ struct lineproto_tag {
 };
 
 /* Appends `measurement,tag=value,…` with the tags in the order of their keys.
- * 0; -EINVAL (a measurement or tag key that is empty, "time", or begins with '#' or '_'; too many
- * tags; too long); -ENOBUFS. Nothing is appended on failure. */
-int lineproto_put_series(struct buf *b, const char *measurement, const struct lineproto_tag *tags,
-                         size_t n_tags);
+ * 0; -EINVAL (a measurement or tag key that is empty, "time", or begins with '#' or '_'; too
+ * many tags; too long); -ENOBUFS. Nothing is appended on failure. */
+int lineproto_put_series(struct buf *b, const char *measurement,
+                         const struct lineproto_tag *tags, size_t n_tags);
 
 /* Appends one line. 0; -ENODATA when no field is left; -ERANGE when the time is beyond what
- * int64 nanoseconds hold (years 1677 to 2262), or 0 for VictoriaMetrics, which reads it as "now";
- * -E2BIG for more than LINEPROTO_MAX_FIELDS; -ENOBUFS. Nothing is appended on failure. Room is
- * asked for the longest the line could become (three bytes for each of a string), so that
- * -ENOBUFS can come a little early. Fields left out are counted in *refused. */
+ * int64 nanoseconds hold (years 1677 to 2262), or 0 for VictoriaMetrics, which reads it as
+ * "now"; -E2BIG for more than LINEPROTO_MAX_FIELDS; -ENOBUFS. Nothing is appended on failure.
+ * Room is asked for the longest the line could become (three bytes for each of a string), so
+ * that -ENOBUFS can come a little early. Fields left out are counted in *refused. */
 int lineproto_put(struct buf *b, enum lineproto_dialect dialect, const struct point *p,
                   struct lineproto_refused *refused);
 

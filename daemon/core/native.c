@@ -47,11 +47,13 @@ static int read_time(struct json_value v, struct decoded_sample *s, const char *
                             "RFC 3339 like \"2026-11-20T08:00:00+08:00\"");
     }
     if (r == -ERANGE)
-        return bad(out_why, "\"ts\" is out of range: expected an epoch number in s, ms, us or ns, "
-                            "or a year from 0001 to 9999");
+        return bad(out_why,
+                   "\"ts\" is out of range: expected an epoch number in s, ms, us or ns, "
+                   "or a year from 0001 to 9999");
     if (r < 0)
-        return bad(out_why, "\"ts\" is no time: expected an epoch number or RFC 3339 with a zone "
-                            "like \"2026-11-20T08:00:00+08:00\"");
+        return bad(out_why,
+                   "\"ts\" is no time: expected an epoch number or RFC 3339 with a zone "
+                   "like \"2026-11-20T08:00:00+08:00\"");
     s->has_time = true;
     return 0;
 }
@@ -87,8 +89,9 @@ static int read_value(struct json_value j, struct value *v, bool *is_null, const
     case JSON_OBJECT:
         break;
     }
-    return bad(out_why, "a metric's value is an object or array: expected a number, true, false, "
-                        "text or null");
+    return bad(out_why,
+               "a metric's value is an object or array: expected a number, true, false, "
+               "text or null");
 }
 
 static int read_sample(struct json_value object, struct decoded *out, const char **out_why)

@@ -58,7 +58,7 @@ int main(int argc, char **argv)
         return 2;
     for (int i = 1; i < argc; i++)
         run(argv[i]);
-    printf("  replay %s: %zu inputs\n", strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0],
-           inputs);
+    printf("  replay %s: %zu inputs\n",
+           strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0], inputs);
     return inputs ? 0 : 1;
 }

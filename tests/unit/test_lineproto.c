@@ -7,13 +7,26 @@
 #include <errno.h>
 #include <math.h>
 
-#define F(k, x)    {.key = k, .key_len = strlen(k), .v = {.type = VALUE_FLOAT, .f = x}}
-#define I(k, x)    {.key = k, .key_len = strlen(k), .v = {.type = VALUE_INT, .i = x}}
-#define B(k, x)    {.key = k, .key_len = strlen(k), .v = {.type = VALUE_BOOL, .b = x}}
-#define S(k, x)    {.key = k, .key_len = strlen(k), .v = {.type = VALUE_STRING, .s = {x, strlen(x)}}}
-#define COUNT(a)   (sizeof(a) / sizeof(*(a)))
+#define F(k, x)                                                                                \
+    {                                                                                          \
+        .key = k, .key_len = strlen(k), .v = {.type = VALUE_FLOAT, .f = x }                    \
+    }
+#define I(k, x)                                                                                \
+    {                                                                                          \
+        .key = k, .key_len = strlen(k), .v = {.type = VALUE_INT, .i = x }                      \
+    }
+#define B(k, x)                                                                                \
+    {                                                                                          \
+        .key = k, .key_len = strlen(k), .v = {.type = VALUE_BOOL, .b = x }                     \
+    }
+#define S(k, x)                                                                                \
+    {                                                                                          \
+        .key = k, .key_len = strlen(k), .v = {.type = VALUE_STRING, .s = {x, strlen(x)} }      \
+    }
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
-static const char *series_of(struct buf *b, const char *m, const struct lineproto_tag *t, size_t n)
+static const char *series_of(struct buf *b, const char *m, const struct lineproto_tag *t,
+                             size_t n)
 {
     buf_clear(b);
     int r = lineproto_put_series(b, m, t, n);
@@ -28,13 +41,16 @@ static void test_series(void **state)
     const struct lineproto_tag plain_tags[] = {
         {"device", "d1"}, {"building", ""}, {"compound", "c1"}, {"point", NULL}};
     assert_string_equal(series_of(&b, "sump", plain_tags, 4), "sump,compound=c1,device=d1");
-    const struct lineproto_tag odd[] = {{"b c", "x,y=z"}, {"a\n", "v\tw\x7f"}, {"d", "e\\"},
-                                        {"f", "g\\,h\\i\\\\j"}, {"k", "\xff\xe4\xb8\xad\xe4\xb8"}};
+    const struct lineproto_tag odd[] = {{"b c", "x,y=z"},
+                                        {"a\n", "v\tw\x7f"},
+                                        {"d", "e\\"},
+                                        {"f", "g\\,h\\i\\\\j"},
+                                        {"k", "\xff\xe4\xb8\xad\xe4\xb8"}};
     assert_string_equal(series_of(&b, "m n,o=p", odd, 5),
                         "m\\ n\\,o=p,a_=v_w_,b\\ c=x\\,y\\=z,d=e_,f=g_\\,h\\i_\\j,"
                         "k=\xef\xbf\xbd\xe4\xb8\xad\xef\xbf\xbd\xef\xbf\xbd");
-    const struct lineproto_tag twice[] = {{"a", "1"}, {"b", "2"}, {"a", "3"}, {"a\x01", "4"},
-                                          {"a_", "5"}};
+    const struct lineproto_tag twice[] = {
+        {"a", "1"}, {"b", "2"}, {"a", "3"}, {"a\x01", "4"}, {"a_", "5"}};
     assert_string_equal(series_of(&b, "m", twice, 5), "m,a=1,a_=4,b=2");
     static const char *const bad[] = {"", "time", "#m", "_m", "\x01m"};
     for (size_t i = 0; i < COUNT(bad); i++) {
@@ -62,8 +78,11 @@ static void test_series(void **state)
 
 static struct point point_of(const struct field *f, size_t n)
 {
-    return (struct point){.series = "m,t=v", .series_len = 5, .time_ms = 1795132800123,
-                          .fields = f, .n_fields = n};
+    return (struct point){.series = "m,t=v",
+                          .series_len = 5,
+                          .time_ms = 1795132800123,
+                          .fields = f,
+                          .n_fields = n};
 }
 
 static void test_line(void **state)
@@ -71,23 +90,39 @@ static void test_line(void **state)
     (void)state;
     struct buf b;
     buf_init(&b, 1 << 20);
-    const struct field fields[] = {
-        F("level", 0.83), I("n", -5), B("on", true), B("off", false), S("s", "a\"b\\c\n\xff" "d"),
-        F("nan", (double)NAN), F("inf", (double)INFINITY), I("", 1), I("time", 1), I("_x", 1),
-        I("n", 6), F("a b,c=d", 1e20), I("q\"", 1), I("q_", 2), F("whole", 5),
-        {.key = "mode", .key_len = 4, .v = {.type = VALUE_STRING, .s = {"up", 2}}, .code = 3,
-         .has_code = true}};
+    const struct field fields[] = {F("level", 0.83),
+                                   I("n", -5),
+                                   B("on", true),
+                                   B("off", false),
+                                   S("s", "a\"b\\c\n\xff"
+                                          "d"),
+                                   F("nan", (double)NAN),
+                                   F("inf", (double)INFINITY),
+                                   I("", 1),
+                                   I("time", 1),
+                                   I("_x", 1),
+                                   I("n", 6),
+                                   F("a b,c=d", 1e20),
+                                   I("q\"", 1),
+                                   I("q_", 2),
+                                   F("whole", 5),
+                                   {.key = "mode",
+                                    .key_len = 4,
+                                    .v = {.type = VALUE_STRING, .s = {"up", 2}},
+                                    .code = 3,
+                                    .has_code = true}};
     struct lineproto_refused r = {0};
     struct point p = point_of(fields, COUNT(fields));
     assert_int_equal(lineproto_put(&b, LINEPROTO_INFLUX, &p, &r), 0);
-    assert_string_equal(buf_cstr(&b),
-                        "m,t=v level=0.83,n=-5i,on=true,off=false,s=\"a\\\"b\\\\c \xef\xbf\xbd"
-                        "d\",a\\ b\\,c\\=d=1e20,q_=1i,whole=5,mode=\"up\" 1795132800123000000\n");
+    assert_string_equal(
+        buf_cstr(&b), "m,t=v level=0.83,n=-5i,on=true,off=false,s=\"a\\\"b\\\\c \xef\xbf\xbd"
+                      "d\",a\\ b\\,c\\=d=1e20,q_=1i,whole=5,mode=\"up\" 1795132800123000000\n");
     assert_true(r.not_finite == 2 && r.bad_key == 3 && r.duplicate == 2 && r.string == 0);
     buf_clear(&b);
     assert_int_equal(lineproto_put(&b, LINEPROTO_NUMBERS, &p, &r), 0);
-    assert_string_equal(buf_cstr(&b), "m,t=v level=0.83,n=-5,on=1,off=0,a\\ b\\,c\\=d=1e20,q_=1,"
-                                      "whole=5,mode=3 1795132800123000000\n");
+    assert_string_equal(buf_cstr(&b),
+                        "m,t=v level=0.83,n=-5,on=1,off=0,a\\ b\\,c\\=d=1e20,q_=1,"
+                        "whole=5,mode=3 1795132800123000000\n");
     assert_int_equal(r.string, 1);
     buf_done(&b);
 }
@@ -121,7 +156,8 @@ static void test_line_limits(void **state)
 
     char *text = malloc(LINEPROTO_MAX_STRING + 1);
     memset(text, 'x', LINEPROTO_MAX_STRING + 1);
-    struct field s = {.key = "s", .key_len = 1,
+    struct field s = {.key = "s",
+                      .key_len = 1,
                       .v = {.type = VALUE_STRING, .s = {text, LINEPROTO_MAX_STRING}}};
     p = point_of(&s, 1);
     assert_int_equal(lineproto_put(&b, LINEPROTO_INFLUX, &p, &r), 0);
@@ -142,11 +178,13 @@ static void test_line_limits(void **state)
     p = point_of(&f, 1);
     while (lineproto_put(&b, LINEPROTO_INFLUX, &p, &r) == 0)
         ok++;
-    assert_true(ok >= 1 && b.failed && b.len == (size_t)ok * strlen("m,t=v a=1 1795132800123000000\n"));
+    assert_true(ok >= 1 && b.failed &&
+                b.len == (size_t)ok * strlen("m,t=v a=1 1795132800123000000\n"));
     buf_done(&b);
 }
 
-/* -- encode → decode is identity up to the documented cleaning -------------------------------- */
+/* -- encode → decode is identity up to the documented cleaning --------------------------------
+ */
 
 enum sort { NAME, KEY, STRING };
 
@@ -179,9 +217,31 @@ static size_t cleaned(char *out, const char *p, size_t n, enum sort sort)
 
 static size_t hostile(uint64_t *rng, char *out, size_t most, bool nul)
 {
-    static const char *const bits[] = {"a", "b", "\\", "\\", ",", "=", " ", "\"", "\n", "\r", "\t",
-                                       "#", "_", "time", "\xff", "\xc0", "\xe4\xb8\xad", "\xed\xa0\x80",
-                                       "\xf0\x9f\x94\xa5", "\xe4", "\x7f", "\x01", "1", "i", "\x80"};
+    static const char *const bits[] = {"a",
+                                       "b",
+                                       "\\",
+                                       "\\",
+                                       ",",
+                                       "=",
+                                       " ",
+                                       "\"",
+                                       "\n",
+                                       "\r",
+                                       "\t",
+                                       "#",
+                                       "_",
+                                       "time",
+                                       "\xff",
+                                       "\xc0",
+                                       "\xe4\xb8\xad",
+                                       "\xed\xa0\x80",
+                                       "\xf0\x9f\x94\xa5",
+                                       "\xe4",
+                                       "\x7f",
+                                       "\x01",
+                                       "1",
+                                       "i",
+                                       "\x80"};
     size_t n = 0, want = unit_random(rng) % (most - 4);
     while (n < want) {
         const char *s = bits[unit_random(rng) % COUNT(bits)];
@@ -290,8 +350,11 @@ static void one_random_point(uint64_t *rng, struct buf *b)
         fields[i].key_len = hostile(rng, fk[i], 16, true);
         random_value(rng, &fields[i].v, fs[i]);
     }
-    struct point p = {.series = series.data, .series_len = series.len, .fields = fields,
-                      .n_fields = n, .time_ms = (int64_t)(unit_random(rng) % 4102444800000) - 1000};
+    struct point p = {.series = series.data,
+                      .series_len = series.len,
+                      .fields = fields,
+                      .n_fields = n,
+                      .time_ms = (int64_t)(unit_random(rng) % 4102444800000) - 1000};
     struct lineproto_refused r = {0};
     size_t want[6], n_want = expected_fields(fields, n, want);
     buf_clear(b);

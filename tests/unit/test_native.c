@@ -52,9 +52,10 @@ static const struct decoded_value *value_at(const struct fixture *f, size_t i, c
 static void test_object(void **state)
 {
     struct fixture *f = *state;
-    const char *text = "{\"ts\":1795219200000,\"level\":0.83,\"pump_on\":true,\"n\":-3,"
-                       "\"mode\":\"a\\u00e9\\u0000b\",\"gone\":null,\"big\":9223372036854775808,"
-                       "\"off\":false,\"e\":1e3}";
+    const char *text =
+        "{\"ts\":1795219200000,\"level\":0.83,\"pump_on\":true,\"n\":-3,"
+        "\"mode\":\"a\\u00e9\\u0000b\",\"gone\":null,\"big\":9223372036854775808,"
+        "\"off\":false,\"e\":1e3}";
     assert_int_equal(decode(f, text, strlen(text)), 0);
     assert_int_equal(f->d.n_samples, 1);
     assert_int_equal(f->d.n_values, 8);
@@ -82,7 +83,8 @@ static void test_array(void **state)
     assert_int_equal(f->d.n_samples, 3);
     assert_true(f->d.samples[0].time_ms == 1795132800000 && f->d.samples[0].n == 2);
     assert_true(f->d.samples[1].time_ms == 1795132801500 && f->d.samples[1].first == 2);
-    assert_true(!f->d.samples[2].has_time && f->d.samples[2].n == 2); /* both of the same name */
+    assert_true(!f->d.samples[2].has_time &&
+                f->d.samples[2].n == 2); /* both of the same name */
     assert_true(f->d.values[4].v.i == 5);
 }
 
@@ -92,22 +94,43 @@ static void test_refused(void **state)
     static const struct {
         const char *text, *why;
     } t[] = {
-        {"", "empty"}, {"{}", "no metrics"}, {"[]", "no metrics"}, {"{\"ts\":1}", "no metrics"},
-        {"[{\"a\":1},{}]", "no metrics"}, {"3", "neither"}, {"\"x\"", "neither"},
-        {"null", "neither"}, {"[1]", "no object"}, {"[[{\"a\":1}]]", "no object"},
-        {"{\"a\":{\"b\":1}}", "object or array"}, {"{\"a\":[1]}", "object or array"},
-        {"{\"ts\":true,\"a\":1}", "neither a number"}, {"{\"ts\":[],\"a\":1}", "neither a number"},
-        {"{\"ts\":\"yesterday\",\"a\":1}", "is no time"}, {"{\"ts\":\"\",\"a\":1}", "is no time"},
+        {"", "empty"},
+        {"{}", "no metrics"},
+        {"[]", "no metrics"},
+        {"{\"ts\":1}", "no metrics"},
+        {"[{\"a\":1},{}]", "no metrics"},
+        {"3", "neither"},
+        {"\"x\"", "neither"},
+        {"null", "neither"},
+        {"[1]", "no object"},
+        {"[[{\"a\":1}]]", "no object"},
+        {"{\"a\":{\"b\":1}}", "object or array"},
+        {"{\"a\":[1]}", "object or array"},
+        {"{\"ts\":true,\"a\":1}", "neither a number"},
+        {"{\"ts\":[],\"a\":1}", "neither a number"},
+        {"{\"ts\":\"yesterday\",\"a\":1}", "is no time"},
+        {"{\"ts\":\"\",\"a\":1}", "is no time"},
         {"{\"ts\":\"2026-11-20T08:00:00\",\"a\":1}", "zone"},
         {"{\"ts\":1e30,\"a\":1}", "out of range"},
         {"{\"ts\":18446744073709551615,\"a\":1}", "out of range"},
         {"{\"ts\":1,\"a\":1,\"ts\":2}", "twice"},
-        {"{\"a\":18446744073709551615}", "exactly"}, {"{\"a\":18446744073709551616}", "number"},
-        {"{\"a\":1e400}", "number"}, {"{\"a\":01}", "number"}, {"{\"a\":1", "JSON"},
-        {"{\"a\":1}x", "JSON"}, {"{\"a\":1}{\"a\":2}", "JSON"}, {"{\"a\":NaN}", "JSON"},
-        {"{a:1}", "JSON"}, {"{\"a\":1,}", "JSON"}, {"{\"a\":\"\t\"}", "JSON"},
-        {"{\"a\":\"\\x\"}", "JSON"}, {"{\"a\":\"\xff\"}", "UTF-8"}, {"\xef\xbb\xbf{\"a\":1}", "JSON"},
-        {"{\"a\":\"\xed\xa0\x80\"}", "UTF-8"}, {"{\"a\":.5}", "JSON"}, {"{\"a\":+5}", "JSON"},
+        {"{\"a\":18446744073709551615}", "exactly"},
+        {"{\"a\":18446744073709551616}", "number"},
+        {"{\"a\":1e400}", "number"},
+        {"{\"a\":01}", "number"},
+        {"{\"a\":1", "JSON"},
+        {"{\"a\":1}x", "JSON"},
+        {"{\"a\":1}{\"a\":2}", "JSON"},
+        {"{\"a\":NaN}", "JSON"},
+        {"{a:1}", "JSON"},
+        {"{\"a\":1,}", "JSON"},
+        {"{\"a\":\"\t\"}", "JSON"},
+        {"{\"a\":\"\\x\"}", "JSON"},
+        {"{\"a\":\"\xff\"}", "UTF-8"},
+        {"\xef\xbb\xbf{\"a\":1}", "JSON"},
+        {"{\"a\":\"\xed\xa0\x80\"}", "UTF-8"},
+        {"{\"a\":.5}", "JSON"},
+        {"{\"a\":+5}", "JSON"},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         int r = decode(f, t[i].text, strlen(t[i].text));
@@ -162,11 +185,13 @@ static void test_json_depth_and_count(void **state)
     struct json_value root, v;
     const char *why;
     char *s = repeated("", "[", 63, "");
-    char *deep = repeated(s, "]", 63, "                                                                ");
+    char *deep = repeated(s, "]", 63,
+                          "                                                                ");
     assert_int_equal(json_parse(f->json, deep, 126, &root, &why), 0);
     free(deep);
     free(s);
-    s = repeated("[", "[", 64, "                                                                ");
+    s = repeated("[", "[", 64,
+                 "                                                                ");
     assert_int_equal(json_parse(f->json, s, 65, &root, &why), -EBADMSG);
     free(s);
     const char text[] = "{\"a\":[1,2.5,\"x\",{\"b\":null}],\"c\":18446744073709551615,\"a\":7}"
@@ -182,12 +207,14 @@ static void test_json_depth_and_count(void **state)
     assert_false(json_member(root, "b", &v));
 }
 
-/* Every cut and every changed byte of a message is either refused or read; never more than that. */
+/* Every cut and every changed byte of a message is either refused or read; never more than
+ * that. */
 static void test_mutations(void **state)
 {
     struct fixture *f = *state;
-    const char *text = "[{\"ts\":\"2026-11-20T08:00:00Z\",\"a\":-1.5e3,\"\xe4\xb8\xad\":\"\\u4e2d\\n\"},"
-                       "{\"b\":true,\"c\":null,\"d\":12345678901234567890}]";
+    const char *text =
+        "[{\"ts\":\"2026-11-20T08:00:00Z\",\"a\":-1.5e3,\"\xe4\xb8\xad\":\"\\u4e2d\\n\"},"
+        "{\"b\":true,\"c\":null,\"d\":12345678901234567890}]";
     size_t n = strlen(text);
     char copy[256];
     for (size_t cut = 0; cut < n; cut++)
@@ -205,8 +232,8 @@ static void test_mutations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_object),   cmocka_unit_test(test_array),
-        cmocka_unit_test(test_refused),  cmocka_unit_test(test_ceilings),
+        cmocka_unit_test(test_object),    cmocka_unit_test(test_array),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_ceilings),
         cmocka_unit_test(test_mutations), cmocka_unit_test(test_json_depth_and_count),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
