@@ -26,16 +26,16 @@ void buf_clear(struct buf *b)
 
 char *buf_room(struct buf *b, size_t n)
 {
-    if (n <= b->cap - b->len)
+    if (b->data && n <= b->cap - b->len)
         return b->data + b->len;
     if (n > b->max || b->len > b->max - n) {
         b->failed = true;
         return NULL;
     }
-    size_t cap = b->cap ? b->cap : 256;
+    size_t cap = b->cap ? b->cap : b->max < 256 ? b->max : 256;
     while (cap < b->len + n)
         cap = cap > b->max / 2 ? b->max : cap * 2;
-    b->data = mem_realloc_array(b->data, cap, 1);
+    b->data = mem_realloc_array(b->data, cap + 1, 1); /* and a NUL for buf_cstr */
     b->cap = cap;
     return b->data + b->len;
 }
@@ -70,7 +70,7 @@ int buf_vprintf(struct buf *b, const char *fmt, va_list ap)
     va_end(again);
     if (n < 0)
         return -EINVAL;
-    char *at = buf_room(b, (size_t)n + 1);
+    char *at = buf_room(b, (size_t)n);
     if (!at)
         return -ENOBUFS;
     (void)vsnprintf(at, (size_t)n + 1, fmt, ap);
@@ -89,9 +89,8 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 
 const char *buf_cstr(struct buf *b)
 {
-    char *at = buf_room(b, 1);
-    if (!at)
+    if (!b->data)
         return "";
-    *at = '\0';
+    b->data[b->len] = '\0';
     return b->data;
 }

@@ -22,8 +22,8 @@ void buf_init(struct buf *b, size_t max);
 void buf_done(struct buf *b); /* frees, keeps max; usable again */
 void buf_clear(struct buf *b);
 
-/* Room for n more bytes at the returned place, or NULL (and failed). buf_commit(n) takes them.
- */
+/* Room for n (may be 0) more bytes at the returned place, or NULL (and failed). buf_commit(n)
+ * takes them. */
 char *buf_room(struct buf *b, size_t n);
 static inline void buf_commit(struct buf *b, size_t n)
 {
@@ -36,6 +36,6 @@ int buf_putc(struct buf *b, char c);
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));
-const char *buf_cstr(struct buf *b); /* "" if it cannot be terminated */
+const char *buf_cstr(struct buf *b); /* valid until the next change; the NUL is beyond max */
 
 #endif

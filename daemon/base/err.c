@@ -136,6 +136,8 @@ const char *err_nearest(const char *word, const char *const *candidates, size_t 
 {
     size_t third = strlen(word) / 3;
     size_t best = (third > 2 ? third : 2) + 1;
+    if (best > strlen(word)) /* nothing of the word would be left */
+        best = strlen(word);
     const char *found = NULL;
     for (size_t i = 0; i < n; i++) {
         size_t d = distance(word, candidates[i]);

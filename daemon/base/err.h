@@ -36,7 +36,8 @@ size_t problems_errors(const struct problems *p); /* errors only, also those pas
 size_t problems_count(const struct problems *p);  /* lines that can be got, warnings included */
 const char *problems_get(const struct problems *p, size_t i);
 
-/* The candidate nearest to `word` (edit distance ≤ 2, or ≤ a third of its length), or NULL. */
+/* The candidate nearest to `word` (edit distance ≤ 2, or ≤ a third of its length, and less than
+ * its length), or NULL. */
 const char *err_nearest(const char *word, const char *const *candidates, size_t n);
 
 #endif

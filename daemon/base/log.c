@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -40,6 +41,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 {
     if (!log_wants(level))
         return;
+    int saved = errno; /* callers log first and look at errno afterwards */
     char line[2048];
     int n = isatty(STDERR_FILENO) && !getenv("JOURNAL_STREAM")
                 ? snprintf(line, sizeof(line), "gaihoud: %s", name_of(level))
@@ -54,8 +56,11 @@ void log_write(enum log_level level, const char *fmt, ...)
             line[i] = ' ';
     line[len++] = '\n';
     (void)m;
-    ssize_t w = write(STDERR_FILENO, line, len); /* one write: lines of threads do not mix */
-    (void)w;
+    ssize_t w; /* one write: lines of threads do not mix */
+    do
+        w = write(STDERR_FILENO, line, len);
+    while (w < 0 && errno == EINTR);
+    errno = saved;
 }
 
 bool log_allowed(struct log_limit *l, uint64_t now_ns, uint64_t every_ns,

@@ -7,12 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+void mem_exhausted(void)
+{
+    fputs("<2>out of memory\n", stderr);
+    abort();
+}
+
 static void *must(void *p)
 {
-    if (p == NULL) {
-        fputs("<2>out of memory\n", stderr);
-        abort();
-    }
+    if (p == NULL)
+        mem_exhausted();
     return p;
 }
 

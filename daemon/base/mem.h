@@ -14,8 +14,9 @@ void *mem_zalloc(size_t n);                              /* n zeroed bytes, n ma
 void *mem_zalloc_array(size_t n, size_t size);           /* overflow aborts */
 void *mem_realloc_array(void *p, size_t n, size_t size); /* new bytes are not zeroed */
 void *mem_dup(const void *p, size_t n);
-char *mem_strdup(const char *s);            /* NULL gives NULL */
-char *mem_strndup(const char *s, size_t n); /* always NUL-terminated */
+char *mem_strdup(const char *s);                    /* NULL gives NULL */
+char *mem_strndup(const char *s, size_t n);         /* always NUL-terminated */
+void mem_exhausted(void) __attribute__((noreturn)); /* what the others do when there is none */
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -1,0 +1,1 @@
+$(B)/fuzz/fuzz_lineproto: $(B)/tests/lp_decode.o
