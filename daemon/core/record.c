@@ -220,7 +220,7 @@ void segment_seal_encode(const struct segment_seal *s, uint64_t id, char *to)
     put64(to + 8, s->end);
     put64(to + 16, s->size);
     put64(to + 24, s->messages);
-    put64(to + 32, s->lost);
+    put64(to + 32, s->before);
     put64(to + 40, s->engine_ns);
     put64(to + 48, (uint64_t)s->wall_ns);
     to[56] = (char)s->last_type;
@@ -243,7 +243,7 @@ int segment_seal_decode(const char *page, uint64_t id, struct segment_seal *out)
         .end = get64(p + 8),
         .size = get64(p + 16),
         .messages = get64(p + 24),
-        .lost = get64(p + 32),
+        .before = get64(p + 32),
         .engine_ns = get64(p + 40),
         .wall_ns = (int64_t)get64(p + 48),
         .last_type = (uint8_t)p[56],

@@ -104,7 +104,7 @@ struct segment_seal {  /* written when everything in the segment had been synced
     uint64_t end;      /* offset of the end mark: no record begins at or above it */
     uint64_t size;     /* of the file, trimmed; base + size is where the next one begins */
     uint64_t messages; /* up to its end */
-    uint64_t lost;     /* messages in it that could not be read any more when it was sealed */
+    uint64_t before;   /* messages before its first record */
     uint64_t engine_ns; /* of its last record */
     int64_t wall_ns;
     uint8_t last_type; /* of its last record before the end mark; 0 if it has none */
