@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The archive: released segments, whole files compressed by zstd; a header and a seal tell each
+ * one's span. */
+#include "base/mem.h"
+#include "io/journal_priv.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+enum { CHUNK = 1 << 17, LEVEL = 3 };
+static const char suffix[] = ".journal.zst";
+
+/* -- putting in ---------------------------------------------------------------------------- */
+
+static int compress_all(ZSTD_CCtx *z, struct file *from, uint64_t size, struct file *to)
+{
+    char *in = mem_zalloc(CHUNK), *out = mem_zalloc(CHUNK);
+    uint64_t at = 0, put = 0;
+    int e = 0;
+    (void)ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, LEVEL);
+    (void)ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1);
+    for (bool last = false; e == 0 && !last;) {
+        size_t n, want = size - at < CHUNK ? (size_t)(size - at) : CHUNK;
+        e = file_read(from, at, in, want, &n);
+        if (e < 0)
+            break;
+        at += n;
+        last = n < CHUNK || at == size;
+        ZSTD_inBuffer src = {.src = in, .size = n};
+        size_t left = 1;
+        while (e == 0 && (last ? left != 0 : src.pos < src.size)) {
+            ZSTD_outBuffer dst = {.dst = out, .size = CHUNK};
+            left = ZSTD_compressStream2(z, &dst, &src, last ? ZSTD_e_end : ZSTD_e_continue);
+            if (ZSTD_isError(left)) {
+                e = -ENOMEM;
+                break;
+            }
+            e = file_write(to, put, out, dst.pos);
+            put += dst.pos;
+        }
+    }
+    free(in);
+    free(out);
+    return e;
+}
+
+int journal_archive_segment(const struct journal_segment *s, const char *dir)
+{
+    struct file *from = NULL, *to = NULL;
+    ZSTD_CCtx *z = NULL;
+    char *path = mem_printf("%s/%016" PRIx64 "%s", dir, s->info.base, suffix);
+    char *temp = mem_printf("%s.new", path);
+    int e = file_make_dir(dir);
+    if (e == 0)
+        e = file_open(s->path, FILE_READ, &from);
+    if (e == 0)
+        e = file_open(temp, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &to);
+    if (e < 0)
+        goto out;
+    z = ZSTD_createCCtx();
+    e = z ? compress_all(z, from, s->disk, to) : -ENOMEM;
+    if (e == 0)
+        e = file_sync(to);
+    if (e == 0)
+        e = file_rename(temp, path);
+    if (e == 0)
+        e = file_sync_dir(dir);
+    else
+        (void)file_unlink(temp);
+out:
+    (void)ZSTD_freeCCtx(z);
+    file_close(from);
+    file_close(to);
+    free(path);
+    free(temp);
+    return e;
+}
+
+/* -- looking ------------------------------------------------------------------------------- */
+
+struct item {
+    uint64_t base, end, bytes;
+    int64_t first_wall_ns, last_wall_ns;
+    bool readable;
+};
+struct items {
+    struct item *at;
+    size_t n;
+};
+
+static void items_add(void *ctx, const char *name)
+{
+    struct items *all = ctx;
+    uint64_t base;
+    if (!journal_name_parse(name, suffix, &base))
+        return;
+    all->at = mem_realloc_array(all->at, all->n + 1, sizeof(*all->at));
+    all->at[all->n++] = (struct item){.base = base, .end = base};
+}
+
+static int by_base(const void *a, const void *b)
+{
+    uint64_t x = ((const struct item *)a)->base, y = ((const struct item *)b)->base;
+    return x < y ? -1 : x > y;
+}
+
+/* The first page of the segment inside. */
+static int first_page(struct file *f, char *page)
+{
+    char *in = mem_zalloc(CHUNK);
+    ZSTD_DCtx *z = ZSTD_createDCtx();
+    ZSTD_outBuffer dst = {.dst = page, .size = SEGMENT_HEADER};
+    uint64_t at = 0;
+    int e = z ? 0 : -ENOMEM;
+    while (e == 0 && dst.pos < dst.size) {
+        size_t n;
+        e = file_read(f, at, in, CHUNK, &n);
+        if (e == 0 && n == 0)
+            e = -EBADMSG;
+        at += n;
+        ZSTD_inBuffer src = {.src = in, .size = n};
+        while (e == 0 && dst.pos < dst.size && src.pos < src.size)
+            if (ZSTD_isError(ZSTD_decompressStream(z, &dst, &src)))
+                e = -EBADMSG;
+    }
+    (void)ZSTD_freeDCtx(z);
+    free(in);
+    return e;
+}
+
+static void item_read(const char *dir, struct item *i)
+{
+    char page[SEGMENT_HEADER];
+    char *path = mem_printf("%s/%016" PRIx64 "%s", dir, i->base, suffix);
+    struct file *f;
+    struct segment_info info;
+    struct segment_seal seal;
+    bool rot;
+    if (file_open(path, FILE_READ, &f) == 0) {
+        (void)file_size(f, &i->bytes);
+        if (first_page(f, page) == 0 && segment_decode(page, &info, &rot) == 0 &&
+            segment_seal_decode(page, info.id, &seal) == 0) {
+            i->end = info.base + seal.size;
+            i->first_wall_ns = info.wall_ns;
+            i->last_wall_ns = seal.wall_ns;
+            i->readable = true;
+        }
+        file_close(f);
+    }
+    free(path);
+}
+
+static int items_list(const char *dir, struct items *all)
+{
+    *all = (struct items){0};
+    int e = file_list(dir, items_add, all);
+    if (e == -ENOENT)
+        return 0;
+    if (e < 0) {
+        free(all->at);
+        return e;
+    }
+    if (all->n > 1)
+        qsort(all->at, all->n, sizeof(*all->at), by_base);
+    for (size_t i = 0; i < all->n; i++)
+        item_read(dir, &all->at[i]);
+    return 0;
+}
+
+int journal_archive_span(const char *dir, struct journal_archive *out)
+{
+    struct items all;
+    int e = items_list(dir, &all);
+    if (e < 0)
+        return e;
+    struct journal_archive a = {.segments = all.n};
+    for (size_t i = 0; i < all.n; i++) {
+        const struct item *s = &all.at[i];
+        a.bytes += s->bytes;
+        a.unreadable += !s->readable;
+        if (!s->readable)
+            continue;
+        if (a.end == 0) {
+            a.first = s->base;
+            a.first_wall_ns = s->first_wall_ns;
+        }
+        a.end = s->end;
+        a.last_wall_ns = s->last_wall_ns;
+    }
+    free(all.at);
+    *out = a;
+    return 0;
+}
+
+int journal_archive_prune(const char *dir, int64_t now_wall_ns, uint64_t keep_ns,
+                          uint64_t max_bytes, uint64_t *out_removed)
+{
+    struct items all;
+    int e = items_list(dir, &all);
+    if (e < 0)
+        return e;
+    uint64_t bytes = 0, removed = 0;
+    for (size_t i = 0; i < all.n; i++)
+        bytes += all.at[i].bytes;
+    for (size_t i = 0; i < all.n && e == 0; i++) {
+        const struct item *s = &all.at[i];
+        /* a clock that stands before the segment's end proves nothing about its age */
+        bool old = s->readable && now_wall_ns > s->last_wall_ns &&
+                   (uint64_t)(now_wall_ns - s->last_wall_ns) > keep_ns;
+        if (!old && (max_bytes == 0 || bytes <= max_bytes))
+            continue;
+        char *path = mem_printf("%s/%016" PRIx64 "%s", dir, s->base, suffix);
+        e = file_unlink(path);
+        free(path);
+        if (e == 0) {
+            bytes -= s->bytes;
+            removed++;
+        }
+    }
+    free(all.at);
+    if (removed > 0) {
+        int d = file_sync_dir(dir);
+        e = e < 0 ? e : d;
+    }
+    *out_removed = removed;
+    return e;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SIM_FAKE_FILE_H
+#define SIM_FAKE_FILE_H
+/*
+ * fake_file — io/file.h in memory, with a power switch.
+ *
+ * What was written is seen at once (the page cache); what fdatasync and the folder's fsync
+ * covered survives a power cut. Of the rest each 4 KiB page, each size, each name survives or
+ * not, by seed and in any order; now and then a page is torn at a 512-byte sector. Mapped
+ * writes are writes. Not thread-safe. Folders need not be made.
+ */
+#include <stdint.h>
+
+void fake_file_reset(void);               /* an empty disk without limit or faults */
+void fake_file_kill(void);                /* the process died: handles, locks and mappings go */
+void fake_file_power_cut(uint64_t *seed); /* … and what was not synced, at random */
+void fake_file_limit(uint64_t bytes);     /* the disk's size; 0: none */
+/* The nth call from now (1: the next) that can fail that way fails with `error`, once (or from
+ * then on for ever). Calls: writes, syncs (also of folders), makings (open, allocate, rename).
+ */
+enum fake_call { FAKE_WRITE, FAKE_SYNC, FAKE_MAKE };
+void fake_file_fail(enum fake_call call, unsigned nth, int error, int for_ever);
+void fake_file_can_map(int yes);
+/* Damage: inverts one byte of what is on the disk and in the cache. */
+void fake_file_flip(const char *path, uint64_t at);
+uint64_t fake_file_random(uint64_t *seed); /* splitmix64 */
+
+#endif
