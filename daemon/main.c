@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define EX_USAGE_ 64
@@ -50,5 +51,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "gaihoud: unexpected argument \"%s\"\n%s", argv[optind], usage);
         return EX_USAGE_;
     }
-    return run(config);
+    char *path = realpath(config, NULL); /* relative paths in it are against its own folder */
+    int code = run(path ? path : config);
+    free(path);
+    return code;
 }

@@ -48,7 +48,8 @@ static void put_u64(struct writer *w, uint64_t v)
 
 static void put_text(struct writer *w, const char *s)
 {
-    uint8_t n = (uint8_t)strnlen(s, 255);
+    size_t len = strlen(s);
+    uint8_t n = (uint8_t)(len < 255 ? len : 255);
     put(w, &n, 1);
     put(w, s, n);
 }
