@@ -266,10 +266,12 @@ static int read_point(struct reader *r, struct lp_point *pt)
     return end_of_line(r);
 }
 
-static void skip_comment(struct reader *r)
+static int skip_comment(struct reader *r)
 {
-    while (at(r) >= 0 && at(r) != '\n')
-        r->p++;
+    for (; at(r) >= 0 && at(r) != '\n'; r->p++)
+        if (control(at(r)) && at(r) != '\r')
+            return fail(r, "control character in a comment");
+    return 0;
 }
 
 int lp_decode(const char **p, const char *end, struct lp_point *out, const char **why)
@@ -277,8 +279,10 @@ int lp_decode(const char **p, const char *end, struct lp_point *out, const char 
     struct reader r = {.p = *p, .end = end};
     for (;;) {
         spaces(&r);
-        if (at(&r) == '#')
-            skip_comment(&r);
+        if (at(&r) == '#' && skip_comment(&r) < 0) {
+            *why = r.why;
+            return -1;
+        }
         while (at(&r) == '\r')
             r.p++;
         if (at(&r) < 0) {
