@@ -61,7 +61,7 @@ static void test_series(void **state)
         assert_string_equal(series_of(&b, "m", &none, 1), "m");
     }
     struct lineproto_tag many[31];
-    char keys[31][8];
+    char keys[31][16];
     for (int i = 0; i < 31; i++) {
         (void)snprintf(keys[i], sizeof(keys[i]), "k%02d", i);
         many[i] = (struct lineproto_tag){keys[i], "v"};
