@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The journal against a model: random appends, syncs, releases, stops, kills and power cuts over
- * files in memory. What was appended and survived by the promise (a kill: everything; a power cut: what
- * was synced) is read back in order, once, byte for byte; nothing else is.
+ * The journal against a model: random appends, syncs, releases, stops, kills and power cuts
+ * over files in memory. What was appended and survived by the promise (a kill: everything; a
+ * power cut: what was synced) is read back in order, once, byte for byte; nothing else is.
  *
  *   test_journal_model [FIRST_SEED [SEEDS]]
  */
@@ -38,17 +38,17 @@ struct model {
     size_t reader_at;
     enum journal_copy copy;
     enum conf_sync sync;
-    bool stopped; /* the last record is a clean stop */
 };
 
 static uint64_t seeds = 400, first_seed = 1;
 
-#define CHECK(m, cond) \
-    do { \
-        if (!(cond)) { \
-            fprintf(stderr, "seed %" PRIu64 ": %s:%d: %s\n", (m)->seed, __FILE__, __LINE__, #cond); \
-            abort(); \
-        } \
+#define CHECK(m, cond)                                                                         \
+    do {                                                                                       \
+        if (!(cond)) {                                                                         \
+            fprintf(stderr, "seed %" PRIu64 ": %s:%d: %s\n", (m)->seed, __FILE__, __LINE__,    \
+                    #cond);                                                                    \
+            abort();                                                                           \
+        }                                                                                      \
     } while (0)
 
 static uint64_t pick(struct model *m, uint64_t n)
@@ -124,8 +124,8 @@ static void start(struct model *m, bool power)
     CHECK(m, power || got == m->n);
     CHECK(m, !rec.lost_known);
     CHECK(m, rec.missing == 0 && rec.unreadable == 0 && rec.damaged_headers == 0);
-    CHECK(m, got < m->n || m->n == 0 || m->released == m->n || rec.unclean == !m->stopped);
     m->n = m->synced = got;
+    CHECK(m, m->released == m->n || rec.unclean == (m->e[m->n - 1].type != RECORD_STOP));
     if (power) /* after a kill, not even a tick's time comes again */
         m->engine = m->n ? m->e[m->n - 1].engine : 0;
     CHECK(m, rec.messages == (m->n ? m->e[m->n - 1].messages : 0));
@@ -137,7 +137,8 @@ static void start(struct model *m, bool power)
 static void append(struct model *m)
 {
     static char body[SEGMENT];
-    static const uint8_t types[] = {RECORD_MESSAGE, RECORD_MESSAGE, RECORD_REINJECT, RECORD_LINK_UP};
+    static const uint8_t types[] = {RECORD_MESSAGE, RECORD_MESSAGE, RECORD_REINJECT,
+                                    RECORD_LINK_UP};
     struct entry *e = &m->e[m->n];
     if (m->n == MOST)
         return;
@@ -146,8 +147,12 @@ static void append(struct model *m)
     e->type = types[pick(m, 4)];
     e->body_seed = fake_file_random(&m->random);
     fill(e->body_seed, body, e->len);
-    struct record r = {.type = e->type, .topic = "a/b/c", .topic_len = 5, .body = body,
-                       .body_len = e->len, .wall_ns = 77};
+    struct record r = {.type = e->type,
+                       .topic = "a/b/c",
+                       .topic_len = 5,
+                       .body = body,
+                       .body_len = e->len,
+                       .wall_ns = 77};
     uint64_t end;
     int got = journal_append(m->j, &r, &end);
     if (got == -ENOSPC)
@@ -158,10 +163,10 @@ static void append(struct model *m)
     e->engine = r.engine_ns;
     e->messages = r.messages;
     CHECK(m, e->engine > m->engine && end == journal_end(m->j));
-    CHECK(m, e->messages == (m->n ? m->e[m->n - 1].messages : 0) + (e->type <= RECORD_REINJECT));
+    CHECK(m,
+          e->messages == (m->n ? m->e[m->n - 1].messages : 0) + (e->type <= RECORD_REINJECT));
     m->engine = e->engine;
     m->n++;
-    m->stopped = false;
     if (m->sync == CONF_SYNC_ALWAYS)
         m->synced = m->n;
 }
@@ -213,10 +218,12 @@ static void end_process(struct model *m, bool *out_power)
         struct record r = {.type = RECORD_STOP, .topic = "a/b/c", .topic_len = 5, .body = ""};
         uint64_t end;
         if (m->n < MOST && journal_append(m->j, &r, &end) == 0) {
-            m->e[m->n] = (struct entry){.offset = r.offset, .end = end, .engine = r.engine_ns,
-                                        .messages = r.messages, .type = RECORD_STOP};
+            m->e[m->n] = (struct entry){.offset = r.offset,
+                                        .end = end,
+                                        .engine = r.engine_ns,
+                                        .messages = r.messages,
+                                        .type = RECORD_STOP};
             m->n++;
-            m->stopped = true;
         }
         CHECK(m, journal_close(m->j) == 0);
         m->synced = m->n;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef IO_CONTENT_H
+#define IO_CONTENT_H
+/*
+ * content — generations kept by what they are: `<dir>/<32 hex digits of XXH3-128>`.
+ *
+ * A configuration, registry or catalogue that a RECORD_GENERATION names is here before the
+ * record is appended, and stays as long as journal, archive or snapshot refers to it. The hash
+ * finds and verifies; it is no protection against a forger. Blocking; any one thread at a time.
+ */
+#include <stddef.h>
+
+enum { CONTENT_HEX = 32 };
+#define CONTENT_MAX ((size_t)256 << 20)
+
+/* Stores (durably, if it is not there and whole already) and gives its address. */
+int content_put(const char *dir, const void *p, size_t n, char out_hex[CONTENT_HEX + 1]);
+/* NUL-terminated, free(). -ENOENT; -EBADMSG: what is there is not what its name says. */
+int content_get(const char *dir, const char *hex, char **out, size_t *out_len);
+/* Removes all that `keep` (n addresses) does not name. */
+int content_prune(const char *dir, const char *const *keep, size_t n);
+void content_address(const void *p, size_t n, char out_hex[CONTENT_HEX + 1]);
+
+#endif

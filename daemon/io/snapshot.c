@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "io/snapshot.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "io/file.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* magic 8, version u32, crc u32 over what follows, length u64, offset u64, tick u64, ordinal
+ * u64; then the bytes. All little endian. */
+enum { HEADER = 48, VERSION = 1, MOST = 64 };
+static const char magic[8] = "GAIHOUE\n", prefix[] = "snapshot-", suffix[] = ".bin";
+
+struct serials {
+    uint64_t at[MOST];
+    size_t n;
+};
+
+static bool name_parse(const char *name, uint64_t *out)
+{
+    size_t k = sizeof(prefix) - 1;
+    uint64_t v = 0;
+    if (strlen(name) != k + 16 + sizeof(suffix) - 1 || strncmp(name, prefix, k) != 0 ||
+        strcmp(name + k + 16, suffix) != 0)
+        return false;
+    for (size_t i = k; i < k + 16; i++) {
+        const char *digits = "0123456789abcdef", *d = strchr(digits, name[i]);
+        if (!d)
+            return false;
+        v = v << 4 | (uint64_t)(d - digits);
+    }
+    *out = v;
+    return true;
+}
+
+static void serials_add(void *ctx, const char *name)
+{
+    struct serials *s = ctx;
+    uint64_t v;
+    if (!name_parse(name, &v))
+        return;
+    size_t i = s->n < MOST ? s->n++ : MOST - 1; /* newest first; the oldest fall off */
+    if (i == MOST - 1 && s->at[i] > v)
+        return;
+    for (; i > 0 && s->at[i - 1] < v; i--)
+        s->at[i] = s->at[i - 1];
+    s->at[i] = v;
+}
+
+static int serials_list(const char *dir, struct serials *out)
+{
+    *out = (struct serials){0};
+    int e = file_list(dir, serials_add, out);
+    return e == -ENOENT ? 0 : e;
+}
+
+static char *path_of(const char *dir, uint64_t serial)
+{
+    return mem_printf("%s/%s%016" PRIx64 "%s", dir, prefix, serial, suffix);
+}
+
+static void put64(char *p, uint64_t v)
+{
+    v = htole64(v);
+    memcpy(p, &v, sizeof(v));
+}
+
+static uint64_t get64(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof(v));
+    return le64toh(v);
+}
+
+static void put32(char *p, uint32_t v)
+{
+    v = htole32(v);
+    memcpy(p, &v, sizeof(v));
+}
+
+static uint32_t get32(const char *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return le32toh(v);
+}
+
+/* Reads and verifies one file. */
+static int load(const char *dir, uint64_t serial, struct err *why, struct snapshot *out)
+{
+    char *path = path_of(dir, serial), *p = NULL;
+    size_t n;
+    int e = file_load(path, SNAPSHOT_MAX + HEADER, &p, &n);
+    if (e < 0) {
+        err_errno(why, e, "%s", path);
+        goto out;
+    }
+    e = -EBADMSG;
+    if (n < HEADER || memcmp(p, magic, sizeof(magic)) != 0)
+        err_set(why, e, "%s is not a snapshot", path);
+    else if (get32(p + 8) != VERSION)
+        err_set(why, e, "%s has version %" PRIu32 ", this program reads %d", path, get32(p + 8),
+                VERSION);
+    else if (get64(p + 16) != n - HEADER || crc32c(0, p + 16, n - 16) != get32(p + 12))
+        err_set(why, e, "%s is damaged: its checksum does not fit", path);
+    else
+        e = 0;
+    if (e < 0)
+        goto out;
+    out->position = (struct position){get64(p + 24), get64(p + 32), get64(p + 40)};
+    out->len = n - HEADER;
+    memmove(p, p + HEADER, n - HEADER + 1); /* with the NUL that file_load put behind */
+    out->bytes = p;
+    p = NULL;
+out:
+    free(p);
+    free(path);
+    return e;
+}
+
+static int unlink_serial(const char *dir, uint64_t serial)
+{
+    char *path = path_of(dir, serial);
+    int e = file_unlink(path);
+    free(path);
+    return e;
+}
+
+static int prune(const char *dir, const struct serials *s)
+{
+    unsigned good = 0;
+    bool any = false;
+    int e = 0;
+    for (size_t i = 0; e == 0 && i < s->n; i++) {
+        struct snapshot one;
+        if (good < SNAPSHOT_KEEP) {
+            if (load(dir, s->at[i], NULL, &one) == 0) {
+                good++;
+                free(one.bytes);
+            }
+            continue; /* a damaged one is kept for the eyes until it is the oldest */
+        }
+        e = unlink_serial(dir, s->at[i]);
+        any = true;
+    }
+    return e == 0 && any ? file_sync_dir(dir) : e;
+}
+
+int snapshot_write(const char *dir, const struct position *p, const void *bytes, size_t len)
+{
+    struct serials s;
+    if (len > SNAPSHOT_MAX)
+        return -EFBIG;
+    int e = file_make_dir(dir);
+    if (e == 0)
+        e = serials_list(dir, &s);
+    if (e < 0)
+        return e;
+    char *path = path_of(dir, s.n ? s.at[0] + 1 : 1), *all = mem_zalloc(HEADER + len);
+    memcpy(all, magic, sizeof(magic));
+    put32(all + 8, VERSION);
+    put64(all + 16, len);
+    put64(all + 24, p->offset);
+    put64(all + 32, p->tick);
+    put64(all + 40, p->ordinal);
+    if (len)
+        memcpy(all + HEADER, bytes, len);
+    put32(all + 12, crc32c(0, all + 16, HEADER + len - 16));
+    e = file_store(path, all, HEADER + len);
+    free(all);
+    free(path);
+    if (e == 0)
+        e = serials_list(dir, &s);
+    return e == 0 ? prune(dir, &s) : e;
+}
+
+int snapshot_load_newest(const char *dir, const struct position *max, struct err *why,
+                         struct snapshot *out)
+{
+    struct serials s;
+    struct snapshot one = {0};
+    if (why)
+        why->text[0] = '\0';
+    int e = serials_list(dir, &s);
+    for (size_t i = 0; e == 0 && i < s.n; i++) {
+        if (load(dir, s.at[i], why, &one) < 0) {
+            one.skipped++;
+        } else if (max && position_cmp(&one.position, max) > 0) {
+            free(one.bytes);
+        } else {
+            *out = one;
+            return 0;
+        }
+    }
+    return e < 0 ? e : -ENOENT;
+}
+
+int snapshot_list(const char *dir, struct position *out, size_t n)
+{
+    struct serials s;
+    size_t k = 0;
+    int e = serials_list(dir, &s);
+    for (size_t i = 0; e == 0 && i < s.n && k < n; i++) {
+        struct snapshot one;
+        if (load(dir, s.at[i], NULL, &one) == 0) {
+            out[k++] = one.position;
+            free(one.bytes);
+        }
+    }
+    return e < 0 ? e : (int)k;
+}
+
+int snapshot_discard(const char *dir, const struct position *max)
+{
+    struct serials s;
+    bool any = false;
+    int e = serials_list(dir, &s);
+    for (size_t i = 0; e == 0 && i < s.n; i++) {
+        struct snapshot one;
+        bool good = max && load(dir, s.at[i], NULL, &one) == 0;
+        if (good)
+            free(one.bytes);
+        if (good && position_cmp(&one.position, max) <= 0)
+            continue;
+        e = unlink_serial(dir, s.at[i]);
+        any = true;
+    }
+    return e == 0 && any ? file_sync_dir(dir) : e;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef IO_SNAPSHOT_H
+#define IO_SNAPSHOT_H
+/*
+ * snapshot — the engine's state at a position, as files: `snapshot-<16 hex of a serial>.bin`.
+ *
+ * Written temp → fsync → rename → fsync folder, with magic, version, position, length and
+ * CRC32C. The two newest good ones are kept, so that a damaged one has an older one behind it;
+ * the journal is released below the second-newest. Whether a snapshot may be written at all
+ * (nothing derived outlives its cause) is the caller's to know. Blocking; pool job; not two at
+ * once on one folder.
+ */
+#include "base/err.h"
+#include "core/position.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { SNAPSHOT_KEEP = 2 };
+#define SNAPSHOT_MAX ((size_t)1 << 31) /* bytes of one state */
+
+struct snapshot {
+    struct position position;
+    void *bytes; /* free() */
+    size_t len;
+    unsigned skipped; /* newer ones that were damaged or unreadable; told in `why` */
+};
+
+/* Replaces nothing: a new file, then all but the newest SNAPSHOT_KEEP are removed. */
+int snapshot_write(const char *dir, const struct position *p, const void *bytes, size_t len);
+/* The newest good one at or below `max` (NULL: any). -ENOENT: none. why: the last damage seen,
+ * empty text if there was none. */
+int snapshot_load_newest(const char *dir, const struct position *max, struct err *why,
+                         struct snapshot *out);
+/* Positions of the files that verify, newest first, at most n. Returns how many, or -errno. */
+int snapshot_list(const char *dir, struct position *out, size_t n);
+/* Removes those above `max` (the store was restored to an older state) and damaged ones; with
+ * max NULL all. */
+int snapshot_discard(const char *dir, const struct position *max);
+
+#endif
