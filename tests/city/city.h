@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CITY_CITY_H
+#define CITY_CITY_H
+/*
+ * city — the commands of the simulated city (tests/city/main.c has their usage).
+ *
+ * `registry` writes the three CSV files by which gaihoud knows the fleet; `run` publishes what
+ * the fleet says and keeps the truth file.
+ *
+ * Truth file, version 1: text, fields separated by tabs; a first line
+ *   # gaihou-city truth 1 seed=… compounds=… devices=…
+ * then one line for every message whose PUBACK was read, written before anything else is done:
+ *   device  seq  ts  sent_ns  acked_ns  hash  [payload]
+ * device is its code; seq the count of its samples up to this message; ts the Unix ms of its
+ * samples joined by commas, or - if it says none; sent and acked wall time in Unix ns; hash
+ * XXH3-64 of the payload in 16 hex digits. New fields are only added at the end; other line
+ * kinds begin with a word and a colon.
+ */
+#include "base/err.h"
+#include "city/fleet.h"
+
+struct city_options {
+    struct fleet_options fleet;
+    const char *out; /* registry: folder */
+    const char *host, *port, *username, *password;
+    unsigned connections, inflight;
+    double rate, speed; /* rate 0: by speed; both unused when flat out */
+    bool flat_out, simulated_ts, stop_on_stdin, truth_payload;
+    double seconds;    /* 0: no end */
+    uint64_t messages; /* 0: no end */
+    double drain;      /* seconds to wait for the last PUBACKs */
+    double progress;   /* seconds between lines of figures; 0: none */
+    const char *truth;
+};
+
+int city_registry(const struct city_options *o, struct err *err);
+int city_run(const struct city_options *o,
+             struct err *err); /* 0, 1 (unacknowledged) or -errno */
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "city/fleet.h"
+#include "city/text.h"
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <libfyaml.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define START 1795132800000 /* 2026-11-20 08:00 in Beijing */
+#define DAY   86400000
+
+static struct fleet *fleet_of(uint64_t seed, uint32_t compounds, uint32_t devices)
+{
+    struct fleet_options o = {
+        .seed = seed, .compounds = compounds, .devices = devices, .start_ms = START};
+    return fleet_new(&o);
+}
+
+static uint64_t hash_of_run(uint64_t seed, unsigned messages, unsigned clockless,
+                            unsigned batch)
+{
+    struct fleet_options o = {.seed = seed,
+                              .compounds = 3,
+                              .devices = 200,
+                              .start_ms = START,
+                              .clockless = clockless,
+                              .batch = batch};
+    struct fleet *f = fleet_new(&o);
+    static char payload[FLEET_MAX_PAYLOAD];
+    uint64_t hash = 0;
+    for (unsigned i = 0; i < messages; i++) {
+        struct fleet_message m;
+        fleet_next(f, 0, payload, &m);
+        hash = hash64(hash ^ m.device, payload, m.len);
+    }
+    fleet_free(f);
+    return hash;
+}
+
+static void same_seed_same_city(void **state)
+{
+    (void)state;
+    assert_int_equal(hash_of_run(7, 20000, 0, 0), hash_of_run(7, 20000, 0, 0));
+    assert_int_equal(hash_of_run(7, 20000, 30, 20), hash_of_run(7, 20000, 30, 20));
+    assert_int_not_equal(hash_of_run(7, 20000, 0, 0), hash_of_run(8, 20000, 0, 0));
+}
+
+static void every_kind_speaks(void **state)
+{
+    (void)state;
+    struct fleet *f = fleet_of(1, 6, 300);
+    unsigned char seen[256] = {0};
+    for (uint32_t i = 0; i < 300; i++)
+        seen[fleet_device(f, i)->kind]++;
+    for (size_t k = 0; k < fleet_n_kinds; k++) {
+        assert_true(seen[k] > 0);
+        assert_true(*fleet_kinds[k].n_metrics > 0);
+        assert_true(*fleet_kinds[k].n_metrics <= FLEET_MAX_VALUES);
+    }
+    fleet_free(f);
+}
+
+/* What a kind says over three days: within its range, counters never falling. */
+static void watch_kind(size_t k)
+{
+    const struct fleet_kind *kind = &fleet_kinds[k];
+    for (uint32_t one = 1; one <= 12; one++) {
+        struct device_state d = {
+            .kind = (uint8_t)k, .number = (uint16_t)(one & 0x7fff), .rng = 2654435761u * one};
+        kind->begin(&d);
+        double last[FLEET_MAX_VALUES] = {0};
+        struct sky sky = {.at_ms = 0};
+        for (int64_t t = START; t < START + 3 * DAY; t += kind->interval_s * 1000) {
+            double v[FLEET_MAX_VALUES];
+            if (t - sky.at_ms > 10000)
+                sky_at(5, t, &sky);
+            kind->step(&d, &sky, kind->interval_s, v);
+            for (size_t i = 0; i < *kind->n_metrics; i++) {
+                const struct fleet_metric *m = &kind->metrics[i];
+                if (isnan(v[i]))
+                    continue;
+                bool fits = v[i] >= m->low && v[i] <= m->high && (!m->rises || v[i] >= last[i]);
+                if (!fits)
+                    fail_msg("%s %s of device %u: %f after %f", kind->name, m->name, one, v[i],
+                             last[i]);
+                last[i] = v[i];
+            }
+        }
+    }
+}
+
+static void values_stay_in_range_and_meters_rise(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < fleet_n_kinds; k++)
+        watch_kind(k);
+}
+
+static size_t kind_named(const char *name)
+{
+    for (size_t k = 0; k < fleet_n_kinds; k++)
+        if (strcmp(fleet_kinds[k].name, name) == 0)
+            return k;
+    fail_msg("no kind %s", name);
+    return 0;
+}
+
+static size_t metric_named(size_t k, const char *name)
+{
+    for (size_t i = 0; i < *fleet_kinds[k].n_metrics; i++)
+        if (strcmp(fleet_kinds[k].metrics[i].name, name) == 0)
+            return i;
+    fail_msg("%s has no metric %s", fleet_kinds[k].name, name);
+    return 0;
+}
+
+/* One device of a kind, stepped by itself. */
+struct probe {
+    struct device_state d;
+    const struct fleet_kind *kind;
+    struct sky sky;
+    double v[FLEET_MAX_VALUES];
+};
+
+static struct probe probe_of(const char *name)
+{
+    struct probe p = {.kind = &fleet_kinds[kind_named(name)]};
+    p.d.kind = (uint8_t)kind_named(name);
+    p.d.rng = 12345;
+    p.d.number = 1;
+    p.kind->begin(&p.d);
+    return p;
+}
+
+static double probe_at(struct probe *p, int64_t ms, const char *metric)
+{
+    sky_at(5, ms, &p->sky);
+    p->kind->step(&p->d, &p->sky, p->kind->interval_s, p->v);
+    return p->v[metric_named(p->d.kind, metric)];
+}
+
+static void sump_fills_and_is_pumped(void **state)
+{
+    (void)state;
+    struct probe p = probe_of("sump");
+    size_t pump = metric_named(p.d.kind, "pump_on");
+    unsigned starts = 0, runs = 0;
+    double before = 0;
+    bool on = false;
+    for (int64_t t = START; t < START + 2 * DAY; t += 30000) {
+        double level = probe_at(&p, t, "level");
+        bool now = p.v[pump] != 0;
+        if (now && !on) {
+            starts++;
+            assert_true(level > 0.6); /* started by the upper float */
+        }
+        if (now && on) {
+            runs++;
+            assert_true(level < before + 0.02); /* it falls while pumped */
+        }
+        if (!now && on)
+            assert_true(level < 0.5); /* stopped by the lower one */
+        before = level;
+        on = now;
+    }
+    assert_true(starts >= 3);
+    assert_true(runs >= starts);
+}
+
+static void lamps_follow_dusk_and_dawn(void **state)
+{
+    (void)state;
+    struct probe p = probe_of("lamp");
+    int64_t midnight = START + 16 * 3600000;
+    assert_true(probe_at(&p, midnight, "on") != 0);
+    assert_true(probe_at(&p, midnight, "power") > 10);
+    assert_true(probe_at(&p, midnight + 12 * 3600000, "on") == 0);
+    assert_true(probe_at(&p, midnight + 12 * 3600000, "power") == 0);
+    unsigned changes = 0;
+    bool on = true;
+    for (int64_t t = midnight; t < midnight + DAY; t += 60000) {
+        bool now = probe_at(&p, t, "on") != 0;
+        changes += now != on;
+        on = now;
+    }
+    assert_int_equal(changes, 2);
+}
+
+static double mean(const char *kind, const char *metric, int64_t from, int64_t until)
+{
+    struct probe p = probe_of(kind);
+    double sum = 0;
+    unsigned n = 0;
+    for (int64_t t = from; t < until; t += p.kind->interval_s * 1000, n++)
+        sum += probe_at(&p, t, metric);
+    return sum / n;
+}
+
+static void people_are_felt(void **state)
+{
+    (void)state;
+    int64_t hour = 3600000, midnight = START + 16 * hour;
+    double supper =
+        mean("water-supply", "outlet_pressure", midnight + 18 * hour, midnight + 19 * hour);
+    double night =
+        mean("water-supply", "outlet_pressure", midnight + 2 * hour, midnight + 3 * hour);
+    assert_true(supper < night - 0.04);
+
+    struct probe lift = probe_of("elevator");
+    double count[24];
+    for (int h = 0; h < 24; h++) {
+        double begin = 0, end = 0;
+        for (int64_t t = midnight + h * hour; t < midnight + (h + 1) * hour; t += 10000) {
+            end = probe_at(&lift, t, "run_count");
+            begin = begin > 0 ? begin : end;
+        }
+        count[h] = end - begin;
+    }
+    double night_trips = count[2] + count[3];
+    assert_true(count[8] + count[9] > 4 * night_trips); /* a Saturday: people sleep longer */
+    assert_true(count[17] + count[18] > 4 * night_trips);
+}
+
+static void every_time_is_said_once(void **state)
+{
+    (void)state;
+    struct fleet_options o = {
+        .seed = 3, .compounds = 2, .devices = 50, .start_ms = START, .batch = 40};
+    struct fleet *f = fleet_new(&o);
+    static char payload[FLEET_MAX_PAYLOAD];
+    int64_t last[50] = {0}, wall = START;
+    for (unsigned i = 0; i < 30000; i++) {
+        struct fleet_message m;
+        fleet_next(f, wall + i / 100, payload, &m); /* faster than a device could */
+        for (unsigned s = 0; s < m.n; s++) {
+            assert_true(m.ts[s] > last[m.device]);
+            last[m.device] = m.ts[s];
+        }
+    }
+    fleet_free(f);
+}
+
+static void payloads_are_json(void **state)
+{
+    (void)state;
+    struct fleet_options o = {.seed = 4,
+                              .compounds = 2,
+                              .devices = 100,
+                              .start_ms = START,
+                              .batch = 20,
+                              .clockless = 50};
+    struct fleet *f = fleet_new(&o);
+    static char payload[FLEET_MAX_PAYLOAD];
+    unsigned clockless = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        struct fleet_message m;
+        fleet_next(f, 0, payload, &m);
+        struct fy_document *doc = fy_document_build_from_string(NULL, payload, m.len);
+        assert_non_null(doc);
+        struct fy_node *node = fy_document_root(doc);
+        if (m.n > 1) {
+            assert_int_equal(fy_node_sequence_item_count(node), m.n);
+            node = fy_node_sequence_get_by_index(node, (int)m.n - 1);
+        }
+        assert_true(fy_node_is_mapping(node));
+        const char *key = m.clockless ? "/report_seq" : "/ts";
+        assert_non_null(fy_node_by_path(node, key, FY_NT, FYNWF_DONT_FOLLOW));
+        clockless += m.clockless;
+        fy_document_destroy(doc);
+    }
+    assert_true(clockless > 200 && clockless < 800);
+    fleet_free(f);
+}
+
+static void numbers_are_written_right(void **state)
+{
+    (void)state;
+    static const double numbers[] = {0, 1, -1, 0.5, -0.05, 123456.789, 1e11, -0.0004, 99.9996};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+        for (int decimals = 0; decimals <= 6; decimals++) {
+            char text[64];
+            *text_fixed(text, numbers[i], decimals) = 0;
+            assert_true(fabs(atof(text) - numbers[i]) <= 0.5001 / pow(10, decimals));
+        }
+    }
+    char text[64];
+    *text_int(text, INT64_MIN) = 0;
+    assert_string_equal(text, "-9223372036854775808");
+    *text_hex16(text, 0x0123456789abcdef) = 0;
+    assert_string_equal(text, "0123456789abcdef");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_seed_same_city),
+        cmocka_unit_test(every_kind_speaks),
+        cmocka_unit_test(values_stay_in_range_and_meters_rise),
+        cmocka_unit_test(sump_fills_and_is_pumped),
+        cmocka_unit_test(lamps_follow_dusk_and_dawn),
+        cmocka_unit_test(people_are_felt),
+        cmocka_unit_test(every_time_is_said_once),
+        cmocka_unit_test(payloads_are_json),
+        cmocka_unit_test(numbers_are_written_right),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
