@@ -262,7 +262,8 @@ static int open_journal(struct app *a, const struct position *known)
 static int open_pipeline(struct app *a, struct loaded *l, const struct store_opened *s)
 {
     struct err err = {{0}};
-    int r = content_put(a->paths.generations, l->world->hash, l->bundle.data, l->bundle.len);
+    char hash[CONTENT_HEX + 1];
+    int r = content_put(a->paths.generations, l->bundle.data, l->bundle.len, hash);
     if (r != 0) {
         log_error("%s: cannot keep the generation: %s", a->paths.generations, strerror(-r));
         return r;
@@ -375,10 +376,10 @@ static int open_http(struct app *a)
     a->sources.started_wall_ns = clock_wall_ns();
     a->api = api_new(
         &(struct api_options){&a->sources, &a->rates, a->loop, app_reload, reinject, ready, a});
-    int r = httpd_open(a->loop,
-                       &(struct httpd_options){a->conf->http.listen, a->paths.socket,
-                                               a->secrets.http_token},
-                       api_handle, a->api, &err, &a->httpd);
+    int r = httpd_open(
+        a->loop,
+        &(struct httpd_options){a->conf->http.listen, a->paths.socket, a->secrets.http_token},
+        api_handle, a->api, &err, &a->httpd);
     if (r != 0)
         log_error("%s", err.text);
     return r;

@@ -14,8 +14,7 @@ struct app_paths { /* with the lane's suffix */
 };
 
 struct app_secrets { /* NULL: none; per broker and per sink */
-    struct secret **broker_passwords, **broker_keys, **sink_passwords, **sink_tokens,
-        *http_token;
+    char **broker_passwords, **broker_keys, **sink_passwords, **sink_tokens, *http_token;
 };
 
 struct app {

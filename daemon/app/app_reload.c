@@ -19,12 +19,13 @@ static void load_work(void *ctx)
 {
     struct app *a = ctx;
     struct app_secrets secrets = {0};
+    char hash[CONTENT_HEX + 1];
     int r = load_all(a->conf_path, a->loading_problems, &a->loading);
     if (r == 0) {
         (void)app_load_secrets(a->loading.conf, &secrets, a->loading_problems);
         app_free_secrets(a->loading.conf, &secrets);
-        a->keep_result = content_put(a->paths.generations, a->loading.world->hash,
-                                     a->loading.bundle.data, a->loading.bundle.len);
+        a->keep_result = content_put(a->paths.generations, a->loading.bundle.data,
+                                     a->loading.bundle.len, hash);
     }
 }
 

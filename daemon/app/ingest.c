@@ -5,9 +5,12 @@
 #include "core/quiet.h"
 #include "io/stop.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define CUT_BYTES 65536 /* of a message that no record can hold */
 
 struct ingest_broker {
     struct ingest *in;
@@ -52,6 +55,11 @@ static void on_message(void *ctx, const struct mqtt_message *m)
                        .body = m->payload,
                        .body_len = m->payload_len};
     int k = journal_append(b->in->o.journal, &r, &end);
+    if (k == -EMSGSIZE) { /* a 3.1.1 broker heeds no maximum: a dead letter, never a stop */
+        r.flags |= RECORD_CUT;
+        r.body_len = CUT_BYTES;
+        k = journal_append(b->in->o.journal, &r, &end);
+    }
     if (k != 0)
         cannot_keep(k);
     atomic_fetch_add_explicit(&b->in->appends, 1, memory_order_relaxed);

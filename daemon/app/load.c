@@ -51,23 +51,20 @@ int load_all(const char *conf_path, struct problems *problems, struct loaded *ou
     size_t before = problems_errors(problems);
     if (r == 0)
         read_parts(first, problems, parts);
-    if (r == 0 && problems_errors(problems) == before)
-        r = world_open_texts(parts, problems, &w);
-    else
+    if (r == 0 && problems_errors(problems) != before)
         r = -EINVAL;
-    if (r == 0) {
-        buf_init(&out->bundle, WORLD_MAX_BUNDLE);
-        r = world_bundle(parts, &out->bundle);
-        if (r != 0)
-            problems_add(problems, conf_path, 0, 0,
-                         "all files together are larger than 512 MiB");
-    }
+    buf_init(&out->bundle, WORLD_MAX_BUNDLE);
+    if (r == 0 && (r = world_bundle(parts, &out->bundle)) != 0)
+        problems_add(problems, conf_path, 0, 0, "all files together are larger than %zu bytes",
+                     WORLD_MAX_BUNDLE);
+    if (r == 0)
+        r = world_open(out->bundle.data, out->bundle.len, problems, &w);
     if (r == 0) {
         out->world = w;
         out->conf = first;
     } else {
-        world_free(w);
         conf_free(first);
+        buf_done(&out->bundle);
     }
     for (size_t i = 0; i < WORLD_PARTS; i++)
         free((char *)(uintptr_t)parts[i].text);

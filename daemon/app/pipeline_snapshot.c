@@ -168,15 +168,16 @@ int pipeline_restore(struct pipeline *p, struct err *err)
 {
     struct position max = newest_that_fits(p), at = {0};
     for (;;) {
-        char *bytes = NULL;
-        size_t len = 0;
+        struct snapshot one;
         struct err why;
-        int r = snapshot_load_newest(p->o.snapshot_dir, &max, &why, &bytes, &len, &at);
-        if (r == -ENOENT)
+        int r = snapshot_load_newest(p->o.snapshot_dir, &max, &why, &one);
+        if (why.text[0])
+            log_warn("snapshot: %s", why.text);
+        if (r != 0)
             break;
-        if (r == 0)
-            r = try_snapshot(p, bytes, len);
-        free(bytes);
+        at = one.position;
+        r = try_snapshot(p, one.bytes, one.len);
+        free(one.bytes);
         if (r == 0) {
             p->stats.snapshot = at;
             return open_reader(p, at.offset, err);

@@ -16,7 +16,7 @@ struct world *pipeline_load_world(struct pipeline *p, const char *hash)
     char *bundle = NULL;
     size_t len = 0;
     struct world *w = NULL;
-    int r = content_get(p->o.content_dir, hash, WORLD_MAX_BUNDLE, &bundle, &len);
+    int r = content_get(p->o.content_dir, hash, &bundle, &len);
     if (r != 0) {
         log_error("generation %s: its files are not kept any more (%s)", hash, strerror(-r));
         return NULL;

@@ -244,7 +244,10 @@ static void judge(struct engine *e, const struct record *r, struct verdict *v)
         v->count = LEDGER_IGNORED_EMPTY;
         return;
     }
-    decode(e, r, v);
+    if (r->flags & RECORD_CUT)
+        dead(v, LEDGER_DEAD_OVERSIZED, "larger than a record may be; its beginning is kept");
+    else
+        decode(e, r, v);
 }
 
 static void send_letter(struct engine *e, const struct record *r, const struct verdict *v)

@@ -31,6 +31,7 @@
     X(DEAD_BAD_JSON, "dead", "bad_json")                                                       \
     X(DEAD_BAD_SHAPE, "dead", "bad_shape")                                                     \
     X(DEAD_TOO_MANY, "dead", "too_many_points")                                                \
+    X(DEAD_OVERSIZED, "dead", "oversized")                                                     \
     X(DEAD_CORRUPT, "dead", "corrupt")                                                         \
     X(POINTS_DECODED, "points_decoded", "")                                                    \
     X(POINTS_MADE, "points_made", "")                                                          \

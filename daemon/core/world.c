@@ -73,20 +73,6 @@ static int unbundle(const char *bundle, size_t len, struct world_text parts[WORL
     return 0;
 }
 
-int world_open(const char *bundle, size_t len, struct problems *problems, struct world **out)
-{
-    struct world_text parts[WORLD_PARTS] = {{0}};
-    char *files[WORLD_PARTS] = {0};
-    int r = unbundle(bundle, len, parts, files);
-    if (r != 0)
-        problems_add(problems, "bundle", 0, 0, "not a bundle that this version can read");
-    else
-        r = world_open_texts(parts, problems, out);
-    for (size_t i = 0; i < WORLD_PARTS; i++)
-        free(files[i]);
-    return r;
-}
-
 static unsigned broker_of(const struct conf *c, const char *id)
 {
     for (size_t i = 0; i < c->n_brokers; i++)
@@ -133,23 +119,6 @@ static void add_sources(struct world *w, struct problems *problems)
     }
 }
 
-static void hash_parts(const struct world_text parts[WORLD_PARTS], char out[33])
-{
-    struct buf b;
-    buf_init(&b, 4096 * WORLD_PARTS);
-    for (size_t i = 0; i < WORLD_PARTS; i++) {
-        if (!parts[i].file)
-            continue;
-        struct hash128 h = hash128(parts[i].text, parts[i].len);
-        (void)buf_printf(&b, "%s %s %016llx%016llx\n", part_names[i], parts[i].file,
-                         (unsigned long long)h.hi, (unsigned long long)h.lo);
-    }
-    struct hash128 h = hash128(b.data, b.len);
-    (void)snprintf(out, 33, "%016llx%016llx", (unsigned long long)h.hi,
-                   (unsigned long long)h.lo);
-    buf_done(&b);
-}
-
 /* QoS 0 begins its accounting at the append: for life-safety devices that is not enough
  * (they may be lost before, unseen). */
 static void check_life_safety(const struct world *w, struct problems *problems)
@@ -166,12 +135,11 @@ static void check_life_safety(const struct world *w, struct problems *problems)
                          ls->code);
 }
 
-int world_open_texts(const struct world_text parts[WORLD_PARTS], struct problems *problems,
-                     struct world **out)
+static int open_parts(const struct world_text parts[WORLD_PARTS], struct problems *problems,
+                      struct world **out)
 {
     struct world *w = mem_zalloc(sizeof(*w));
     size_t before = problems_errors(problems);
-    hash_parts(parts, w->hash);
     const struct world_text *c = &parts[WORLD_CONF], *k = &parts[WORLD_CATALOG];
     if (c->file)
         (void)conf_parse(c->text, c->len, c->file, problems, &w->conf);
@@ -193,6 +161,27 @@ int world_open_texts(const struct world_text parts[WORLD_PARTS], struct problems
         world_free(w);
         return -EINVAL;
     }
+    *out = w;
+    return 0;
+}
+
+int world_open(const char *bundle, size_t len, struct problems *problems, struct world **out)
+{
+    struct world_text parts[WORLD_PARTS] = {{0}};
+    char *files[WORLD_PARTS] = {0};
+    struct world *w = NULL;
+    int r = unbundle(bundle, len, parts, files);
+    if (r != 0)
+        problems_add(problems, "bundle", 0, 0, "not a bundle that this version can read");
+    else
+        r = open_parts(parts, problems, &w);
+    for (size_t i = 0; i < WORLD_PARTS; i++)
+        free(files[i]);
+    if (r != 0)
+        return r;
+    struct hash128 h = hash128(bundle, len);
+    (void)snprintf(w->hash, sizeof(w->hash), "%016llx%016llx", (unsigned long long)h.hi,
+                   (unsigned long long)h.lo);
     *out = w;
     return 0;
 }

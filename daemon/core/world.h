@@ -22,7 +22,7 @@ struct world_source {
 };
 
 struct world {
-    char hash[33];
+    char hash[33]; /* XXH3-128 of the bundle, 32 hex digits: its address */
     struct conf *conf;
     struct catalog *catalog;
     struct registry *registry;
@@ -46,15 +46,13 @@ struct world_text {
 };
 
 /* The ceiling of one file and of the bundle, bytes. */
-#define WORLD_MAX_FILE   ((size_t)256 << 20)
-#define WORLD_MAX_BUNDLE ((size_t)512 << 20)
+#define WORLD_MAX_FILE   ((size_t)128 << 20)
+#define WORLD_MAX_BUNDLE ((size_t)256 << 20)
 
 int world_bundle(const struct world_text parts[WORLD_PARTS],
                  struct buf *out); /* 0 or -ENOBUFS */
 /* 0; -EINVAL with every problem told. */
 int world_open(const char *bundle, size_t len, struct problems *problems, struct world **out);
-int world_open_texts(const struct world_text parts[WORLD_PARTS], struct problems *problems,
-                     struct world **out);
 void world_free(struct world *w);
 /* Subscriptions of one broker; returns how many, fills at most `max`. */
 size_t world_filters(const struct world *w, unsigned broker, const char **out_filters,

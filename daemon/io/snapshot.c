@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* magic 8, version u32, crc u32 over what follows, length u64, offset u64, tick u64, ordinal
- * u64; then the bytes. All little endian. */
+/* magic 8, version u32, crc u32 (over the bytes, then over what follows of the header), length
+ * u64, offset u64, tick u64, ordinal u64; then the bytes. All little endian. */
 enum { HEADER = 48, VERSION = 1, MOST = 64 };
 static const char magic[8] = "GAIHOUE\n", prefix[] = "snapshot-", suffix[] = ".bin";
 
@@ -105,7 +105,8 @@ static int load(const char *dir, uint64_t serial, struct err *why, struct snapsh
     else if (get32(p + 8) != VERSION)
         err_set(why, e, "%s has version %" PRIu32 ", this program reads %d", path, get32(p + 8),
                 VERSION);
-    else if (get64(p + 16) != n - HEADER || crc32c(0, p + 16, n - 16) != get32(p + 12))
+    else if (get64(p + 16) != n - HEADER ||
+             crc32c(crc32c(0, p + HEADER, n - HEADER), p + 16, HEADER - 16) != get32(p + 12))
         err_set(why, e, "%s is damaged: its checksum does not fit", path);
     else
         e = 0;
@@ -150,32 +151,112 @@ static int prune(const char *dir, const struct serials *s)
     return e == 0 && any ? file_sync_dir(dir) : e;
 }
 
-int snapshot_write(const char *dir, const struct position *p, const void *bytes, size_t len)
+struct snapshot_writer {
+    char *dir, *temporary, *path;
+    struct file *file;
+    uint64_t at;
+    uint32_t crc; /* of the pieces; the header's part is put before it at the end */
+};
+
+static void writer_free(struct snapshot_writer *w)
+{
+    file_close(w->file);
+    free(w->dir);
+    free(w->temporary);
+    free(w->path);
+    free(w);
+}
+
+int snapshot_begin(const char *dir, struct snapshot_writer **out)
 {
     struct serials s;
-    if (len > SNAPSHOT_MAX)
-        return -EFBIG;
     int e = file_make_dir(dir);
     if (e == 0)
         e = serials_list(dir, &s);
     if (e < 0)
         return e;
-    char *path = path_of(dir, s.n ? s.at[0] + 1 : 1), *all = mem_zalloc(HEADER + len);
-    memcpy(all, magic, sizeof(magic));
-    put32(all + 8, VERSION);
-    put64(all + 16, len);
-    put64(all + 24, p->offset);
-    put64(all + 32, p->tick);
-    put64(all + 40, p->ordinal);
-    if (len)
-        memcpy(all + HEADER, bytes, len);
-    put32(all + 12, crc32c(0, all + 16, HEADER + len - 16));
-    e = file_store(path, all, HEADER + len);
-    free(all);
-    free(path);
+    struct snapshot_writer *w = mem_zalloc(sizeof(*w));
+    w->dir = mem_strdup(dir);
+    w->path = path_of(dir, s.n ? s.at[0] + 1 : 1);
+    w->temporary = mem_printf("%s/snapshot.tmp", dir);
+    w->at = HEADER;
+    e = file_open(w->temporary, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &w->file);
+    if (e < 0) {
+        writer_free(w);
+        return e;
+    }
+    *out = w;
+    return 0;
+}
+
+int snapshot_put(struct snapshot_writer *w, const void *p, size_t n)
+{
+    if (w->at + n > SNAPSHOT_MAX)
+        return -EFBIG;
+    int e = file_write(w->file, w->at, p, n);
+    if (e == 0) {
+        w->at += n;
+        w->crc = crc32c(w->crc, p, n);
+    }
+    return e;
+}
+
+int snapshot_seal(struct snapshot_writer *w, const struct position *p)
+{
+    char head[HEADER];
+    memcpy(head, magic, sizeof(magic));
+    put32(head + 8, VERSION);
+    put64(head + 16, w->at - HEADER);
+    put64(head + 24, p->offset);
+    put64(head + 32, p->tick);
+    put64(head + 40, p->ordinal);
+    put32(head + 12, crc32c(w->crc, head + 16, HEADER - 16));
+    int e = file_write(w->file, 0, head, HEADER);
+    return e == 0 ? file_sync(w->file) : e;
+}
+
+int snapshot_commit(struct snapshot_writer *w, uint64_t *out_release)
+{
+    struct serials s;
+    struct position kept[SNAPSHOT_KEEP];
+    uint64_t release = 0;
+    int e = file_rename(w->temporary, w->path);
     if (e == 0)
-        e = serials_list(dir, &s);
-    return e == 0 ? prune(dir, &s) : e;
+        e = file_sync_dir(w->dir);
+    if (e == 0)
+        e = serials_list(w->dir, &s);
+    if (e == 0)
+        e = prune(w->dir, &s);
+    if (e == 0 && snapshot_list(w->dir, kept, SNAPSHOT_KEEP) == SNAPSHOT_KEEP)
+        release = kept[SNAPSHOT_KEEP - 1].offset;
+    writer_free(w);
+    if (e == 0)
+        *out_release = release;
+    return e;
+}
+
+void snapshot_abort(struct snapshot_writer *w)
+{
+    if (!w)
+        return;
+    (void)file_unlink(w->temporary);
+    writer_free(w);
+}
+
+int snapshot_write(const char *dir, const struct position *p, const void *bytes, size_t len)
+{
+    struct snapshot_writer *w = NULL;
+    uint64_t release;
+    int e = snapshot_begin(dir, &w);
+    if (e < 0)
+        return e;
+    e = snapshot_put(w, bytes, len);
+    if (e == 0)
+        e = snapshot_seal(w, p);
+    if (e == 0)
+        return snapshot_commit(w, &release);
+    snapshot_abort(w);
+    return e;
 }
 
 int snapshot_load_newest(const char *dir, const struct position *max, struct err *why,

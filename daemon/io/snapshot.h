@@ -26,7 +26,18 @@ struct snapshot {
     unsigned skipped; /* newer ones that were damaged or unreadable; told in `why` */
 };
 
-/* Replaces nothing: a new file, then all but the newest SNAPSHOT_KEEP are removed. */
+/* Written in pieces, because a state need not fit into memory twice: begin, put …, seal (on the
+ * disk under a temporary name), then commit (the rename; the caller knows when it may) or
+ * abort. Commit and abort end the writer. out_release: the offset of the second-newest good
+ * snapshot, below which the journal may go; 0: nothing may. */
+struct snapshot_writer;
+int snapshot_begin(const char *dir, struct snapshot_writer **out);
+int snapshot_put(struct snapshot_writer *w, const void *p, size_t n);
+int snapshot_seal(struct snapshot_writer *w, const struct position *p);
+int snapshot_commit(struct snapshot_writer *w, uint64_t *out_release);
+void snapshot_abort(struct snapshot_writer *w); /* NULL is fine */
+/* All of it at once. Replaces nothing: a new file, then all but the newest SNAPSHOT_KEEP are
+ * removed. */
 int snapshot_write(const char *dir, const struct position *p, const void *bytes, size_t len);
 /* The newest good one at or below `max` (NULL: any). -ENOENT: none. why: the last damage seen,
  * empty text if there was none. */
