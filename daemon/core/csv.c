@@ -18,8 +18,8 @@ struct reader {
     csv_row_fn *fn;
     void *ctx;
     struct csv_parser parser;
-    int line;        /* of `at` */
-    int row_line;    /* of row_begin */
+    int line;     /* of `at` */
+    int row_line; /* of row_begin */
     size_t row_begin, field_begin;
     struct csv_field fields[CSV_FIELDS_MAX];
     size_t n, store_len; /* fields of this row; bytes of theirs in store */
@@ -88,8 +88,8 @@ static void row_begins(struct reader *r)
     r->row_line = r->line;
 }
 
-/* Says what is wrong at `offset` and goes on with the line after the one the row began in: a quote
- * that never closes must not hide the rest of the file. */
+/* Says what is wrong at `offset` and goes on with the line after the one the row began in: a
+ * quote that never closes must not hide the rest of the file. */
 static void row_breaks(struct reader *r, size_t offset, const char *what)
 {
     int line, col;

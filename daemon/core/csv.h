@@ -4,11 +4,11 @@
 /*
  * csv — the rows of a CSV text, with the place of every field.
  *
- * RFC 4180 through libcsv in strict mode; commas, double quotes, lines ended by LF, CR LF or CR;
- * blanks around fields that are not quoted are dropped, empty lines too. libcsv knows no places:
- * it is fed up to each comma and line end, which is where it hands fields out.
- * A row that is broken (a stray quote, longer than CSV_LINE_MAX) is a problem with its place;
- * reading goes on with the next line, and ends after CSV_BROKEN_MAX such rows.
+ * RFC 4180 through libcsv in strict mode; commas, double quotes, lines ended by LF, CR LF or
+ * CR; blanks around fields that are not quoted are dropped, empty lines too. libcsv knows no
+ * places: it is fed up to each comma and line end, which is where it hands fields out. A row
+ * that is broken (a stray quote, longer than CSV_LINE_MAX) is a problem with its place; reading
+ * goes on with the next line, and ends after CSV_BROKEN_MAX such rows.
  */
 #include "base/err.h"
 
@@ -19,7 +19,8 @@
 #define CSV_BROKEN_MAX 200
 
 struct csv_field {
-    const char *text; /* NUL-terminated, valid during the call; may hold NUL only if the input does */
+    const char
+        *text; /* NUL-terminated, valid during the call; may hold NUL only if the input does */
     size_t len;
     size_t at; /* offset in the input: for csv_place */
 };

@@ -7,8 +7,18 @@
  *
  * UTF-8 with or without BOM, or GB18030 (what Chinese Excel and WPS save), recognised and said.
  * All problems in one pass, by line and column. Immutable after parsing; freely shared between
- * threads. Built for 100,000 devices: ≤ 0.5 s to parse, ≤ ~250 bytes of memory a device. Each
- * device carries its series key ready escaped, so that encoding a point is a copy.
+ * threads. Each device carries its series key ready escaped, so that encoding a point is a
+ * copy.
+ *
+ * Columns go by name, in any order. Required: `compound` of compounds.csv; `device`, `kind` and
+ * `compound` of devices.csv; all three of params.csv. `source_id` defaults to `device`, `name`
+ * to `compound`, `firm` to `none`, `life_safety` to what the catalogue says of the kind. A date
+ * in `retired` makes a device retired, whatever day it is: it is still known and named.
+ *
+ * Merging compounds never forks a series: the tag `compound` is the code that the device's row
+ * says, and stays. A compound that is merged into another keeps its row and says so in
+ * `merged_into`; registry_compound_resolve() leads from the old code to the one that is worked
+ * with today, and registry_same_compound() takes a topic with either code.
  */
 #include "base/err.h"
 #include "core/catalog.h"
@@ -35,6 +45,7 @@ struct device {
     uint32_t expected_interval_s; /* 0 unknown */
     uint16_t series_len, series_bad_len;
     bool life_safety, retired;
+    bool has_range; /* params.csv says something about its ranges */
 };
 
 struct registry_input { /* one file's text; text NULL: the file is not configured */
@@ -43,7 +54,14 @@ struct registry_input { /* one file's text; text NULL: the file is not configure
     size_t len;
 };
 
+#define REGISTRY_MAX_BYTES     ((size_t)256 << 20) /* of a file */
+#define REGISTRY_MAX_DEVICES   2000000
+#define REGISTRY_MAX_COMPOUNDS 10000
+#define REGISTRY_MAX_PARAMS    2000000
+
 struct registry;
+/* 0 or -EINVAL. Without a file of compounds no device can be admitted; without one of devices
+ * the registry is empty. */
 int registry_parse(const struct registry_input *compounds, const struct registry_input *devices,
                    const struct registry_input *params, const struct catalog *catalog,
                    struct problems *problems, struct registry **out);
@@ -58,6 +76,9 @@ const struct device *registry_find(const struct registry *r, const char *code, s
 const struct device *registry_find_source(const struct registry *r, const char *id, size_t len);
 const struct compound *registry_compound(const struct registry *r, const char *code,
                                          size_t len);
+/* The same, followed along merged_into to its end. */
+const struct compound *registry_compound_resolve(const struct registry *r, const char *code,
+                                                 size_t len);
 /* Does `code`, as a topic says it, name this device's compound: its own code, or one that was
  * merged, on either side? Old codes in topics go on resolving. */
 bool registry_same_compound(const struct registry *r, const struct device *d, const char *code,

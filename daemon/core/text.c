@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/text.h"
 #include "base/num.h"
+#include "base/utf8.h"
 
 #include <string.h>
 #include <strings.h>
@@ -128,41 +129,12 @@ bool text_is_date(const char *s, size_t n)
 
 size_t text_utf8_valid(const char *s, size_t n)
 {
-    const unsigned char *p = (const unsigned char *)s;
-    size_t i = 0;
-    while (i < n) {
-        uint64_t eight;
-        if (n - i >= 8 && (memcpy(&eight, p + i, 8), (eight & 0x8080808080808080u) == 0)) {
-            i += 8;
-            continue;
-        }
-        unsigned char c = p[i];
-        size_t more;
-        unsigned char low = 0x80, high = 0xbf; /* of the second byte */
-        if (c < 0x80) {
-            i++;
-            continue;
-        } else if (c >= 0xc2 && c <= 0xdf) {
-            more = 1;
-        } else if (c >= 0xe0 && c <= 0xef) {
-            more = 2;
-            low = c == 0xe0 ? 0xa0 : 0x80;
-            high = c == 0xed ? 0x9f : 0xbf;
-        } else if (c >= 0xf0 && c <= 0xf4) {
-            more = 3;
-            low = c == 0xf0 ? 0x90 : 0x80;
-            high = c == 0xf4 ? 0x8f : 0xbf;
-        } else {
-            return i;
-        }
-        if (n - i <= more || p[i + 1] < low || p[i + 1] > high)
-            return i;
-        for (size_t k = 2; k <= more; k++)
-            if ((p[i + k] & 0xc0) != 0x80)
-                return i;
-        i += more + 1;
-    }
-    return n;
+    if (utf8_valid(s, n))
+        return n;
+    size_t i = 0, k;
+    while (i < n && (k = utf8_char(s + i, n - i)) > 0)
+        i += k;
+    return i;
 }
 
 size_t text_utf8_chars(const char *s, size_t n)
@@ -175,5 +147,5 @@ size_t text_utf8_chars(const char *s, size_t n)
 
 bool text_double(const char *s, size_t n, double *out)
 {
-    return num_parse_double(s, n, out) == 0;
+    return num_get_double(s, n, out) == 0;
 }

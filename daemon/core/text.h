@@ -31,8 +31,8 @@ bool text_bool(const char *s, size_t n, bool *out);
 /* 2026-03-01, and 2026/3/1 as spreadsheets rewrite it. A day of the calendar. */
 bool text_is_date(const char *s, size_t n);
 
-/* The offset of the first byte that is not UTF-8 (RFC 3629, so no surrogates, no overlong forms),
- * or n. */
+/* The offset of the first byte that is not UTF-8 (RFC 3629, so no surrogates, no overlong
+ * forms), or n. */
 size_t text_utf8_valid(const char *s, size_t n);
 /* How many characters UTF-8 text has (bytes that begin one). */
 size_t text_utf8_chars(const char *s, size_t n);

@@ -244,10 +244,10 @@ bool unit_comparable(const struct unit *a, const struct unit *b)
 const char *unit_nearest(const char *code)
 {
     static const char *const common[] = {
-        "1",   "%",   "Cel", "deg", "MPa",   "kPa", "Pa",   "bar",   "m",    "cm",  "mm",
-        "m3",  "m/s", "m3/h", "L/s", "A",    "mA",  "V",    "mV",    "W",    "kW",  "kW.h",
-        "W.h", "GJ",  "Hz",  "s",   "min",   "h",   "d",    "[ppm]", "mg/L", "lx",  "dB",
-        "kg",  "K",   "uT",  "[pH]", "[ppth]", "mm/s", "m/s2", "ug/m3", "mg/m3"};
+        "1",   "%",   "Cel",  "deg",  "MPa",    "kPa",  "Pa",   "bar",   "m",    "cm", "mm",
+        "m3",  "m/s", "m3/h", "L/s",  "A",      "mA",   "V",    "mV",    "W",    "kW", "kW.h",
+        "W.h", "GJ",  "Hz",   "s",    "min",    "h",    "d",    "[ppm]", "mg/L", "lx", "dB",
+        "kg",  "K",   "uT",   "[pH]", "[ppth]", "mm/s", "m/s2", "ug/m3", "mg/m3"};
     for (size_t i = 0; i < COUNT(habits); i++)
         if (strcmp(habits[i].wrong, code) == 0)
             return habits[i].right;

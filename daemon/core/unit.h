@@ -5,9 +5,9 @@
  * unit — what a UCUM code means: its dimension and the way to base units.
  *
  * Reads the part of UCUM (case sensitive, ucum.org) that facilities need: atoms of a built-in
- * table (core/unit.c), metric prefixes, `.` and `/`, exponents (`m3/h`, `kW.h`, `ug/m3`, `/min`),
- * annotations in braces (`%{LEL}`, `dB{mW}`), which carry no meaning. Degrees Celsius (`Cel`), the
- * decibel and pH do not scale by a factor alone and stand only by themselves.
+ * table (core/unit.c), metric prefixes, `.` and `/`, exponents (`m3/h`, `kW.h`, `ug/m3`,
+ * `/min`), annotations in braces (`%{LEL}`, `dB{mW}`), which carry no meaning. Degrees Celsius
+ * (`Cel`), the decibel and pH do not scale by a factor alone and stand only by themselves.
  * value in base units (m, g, s, A, K, cd, mol, rad) = value × factor + offset.
  */
 #include <stdbool.h>

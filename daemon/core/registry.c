@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Look-ups. The files are read in registry_parse.c and what it calls.
+ */
+#include "core/registry.h"
+#include "base/check.h"
+#include "base/hash.h"
+#include "core/registry_private.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint64_t registry_hash(const char *s, size_t n)
+{
+    return hash64(hash_seed(), s, n);
+}
+
+static bool equal(const char *have, const char *key, size_t len)
+{
+    return strlen(have) == len && memcmp(have, key, len) == 0;
+}
+
+bool registry_same_code(const void *ctx, uint32_t value, const void *key, size_t len)
+{
+    return equal(((const struct registry *)ctx)->devices[value].code, key, len);
+}
+
+bool registry_same_source(const void *ctx, uint32_t value, const void *key, size_t len)
+{
+    return equal(((const struct registry *)ctx)->devices[value].source_id, key, len);
+}
+
+bool registry_same_name(const void *ctx, uint32_t value, const void *key, size_t len)
+{
+    return equal(((const struct registry *)ctx)->compounds[value].code, key, len);
+}
+
+size_t registry_devices(const struct registry *r)
+{
+    return r->n_devices;
+}
+
+const struct device *registry_device_at(const struct registry *r, size_t i)
+{
+    ASSERT(i < r->n_devices);
+    return &r->devices[i];
+}
+
+size_t registry_compounds(const struct registry *r)
+{
+    return r->n_compounds;
+}
+
+const struct compound *registry_compound_at(const struct registry *r, size_t i)
+{
+    ASSERT(i < r->n_compounds);
+    return &r->compounds[i];
+}
+
+const struct device *registry_find(const struct registry *r, const char *code, size_t len)
+{
+    uint32_t i =
+        table_find(&r->by_code, registry_hash(code, len), registry_same_code, r, code, len);
+    return i == UINT32_MAX ? NULL : &r->devices[i];
+}
+
+const struct device *registry_find_source(const struct registry *r, const char *id, size_t len)
+{
+    uint32_t i =
+        table_find(&r->by_source, registry_hash(id, len), registry_same_source, r, id, len);
+    return i == UINT32_MAX ? NULL : &r->devices[i];
+}
+
+const struct compound *registry_compound(const struct registry *r, const char *code, size_t len)
+{
+    uint32_t i =
+        table_find(&r->by_compound, registry_hash(code, len), registry_same_name, r, code, len);
+    return i == UINT32_MAX ? NULL : &r->compounds[i];
+}
+
+/* Circles were refused when the file was read, so this ends. */
+static uint32_t resolve(const struct registry *r, uint32_t i)
+{
+    while (r->merged[i] != UINT32_MAX)
+        i = r->merged[i];
+    return i;
+}
+
+const struct compound *registry_compound_resolve(const struct registry *r, const char *code,
+                                                 size_t len)
+{
+    const struct compound *c = registry_compound(r, code, len);
+    return c ? &r->compounds[resolve(r, c->index)] : NULL;
+}
+
+bool registry_same_compound(const struct registry *r, const struct device *d, const char *code,
+                            size_t len)
+{
+    if (equal(d->compound->code, code, len)) /* nearly always, and without a hash */
+        return true;
+    const struct compound *c = registry_compound(r, code, len);
+    return c && resolve(r, c->index) == resolve(r, d->compound->index);
+}
+
+bool registry_param(const struct registry *r, const struct device *d, const char *name,
+                    double *out)
+{
+    size_t low = 0, high = r->n_params;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        const struct param *p = &r->params[mid];
+        int order =
+            p->device != d->index ? (p->device < d->index ? -1 : 1) : strcmp(p->name, name);
+        if (order == 0) {
+            *out = p->value;
+            return true;
+        }
+        if (order < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return false;
+}
+
+void registry_range(const struct registry *r, const struct device *d, const struct metric *m,
+                    double *out_min, double *out_max)
+{
+    *out_min = m->has_min ? m->min : -HUGE_VAL;
+    *out_max = m->has_max ? m->max : HUGE_VAL;
+    size_t low = 0, high = d->has_range ? r->n_ranges : 0;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        const struct range *g = &r->ranges[mid];
+        if (g->device == d->index && g->metric == m->index) {
+            *out_min = isnan(g->min) ? *out_min : g->min;
+            *out_max = isnan(g->max) ? *out_max : g->max;
+            return;
+        }
+        if (g->device < d->index || (g->device == d->index && g->metric < m->index))
+            low = mid + 1;
+        else
+            high = mid;
+    }
+}
+
+const char *registry_remark(const struct registry *r, size_t i)
+{
+    return i < r->n_remarks ? r->remarks[i] : NULL;
+}
+
+void registry_free(struct registry *r)
+{
+    if (!r)
+        return;
+    free(r->compounds);
+    free(r->devices);
+    free(r->params);
+    free(r->ranges);
+    free(r->merged);
+    table_done(&r->by_compound);
+    table_done(&r->by_code);
+    table_done(&r->by_source);
+    arena_done(&r->pool);
+    free(r);
+}

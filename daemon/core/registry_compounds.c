@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
+#include "core/registry_private.h"
+#include "core/text.h"
+
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    COMPOUND,
+    NAME,
+    CITY,
+    DISTRICT,
+    STREET,
+    COMMUNITY,
+    GRID,
+    FIRM,
+    MODEL,
+    TIER,
+    LON,
+    LAT,
+    DATUM,
+    MERGED_INTO,
+    VALID_FROM,
+    N_COLUMNS
+};
+
+static const struct column columns[N_COLUMNS] = {
+    [COMPOUND] = {"compound", true},
+    [NAME] = {"name", false},
+    [CITY] = {"city", false},
+    [DISTRICT] = {"district", false},
+    [STREET] = {"street", false},
+    [COMMUNITY] = {"community", false},
+    [GRID] = {"grid", false},
+    [FIRM] = {"firm", false},
+    [MODEL] = {"model", false},
+    [TIER] = {"tier", false},
+    [LON] = {"lon", false},
+    [LAT] = {"lat", false},
+    [DATUM] = {"datum", false},
+    [MERGED_INTO] = {"merged_into", false},
+    [VALID_FROM] = {"valid_from", false},
+};
+
+struct word {
+    const char *written, *means;
+};
+
+static const struct word models[] = {
+    {"专业物业", "professional"}, {"professional", "professional"}, {"社区物业", "community"},
+    {"community", "community"},   {"居民自治", "resident"},         {"resident", "resident"},
+};
+static const struct word tiers[] = {
+    {"规范型", "standard"}, {"standard", "standard"}, {"基础型", "basic"},
+    {"basic", "basic"},     {"托底型", "safety-net"}, {"safety-net", "safety-net"},
+};
+static const struct word datums[] = {
+    {"GCJ-02", "GCJ-02"}, {"GCJ02", "GCJ-02"}, {"WGS-84", "WGS-84"},
+    {"WGS84", "WGS-84"},  {"BD-09", "BD-09"},  {"BD09", "BD-09"},
+};
+
+static const char *read_word(const struct sheet *s, int column, const struct word *words,
+                             size_t n, const char *expected)
+{
+    const char *t = sheet_text(s, column);
+    if (!*t)
+        return "";
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(words[i].written, t) == 0)
+            return words[i].means;
+    sheet_error(s, column, "%s \"%.64s\", expected %s", columns[column].name, t, expected);
+    return "";
+}
+
+static double read_degrees(const struct sheet *s, int column, double limit)
+{
+    const char *t = sheet_text(s, column);
+    double v;
+    if (!*t)
+        return NAN;
+    if (text_double(t, strlen(t), &v) && fabs(v) <= limit)
+        return v;
+    sheet_error(s, column, "%s \"%.40s\", expected decimal degrees from -%g to %g",
+                columns[column].name, t, limit, limit);
+    return NAN;
+}
+
+static bool check_texts(const struct sheet *s)
+{
+    static const int codes[] = {DISTRICT, STREET, COMMUNITY, GRID, FIRM, MERGED_INTO};
+    bool good = sheet_plain(s, NAME, 255);
+    good = sheet_plain(s, CITY, 255) && good;
+    for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
+        good = sheet_code(s, codes[i], false) && good;
+    return sheet_date(s, VALID_FROM) && good;
+}
+
+static void on_row(struct sheet *s)
+{
+    struct registry *r = s->r;
+    bool good = sheet_code(s, COMPOUND, true);
+    good = check_texts(s) && good;
+    struct compound c = {
+        .model = read_word(s, MODEL, models, 6, "专业物业, 社区物业 or 居民自治"),
+        .tier = read_word(s, TIER, tiers, 6, "规范型, 基础型 or 托底型"),
+        .datum = read_word(s, DATUM, datums, 6, "GCJ-02, WGS-84 or BD-09"),
+        .lon = read_degrees(s, LON, 180),
+        .lat = read_degrees(s, LAT, 90),
+        .index = (unsigned)r->n_compounds,
+    };
+    if (!*sheet_text(s, LON) != !*sheet_text(s, LAT))
+        sheet_error(s, *sheet_text(s, LON) ? LON : LAT, "lon and lat go together");
+    if (!good)
+        return;
+    const char *code = sheet_text(s, COMPOUND);
+    const struct compound *old = registry_compound(r, code, strlen(code));
+    if (old) {
+        sheet_error(s, COMPOUND, "compound \"%s\" is repeated, first in line %u", code,
+                    s->lines[old->index]);
+        return;
+    }
+    if (r->n_compounds == s->rows) {
+        sheet_error(s, COMPOUND, "more than %d compounds", REGISTRY_MAX_COMPOUNDS);
+        return;
+    }
+    c.code = sheet_keep(s, COMPOUND);
+    c.name = *sheet_text(s, NAME) ? sheet_keep(s, NAME) : c.code;
+    c.city = sheet_keep(s, CITY);
+    c.district = sheet_keep(s, DISTRICT);
+    c.street = sheet_keep(s, STREET);
+    c.community = sheet_keep(s, COMMUNITY);
+    c.grid = sheet_keep(s, GRID);
+    c.firm = *sheet_text(s, FIRM) ? sheet_keep(s, FIRM) : "none";
+    c.merged_into = sheet_keep(s, MERGED_INTO);
+    struct place *p = &s->link_places[c.index];
+    *p = (struct place){.line = s->row->line};
+    if (*c.merged_into)
+        csv_place(s->row, (size_t)s->at[MERGED_INTO], &p->line, &p->col);
+    s->lines[c.index] = (uint32_t)s->row->line;
+    r->compounds[r->n_compounds++] = c;
+    table_add(&r->by_compound, registry_hash(c.code, strlen(c.code)), c.index);
+}
+
+static void begin(struct sheet *s)
+{
+    s->r->compounds = mem_zalloc_array(s->rows, sizeof(*s->r->compounds));
+    table_init(&s->r->by_compound, s->rows);
+}
+
+static void on_circle(void *ctx, uint32_t at)
+{
+    const struct sheet *s = ctx;
+    problems_add(s->problems, s->file, s->link_places[at].line, s->link_places[at].col,
+                 "merged_into \"%s\" leads back to \"%s\" itself",
+                 s->r->compounds[at].merged_into, s->r->compounds[at].code);
+}
+
+static void resolve_merges(struct sheet *s)
+{
+    struct registry *r = s->r;
+    r->merged = mem_zalloc_array(r->n_compounds, sizeof(*r->merged));
+    for (size_t i = 0; i < r->n_compounds; i++) {
+        const char *into = r->compounds[i].merged_into;
+        const struct compound *c = *into ? registry_compound(r, into, strlen(into)) : NULL;
+        r->merged[i] = c ? c->index : UINT32_MAX;
+        if (*into && !c)
+            problems_add(s->problems, s->file, s->link_places[i].line, s->link_places[i].col,
+                         "merged_into \"%s\": there is no such compound", into);
+    }
+    find_circles(r->merged, r->n_compounds, on_circle, s);
+}
+
+void compounds_read(struct registry *r, const struct registry_input *in, struct problems *p)
+{
+    struct sheet *s = mem_zalloc(sizeof(*s));
+    *s = (struct sheet){.r = r,
+                        .problems = p,
+                        .file = in->file,
+                        .columns = columns,
+                        .n_columns = N_COLUMNS,
+                        .begin = begin,
+                        .on_row = on_row,
+                        .rows = REGISTRY_MAX_COMPOUNDS};
+    if (sheet_read(s, in))
+        resolve_merges(s);
+    sheet_done(s);
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/check.h"
+#include "base/mem.h"
+#include "core/registry_private.h"
+#include "core/text.h"
+
+#include <errno.h>
+#include <iconv.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const size_t pool_max = (size_t)8 << 30;
+
+/* ---- encoding ---- */
+
+static void place_of(const char *text, size_t at, int *out_line)
+{
+    *out_line = 1;
+    for (size_t i = 0; i < at; i++)
+        *out_line += text[i] == '\n' || (text[i] == '\r' && text[i + 1] != '\n');
+}
+
+/* Text that is UTF-8 but for a few bytes is damaged UTF-8, not GB18030 (which would read it as
+ * nonsense): valid characters outnumber bad bytes. */
+static bool is_damaged_utf8(const char *text, size_t len)
+{
+    size_t good = 0, bad = 0;
+    for (size_t at = 0; at < len;) {
+        size_t end = at + text_utf8_valid(text + at, len - at);
+        for (size_t i = at; i < end; i++)
+            good += (unsigned char)text[i] >= 0xe0;
+        bad += end < len;
+        at = end + 1;
+        if (bad > 1000)
+            break;
+    }
+    return good > 8 * bad;
+}
+
+/* *out_from: the offset that could not be read, on -EILSEQ. */
+static int from_gb18030(const char *text, size_t len, char **out, size_t *out_len,
+                        size_t *out_from)
+{
+    iconv_t cd = iconv_open("UTF-8", "GB18030");
+    if (cd == (iconv_t)-1)
+        return -ENOSYS;
+    size_t room = len * 2 + 16, left = room, in_left = len;
+    char *to = mem_realloc_array(NULL, room, 1), *at = to;
+    char *in = (char *)(uintptr_t)text; /* iconv does not write there */
+    size_t r = iconv(cd, &in, &in_left, &at, &left);
+    (void)iconv_close(cd);
+    if (r == (size_t)-1) {
+        free(to);
+        *out_from = (size_t)(in - text);
+        return -EILSEQ;
+    }
+    *out = to;
+    *out_len = room - left;
+    return 0;
+}
+
+/* The text as UTF-8, without BOM: *out_made is NULL when it is the input's own. */
+static bool decode(struct sheet *s, const struct registry_input *in, const char **out_text,
+                   size_t *out_len, char **out_made)
+{
+    const char *text = in->text;
+    size_t len = in->len, bad;
+    int line;
+    if (len >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
+        problems_add(s->problems, s->file, 1, 1,
+                     "UTF-16; save it as \"CSV UTF-8\" (comma separated)");
+        return false;
+    }
+    bool bom = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
+    text += bom ? 3 : 0;
+    len -= bom ? 3 : 0;
+    const char *nul = memchr(text, '\0', len);
+    if (nul) {
+        place_of(text, (size_t)(nul - text), &line);
+        problems_add(s->problems, s->file, line, 0, "a NUL byte: this is no CSV file");
+        return false;
+    }
+    *out_text = text;
+    *out_len = len;
+    bad = text_utf8_valid(text, len);
+    if (bad == len)
+        return true;
+    if (bom || is_damaged_utf8(text, len)) {
+        place_of(text, bad, &line);
+        problems_add(s->problems, s->file, line, 0, "byte 0x%02x is not UTF-8",
+                     (unsigned char)text[bad]);
+        return false;
+    }
+    int rc = from_gb18030(text, len, out_made, out_len, &bad);
+    if (rc == -ENOSYS) {
+        problems_add(s->problems, s->file, 0, 0,
+                     "not UTF-8, and this system cannot read GB18030: save it as UTF-8");
+    } else if (rc != 0) {
+        place_of(text, bad, &line);
+        problems_add(s->problems, s->file, line, 0, "byte 0x%02x is neither UTF-8 nor GB18030",
+                     (unsigned char)text[bad]);
+    }
+    if (rc != 0)
+        return false;
+    *out_text = *out_made;
+    char remark[512];
+    (void)snprintf(remark, sizeof(remark), "%s: read as GB18030", s->file);
+    s->r->remarks[s->r->n_remarks++] = keep(s->r, remark, strlen(remark));
+    return true;
+}
+
+/* ---- rows ---- */
+
+const char *keep(struct registry *r, const char *text, size_t len)
+{
+    if (len == 0)
+        return "";
+    char *p = arena_strndup(&r->pool, text, len);
+    ASSERT(p); /* files, rows and fields have ceilings well below the pool's */
+    return p;
+}
+
+const char *sheet_text(const struct sheet *s, int column)
+{
+    int i = s->at[column];
+    return i < 0 || (size_t)i >= s->row->n ? "" : s->row->fields[i].text;
+}
+
+size_t sheet_len(const struct sheet *s, int column)
+{
+    int i = s->at[column];
+    return i < 0 || (size_t)i >= s->row->n ? 0 : s->row->fields[i].len;
+}
+
+const char *sheet_keep(const struct sheet *s, int column)
+{
+    return keep(s->r, sheet_text(s, column), sheet_len(s, column));
+}
+
+void sheet_error(const struct sheet *s, int column, const char *fmt, ...)
+{
+    char text[768];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    for (char *c = text; *c; c++) /* one problem, one line */
+        if ((unsigned char)*c < 0x20)
+            *c = '?';
+    int line = s->row->line, col = 0, i = column < 0 ? -1 : s->at[column];
+    if (i >= 0 && (size_t)i < s->row->n)
+        csv_place(s->row, (size_t)i, &line, &col);
+    problems_add(s->problems, s->file, line, col, "%s", text);
+}
+
+bool sheet_code(const struct sheet *s, int column, bool required)
+{
+    const char *t = sheet_text(s, column);
+    size_t n = sheet_len(s, column);
+    if (n == 0) {
+        if (required)
+            sheet_error(s, column, "%s is empty", s->columns[column].name);
+        return !required;
+    }
+    if (text_is_code(t, n))
+        return true;
+    sheet_error(s, column, "%s \"%.100s\", expected letters, digits and . _ - only, at most %d",
+                s->columns[column].name, t, TEXT_CODE_MAX);
+    return false;
+}
+
+bool sheet_plain(const struct sheet *s, int column, size_t most)
+{
+    size_t n = sheet_len(s, column);
+    if (n > most)
+        sheet_error(s, column, "%s has %zu bytes, expected at most %zu",
+                    s->columns[column].name, n, most);
+    else if (!text_is_plain(sheet_text(s, column), n))
+        sheet_error(s, column, "%s has a line end or another control character",
+                    s->columns[column].name);
+    else
+        return true;
+    return false;
+}
+
+bool sheet_date(const struct sheet *s, int column)
+{
+    size_t n = sheet_len(s, column);
+    if (n == 0 || text_is_date(sheet_text(s, column), n))
+        return true;
+    sheet_error(s, column, "%s \"%.40s\" is no date, expected e.g. 2026-03-01",
+                s->columns[column].name, sheet_text(s, column));
+    return false;
+}
+
+static void read_header_field(struct sheet *s, size_t i)
+{
+    const char *names[MAX_COLUMNS], *name = s->row->fields[i].text;
+    int line, col;
+    csv_place(s->row, i, &line, &col);
+    for (size_t c = 0; c < s->n_columns; c++)
+        names[c] = s->columns[c].name;
+    for (size_t c = 0; c < s->n_columns; c++) {
+        if (strcmp(names[c], name) != 0)
+            continue;
+        if (s->at[c] >= 0) {
+            problems_add(s->problems, s->file, line, col, "column \"%s\" is repeated", name);
+            s->header_bad = true;
+        }
+        s->at[c] = (int)i;
+        return;
+    }
+    if (!*name) { /* spreadsheets leave empty columns behind */
+        s->of[i] = NULL;
+        return;
+    }
+    const char *near = err_nearest(name, names, s->n_columns);
+    problems_add(s->problems, s->file, line, col, "unknown column \"%.64s\"%s%s%s", name,
+                 near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    s->header_bad = true;
+}
+
+static void read_header(struct sheet *s)
+{
+    s->header_read = true;
+    s->n_header = s->row->n;
+    for (size_t i = 0; i < s->row->n; i++) {
+        s->of[i] = "";
+        read_header_field(s, i);
+    }
+    for (size_t c = 0; c < s->n_columns; c++)
+        if (s->columns[c].required && s->at[c] < 0) {
+            problems_add(s->problems, s->file, s->row->line, 0,
+                         "column \"%s\" is missing in the header line", s->columns[c].name);
+            s->header_bad = true;
+        }
+}
+
+static void on_csv_row(void *ctx, const struct csv_row *row)
+{
+    struct sheet *s = ctx;
+    s->row = row;
+    if (!s->header_read) {
+        read_header(s);
+        return;
+    }
+    if (s->header_bad) /* every row would be wrong for the same reason */
+        return;
+    bool empty = true;
+    for (size_t i = 0; i < row->n; i++) {
+        if (row->fields[i].len == 0)
+            continue;
+        empty = false;
+        if (i < s->n_header && s->of[i])
+            continue;
+        int line, col;
+        csv_place(row, i, &line, &col);
+        problems_add(s->problems, s->file, line, col,
+                     "field %zu belongs to no column; is a comma in a text not quoted?", i + 1);
+        return;
+    }
+    if (!empty)
+        s->on_row(s);
+}
+
+static size_t count_lines(const char *text, size_t len)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < len; i++)
+        n += text[i] == '\n' || text[i] == '\r';
+    return n;
+}
+
+bool sheet_read(struct sheet *s, const struct registry_input *in)
+{
+    const char *text;
+    size_t len;
+    char *made = NULL;
+    for (size_t c = 0; c < MAX_COLUMNS; c++)
+        s->at[c] = -1;
+    if (in->len > REGISTRY_MAX_BYTES) {
+        problems_add(s->problems, s->file, 0, 0, "%zu bytes, expected at most 256 MiB",
+                     in->len);
+        return false;
+    }
+    if (!decode(s, in, &text, &len, &made))
+        return false;
+    size_t most = s->rows, lines = count_lines(text, len);
+    s->rows = lines < most ? lines : most;
+    s->lines = mem_zalloc_array(s->rows, sizeof(*s->lines));
+    s->links = mem_zalloc_array(s->rows, sizeof(*s->links));
+    s->link_places = mem_zalloc_array(s->rows, sizeof(*s->link_places));
+    if (s->begin)
+        s->begin(s);
+    (void)csv_read(text, len, s->file, s->problems, on_csv_row, s);
+    free(made);
+    if (!s->header_read)
+        problems_add(s->problems, s->file, 0, 0, "no header line; the file is empty");
+    return true;
+}
+
+void sheet_done(struct sheet *s)
+{
+    free(s->lines);
+    free(s->links);
+    free(s->link_places);
+    buf_done(&s->scratch);
+    free(s);
+}
+
+/* Each node has one way out: walk from every node, mark what this walk has seen by its start.
+ */
+void find_circles(const uint32_t *next, size_t n, void (*fn)(void *ctx, uint32_t at), void *ctx)
+{
+    uint32_t *seen = mem_zalloc_array(n, sizeof(*seen)); /* 0, or start + 1 */
+    for (uint32_t start = 0; start < n; start++) {
+        uint32_t i = start;
+        while (i != UINT32_MAX && seen[i] == 0) {
+            seen[i] = start + 1;
+            i = next[i];
+        }
+        if (i != UINT32_MAX && seen[i] == start + 1)
+            fn(ctx, i);
+    }
+    free(seen);
+}
+
+int registry_parse(const struct registry_input *compounds, const struct registry_input *devices,
+                   const struct registry_input *params, const struct catalog *catalog,
+                   struct problems *problems, struct registry **out)
+{
+    size_t before = problems_errors(problems);
+    struct registry *r = mem_zalloc(sizeof(*r));
+    r->catalog = catalog;
+    arena_init(&r->pool, pool_max);
+    if (compounds && compounds->text)
+        compounds_read(r, compounds, problems);
+    if (devices && devices->text)
+        devices_read(r, devices, problems);
+    if (params && params->text)
+        params_read(r, params, problems);
+    if (problems_errors(problems) != before) {
+        registry_free(r);
+        return -EINVAL;
+    }
+    *out = r;
+    return 0;
+}
