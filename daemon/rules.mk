@@ -1,0 +1,2 @@
+# io/mqtt_diagnose asks OpenSSL itself why a handshake fails.
+LIBS += -lssl
