@@ -1,0 +1,2 @@
+# libjansson writes and reads the JSON of the HTTP API (io/store_query.c, ctl/).
+LIBS += -ljansson
