@@ -1,2 +1,2 @@
-# io/mqtt_diagnose asks OpenSSL itself why a handshake fails.
-LIBS += -lssl
+# libjansson writes and reads the JSON of the HTTP API (io/store_query.c, ctl/).
+LIBS += -ljansson
