@@ -4,3 +4,9 @@ $(patsubst %,$(B)/unit/%,$(FAKED_UNIT)): $(B)/unit/%: $(B)/tests/unit/%.o \
 		$(B)/tests/sim/fake_file.o $(B)/tests/sim/fake_clock.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+
+# test_unit compares with udunits2 where its header is
+ifneq ($(wildcard /usr/include/udunits2.h),)
+$(B)/tests/unit/test_unit.o: private CPPFLAGS_ALL += -DHAVE_UDUNITS2
+$(B)/unit/test_unit: private LIBS += -ludunits2
+endif
