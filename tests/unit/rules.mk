@@ -7,3 +7,8 @@ $(patsubst %,$(B)/unit/%,$(FAKED_UNIT)): $(B)/unit/%: $(B)/tests/unit/%.o \
 
 # The line protocol's tests read back what was written.
 $(B)/unit/test_lineproto $(B)/unit/test_lp_vectors: $(B)/tests/lp_decode.o
+# test_unit compares with udunits2 where its header is
+ifneq ($(wildcard /usr/include/udunits2.h),)
+$(B)/tests/unit/test_unit.o: private CPPFLAGS_ALL += -DHAVE_UDUNITS2
+$(B)/unit/test_unit: private LIBS += -ludunits2
+endif
