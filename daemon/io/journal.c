@@ -356,7 +356,7 @@ bool journal_wants_prepare(struct journal *j)
     lock(j);
     bool wants = unsealed(j) > 0;
     if (!wants && !j->prepared && !j->making && quota_allows(j, false) &&
-        room_left(j) < j->active->size / 4 * 3)
+        room_left(j) < (j->active->size - SEGMENT_HEADER) / 4 * 3)
         wants = j->prepare_failed == 0 || clock_boot_ns() - j->prepare_failed_ns > second;
     unlock(j);
     return wants && failed(j) == 0;
