@@ -297,8 +297,8 @@ static int sync_one(struct journal *j)
         if (journal_heals(e))
             e = 0; /* without its seal it is only scanned at the next open */
     }
-    if (e < 0)
-        return fail(j, e);
+    if (e < 0) /* whatever its name: what was to be on the disk may be gone */
+        return fail(j, journal_heals(e) ? -EIO : e);
     lock(j);
     count_sync(j, took);
     if (full) {
