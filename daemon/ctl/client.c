@@ -126,7 +126,8 @@ char *ctl_encode(const char *s)
     char *out = mem_zalloc(strlen(s) * 3 + 1), *at = out;
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
-        if ((c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || strchr("-._~", c)) {
+        if ((c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
+            strchr("-._~", c)) {
             *at++ = *s;
         } else {
             *at++ = '%';

@@ -37,14 +37,15 @@ char *ctl_encode(const char *s);
 
 /* --key VALUE and --key=VALUE into params of the same names (without --); what is neither goes to
  * *out_rest, at most one. False: unknown option, told. */
-bool ctl_options(int argc, char **argv, struct ctl_param *params, size_t n, const char **out_rest);
+bool ctl_options(int argc, char **argv, struct ctl_param *params, size_t n,
+                 const char **out_rest);
 
 /* Members for people: never NULL, "-" when missing. Numbers into one of 4 rotating buffers. */
 const char *ctl_text(const json_t *o, const char *key);
 double ctl_number(const json_t *o, const char *key);
-const char *ctl_count(const json_t *o, const char *key);    /* 1234567 → 1,234,567 */
-const char *ctl_bytes(const json_t *o, const char *key);    /* 1.4 MiB */
-const char *ctl_seconds(const json_t *o, const char *key);  /* 3 h 12 min */
+const char *ctl_count(const json_t *o, const char *key);   /* 1234567 → 1,234,567 */
+const char *ctl_bytes(const json_t *o, const char *key);   /* 1.4 MiB */
+const char *ctl_seconds(const json_t *o, const char *key); /* 3 h 12 min */
 void ctl_show_status(const json_t *status);
 
 #endif

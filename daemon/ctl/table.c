@@ -47,7 +47,8 @@ static uint32_t decode(const char *s, size_t n, size_t *out_len)
 /* Two columns: East Asian wide and full-width (Unicode annex 11), and emoji. */
 static size_t char_width(uint32_t c)
 {
-    if ((c >= 0x300 && c <= 0x36f) || (c >= 0x200b && c <= 0x200d) || (c >= 0xfe00 && c <= 0xfe0f))
+    if ((c >= 0x300 && c <= 0x36f) || (c >= 0x200b && c <= 0x200d) ||
+        (c >= 0xfe00 && c <= 0xfe0f))
         return 0;
     if ((c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0x303e) ||
         (c >= 0x3041 && c <= 0xa4cf) || (c >= 0xa960 && c <= 0xa97c) ||

@@ -19,7 +19,8 @@ void ctl_table_free(struct ctl_table *t);
 void ctl_table_add(struct ctl_table *t, const char *const *cells); /* one per column; copies */
 void ctl_table_print(const struct ctl_table *t, FILE *to);
 
-size_t ctl_width(const char *s);                         /* columns on a terminal */
-char *ctl_clean(const char *s, size_t len, size_t most); /* printable, ≤ most columns; malloc'ed */
+size_t ctl_width(const char *s); /* columns on a terminal */
+char *ctl_clean(const char *s, size_t len,
+                size_t most); /* printable, ≤ most columns; malloc'ed */
 
 #endif
