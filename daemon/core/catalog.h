@@ -12,10 +12,16 @@
  *   version: 1
  *   common:                      # sets of metrics that kinds pull in by `use`
  *     battery:
- *       battery_pct: {type: float, unit: "%", min: 0, max: 100, zh: 电池电量, en: Battery
- * level} kinds: sump: zh: 集水井 en: Sump life_safety: false use: [battery] metrics: level:
- * {type: float, unit: m, min: 0, max: 5, sentinels: [99.99], zh: 水位, en: Level} mode: {type:
- * enum, zh: 模式, en: Mode, codes: [{code: 0, name: auto, zh: 自动, en: Automatic}]}
+ *       battery_pct: {type: float, unit: "%", min: 0, max: 100, zh: 电池电量, en: Battery level}
+ *   kinds:
+ *     sump:
+ *       zh: 集水井
+ *       en: Sump
+ *       life_safety: false
+ *       use: [battery]
+ *       metrics:
+ *         level: {type: float, unit: m, min: 0, max: 5, sentinels: [99.99], zh: 水位, en: Level}
+ *         mode: {type: enum, zh: 模式, en: Mode, codes: [{code: 0, name: auto, zh: 自动, en: Automatic}]}
  *
  * A kind's own metric of the same name replaces that of a set. Names of metrics and codes are
  * [a-z][a-z0-9_]*, of kinds and sets [a-z][a-z0-9-]*. `time`, `ts`, names ending in `_bad` or

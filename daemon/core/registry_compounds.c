@@ -185,5 +185,5 @@ void compounds_read(struct registry *r, const struct registry_input *in, struct 
                         .rows = REGISTRY_MAX_COMPOUNDS};
     if (sheet_read(s, in))
         resolve_merges(s);
-    sheet_done(s);
+    sheet_free(s);
 }

@@ -270,5 +270,5 @@ void devices_read(struct registry *r, const struct registry_input *in, struct pr
     size_t before = problems_errors(p);
     if (sheet_read(s, in))
         resolve_uplinks(s, problems_errors(p) == before);
-    sheet_done(s);
+    sheet_free(s);
 }

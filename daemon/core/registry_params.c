@@ -183,5 +183,5 @@ void params_read(struct registry *r, const struct registry_input *in, struct pro
                         .rows = REGISTRY_MAX_PARAMS};
     if (sheet_read(s, in))
         finish(s);
-    sheet_done(s);
+    sheet_free(s);
 }

@@ -301,7 +301,7 @@ bool sheet_read(struct sheet *s, const struct registry_input *in)
     return true;
 }
 
-void sheet_done(struct sheet *s)
+void sheet_free(struct sheet *s)
 {
     free(s->lines);
     free(s->links);

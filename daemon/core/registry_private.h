@@ -95,7 +95,7 @@ void devices_read(struct registry *r, const struct registry_input *in, struct pr
 void params_read(struct registry *r, const struct registry_input *in, struct problems *p);
 /* Reads the file through s: encoding, header, rows. False if it could not be read at all. */
 bool sheet_read(struct sheet *s, const struct registry_input *in);
-void sheet_done(struct sheet *s);
+void sheet_free(struct sheet *s);
 
 uint64_t registry_hash(const char *s, size_t n);
 table_same registry_same_code, registry_same_source, registry_same_name;

@@ -2,17 +2,34 @@
 #ifndef IO_MQTT_H
 #define IO_MQTT_H
 /*
- * mqtt — one inbound MQTT client: connection, subscriptions, messages (Paho MQTTAsync). Faked in
- * tests/sim.
+ * mqtt — one inbound MQTT client: connection, subscriptions, messages (Paho MQTTAsync). Faked
+ * in tests/sim.
  *
- * MQTT 5, falling back to 3.1.1; clean start false with a session expiry; resubscribes on every
- * CONNACK and reads every SUBACK code; its own reconnect with backoff and jitter; host names are
- * looked up here, before Paho, whose look-up stalls every client of the process. All Paho calls
- * are made by a thread of this module's own, never by the loop.
+ * MQTT 5, falling back to 3.1.1 (remembered for the life of the client); clean start false with
+ * a session expiry; resubscribes on every CONNACK and reads every SUBACK code; its own
+ * reconnect with backoff (1 … 60 s) and jitter, each round trying the URLs from the top. The
+ * session at the broker outlives leave and close.
  *
- * Threads: on_message and on_link run on Paho's thread (on_link also on our own), one at a time
- * per client. When on_message returns, the PUBACK leaves: so it must have kept the message, or
- * not return. on_link(up) runs before the first message of that connection.
+ * Names are looked up here, before Paho, whose look-up stalls every client of the process. For
+ * mqtt:// Paho gets the address found; for mqtts:// it gets the name, which the certificate is
+ * checked against, only after our look-up has succeeded, so its own is answered by the same
+ * resolver at once in all but the unluckiest moment. All Paho calls are made by a thread of
+ * this module's own, never by the loop.
+ *
+ * Writes the log lines about the link itself: one when it breaks, one when it heals, one per
+ * refused filter. Does not judge whether what arrives is enough (the watchdog does, app/), and
+ * does not check topics: they may hold anything, NUL included.
+ *
+ * Threads: the public calls may come from any one thread. on_message and on_link run on Paho's
+ * thread (on_link also on our own), one at a time per client. When on_message returns, the
+ * PUBACK leaves: so it must have kept the message, or not return. on_link(up) runs before the
+ * first message of that connection, and each up is followed by exactly one down (mqtt_close
+ * included). Callbacks must not call mqtt_* of the same client but mqtt_leave, mqtt_return,
+ * mqtt_reconnect.
+ *
+ * The process: mqtt_open removes http_proxy and https_proxy from the environment, because Paho
+ * would send MQTT there; so the first mqtt_open comes before any thread that reads the
+ * environment. Paho sets SIGPIPE to be ignored.
  */
 #include "core/conf.h"
 
@@ -61,20 +78,25 @@ struct mqtt_stats { /* a snapshot; any thread */
     bool connected, wanted;
     unsigned version; /* 4 or 5; 0 not connected yet */
     uint64_t connects, losses, messages, bytes;
-    uint64_t refused_filters;   /* in the last SUBACK */
+    uint64_t refused_filters; /* now, of those named */
     int64_t last_message_wall_ns, connected_wall_ns;
-    char server[256];           /* URL in use */
-    char problem[512];          /* what is wrong now, for people; "" if nothing */
+    char server[256];  /* URL in use, as configured */
+    char problem[512]; /* what is wrong now, for people; "" if nothing */
 };
 
+/* Connects in the background. -EINVAL: an option that can never work (URL, no file behind a TLS
+ * option). `broker` is only read while the client is open. */
 int mqtt_open(const struct mqtt_options *o, const struct mqtt_events *e, struct err *err,
-              struct mqtt **out); /* connects in the background */
-void mqtt_close(struct mqtt *m);  /* blocks until no callback runs any more (≤ ~5 s) */
-void mqtt_leave(struct mqtt *m, const char *why); /* disconnect, keep the session; not blocking */
-void mqtt_return(struct mqtt *m);                 /* connect again; not blocking */
-int mqtt_resubscribe(struct mqtt *m, const struct mqtt_filter *filters, size_t n); /* not blocking;
-                       filters no longer named are unsubscribed after the new ones are there */
-void mqtt_reconnect(struct mqtt *m, const char *why); /* the watchdog's; not blocking */
+              struct mqtt **out);
+/* Blocks until no callback runs any more, which takes ≤ ~5 s unless on_message itself blocks.
+ * NULL is fine. If a name look-up hangs, a thread of ours frees the rest when that returns. */
+void mqtt_close(struct mqtt *m);
+/* The rest does not block. */
+void mqtt_leave(struct mqtt *m, const char *why); /* disconnect, keep the session */
+void mqtt_return(struct mqtt *m);                 /* connect again */
+/* Filters no longer named are unsubscribed after the new ones are there. Always 0. */
+int mqtt_resubscribe(struct mqtt *m, const struct mqtt_filter *filters, size_t n);
+void mqtt_reconnect(struct mqtt *m, const char *why); /* the watchdog's */
 void mqtt_stats(struct mqtt *m, struct mqtt_stats *out);
 
 #endif

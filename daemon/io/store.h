@@ -8,8 +8,16 @@
  * The loop hands over batches and gets their outcome back on the loop; batches commit in the
  * order they were handed over, and a batch is one transaction. A store that cannot commit is
  * final: the process stops (74). Numbered migrations; every released version stays readable.
- * Ceilings: dead letters and quarantine have a byte ceiling each and one per source; what
- * does not fit is counted (kept = false in the stats), never silently gone.
+ *
+ * Ceilings: dead letters (messages and refused lines together) and quarantine have dead_bytes
+ * each, and a source (the topic's first two levels, or a sink) 1 MiB a minute. When the dead
+ * letters are full, the older half stays and the oldest of the newer half go. The quarantine is
+ * a fixed table of devices, a quarter of it at most for one source, with the last 20 messages of
+ * each. Whatever is not kept, or goes to make room, is counted by reason in the store itself
+ * (STORE_COUNTS: not_kept), never silently gone.
+ *
+ * Every call with a callback gets exactly one answer on the loop, at the latest from within
+ * store_close(); never from inside the call itself. All functions belong to the loop's thread.
  */
 #include "base/buf.h"
 #include "base/err.h"
@@ -31,6 +39,7 @@ struct store_opened { /* read at open */
 
 int store_open(struct loop *l, const struct store_options *o, struct err *err,
                struct store_opened *out_state, struct store **out);
+/* -EBADMSG: damaged or not ours (left as it is); -EPROTONOSUPPORT: made by a newer gaihoud. */
 void store_close(struct store *s); /* commits what was handed over */
 
 struct store_letter { /* a message that could not be used (dead letter), or of an unknown device */
@@ -82,15 +91,19 @@ enum store_query {
     STORE_QUARANTINE_SHOW, STORE_QUARANTINE_PURGE, STORE_GENERATIONS, STORE_COUNTS,
 };
 struct store_filter {
-    uint64_t id;       /* show, purge one; 0: all that match */
+    uint64_t id;       /* show, purge, replay one; 0: all that match */
     const char *reason, *device, *topic_prefix; /* NULL: any */
-    uint64_t limit;    /* 0: 100 */
+    uint64_t limit;    /* lists: 0: 100, at most 1000; store_letters: 0: all */
+    uint64_t before;   /* lists: only ids below it (0: from the newest); the answer's "next" */
 };
+/* status 0; -ENOENT: show found nothing; -ECANCELED: closing; others: the store failed. */
 typedef void store_json_fn(void *ctx, int status, const char *json, size_t len);
 void store_ask(struct store *s, enum store_query q, const struct store_filter *f,
                store_json_fn *fn, void *ctx);
 /* Raw messages to take up again, oldest first, in chunks: fn gets each letter (valid for the call)
- * on the loop, then done with how many; rows are marked replayed by store_mark_replayed. */
+ * on the loop, then done with how many; rows are marked replayed by store_mark_replayed: dead
+ * letters stay as history, quarantined messages go, and their device with the last one. Rows that
+ * came after the call, are lines of a sink, or were replayed already are not handed out. */
 typedef void store_letter_fn(void *ctx, uint64_t id, const struct store_letter *l);
 typedef void store_letters_done_fn(void *ctx, int status, uint64_t n);
 void store_letters(struct store *s, bool quarantine, const struct store_filter *f,

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef IO_STORE_IMPL_H
+#define IO_STORE_IMPL_H
+/*
+ * store_impl — what the files of the store share: the database as the store's thread sees it.
+ *
+ * store.c has the queue and the thread, store_schema.c opens and migrates, store_write.c
+ * applies batches under the ceilings, store_query.c answers people. Everything here belongs to
+ * the store's thread once it runs.
+ */
+#include "io/store.h"
+
+#include <sqlite3.h>
+
+#define STORE_APP_ID         0x67616968 /* "gaih" in the file's header */
+#define STORE_VERSION        1
+#define STORE_DEVICE_MAX     128
+#define STORE_DEVICE_SAMPLES 20
+#define STORE_ROW_OVERHEAD   128        /* bytes that a row costs beside its contents */
+#define STORE_RATE_BYTES     (1u << 20) /* per source and minute */
+#define STORE_RATE_SLOTS     1024
+
+enum store_statement {
+    ST_BEGIN,
+    ST_COMMIT,
+    ST_ROLLBACK,
+    ST_DEAD_INSERT,
+    ST_DEAD_HAS_LETTER,
+    ST_DEAD_HAS_LINE,
+    ST_DEAD_OLDEST,
+    ST_DEAD_DELETE,
+    ST_NOT_KEPT,
+    ST_PROTECTED,
+    ST_CURSOR,
+    ST_GENERATION,
+    ST_Q_FIND,
+    ST_Q_NEW,
+    ST_Q_SEEN,
+    ST_Q_HAS,
+    ST_Q_INSERT,
+    ST_Q_OLDEST,
+    ST_Q_DELETE,
+    ST_Q_KEPT,
+    ST_Q_PREFIX,
+    ST_Q_PREFIX_ADD,
+    ST_Q_GONE,
+    ST_COUNT,
+};
+
+struct store_rate {
+    int64_t minute;
+    uint64_t bytes;
+};
+
+struct store_db {
+    sqlite3 *sql;
+    sqlite3_stmt *st[ST_COUNT];
+    char *path;
+    uint64_t max_bytes, max_devices;
+    uint64_t dead_rows, dead_bytes, dead_not_kept;
+    int64_t dead_protected; /* dead letters up to this id are the half that stays */
+    uint64_t q_devices, q_rows, q_bytes, q_not_kept;
+    struct store_rate rates[STORE_RATE_SLOTS];
+    char problem[256]; /* why the last call failed */
+};
+
+enum store_item_kind { ITEM_DEAD, ITEM_QUARANTINE, ITEM_LINE, ITEM_GENERATION };
+struct store_item { /* its strings and bytes follow it in the same allocation */
+    struct store_item *next;
+    enum store_item_kind kind;
+    union {
+        struct store_letter letter;
+        struct store_line line;
+        struct {
+            const char *kind, *hash;
+            int64_t wall_ns;
+            uint64_t offset;
+        } generation;
+    };
+};
+
+struct store_batch {
+    struct store_item *first, **last;
+    size_t bytes;
+    bool has_cursor;
+    struct position cursor;
+};
+
+/* All: 0 or -errno; db->problem then says what SQLite said. */
+int store_db_open(struct store_db *db, const char *path, struct err *err,
+                  struct store_opened *out_state);
+void store_db_close(struct store_db *db);
+int store_db_fail(struct store_db *db, const char *doing); /* SQLite's last error as -errno */
+int store_db_exec(struct store_db *db, const char *sql);
+int store_db_totals(struct store_db *db); /* reads the sums again */
+sqlite3_stmt *store_db_statement(struct store_db *db,
+                                 enum store_statement s); /* reset, or NULL */
+int store_db_run(struct store_db *db,
+                 enum store_statement s); /* step once; rows are an error */
+
+int store_db_apply(struct store_db *db, const struct store_batch *b); /* inside a transaction */
+
+/* *out_json: malloc'ed. Purges are transactions of their own. */
+int store_db_query(struct store_db *db, enum store_query q, const struct store_filter *f,
+                   char **out_json, size_t *out_len);
+/* Letters above after_id up to until_id (0: until the newest, which is told back), oldest
+ * first, as items until some MiB are reached. *out_more: there may be further ones. */
+struct store_letters_chunk {
+    struct store_item *first;
+    uint64_t *ids;
+    size_t n;
+    uint64_t until_id;
+    bool more;
+};
+int store_db_letters(struct store_db *db, bool quarantine, const struct store_filter *f,
+                     uint64_t after_id, struct store_letters_chunk *chunk);
+void store_letters_chunk_done(struct store_letters_chunk *chunk);
+int store_db_mark(struct store_db *db, bool quarantine, const uint64_t *ids, size_t n);
+
+struct store_item *store_item_letter(enum store_item_kind kind, const struct store_letter *l,
+                                     size_t *out_bytes);
+/* The source of a topic: its first two levels. */
+size_t store_topic_source(const char *topic, size_t len);
+
+#endif

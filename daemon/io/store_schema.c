@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "io/store_impl.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Step n brings a store of version n to n + 1. Released steps are never edited. */
+static const char *const migrations[STORE_VERSION] = {
+    /* bytes stands before the contents, so that sums need not read them */
+    "CREATE TABLE cursor(id INTEGER PRIMARY KEY CHECK (id = 1), offset INTEGER NOT NULL,"
+    " tick INTEGER NOT NULL, ordinal INTEGER NOT NULL);"
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE not_kept(part TEXT, reason TEXT, n INTEGER NOT NULL,"
+    " PRIMARY KEY(part, reason)) WITHOUT ROWID;"
+    "CREATE TABLE generation(kind TEXT, hash TEXT, wall_ns INTEGER NOT NULL,"
+    " record_offset INTEGER, PRIMARY KEY(record_offset, kind, hash)) WITHOUT ROWID;"
+    /* a message (sink NULL) or a line that a sink's database refused */
+    "CREATE TABLE dead(id INTEGER PRIMARY KEY AUTOINCREMENT, bytes INTEGER NOT NULL,"
+    " replayed INTEGER NOT NULL DEFAULT 0, wall_ns INTEGER NOT NULL, engine_ns INTEGER,"
+    " reason TEXT NOT NULL, detail TEXT, record_offset INTEGER, tick INTEGER, ordinal INTEGER,"
+    " broker TEXT, flags INTEGER, sink TEXT, block INTEGER, line INTEGER, status INTEGER,"
+    " topic BLOB, payload BLOB);"
+    "CREATE UNIQUE INDEX dead_letter ON dead(record_offset, ordinal) WHERE sink IS NULL;"
+    "CREATE UNIQUE INDEX dead_line ON dead(sink, block, line) WHERE sink IS NOT NULL;"
+    "CREATE TABLE quarantine_device(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " device BLOB NOT NULL UNIQUE, source BLOB NOT NULL, first_ns INTEGER NOT NULL,"
+    " last_ns INTEGER NOT NULL, n INTEGER NOT NULL, kept INTEGER NOT NULL, compound TEXT,"
+    " broker TEXT, topic BLOB);"
+    "CREATE TABLE quarantine_source(source BLOB PRIMARY KEY, devices INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE quarantine_message(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " device_id INTEGER NOT NULL REFERENCES quarantine_device(id), bytes INTEGER NOT NULL,"
+    " wall_ns INTEGER NOT NULL, engine_ns INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT,"
+    " record_offset INTEGER NOT NULL, tick INTEGER NOT NULL, ordinal INTEGER NOT NULL,"
+    " broker TEXT, flags INTEGER NOT NULL, compound TEXT, topic BLOB, payload BLOB);"
+    "CREATE UNIQUE INDEX quarantine_letter ON quarantine_message(record_offset, ordinal);"
+    "CREATE INDEX quarantine_by_device ON quarantine_message(device_id, id);",
+};
+
+static const char *const statements[ST_COUNT] = {
+    [ST_BEGIN] = "BEGIN IMMEDIATE",
+    [ST_COMMIT] = "COMMIT",
+    [ST_ROLLBACK] = "ROLLBACK",
+    [ST_DEAD_INSERT] = "INSERT INTO dead(bytes, wall_ns, engine_ns, reason, detail, "
+                       "record_offset, tick, ordinal,"
+                       " broker, flags, sink, block, line, status, topic, payload)"
+                       " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+    [ST_DEAD_HAS_LETTER] =
+        "SELECT 1 FROM dead WHERE record_offset=?1 AND ordinal=?2 AND sink IS NULL",
+    [ST_DEAD_HAS_LINE] = "SELECT 1 FROM dead WHERE sink=?1 AND block=?2 AND line=?3",
+    [ST_DEAD_OLDEST] = "SELECT id, bytes, reason FROM dead WHERE id > ?1 ORDER BY id LIMIT 1",
+    [ST_DEAD_DELETE] = "DELETE FROM dead WHERE id=?1",
+    [ST_NOT_KEPT] = "INSERT INTO not_kept VALUES(?1,?2,1)"
+                    " ON CONFLICT DO UPDATE SET n = n + 1",
+    [ST_PROTECTED] = "INSERT INTO meta VALUES('dead_protected',?1)"
+                     " ON CONFLICT DO UPDATE SET value = excluded.value",
+    [ST_CURSOR] = "INSERT OR REPLACE INTO cursor VALUES(1,?1,?2,?3)",
+    [ST_GENERATION] = "INSERT OR IGNORE INTO generation VALUES(?1,?2,?3,?4)",
+    [ST_Q_FIND] = "SELECT id, kept, source FROM quarantine_device WHERE device=?1",
+    [ST_Q_NEW] = "INSERT INTO quarantine_device(device, source, first_ns, last_ns, n, kept,"
+                 " compound, broker, topic) VALUES(?1,?2,?3,?3,0,0,?4,?5,?6)",
+    [ST_Q_SEEN] = "UPDATE quarantine_device SET last_ns=max(last_ns,?2), n=n+1,"
+                  " compound=coalesce(?3,compound), broker=?4, topic=?5 WHERE id=?1",
+    [ST_Q_HAS] = "SELECT 1 FROM quarantine_message WHERE record_offset=?1 AND ordinal=?2",
+    [ST_Q_INSERT] =
+        "INSERT INTO quarantine_message(device_id, bytes, wall_ns, engine_ns, reason,"
+        " detail, record_offset, tick, ordinal, broker, flags, compound, topic, payload)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
+    [ST_Q_OLDEST] =
+        "SELECT id, bytes FROM quarantine_message WHERE device_id=?1 ORDER BY id LIMIT 1",
+    [ST_Q_DELETE] = "DELETE FROM quarantine_message WHERE id=?1",
+    [ST_Q_KEPT] = "UPDATE quarantine_device SET kept = kept + ?2 WHERE id=?1",
+    [ST_Q_PREFIX] = "SELECT devices, bytes FROM quarantine_source WHERE source=?1",
+    [ST_Q_PREFIX_ADD] =
+        "INSERT INTO quarantine_source VALUES(?1,?2,?3) ON CONFLICT DO UPDATE"
+        " SET devices = devices + excluded.devices, bytes = bytes + excluded.bytes",
+    [ST_Q_GONE] = "DELETE FROM quarantine_device WHERE id=?1",
+};
+
+static int sqlite_errno(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_OK:
+        return 0;
+    case SQLITE_FULL:
+        return -ENOSPC;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return -EBADMSG;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return -EBUSY;
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN:
+    case SQLITE_AUTH:
+        return -EACCES;
+    case SQLITE_READONLY:
+        return -EROFS;
+    case SQLITE_TOOBIG:
+        return -EMSGSIZE;
+    default:
+        return -EIO;
+    }
+}
+
+int store_db_fail(struct store_db *db, const char *doing)
+{
+    int code = sqlite_errno(sqlite3_extended_errcode(db->sql));
+    int sys = sqlite3_system_errno(db->sql);
+    if (code == -EIO && sys == ENOSPC)
+        code = -ENOSPC;
+    snprintf(db->problem, sizeof(db->problem), "cannot %s: %s%s%s", doing,
+             sqlite3_errmsg(db->sql), code == -EIO && sys ? ": " : "",
+             code == -EIO && sys ? strerrordesc_np(sys) : "");
+    return code ? code : -EIO;
+}
+
+int store_db_exec(struct store_db *db, const char *sql)
+{
+    if (sqlite3_exec(db->sql, sql, NULL, NULL, NULL) != SQLITE_OK)
+        return store_db_fail(db, "write the store");
+    return 0;
+}
+
+sqlite3_stmt *store_db_statement(struct store_db *db, enum store_statement s)
+{
+    if (!db->st[s] && sqlite3_prepare_v3(db->sql, statements[s], -1, SQLITE_PREPARE_PERSISTENT,
+                                         &db->st[s], NULL) != SQLITE_OK)
+        return NULL;
+    sqlite3_reset(db->st[s]);
+    sqlite3_clear_bindings(db->st[s]);
+    return db->st[s];
+}
+
+int store_db_run(struct store_db *db, enum store_statement s)
+{
+    int rc = sqlite3_step(db->st[s]);
+    int code = rc == SQLITE_DONE ? 0 : store_db_fail(db, "write the store");
+    sqlite3_reset(db->st[s]);
+    return code;
+}
+
+static int number(struct store_db *db, const char *sql, int64_t *out)
+{
+    sqlite3_stmt *st = NULL;
+    int code = 0;
+    if (sqlite3_prepare_v2(db->sql, sql, -1, &st, NULL) != SQLITE_OK)
+        return store_db_fail(db, "read the store");
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        *out = sqlite3_column_int64(st, 0);
+    else if (rc == SQLITE_DONE)
+        *out = 0;
+    else
+        code = store_db_fail(db, "read the store");
+    sqlite3_finalize(st);
+    return code;
+}
+
+int store_db_totals(struct store_db *db)
+{
+    struct {
+        const char *sql;
+        uint64_t *out;
+    } sums[] = {
+        {"SELECT count(*) FROM dead", &db->dead_rows},
+        {"SELECT total(bytes) FROM dead", &db->dead_bytes},
+        {"SELECT total(n) FROM not_kept WHERE part='dead'", &db->dead_not_kept},
+        {"SELECT count(*) FROM quarantine_device", &db->q_devices},
+        {"SELECT count(*) FROM quarantine_message", &db->q_rows},
+        {"SELECT total(bytes) FROM quarantine_message", &db->q_bytes},
+        {"SELECT total(n) FROM not_kept WHERE part='quarantine'", &db->q_not_kept},
+    };
+    for (size_t i = 0; i < sizeof(sums) / sizeof(*sums); i++) {
+        int64_t v = 0;
+        int code = number(db, sums[i].sql, &v);
+        if (code)
+            return code;
+        *sums[i].out = (uint64_t)v;
+    }
+    return number(db, "SELECT value FROM meta WHERE key='dead_protected'", &db->dead_protected);
+}
+
+static int read_cursor(struct store_db *db, struct position *out)
+{
+    int64_t v[3] = {0, 0, 0};
+    int code = number(db, "SELECT offset FROM cursor", &v[0]);
+    if (!code)
+        code = number(db, "SELECT tick FROM cursor", &v[1]);
+    if (!code)
+        code = number(db, "SELECT ordinal FROM cursor", &v[2]);
+    if (!code)
+        *out = (struct position){(uint64_t)v[0], (uint64_t)v[1], (uint64_t)v[2]};
+    return code;
+}
+
+/* The file's name must survive a power cut before anything leans on the store. */
+static int sync_folder(const char *path)
+{
+    char *copy = mem_strdup(path);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(copy);
+    if (fd < 0)
+        return -errno;
+    int code = fsync(fd) < 0 ? -errno : 0;
+    close(fd);
+    return code;
+}
+
+static int migrate(struct store_db *db, int64_t from)
+{
+    for (int64_t v = from; v < STORE_VERSION; v++) {
+        char mark[96];
+        snprintf(mark, sizeof(mark), "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
+                 STORE_APP_ID, (int)v + 1);
+        int code = store_db_exec(db, "BEGIN IMMEDIATE");
+        if (!code)
+            code = store_db_exec(db, migrations[v]);
+        if (!code)
+            code = store_db_exec(db, mark);
+        if (code)
+            return code;
+    }
+    return 0;
+}
+
+static int refuse(struct store_db *db, struct err *err, int code)
+{
+    if (code == -EBADMSG)
+        return err_set(err, code,
+                       "%s: the store is damaged (%s); it is left as it is: restore it from a "
+                       "backup, or move it away to begin with an empty one",
+                       db->path, sqlite3_errmsg(db->sql));
+    return err_set(err, code, "%s: %s", db->path, db->problem);
+}
+
+/* Is this file one of ours, and of a version that we know? */
+static int check_identity(struct store_db *db, struct err *err, int64_t *out_version)
+{
+    int64_t app = 0, version = 0, tables = 0;
+    int code = number(db, "PRAGMA application_id", &app);
+    if (!code)
+        code = number(db, "PRAGMA user_version", &version);
+    if (!code)
+        code = number(db, "SELECT count(*) FROM sqlite_schema", &tables);
+    if (code)
+        return refuse(db, err, code);
+    if (tables > 0 && app != STORE_APP_ID)
+        return err_set(err, -EBADMSG,
+                       "%s: this is an SQLite database, but not a store of gaihou; "
+                       "it is left as it is",
+                       db->path);
+    if (version > STORE_VERSION)
+        return err_set(err, -EPROTONOSUPPORT,
+                       "%s: made by a newer gaihoud (store version %lld, this one knows %d)",
+                       db->path, (long long)version, STORE_VERSION);
+    if (version < 0 || (version == 0 && tables > 0))
+        return err_set(err, -EBADMSG, "%s: the store's version is missing; it is left as it is",
+                       db->path);
+    *out_version = version;
+    return 0;
+}
+
+static int prepare(struct store_db *db, struct err *err, struct store_opened *out)
+{
+    int64_t version = 0;
+    int code = check_identity(db, err, &version);
+    if (code)
+        return code;
+    if (version == 0)
+        code = store_db_exec(db, "PRAGMA auto_vacuum=INCREMENTAL");
+    if (!code)
+        code = store_db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                                 "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+                                 "PRAGMA journal_size_limit=16777216; PRAGMA temp_store=MEMORY;"
+                                 "PRAGMA cache_size=-2048");
+    if (!code)
+        code = migrate(db, version);
+    if (!code)
+        code = store_db_totals(db);
+    if (!code)
+        code = read_cursor(db, &out->cursor);
+    if (code)
+        return refuse(db, err, code);
+    out->fresh = version == 0;
+    code = sync_folder(db->path);
+    return code ? err_errno(err, code, "%s: cannot sync its folder", db->path) : 0;
+}
+
+int store_db_open(struct store_db *db, const char *path, struct err *err,
+                  struct store_opened *out_state)
+{
+    db->path = mem_strdup(path);
+    struct stat st;
+    char *wal = mem_printf("%s-wal", path);
+    bool orphan =
+        stat(path, &st) < 0 && errno == ENOENT && stat(wal, &st) == 0 && st.st_size > 0;
+    free(wal);
+    if (orphan) /* SQLite would delete it, and what it holds */
+        return err_set(err, -EBADMSG,
+                       "%s is gone, but %s-wal is there: bring the store back, or "
+                       "move that file away too",
+                       path, path);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(path, &db->sql, flags, NULL) != SQLITE_OK) {
+        int code = db->sql ? sqlite_errno(sqlite3_extended_errcode(db->sql)) : -ENOMEM;
+        int sys = db->sql ? sqlite3_system_errno(db->sql) : 0;
+        return err_set(err, code, "%s: cannot open the store: %s", path,
+                       sys ? strerrordesc_np(sys) : "unable to open database file");
+    }
+    sqlite3_extended_result_codes(db->sql, 1);
+    sqlite3_busy_timeout(db->sql, 10000); /* someone's backup may hold it for a moment */
+    struct store_opened state = {0};
+    int code = prepare(db, err, &state);
+    if (code == 0)
+        *out_state = state;
+    return code;
+}
+
+void store_db_close(struct store_db *db)
+{
+    for (int i = 0; i < ST_COUNT; i++)
+        sqlite3_finalize(db->st[i]);
+    sqlite3_close(db->sql);
+    free(db->path);
+    *db = (struct store_db){0};
+}

@@ -1,0 +1,1022 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* io/mqtt against a real mosquitto and, for answers mosquitto never gives, a broker of 100
+ * lines. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/mqtt.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char dir[64];
+static const char *mosquitto;
+
+/* -- waiting --------------------------------------------------------------------------------
+ */
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void nap(void)
+{
+    (void)poll(NULL, 0, 10);
+}
+
+#define WAIT(cond, seconds)                                                                    \
+    do {                                                                                       \
+        double until_ = now_s() + (seconds);                                                   \
+        while (!(cond) && now_s() < until_)                                                    \
+            nap();                                                                             \
+        if (!(cond))                                                                           \
+            fail_msg("not within %g s: %s", (double)(seconds), #cond);                         \
+    } while (0)
+
+/* -- what the client tells -------------------------------------------------------------------
+ */
+
+struct seen {
+    char topic[64];
+    size_t topic_len, payload_len;
+    char payload[64];
+    uint16_t id;
+    uint8_t qos;
+    bool retain, dup, while_up;
+};
+
+struct log {
+    pthread_mutex_t lock;
+    int ups, downs;
+    bool up, session_present, taken_over, out_of_order;
+    char reason[512];
+    struct seen seen[4000];
+    size_t n;
+    bool hold; /* block in on_message: never acknowledge */
+};
+
+static struct log *log_new(void)
+{
+    struct log *l = mem_zalloc(sizeof(*l));
+    pthread_mutex_init(&l->lock, NULL);
+    return l;
+}
+
+static void on_message(void *ctx, const struct mqtt_message *m)
+{
+    struct log *l = ctx;
+    pthread_mutex_lock(&l->lock);
+    if (l->n < 4000) {
+        struct seen *s = &l->seen[l->n++];
+        size_t t = m->topic_len < 63 ? m->topic_len : 63;
+        size_t p = m->payload_len < 63 ? m->payload_len : 63;
+        *s = (struct seen){.topic_len = m->topic_len,
+                           .payload_len = m->payload_len,
+                           .id = m->packet_id,
+                           .qos = m->qos,
+                           .retain = m->retain,
+                           .dup = m->dup,
+                           .while_up = l->up};
+        memcpy(s->topic, m->topic, t);
+        if (p)
+            memcpy(s->payload, m->payload, p);
+    }
+    bool hold = l->hold;
+    pthread_mutex_unlock(&l->lock);
+    while (hold)
+        pause();
+}
+
+static void on_link(void *ctx, const struct mqtt_link *k)
+{
+    struct log *l = ctx;
+    pthread_mutex_lock(&l->lock);
+    bool up = k->state == MQTT_UP;
+    if (up == l->up)
+        l->out_of_order = true;
+    l->up = up;
+    if (up) {
+        l->ups++;
+        l->session_present = k->session_present;
+    } else {
+        l->downs++;
+        l->taken_over = k->taken_over;
+        snprintf(l->reason, sizeof(l->reason), "%s", k->reason);
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
+static size_t count(struct log *l)
+{
+    pthread_mutex_lock(&l->lock);
+    size_t n = l->n;
+    pthread_mutex_unlock(&l->lock);
+    return n;
+}
+
+static int ups(struct log *l)
+{
+    pthread_mutex_lock(&l->lock);
+    int n = l->ups;
+    pthread_mutex_unlock(&l->lock);
+    return n;
+}
+
+static int downs(struct log *l)
+{
+    pthread_mutex_lock(&l->lock);
+    int n = l->downs;
+    pthread_mutex_unlock(&l->lock);
+    return n;
+}
+
+static struct mqtt_stats stats(struct mqtt *m)
+{
+    struct mqtt_stats s;
+    mqtt_stats(m, &s);
+    return s;
+}
+
+static bool problem_has(struct mqtt *m, const char *word)
+{
+    return strstr(stats(m).problem, word) != NULL;
+}
+
+/* -- brokers ---------------------------------------------------------------------------------
+ */
+
+static int listen_free(int *port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    *port = ntohs(a.sin_port);
+    return fd;
+}
+
+static int free_port(void)
+{
+    int port;
+    close(listen_free(&port));
+    return port;
+}
+
+static int dial(int port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                            .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct timeval t = {.tv_sec = 5};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+struct broker {
+    pid_t pid;
+    int port;
+    char conf[128];
+};
+
+static void write_file(const char *path, const char *fmt, ...)
+{
+    FILE *f = fopen(path, "we");
+    va_list ap;
+    va_start(ap, fmt);
+    vfprintf(f, fmt, ap);
+    va_end(ap);
+    fclose(f);
+}
+
+static pid_t run(const char *out, const char *const *argv)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        int fd = open(out, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        dup2(fd, 1);
+        dup2(fd, 2);
+        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    return pid;
+}
+
+static void broker_run(struct broker *b)
+{
+    char out[160];
+    snprintf(out, sizeof(out), "%s.log", b->conf);
+    b->pid = run(out, (const char *const[]){mosquitto, "-c", b->conf, NULL});
+    int fd = -1;
+    WAIT((fd = dial(b->port)) >= 0, 10);
+    close(fd);
+}
+
+static void broker_start(struct broker *b, const char *more)
+{
+    static int serial;
+    b->port = free_port();
+    char data[112];
+    snprintf(data, sizeof(data), "%s/b%d", dir, serial++);
+    mkdir(data, 0700);
+    snprintf(b->conf, sizeof(b->conf), "%s/conf", data);
+    const char *user = getuid() == 0 ? "user root\n" : "";
+    write_file(b->conf,
+               "listener %d 127.0.0.1\n%spersistence true\npersistence_location %s/\n"
+               "autosave_interval 1\nautosave_on_changes true\nmax_inflight_messages 0\n"
+               "max_queued_messages 0\n%s%s",
+               b->port, user, data,
+               more && strstr(more, "allow_") ? "" : "allow_anonymous true\n",
+               more ? more : "");
+    broker_run(b);
+}
+
+static void broker_kill(struct broker *b, int sig)
+{
+    kill(b->pid, sig);
+    waitpid(b->pid, NULL, 0);
+}
+
+/* A client by hand: 3.1.1, QoS 0 or 1. */
+static int raw_connect(int port, const char *id)
+{
+    uint8_t p[128] = {0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 60};
+    size_t n = strlen(id);
+    p[12] = 0;
+    p[13] = (uint8_t)n;
+    memcpy(p + 14, id, n);
+    p[1] = (uint8_t)(12 + n);
+    int fd = dial(port);
+    assert_true(fd >= 0);
+    assert_int_equal(send(fd, p, 14 + n, MSG_NOSIGNAL), 14 + n);
+    uint8_t r[4];
+    assert_int_equal(recv(fd, r, 4, MSG_WAITALL), 4);
+    assert_int_equal(r[3], 0);
+    return fd;
+}
+
+static void raw_publish(int fd, const char *topic, const char *payload, int qos, bool retain)
+{
+    uint8_t p[256];
+    size_t t = strlen(topic), l = strlen(payload), n = 0;
+    p[n++] = (uint8_t)(0x30 | (qos << 1) | retain);
+    p[n++] = (uint8_t)(2 + t + (qos ? 2 : 0) + l);
+    p[n++] = 0;
+    p[n++] = (uint8_t)t;
+    memcpy(p + n, topic, t);
+    n += t;
+    if (qos) {
+        p[n++] = 0;
+        p[n++] = 9;
+    }
+    memcpy(p + n, payload, l);
+    n += l;
+    assert_int_equal(send(fd, p, n, MSG_NOSIGNAL), n);
+    if (qos) {
+        uint8_t r[4];
+        assert_int_equal(recv(fd, r, 4, MSG_WAITALL), 4);
+        assert_int_equal(r[0], 0x40);
+    }
+}
+
+static void publish(int port, const char *topic, const char *payload, int qos, bool retain)
+{
+    int fd = raw_connect(port, "feed");
+    raw_publish(fd, topic, payload, qos, retain);
+    if (!qos) { /* so that it is taken before we hang up */
+        uint8_t r[2];
+        (void)!send(fd, "\xc0\0", 2, MSG_NOSIGNAL);
+        assert_int_equal(recv(fd, r, 2, MSG_WAITALL), 2);
+    }
+    (void)!send(fd, "\xe0\0", 2, MSG_NOSIGNAL);
+    close(fd);
+}
+
+/* -- opening ---------------------------------------------------------------------------------
+ */
+
+struct client {
+    struct conf_broker conf;
+    const char *urls[4];
+    char url[4][128];
+    char id[32];
+    struct log *log;
+    struct mqtt *m;
+};
+
+static void client_open(struct client *c, struct mqtt_options o)
+{
+    static int serial;
+    c->conf.id = "main";
+    c->conf.url.items = c->urls;
+    for (c->conf.url.n = 0; c->conf.url.n < 4 && c->url[c->conf.url.n][0]; c->conf.url.n++)
+        c->urls[c->conf.url.n] = c->url[c->conf.url.n];
+    if (!c->id[0])
+        snprintf(c->id, sizeof(c->id), "gw-%d", serial++);
+    if (!c->conf.session_expiry_s)
+        c->conf.session_expiry_s = 3600;
+    c->conf.keepalive_s = 30;
+    c->conf.receive_maximum = 100;
+    c->conf.max_packet_bytes = 1 << 20;
+    if (!c->log)
+        c->log = log_new();
+    static const struct mqtt_filter all = {.filter = "t/#", .qos = 1};
+    o.broker = &c->conf;
+    o.client_id = c->id;
+    if (!o.filters) {
+        o.filters = &all;
+        o.n_filters = 1;
+    }
+    struct mqtt_events e = {.ctx = c->log, .on_message = on_message, .on_link = on_link};
+    struct err err = {0};
+    if (mqtt_open(&o, &e, &err, &c->m))
+        fail_msg("%s", err.text);
+}
+
+static void client_url(struct client *c, int i, const char *scheme, const char *host, int port)
+{
+    snprintf(c->url[i], sizeof(c->url[i]), "%s://%s:%d", scheme, host, port);
+}
+
+static void client_close(struct client *c)
+{
+    double t = now_s();
+    mqtt_close(c->m);
+    assert_true(now_s() - t < 6);
+    assert_int_equal(c->log->ups, c->log->downs); /* exactly one down per up */
+    assert_false(c->log->out_of_order);
+    pthread_mutex_destroy(&c->log->lock);
+    free(c->log);
+}
+
+/* Connected and every filter answered: a message of ours comes through. */
+static void wait_subscribed(struct client *c, int port)
+{
+    WAIT(stats(c->m).connected, 15);
+    size_t before = count(c->log);
+    double until = now_s() + 10;
+    while (count(c->log) == before && now_s() < until) {
+        publish(port, "t/probe", "?", 0, false);
+        for (int i = 0; i < 10 && count(c->log) == before; i++)
+            nap();
+    }
+    assert_true(count(c->log) > before);
+    (void)poll(NULL, 0, 200); /* a second probe may be on its way */
+    pthread_mutex_lock(&c->log->lock);
+    c->log->n = 0;
+    pthread_mutex_unlock(&c->log->lock);
+}
+
+/* -- with mosquitto --------------------------------------------------------------------------
+ */
+
+#define NEED_MOSQUITTO()                                                                       \
+    do {                                                                                       \
+        if (!mosquitto) {                                                                      \
+            print_message("mosquitto is not installed: skipped\n");                            \
+            skip();                                                                            \
+        }                                                                                      \
+    } while (0)
+
+static void test_messages(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    struct broker b;
+    struct client c = {0};
+    broker_start(&b, NULL);
+    publish(b.port, "t/kept", "old", 1, true);
+    client_url(&c, 0, "mqtt", "localhost", b.port);
+    client_open(&c, (struct mqtt_options){0});
+    WAIT(count(c.log) == 1, 15);
+    assert_true(c.log->seen[0].retain && c.log->seen[0].while_up);
+    assert_string_equal(c.log->seen[0].payload, "old");
+    assert_int_equal(stats(c.m).version, 5);
+    assert_false(c.log->session_present);
+    publish(b.port, "t/a", "one", 1, false);
+    publish(b.port, "t/a", "zero", 0, false);
+    publish(b.port, "t/a", "", 1, false);
+    publish(b.port, "t/a", "flag", 1, true);
+    WAIT(count(c.log) == 5, 5);
+    struct seen *s = c.log->seen + 1;
+    assert_int_equal(s[0].qos, 1);
+    assert_true(s[0].id > 0);
+    assert_false(s[0].retain || s[0].dup);
+    assert_string_equal(s[0].topic, "t/a");
+    assert_int_equal(s[1].qos, 0);
+    assert_int_equal(s[2].payload_len, 0);
+    assert_true(s[3].retain); /* retainAsPublished */
+    assert_int_equal(stats(c.m).messages, 5);
+    assert_string_equal(stats(c.m).problem, "");
+    client_close(&c);
+    broker_kill(&b, SIGKILL);
+}
+
+static void test_broker_restarts(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    struct broker b;
+    struct client c = {0};
+    broker_start(&b, NULL);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){0});
+    wait_subscribed(&c, b.port);
+    broker_kill(&b, SIGTERM); /* saves */
+    WAIT(downs(c.log) == 1, 10);
+    broker_run(&b);
+    publish(b.port, "t/meanwhile", "m", 1, false);
+    WAIT(ups(c.log) == 2, 20);
+    assert_true(c.log->session_present);
+    WAIT(count(c.log) >= 1, 5);
+    assert_string_equal(c.log->seen[0].topic, "t/meanwhile");
+    assert_int_equal(downs(c.log), 1);
+    assert_int_equal(stats(c.m).losses, 1);
+    client_close(&c);
+    broker_kill(&b, SIGKILL);
+}
+
+static void test_leave_and_return(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    struct broker b;
+    struct client c = {0};
+    broker_start(&b, NULL);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){0});
+    wait_subscribed(&c, b.port);
+    mqtt_leave(c.m, "the journal is full");
+    WAIT(downs(c.log) == 1, 5);
+    assert_string_equal(c.log->reason, "the journal is full");
+    publish(b.port, "t/x", "queued", 1, false);
+    (void)poll(NULL, 0, 300);
+    assert_int_equal(count(c.log), 0);
+    mqtt_return(c.m);
+    WAIT(count(c.log) == 1, 10);
+    assert_true(c.log->session_present);
+    assert_int_equal(stats(c.m).losses, 0);
+    mqtt_reconnect(c.m, "nothing arrives");
+    WAIT(ups(c.log) == 3, 10);
+    assert_string_equal(c.log->reason, "nothing arrives");
+    /* the session outlives the client */
+    char id[32];
+    memcpy(id, c.id, sizeof(id));
+    client_close(&c);
+    publish(b.port, "t/y", "later", 1, false);
+    struct client d = {0};
+    memcpy(d.id, id, sizeof(id));
+    client_url(&d, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&d, (struct mqtt_options){0});
+    WAIT(count(d.log) == 1, 10);
+    assert_true(d.log->session_present);
+    client_close(&d);
+    broker_kill(&b, SIGKILL);
+}
+
+/* A process of ours dies inside on_message, before the PUBACK. */
+static void test_redelivery(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    struct broker b;
+    broker_start(&b, NULL);
+    int pipefd[2];
+    assert_int_equal(pipe2(pipefd, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        struct client c = {.id = "dies"};
+        c.log = log_new();
+        c.log->hold = true;
+        client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+        client_open(&c, (struct mqtt_options){0});
+        WAIT(count(c.log) == 1, 20);
+        uint16_t id = c.log->seen[0].id;
+        _exit(write(pipefd[1], &id, sizeof(id)) == 2 ? pause() : 1);
+    }
+    struct pollfd p = {.fd = pipefd[0], .events = POLLIN};
+    for (int i = 0; i < 200 && poll(&p, 1, 100) == 0; i++)
+        publish(b.port, "t/r", "again", 1, false);
+    uint16_t id = 0;
+    assert_int_equal(read(pipefd[0], &id, sizeof(id)), 2);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    close(pipefd[0]);
+    close(pipefd[1]);
+    struct client c = {.id = "dies"};
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){0});
+    WAIT(count(c.log) >= 1, 10);
+    assert_true(c.log->seen[0].dup);
+    assert_int_equal(c.log->seen[0].id, id);
+    assert_int_equal(c.log->seen[0].qos, 1);
+    client_close(&c);
+    broker_kill(&b, SIGKILL);
+}
+
+static void test_taken_over(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    struct broker b;
+    struct client c = {.id = "ours"};
+    broker_start(&b, NULL);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){0});
+    wait_subscribed(&c, b.port);
+    int fd = raw_connect(b.port, "ours");
+    WAIT(downs(c.log) == 1, 10);
+    assert_true(c.log->taken_over);
+    assert_non_null(strstr(c.log->reason, "taken over"));
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&p, 1, 4000), 0); /* we do not fight: it stays connected */
+    assert_int_equal(ups(c.log), 1);
+    close(fd);
+    client_close(&c);
+    broker_kill(&b, SIGKILL);
+}
+
+static void test_wrong_password(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    char more[200], passwords[100];
+    snprintf(passwords, sizeof(passwords), "%s/passwords", dir);
+    write_file(passwords, "");
+    chmod(passwords, 0600);
+    snprintf(more, sizeof(more), "allow_anonymous false\npassword_file %s\n", passwords);
+    pid_t pid = run("/dev/null", (const char *const[]){"mosquitto_passwd", "-b", passwords,
+                                                       "me", "right", NULL});
+    int status = -1;
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+    struct broker b;
+    b.port = 0;
+    /* the readiness probe of broker_start only connects, so it needs no password */
+    broker_start(&b, more);
+    struct client c = {0};
+    c.conf.username = "me";
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){.password = "sesame"});
+    WAIT(problem_has(c.m, "\"me\""), 10);
+    assert_true(problem_has(c.m, "password_file of broker main"));
+    assert_false(problem_has(c.m, "sesame"));
+    client_close(&c);
+    struct client d = {0};
+    d.conf.username = "me";
+    client_url(&d, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&d, (struct mqtt_options){.password = "right"});
+    WAIT(stats(d.m).connected, 10);
+    client_close(&d);
+    broker_kill(&b, SIGKILL);
+}
+
+static void test_names_and_fail_over(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    struct broker b;
+    struct client c = {0};
+    broker_start(&b, NULL);
+    client_url(&c, 0, "mqtt", "no-such-name.invalid", 1883);
+    client_open(&c, (struct mqtt_options){0});
+    WAIT(problem_has(c.m, "no-such-name.invalid cannot be looked up"), 30);
+    client_close(&c);
+    struct client d = {0};
+    client_url(&d, 0, "mqtt", "no-such-name.invalid", 1883);
+    client_url(&d, 1, "mqtt", "127.0.0.1", free_port());
+    client_url(&d, 2, "mqtt", "127.0.0.1", b.port);
+    client_open(&d, (struct mqtt_options){0});
+    WAIT(stats(d.m).connected, 60);
+    assert_string_equal(stats(d.m).server, d.url[2]);
+    client_close(&d);
+    broker_kill(&b, SIGKILL);
+}
+
+static void test_thousand_filters(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    enum { N = 1000 };
+    static char names[N][16];
+    struct mqtt_filter f[N];
+    for (int i = 0; i < N; i++) {
+        snprintf(names[i], sizeof(names[i]), "f/%d", i);
+        f[i] = (struct mqtt_filter){.filter = names[i], .qos = 1};
+    }
+    struct broker b;
+    struct client c = {0};
+    broker_start(&b, NULL);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){.filters = f, .n_filters = N});
+    WAIT(stats(c.m).connected, 15);
+    double until = now_s() + 60;
+    while (count(c.log) == 0 && now_s() < until) {
+        publish(b.port, "f/999", "last", 1, false);
+        (void)poll(NULL, 0, 100);
+    }
+    assert_true(count(c.log) > 0);
+    publish(b.port, "f/0", "first", 1, false);
+    publish(b.port, "f/500", "middle", 1, false);
+    WAIT(strcmp(c.log->seen[count(c.log) - 1].topic, "f/500") == 0, 5);
+    /* away with all but one, in with a new one */
+    struct mqtt_filter g[] = {{.filter = "f/7", .qos = 1}, {.filter = "g/#", .qos = 0}};
+    mqtt_resubscribe(c.m, g, 2);
+    until = now_s() + 60;
+    bool gone = false;
+    while (!gone && now_s() < until) { /* f/999 goes, g/… comes */
+        size_t n = count(c.log);
+        publish(b.port, "f/999", "?", 1, false);
+        publish(b.port, "f/0", "?", 1, false);
+        publish(b.port, "g/new", "!", 1, false);
+        (void)poll(NULL, 0, 200);
+        gone = count(c.log) == n + 1 && strcmp(c.log->seen[n].topic, "g/new") == 0 &&
+               c.log->seen[n].qos == 0;
+    }
+    assert_true(gone);
+    client_close(&c);
+    broker_kill(&b, SIGKILL);
+}
+
+/* -- TLS -------------------------------------------------------------------------------------
+ */
+
+static void make_certificates(void)
+{
+    char script[100];
+    snprintf(script, sizeof(script), "%s/make", dir);
+    write_file(
+        script,
+        "set -e; cd %s\n"
+        "req() { openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key"
+        " -subj /CN=$2 -out $1.csr; }\n"
+        "for ca in ca other; do openssl req -x509 -newkey ec -pkeyopt "
+        "ec_paramgen_curve:P-256 -nodes -keyout $ca.key -subj /CN=$ca -days 2 -out $ca.pem; "
+        "done\n"
+        "printf 'subjectAltName=DNS:localhost\\n' >good.ext\n"
+        "printf 'subjectAltName=DNS:elsewhere.example\\n' >wrong.ext\n"
+        "for n in good wrong; do req $n $n; openssl x509 -req -in $n.csr -CA ca.pem -CAkey "
+        "ca.key -CAcreateserial -days 2 -extfile $n.ext -out $n.pem; done\n"
+        "mkdir -p db; : >db/index; echo 01 >db/serial\n"
+        "printf '[ca]\\ndefault_ca=d\\n[d]\\ndatabase=db/index\\nserial=db/serial\\n"
+        "new_certs_dir=db\\ndefault_md=sha256\\npolicy=p\\n[p]\\ncommonName=supplied\\n' "
+        ">ca.cnf\n"
+        "req expired expired; openssl ca -batch -config ca.cnf -cert ca.pem -keyfile ca.key "
+        "-extfile good.ext -startdate 200101000000Z -enddate 210101000000Z -in expired.csr "
+        "-out expired.pem -notext\n"
+        "req client client; openssl x509 -req -in client.csr -CA ca.pem -CAkey ca.key "
+        "-CAcreateserial -days 2 -out client.pem\n"
+        "openssl ec -in client.key -aes128 -passout pass:opensesame -out locked.key\n",
+        dir);
+    char out[100];
+    snprintf(out, sizeof(out), "%s/make.log", dir);
+    pid_t pid = run(out, (const char *const[]){"/bin/sh", script, NULL});
+    int status = -1;
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+}
+
+static const char *in_dir(const char *name)
+{
+    static char paths[16][100];
+    static int i;
+    char *p = paths[i++ % 16];
+    snprintf(p, 100, "%s/%s", dir, name);
+    return p;
+}
+
+static void tls_case(const char *server, const char *more, const char *host, const char *ca,
+                     const char *cert, const char *key, const char *password,
+                     const char *expected)
+{
+    char conf[512];
+    snprintf(conf, sizeof(conf), "certfile %s/%s.pem\nkeyfile %s/%s.key\ncafile %s/ca.pem\n%s",
+             dir, server, dir, server, dir, more);
+    struct broker b;
+    struct client c = {0};
+    broker_start(&b, conf);
+    client_url(&c, 0, "mqtts", host, b.port);
+    c.conf.tls.ca_file = ca ? in_dir(ca) : NULL;
+    c.conf.tls.cert_file = cert ? in_dir(cert) : NULL;
+    c.conf.tls.key_file = key ? in_dir(key) : NULL;
+    client_open(&c, (struct mqtt_options){.key_password = password});
+    if (expected) {
+        WAIT(stats(c.m).problem[0], 20);
+        print_message("  %s\n", stats(c.m).problem);
+        assert_non_null(strstr(stats(c.m).problem, expected));
+        assert_int_equal(ups(c.log), 0);
+    } else {
+        WAIT(stats(c.m).connected, 15);
+        assert_int_equal(stats(c.m).version, 5);
+    }
+    client_close(&c);
+    broker_kill(&b, SIGKILL);
+}
+
+static void test_tls(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    make_certificates();
+    const char *need = "require_certificate true\n";
+    tls_case("good", "", "localhost", "ca.pem", NULL, NULL, NULL, NULL);
+    tls_case("wrong", "", "localhost", "ca.pem", NULL, NULL, NULL, "not for \"localhost\"");
+    tls_case("good", "", "127.0.0.1", "ca.pem", NULL, NULL, NULL, "not for \"127.0.0.1\"");
+    tls_case("good", "", "localhost", "other.pem", NULL, NULL, NULL, "not trusted");
+    tls_case("good", "", "localhost", NULL, NULL, NULL, NULL, "not trusted");
+    tls_case("expired", "", "localhost", "ca.pem", NULL, NULL, NULL, "expired");
+    tls_case("good", need, "localhost", "ca.pem", NULL, NULL, NULL,
+             "wants a client certificate");
+    tls_case("good", need, "localhost", "ca.pem", "client.pem", "client.key", NULL, NULL);
+    tls_case("good", need, "localhost", "ca.pem", "client.pem", "locked.key", "opensesame",
+             NULL);
+    tls_case("good", need, "localhost", "ca.pem", "client.pem", "locked.key", "wrong",
+             "key's password");
+}
+
+/* -- with a broker of our own -----------------------------------------------------------------
+ */
+
+struct fake {
+    int fd, port;
+    pthread_t thread;
+    int connack5, connack4; /* codes; -1: hang up; -2: never answer */
+    int hang_up_after_suback;
+    _Atomic int connects5, connects4, subscribes, filters, granted_bad;
+    _Atomic bool stop;
+};
+
+static bool read_packet(int fd, uint8_t *type, uint8_t *body, size_t *len)
+{
+    uint8_t b;
+    size_t n = 0, shift = 0;
+    if (recv(fd, type, 1, MSG_WAITALL) != 1)
+        return false;
+    do {
+        if (recv(fd, &b, 1, MSG_WAITALL) != 1)
+            return false;
+        n |= (size_t)(b & 127) << shift;
+        shift += 7;
+    } while (b & 128);
+    *len = n;
+    return n == 0 || (n <= 65536 && recv(fd, body, n, MSG_WAITALL) == (ssize_t)n);
+}
+
+/* Filters that hold "bad" are refused; those that hold "low" get QoS 0. */
+static void answer_subscribe(struct fake *f, int fd, const uint8_t *p, size_t n, bool five)
+{
+    uint8_t r[300] = {0x90};
+    size_t i = 2, o = 4;
+    r[2] = p[0];
+    r[3] = p[1];
+    if (five) {
+        i += 1u + p[i];
+        r[o++] = 0;
+    }
+    while (i < n) {
+        size_t l = (size_t)(p[i] << 8 | p[i + 1]);
+        const char *t = (const char *)p + i + 2;
+        bool bad = memmem(t, l, "bad", 3) && !f->granted_bad, low = memmem(t, l, "low", 3);
+        r[o++] = bad ? (five ? 0x87 : 0x80) : low ? 0 : 1;
+        i += l + 3;
+        f->filters++;
+    }
+    r[1] = (uint8_t)(o - 2);
+    (void)!send(fd, r, o, MSG_NOSIGNAL);
+    f->subscribes++;
+}
+
+static void fake_client(struct fake *f, int fd)
+{
+    static uint8_t body[65536];
+    uint8_t type;
+    size_t n;
+    bool five = false;
+    while (!f->stop && read_packet(fd, &type, body, &n)) {
+        if (type == 0x10) {
+            five = body[6] == 5;
+            five ? f->connects5++ : f->connects4++;
+            int code = five ? f->connack5 : f->connack4;
+            if (code == -1)
+                return;
+            if (code == -2)
+                continue;
+            uint8_t r[5] = {0x20, 3, 0, (uint8_t)code, 0};
+            if (!five || code == 1) /* 1: an old broker, which answers in its own way */
+                r[1] = 2;
+            (void)!send(fd, r, r[1] + 2u, MSG_NOSIGNAL);
+            if (code)
+                return;
+        } else if (type == 0x82) {
+            answer_subscribe(f, fd, body, n, five);
+            if (f->hang_up_after_suback)
+                return;
+        } else if (type == 0xe0) {
+            return;
+        }
+    }
+}
+
+static void *fake_run(void *arg)
+{
+    struct fake *f = arg;
+    while (!f->stop) {
+        struct pollfd p = {.fd = f->fd, .events = POLLIN};
+        if (poll(&p, 1, 50) != 1)
+            continue;
+        int fd = accept4(f->fd, NULL, NULL, SOCK_CLOEXEC);
+        struct timeval t = {.tv_sec = 20};
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+        fake_client(f, fd);
+        close(fd);
+    }
+    return NULL;
+}
+
+static void fake_start(struct fake *f)
+{
+    f->fd = listen_free(&f->port);
+    assert_int_equal(pthread_create(&f->thread, NULL, fake_run, f), 0);
+}
+
+static void fake_stop(struct fake *f)
+{
+    f->stop = true;
+    pthread_join(f->thread, NULL);
+    close(f->fd);
+}
+
+static void fall_back(int connack5)
+{
+    struct fake f = {.connack5 = connack5};
+    struct client c = {0};
+    fake_start(&f);
+    client_url(&c, 0, "mqtt", "127.0.0.1", f.port);
+    client_open(&c, (struct mqtt_options){0});
+    WAIT(stats(c.m).connected, 30);
+    assert_int_equal(stats(c.m).version, 4);
+    assert_int_equal(f.connects5, connack5 == 0x84 ? 1 : 2);
+    mqtt_reconnect(c.m, "test");
+    WAIT(ups(c.log) == 2, 20);
+    assert_int_equal(f.connects4, 2); /* remembered */
+    client_close(&c);
+    fake_stop(&f);
+}
+
+static void test_fall_back(void **state)
+{
+    (void)state;
+    fall_back(0x84);
+    fall_back(1);
+    fall_back(-1);
+}
+
+static void test_refused_filters(void **state)
+{
+    (void)state;
+    struct mqtt_filter f[] = {{"a/ok", 1}, {"a/bad/1", 1}, {"a/low", 1}, {"a/bad/2", 1}};
+    for (int five = 0; five < 2; five++) {
+        struct fake b = {.connack5 = five ? 0 : 0x84};
+        struct client c = {0};
+        fake_start(&b);
+        client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+        client_open(&c, (struct mqtt_options){.filters = f, .n_filters = 4});
+        WAIT(stats(c.m).refused_filters == 2, 15);
+        assert_true(problem_has(c.m, "2 subscriptions"));
+        assert_true(problem_has(c.m, "a/bad/1"));
+        assert_true(!five || problem_has(c.m, "authori"));
+        assert_true(stats(c.m).connected); /* the others go on */
+        b.granted_bad = true;
+        mqtt_reconnect(c.m, "test");
+        WAIT(ups(c.log) == 2 && stats(c.m).refused_filters == 0, 15);
+        WAIT(stats(c.m).problem[0] == '\0', 5);
+        b.granted_bad = false; /* one alone is refused by another path in Paho */
+        struct mqtt_filter g[] = {{"a/ok", 1}, {"a/bad/3", 1}};
+        mqtt_resubscribe(c.m, g, 2);
+        WAIT(stats(c.m).refused_filters == 1 && problem_has(c.m, "a/bad/3"), 15);
+        client_close(&c);
+        fake_stop(&b);
+    }
+}
+
+static void test_close_while_connecting(void **state)
+{
+    (void)state;
+    struct fake f = {.connack5 = -2};
+    struct client c = {0}, d = {0};
+    fake_start(&f);
+    client_url(&c, 0, "mqtt", "127.0.0.1", f.port);
+    client_open(&c, (struct mqtt_options){0});
+    WAIT(f.connects5 == 1, 10);
+    client_close(&c);
+    fake_stop(&f);
+    client_url(&d, 0, "mqtt", "127.0.0.1", free_port());
+    client_open(&d, (struct mqtt_options){0});
+    WAIT(problem_has(d.m, "refused"), 10); /* and while waiting to try again */
+    client_close(&d);
+}
+
+static void test_many_short_lives(void **state)
+{
+    (void)state;
+    struct fake f = {.hang_up_after_suback = 1};
+    struct client c = {.id = "twin"};
+    fake_start(&f);
+    client_url(&c, 0, "mqtt", "127.0.0.1", f.port);
+    client_open(&c, (struct mqtt_options){0});
+    WAIT(problem_has(c.m, "another client may be using our client id \"twin\""), 30);
+    assert_int_equal(downs(c.log), 3);
+    client_close(&c);
+    fake_stop(&f);
+}
+
+static void test_bad_options(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"http://x",      "mqtt://",       "mqtt://:1883",
+                                      "mqtt://h:port", "mqtt://h:1x",   "mqtt://[::1",
+                                      "mqtt://a@b",    "mqtt://h/path", "localhost:1883",
+                                      "mqtt://h:",     "mqtt://[::1]x"};
+    struct mqtt_events e = {.on_message = on_message, .on_link = on_link};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        struct conf_broker b = {.id = "x", .url = {.items = (const char **)&bad[i], .n = 1}};
+        struct mqtt_options o = {.broker = &b, .client_id = "x"};
+        struct mqtt *m = NULL;
+        struct err err = {0};
+        assert_int_equal(mqtt_open(&o, &e, &err, &m), -EINVAL);
+        assert_non_null(strstr(err.text, "mqtt://host:port"));
+        assert_null(m);
+    }
+    mqtt_close(NULL);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    snprintf(dir, sizeof(dir), "/tmp/test_mqtt.XXXXXX");
+    if (!mkdtemp(dir))
+        return -1;
+    if (access("/usr/sbin/mosquitto", X_OK) == 0)
+        mosquitto = "/usr/sbin/mosquitto";
+    setenv("http_proxy", "http://127.0.0.1:9", 1); /* must not divert MQTT */
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    pid_t pid = run("/dev/null", (const char *const[]){"rm", "-rf", dir, NULL});
+    waitpid(pid, NULL, 0);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_fall_back),
+        cmocka_unit_test(test_refused_filters),
+        cmocka_unit_test(test_close_while_connecting),
+        cmocka_unit_test(test_many_short_lives),
+        cmocka_unit_test(test_broker_restarts),
+        cmocka_unit_test(test_leave_and_return),
+        cmocka_unit_test(test_redelivery),
+        cmocka_unit_test(test_taken_over),
+        cmocka_unit_test(test_wrong_password),
+        cmocka_unit_test(test_names_and_fail_over),
+        cmocka_unit_test(test_thousand_filters),
+        cmocka_unit_test(test_tls),
+    };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "io/snapshot.h"
+#include "unit/scratch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static char dir[256];
+static struct err why;
+
+static int setup(void **state)
+{
+    (void)state;
+    scratch_make(dir, sizeof(dir));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    scratch_remove(dir);
+    return 0;
+}
+
+static void put(uint64_t offset, const char *text)
+{
+    struct position p = {offset, offset * 10, offset * 100};
+    assert_int_equal(snapshot_write(dir, &p, text, strlen(text)), 0);
+}
+
+static void damage(int serial, off_t at)
+{
+    char path[320], c;
+    (void)snprintf(path, sizeof(path), "%s/snapshot-%016x.bin", dir, (unsigned)serial);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &c, 1, at), 1);
+    c = (char)~c;
+    assert_int_equal(pwrite(fd, &c, 1, at), 1);
+    close(fd);
+}
+
+static void expect(const struct position *max, uint64_t offset, const char *text,
+                   unsigned skipped)
+{
+    struct snapshot s;
+    assert_int_equal(snapshot_load_newest(dir, max, &why, &s), 0);
+    assert_int_equal(s.position.offset, offset);
+    assert_int_equal(s.position.tick, offset * 10);
+    assert_int_equal(s.position.ordinal, offset * 100);
+    assert_int_equal(s.len, strlen(text));
+    assert_memory_equal(s.bytes, text, s.len);
+    assert_int_equal(s.skipped, skipped);
+    assert_int_equal(why.text[0] != '\0', skipped > 0);
+    free(s.bytes);
+}
+
+static void test_two_are_kept(void **state)
+{
+    (void)state;
+    struct snapshot s;
+    struct position p[5];
+    assert_int_equal(snapshot_load_newest(dir, NULL, &why, &s), -ENOENT);
+    assert_int_equal(snapshot_list(dir, p, 5), 0);
+    put(1, "one");
+    put(2, "");
+    put(3, "three");
+    assert_int_equal(snapshot_list(dir, p, 5), 2);
+    assert_int_equal(p[0].offset, 3);
+    assert_int_equal(p[1].offset, 2);
+    expect(NULL, 3, "three", 0);
+    expect(&(struct position){3, 29, 0}, 2, "", 0);
+    assert_int_equal(snapshot_load_newest(dir, &(struct position){1, 99, 0}, &why, &s),
+                     -ENOENT);
+}
+
+static void test_damage_falls_back(void **state)
+{
+    (void)state;
+    struct position p[5];
+    struct snapshot s;
+    put(1, "one");
+    put(2, "two");
+    static const off_t places[] = {0, 8, 12, 16, 24, 47, 48, 50};
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+        damage(2, places[i]);
+        expect(NULL, 1, "one", 1);
+        damage(2, places[i]);
+        expect(NULL, 2, "two", 0);
+    }
+    damage(2, 50);
+    put(3, "three");
+    assert_int_equal(snapshot_list(dir, p, 5), 2); /* the good old one was not pruned */
+    assert_int_equal(p[1].offset, 1);
+    damage(3, 50);
+    damage(1, 50);
+    assert_int_equal(snapshot_load_newest(dir, NULL, &why, &s), -ENOENT);
+    assert_true(why.text[0] != '\0');
+}
+
+static void test_discard(void **state)
+{
+    (void)state;
+    struct position p[5];
+    put(1, "one");
+    put(5, "five");
+    assert_int_equal(snapshot_discard(dir, &(struct position){4, 0, 0}), 0);
+    assert_int_equal(snapshot_list(dir, p, 5), 1);
+    expect(NULL, 1, "one", 0);
+    assert_int_equal(snapshot_discard(dir, NULL), 0);
+    assert_int_equal(snapshot_list(dir, p, 5), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_two_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damage_falls_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_discard, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
