@@ -49,9 +49,14 @@ void notify_watchdog(void)
 {
 }
 
-void notify_status(const char *text)
+uint64_t notify_watchdog_ns(void)
 {
-    (void)text;
+    return 0;
+}
+
+void notify_status(const char *fmt, ...)
+{
+    (void)fmt;
 }
 
 void stop_now(int code, const char *fmt, ...)
