@@ -71,7 +71,7 @@ static void on_second(void *ctx)
         notify_watchdog();
     if (a->seconds % 10 == 0) {
         report_line(&a->sources, &a->rates, line, sizeof(line));
-        notify_status(line);
+        notify_status("%s", line);
     }
 }
 
