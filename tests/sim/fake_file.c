@@ -52,6 +52,15 @@ uint64_t fake_file_random(uint64_t *seed)
     return z ^ z >> 31;
 }
 
+bool (*fake_file_dies)(void);
+void (*fake_file_death)(void);
+
+static void may_die(void)
+{
+    if (fake_file_dies && fake_file_dies())
+        fake_file_death();
+}
+
 static int fault(enum fake_call c)
 {
     if (faults[c].nth == 0)
@@ -317,6 +326,12 @@ int file_write(struct file *f, uint64_t at, const void *p, size_t n)
 {
     ASSERT(f->writable);
     int e = fault(FAKE_WRITE);
+    if (fake_file_dies && fake_file_dies()) {
+        size_t k = at + n <= f->i->size ? n / 2 : 0; /* what fits without growing */
+        if (k)
+            memcpy(f->i->now + at, p, k);
+        fake_file_death();
+    }
     if (e == 0 && at + n > f->i->size)
         e = resize(f->i, at + n);
     if (e < 0) { /* part of it may have been written */
@@ -332,6 +347,7 @@ int file_write(struct file *f, uint64_t at, const void *p, size_t n)
 
 int file_sync(struct file *f)
 {
+    may_die();
     int e = fault(FAKE_SYNC);
     if (e < 0)
         return e;
@@ -397,6 +413,7 @@ int file_make_dir(const char *path)
 
 int file_unlink(const char *path)
 {
+    may_die();
     struct name *n = name_find(path);
     if (!n || !n->now)
         return -ENOENT;
@@ -407,6 +424,7 @@ int file_unlink(const char *path)
 
 int file_rename(const char *from, const char *to)
 {
+    may_die();
     struct name *n = name_find(from);
     if (!n || !n->now)
         return -ENOENT;
@@ -421,6 +439,31 @@ int file_rename(const char *from, const char *to)
     return 0;
 }
 
+bool fake_file_durable(const char *path, uint64_t at, uint64_t n)
+{
+    const struct name *k = name_find(path);
+    if (!k || !k->now)
+        return false;
+    const struct inode *i = k->now;
+    return k->disk == i && at + n <= i->disk_size && memcmp(i->now + at, i->disk + at, n) == 0;
+}
+
+bool fake_file_exists(const char *path)
+{
+    const struct name *k = name_find(path);
+    return k && k->now;
+}
+
+void fake_file_put(const char *path, const char *text)
+{
+    struct file *f;
+    ASSERT(file_open(path, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &f) == 0);
+    ASSERT(file_write(f, 0, text, strlen(text)) == 0);
+    ASSERT(file_sync(f) == 0);
+    file_close(f);
+    name_find(path)->disk = name_find(path)->now;
+}
+
 static const char *inside(const char *path, const char *dir)
 {
     size_t k = strlen(dir);
@@ -431,6 +474,7 @@ static const char *inside(const char *path, const char *dir)
 
 int file_sync_dir(const char *path)
 {
+    may_die();
     int e = fault(FAKE_SYNC);
     if (e < 0)
         return e;

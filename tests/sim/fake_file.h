@@ -9,6 +9,7 @@
  * not, by seed and in any order; now and then a page is torn at a 512-byte sector. Mapped
  * writes are writes. Not thread-safe. Folders need not be made.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 void fake_file_reset(void);               /* an empty disk without limit or faults */
@@ -24,5 +25,14 @@ void fake_file_can_map(int yes);
 /* Damage: inverts one byte of what is on the disk and in the cache. */
 void fake_file_flip(const char *path, uint64_t at);
 uint64_t fake_file_random(uint64_t *seed); /* splitmix64 */
+/* Asked before every operation that changes something; when it says yes, a part of the
+ * operation may be done, and fake_file_death is called, which does not return. */
+extern bool (*fake_file_dies)(void);
+extern void (*fake_file_death)(void);
+/* Would these bytes, and the file's name, survive a power cut? */
+bool fake_file_durable(const char *path, uint64_t at, uint64_t n);
+bool fake_file_exists(const char *path);
+/* A file as it comes with the machine: written and synced. */
+void fake_file_put(const char *path, const char *text);
 
 #endif

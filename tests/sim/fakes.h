@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SIM_FAKES_H
+#define SIM_FAKES_H
+/*
+ * fakes — what a scenario can do to the fakes behind io/, and ask of them.
+ */
+#include "core/conf.h"
+#include "core/position.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* -- loop ---------------------------------------------------------------------------------- */
+extern uint64_t fake_loop_job_ns; /* how long pool jobs wait and take, at most */
+void fake_loop_signal(int signum);
+
+/* -- broker: one, with a session that outlives connections ----------------------------------- */
+struct fake_message {
+    uint64_t id; /* the scenario's */
+    char *topic, *payload;
+    size_t len;
+    uint8_t qos;
+    bool retain;
+    bool acked; /* on_message has returned at least once */
+    bool lost;  /* by the broker, with its session */
+};
+
+void fake_mqtt_reset(void);
+/* The message lives until fake_mqtt_reset. */
+struct fake_message *fake_mqtt_publish(const char *topic, const void *payload, size_t len,
+                                       unsigned qos, bool retain);
+void fake_mqtt_died(void); /* the gateway's process: the connection breaks */
+void fake_mqtt_broker(bool up);
+void fake_mqtt_lose_session(void);
+bool fake_mqtt_connected(void);
+bool fake_mqtt_wanted(void);
+size_t fake_mqtt_waiting(void); /* queued or not acknowledged */
+extern bool fake_mqtt_acks_lost; /* PUBACKs do not reach the broker */
+extern void (*fake_mqtt_on_ack)(struct fake_message *m);
+
+/* -- databases: told apart by their URL ------------------------------------------------------ */
+enum fake_db_mood { DB_WELL, DB_DOWN, DB_UNAVAILABLE, DB_TIMEOUT, DB_AUTH, DB_FULL };
+
+struct fake_db {
+    char url[128];
+    enum conf_sink_type type;
+    enum fake_db_mood mood;
+    unsigned flaky; /* percent of requests that fail although it is well */
+    uint64_t *lines; /* hashes, a set */
+    size_t n, cap;
+    uint64_t posts, taken, refused;
+};
+
+void fake_httpc_reset(void);
+struct fake_db *fake_db_at(const char *url, enum conf_sink_type type); /* made if need be */
+bool fake_db_has(const struct fake_db *d, uint64_t line_hash);
+bool fake_db_add(uint64_t **set, size_t *n, size_t *cap, uint64_t hash); /* true: new */
+uint64_t fake_db_hash(const char *line, size_t n);
+/* Lines that contain this are refused by every database; NULL: none. */
+extern const char *fake_db_poison;
+/* Every post as it leaves, unpacked; and every line that a database took. */
+extern void (*fake_db_on_post)(struct fake_db *d, const char *text, size_t n);
+extern void (*fake_db_on_line)(struct fake_db *d, const char *line, size_t n);
+
+/* -- store ----------------------------------------------------------------------------------- */
+struct fake_row {
+    bool quarantine, is_line, replayed;
+    uint64_t record_offset, ordinal; /* of a line: block and line */
+    char reason[32], device[65], topic[128], sink[65];
+    uint8_t flags;
+    int64_t wall_ns;
+    uint64_t engine_ns;
+    uint64_t hash; /* of topic and payload */
+    char *payload;
+    size_t len;
+};
+
+void fake_store_reset(void);
+void fake_store_died(void); /* what was handed over may be committed, in order, or not */
+struct position fake_store_cursor(void);
+size_t fake_store_rows(const struct fake_row **out);
+/* A restored older store: the state as of fake_store_remember. */
+void fake_store_remember(void);
+bool fake_store_restore(void);
+extern void (*fake_store_on_commit)(const struct position *cursor);
+
+/* -- HTTP server ------------------------------------------------------------------------------ */
+typedef void fake_httpd_fn(void *ctx, int status, const char *body, size_t len);
+void fake_httpd_request(const char *method, const char *path, const char *query,
+                        const char *body, fake_httpd_fn *fn, void *ctx);
+
+#endif
