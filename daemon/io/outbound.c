@@ -535,6 +535,9 @@ struct names {
     uint64_t *seqs;
     size_t n, cap;
 };
+struct listing {
+    struct names blocks, marks;
+};
 
 static bool hex16(const char *s, uint64_t *out)
 {
@@ -551,10 +554,14 @@ static bool hex16(const char *s, uint64_t *out)
 
 static void on_name(void *ctx, const char *name)
 {
-    struct names *ns = ctx;
+    struct listing *ls = ctx;
     uint64_t seq;
-    if (!hex16(name, &seq) || strcmp(name + 16, ".blocks") != 0 || seq == 0)
+    if (!hex16(name, &seq) || seq == 0)
         return;
+    bool blocks = strcmp(name + 16, ".blocks") == 0;
+    if (!blocks && strcmp(name + 16, ".marks") != 0)
+        return;
+    struct names *ns = blocks ? &ls->blocks : &ls->marks;
     if (ns->n == ns->cap) {
         ns->cap = ns->cap ? ns->cap * 2 : 64;
         ns->seqs = mem_realloc_array(ns->seqs, ns->cap, sizeof(*ns->seqs));
@@ -637,35 +644,29 @@ static int open_segment(struct outbound *ob, const struct out_where *w, struct e
     return 0;
 }
 
-/* The next segment tells what stood before it, if it can be read. */
-static uint64_t made_before(const struct outbound *ob, uint64_t first_seq)
+/* Marks whose blocks were removed and which were not, because the process ended in between. */
+static void remove_orphans(struct outbound *ob, const struct listing *ls)
 {
-    char *path = out_path(ob->dir, first_seq, "blocks");
-    struct file *f;
-    uint64_t made = UINT64_MAX;
-    if (file_open(path, FILE_READ, &f) == 0) {
-        static const size_t room = BLOCK_HEADER_MAX;
-        char *p = mem_zalloc(room);
-        size_t got;
-        struct block_header h;
-        if (file_read(f, OUT_SEGMENT_HEADER, p, room, &got) == 0 &&
-            block_get_header(p, got, &h) == 0 && h.info.seq == first_seq)
-            made = h.made_before;
-        free(p);
-        file_close(f);
+    for (size_t i = 0; i < ls->marks.n; i++) {
+        const struct names *b = &ls->blocks;
+        if (b->n && bsearch(&ls->marks.seqs[i], b->seqs, b->n, sizeof(*b->seqs), by_number))
+            continue;
+        char *path = out_path(ob->dir, ls->marks.seqs[i], "marks");
+        (void)file_unlink(path); /* harmless if it stays */
+        free(path);
     }
-    free(path);
-    return made;
 }
 
-static int open_segments(struct outbound *ob, struct names *ns, struct err *err)
+static int open_segments(struct outbound *ob, struct listing *ls, struct err *err)
 {
     struct out_ledger *l = &ob->job.ledger;
-    int rc = file_list(ob->dir, on_name, ns);
+    struct names *ns = &ls->blocks;
+    int rc = file_list(ob->dir, on_name, ls);
     if (rc != 0)
         return err_errno(err, rc, "cannot list %s", ob->dir);
     if (ns->n)
         qsort(ns->seqs, ns->n, sizeof(*ns->seqs), by_number);
+    remove_orphans(ob, ls);
     size_t kept = 0;
     for (size_t i = 0; i < ns->n; i++) {
         if (!was_folded(l, ns->seqs[i])) {
@@ -687,7 +688,7 @@ static int open_segments(struct outbound *ob, struct names *ns, struct err *err)
             w.made_before = before->made_end;
         if (i + 1 < kept) {
             w.seq_limit = ns->seqs[i + 1];
-            w.made_end = made_before(ob, w.seq_limit);
+            w.made_end = out_segment_made_before(ob->dir, w.seq_limit, w.first_seq);
         }
         rc = open_segment(ob, &w, err);
         if (rc != 0)
@@ -699,7 +700,7 @@ static int open_segments(struct outbound *ob, struct names *ns, struct err *err)
 int outbound_open(const struct outbound_options *o, struct err *err, struct outbound **out)
 {
     struct outbound *ob = mem_zalloc(sizeof(*ob));
-    struct names ns = {0};
+    struct listing ls = {0};
     ob->dir = mem_strdup(o->dir);
     buf_init(&ob->scratch, BLOCK_HEADER_MAX + BLOCK_BODY_MAX);
     buf_init(&ob->mark, 1u << 20);
@@ -717,7 +718,7 @@ int outbound_open(const struct outbound_options *o, struct err *err, struct outb
     ob->end = l->end;
     ob->next_seq = l->next_seq;
     ob->job.made = l->made;
-    rc = open_segments(ob, &ns, err);
+    rc = open_segments(ob, &ls, err);
     if (rc != 0)
         goto out;
     /* block numbers name rows elsewhere: one that was used is never used again */
@@ -730,7 +731,8 @@ int outbound_open(const struct outbound_options *o, struct err *err, struct outb
     *out = ob;
     ob = NULL;
 out:
-    free(ns.seqs);
+    free(ls.blocks.seqs);
+    free(ls.marks.seqs);
     outbound_close(ob);
     return rc;
 }

@@ -91,7 +91,11 @@ struct out_where {
 
 #define OUT_SEGMENT_HEADER 64
 char *out_path(const char *dir, uint64_t first_seq, const char *suffix);
-void out_segment_header(uint64_t first_seq, char out[OUT_SEGMENT_HEADER]);
+/* `before`: the segment before it, 0 if there is none. */
+void out_segment_header(uint64_t first_seq, uint64_t before, char out[OUT_SEGMENT_HEADER]);
+/* Lines and unwritable points before this segment; UINT64_MAX: not known, or `before` was not the
+ * one before it (what stood between was folded). */
+uint64_t out_segment_made_before(const char *dir, uint64_t first_seq, uint64_t before);
 void out_segment_free(struct out_segment *s);
 void out_segment_add(struct out_segment *s, const struct out_entry *e);
 /* Reads blocks and marks into a new segment, and what they count into totals. A last segment's

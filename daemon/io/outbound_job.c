@@ -93,7 +93,9 @@ static int new_segment(struct out_job *j)
         j->active = NULL;
     }
     char head[OUT_SEGMENT_HEADER];
-    out_segment_header(j->next_seq, head);
+    /* an abandoned file without a block is made anew under its own name */
+    uint64_t before = j->active_seq < j->next_seq ? j->active_seq : j->before_seq;
+    out_segment_header(j->next_seq, before, head);
     char *path = out_path(j->dir, j->next_seq, "blocks");
     int rc = file_open(path, FILE_READ | FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &j->active);
     if (rc == 0)
@@ -108,6 +110,7 @@ static int new_segment(struct out_job *j)
         (void)file_unlink(path);
     } else {
         j->active_seq = j->next_seq;
+        j->before_seq = before;
         j->size = j->synced_size = sizeof(head);
         j->abandoned = j->cut_first = false;
     }
@@ -267,8 +270,8 @@ static int fold(struct out_job *j)
         struct outbound_notes ignored = {0};
         struct out_segment *s = NULL;
         rc = out_segment_read(j->dir, &j->folds[i], &next.totals, &ignored, &s);
-        if (rc == 0 && s->n_open > 0)
-            rc = -EIO; /* its marks cannot be read now: it stays as it is */
+        if (rc == 0 && (s->n_open > 0 || s->n != j->folds[i].seq_limit - s->first_seq))
+            rc = -EIO; /* it cannot be read as it was: it stays as it is */
         if (rc == 0)
             next.folded[next.n_folded++] = j->folds[i].first_seq;
         out_segment_free(s);

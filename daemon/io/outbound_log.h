@@ -25,7 +25,8 @@ struct out_job { /* the pool's, between two settles */
     const char *dir;
     uint64_t segment_bytes;
     struct file *active; /* the newest segment; NULL: the next write makes one */
-    uint64_t active_seq, size, synced_size;
+    uint64_t active_seq, before_seq; /* 0: none */
+    uint64_t size, synced_size;
     bool dirty;     /* written since the last sync */
     bool cut_first; /* a failed write left bytes that could not be cut */
     bool abandoned; /* a sync failed: this file takes nothing more */
