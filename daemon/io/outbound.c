@@ -614,6 +614,24 @@ static int remove_files(struct outbound *ob, uint64_t first_seq, struct err *err
     return rc;
 }
 
+/* A half record at the end goes for good before anything is written over it: after another power
+ * cut its old half could stand beside fitting bytes, and the mark of a block that waited again
+ * would rise. */
+static int cut_marks(struct outbound *ob, const struct out_segment *s)
+{
+    char *path = out_path(ob->dir, s->first_seq, "marks");
+    struct file *f;
+    int rc = file_open(path, FILE_READ | FILE_WRITE, &f);
+    free(path);
+    if (rc != 0)
+        return rc;
+    rc = file_truncate(f, s->marks_size);
+    if (rc == 0)
+        rc = file_sync(f);
+    file_close(f);
+    return rc;
+}
+
 static int open_segment(struct outbound *ob, const struct out_where *w, struct err *err)
 {
     struct out_segment *s;
@@ -627,6 +645,15 @@ static int open_segment(struct outbound *ob, const struct out_where *w, struct e
     if (s->n == 0 && w->seq_limit == UINT64_MAX) { /* torn at birth: made again when needed */
         out_segment_free(s);
         return remove_files(ob, w->first_seq, err);
+    }
+    if (s->marks_torn) {
+        rc = cut_marks(ob, s);
+        if (rc != 0) {
+            (void)err_errno(err, rc, "cannot cut %s/%016llx.marks", ob->dir,
+                            (unsigned long long)s->first_seq);
+            out_segment_free(s);
+            return rc;
+        }
     }
     ob->bytes += s->size - s->done_bytes;
     for (size_t i = 0; i < s->n; i++)

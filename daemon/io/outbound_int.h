@@ -80,7 +80,7 @@ struct out_segment {
     struct out_entry *entries;
     size_t n, cap, n_open, n_waiting;
     size_t lo, hi; /* no entry below lo or at or above hi waits */
-    bool folding;
+    bool marks_torn; /* the marks' file is longer than what verifies */
 };
 struct out_where {
     uint64_t first_seq;

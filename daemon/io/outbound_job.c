@@ -307,6 +307,8 @@ static void punch(struct out_job *j)
             int rc = file_open(path, FILE_READ | FILE_WRITE, &f);
             if (rc == 0)
                 rc = file_sync(f);
+            if (rc == 0) /* and the file's name */
+                rc = file_sync_dir(j->dir);
             file_close(f);
             f = NULL;
             free(path);

@@ -156,7 +156,8 @@ static int look_header(struct window *w, uint64_t at, struct block_header *h, co
 struct marks {
     struct out_mark *m;
     size_t n, cap;
-    uint64_t end; /* after the last record that verifies */
+    uint64_t end;  /* after the last record that verifies */
+    uint64_t size; /* of the file */
 };
 
 static int by_seq(const void *a, const void *b)
@@ -185,6 +186,7 @@ static int marks_read(const char *dir, uint64_t first_seq, struct marks *out,
     if (rc != 0)
         return rc;
     bool bad = false;
+    out->size = len;
     for (size_t at = 0; at < len;) {
         struct out_mark m;
         size_t used;
@@ -456,6 +458,7 @@ int out_segment_read(const char *dir, const struct out_where *where, struct out_
     r.seg->size = end;
     r.seg->made_end = r.made;
     r.seg->marks_size = r.marks.end;
+    r.seg->marks_torn = r.marks.size > r.marks.end;
     *out = r.seg;
     r.seg = NULL;
 out_marks:
