@@ -644,7 +644,12 @@ static int open_segment(struct outbound *ob, const struct out_where *w, struct e
                          (unsigned long long)w->first_seq);
     if (s->n == 0 && w->seq_limit == UINT64_MAX) { /* torn at birth: made again when needed */
         out_segment_free(s);
-        return remove_files(ob, w->first_seq, err);
+        rc = remove_files(ob, w->first_seq, err);
+        if (rc != 0)
+            return rc;
+        /* its name says that the one before ends there: it must not come back */
+        rc = file_sync_dir(ob->dir);
+        return rc == 0 ? 0 : err_errno(err, rc, "cannot sync %s", ob->dir);
     }
     if (s->marks_torn) {
         rc = cut_marks(ob, s);
