@@ -10,6 +10,8 @@
  */
 #include "core/conf.h"
 
+#define ANSWER_LINES_MAX 256
+
 enum answer_class {
     ANSWER_OK,      /* stored */
     ANSWER_RETRY,   /* passing: send the same bytes again, later */
@@ -21,7 +23,10 @@ enum answer_class {
 
 /* Transport outcome, in io/httpc's words. */
 enum answer_transport {
-    TRANSPORT_OK, TRANSPORT_FAILED /* no answer */, TRANSPORT_TIMEOUT, TRANSPORT_TLS,
+    TRANSPORT_OK,
+    TRANSPORT_FAILED /* no answer */,
+    TRANSPORT_TIMEOUT,
+    TRANSPORT_TLS,
     TRANSPORT_WEIRD /* curl error 8: an answer that cannot be parsed, status may be known */
 };
 
@@ -31,15 +36,20 @@ struct answer_in {
     int status;
     const char *body; /* ≤ 64 KiB of it */
     size_t body_len;
-    size_t lines;          /* of the request */
-    unsigned same_before;  /* equal 500s on these same bytes while others succeed */
+    size_t lines;         /* of the request */
+    unsigned same_before; /* equal 500s on these same bytes while others succeed */
 };
 
 struct answer {
     enum answer_class class_;
-    const char *reason;  /* short static word for counters: "disk_full", "auth", "field_type" … */
-    /* PARTIAL of InfluxDB 3: the refused lines by number, from 1, when the answer names them */
-    unsigned refused[256];
+    const char
+        *reason; /* short static word for counters: "disk_full", "auth", "field_type" … */
+    /* The answer is about these very lines: one line that is refused so may be condemned. If
+     * not, the server has first to show that it takes other lines. */
+    bool certain;
+    /* PARTIAL of InfluxDB 3: the refused lines by number, from 1, when the answer names all of
+     * them (ascending); all others are stored. 0: not named, they have to be searched. */
+    unsigned refused[ANSWER_LINES_MAX];
     size_t n_refused;
 };
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PUNCH_LEAST  32768        /* a smaller body is not worth a hole */
-#define PUNCH_WANTED (4u << 20)   /* bytes of holes that are worth a job of their own */
+#define PUNCH_LEAST  32768      /* a smaller body is not worth a hole */
+#define PUNCH_WANTED (4u << 20) /* bytes of holes that are worth a job of their own */
 #define HEADER_READ  4096
 
 static struct out_segment *find_segment(const struct outbound *ob, uint64_t seq, size_t *out_i)
@@ -107,7 +107,8 @@ int outbound_fold_error(const struct outbound *ob)
     return ob->fold_error;
 }
 
-/* -- taking ---------------------------------------------------------------------------------- */
+/* -- taking ----------------------------------------------------------------------------------
+ */
 
 static void info_of(const struct out_segment *s, size_t i, struct block_info *out)
 {
@@ -177,7 +178,8 @@ bool outbound_oldest_routine(struct outbound *ob, uint64_t *out_seq)
     return false;
 }
 
-/* -- reading --------------------------------------------------------------------------------- */
+/* -- reading ---------------------------------------------------------------------------------
+ */
 
 static int reader(struct outbound *ob, const struct out_segment *s, struct file **out)
 {
@@ -220,7 +222,8 @@ static int read_header(struct outbound *ob, const struct out_segment *s,
     return rc == -EAGAIN ? -EBADMSG : rc;
 }
 
-/* -- done ------------------------------------------------------------------------------------ */
+/* -- done ------------------------------------------------------------------------------------
+ */
 
 static int write_mark(struct outbound *ob, struct out_segment *s, const struct out_mark *m)
 {
@@ -241,14 +244,16 @@ static int write_mark(struct outbound *ob, struct out_segment *s, const struct o
     }
     rc = file_write(ob->marks, s->marks_size, ob->mark.data, ob->mark.len);
     if (rc != 0) {
-        (void)file_truncate(ob->marks, s->marks_size); /* a half record does not verify anyway */
+        (void)file_truncate(ob->marks,
+                            s->marks_size); /* a half record does not verify anyway */
         return rc;
     }
     s->marks_size += ob->mark.len;
     return 0;
 }
 
-static void note_punch(struct outbound *ob, const struct out_segment *s, const struct out_entry *e)
+static void note_punch(struct outbound *ob, const struct out_segment *s,
+                       const struct out_entry *e)
 {
     if (e->body_bytes < PUNCH_LEAST)
         return;
@@ -342,7 +347,8 @@ int outbound_done(struct outbound *ob, uint64_t seq, enum outbound_outcome outco
 }
 
 /* A body that does not verify: all its lines are refused{corrupt}, by the header if that is
- * whole. A header that went bad since open is found again at the next open and counted there. */
+ * whole. A header that went bad since open is found again at the next open and counted there.
+ */
 static void give_up(struct outbound *ob, struct out_segment *s, size_t i,
                     const struct block_header *h)
 {
@@ -358,10 +364,12 @@ static void give_up(struct outbound *ob, struct out_segment *s, size_t i,
     struct block_share *shares = block_get_shares(ob->scratch.data, h);
     struct outbound_refusal *r = mem_zalloc_array(h->info.n_shares + 1, sizeof(*r));
     for (size_t k = 0; k < h->info.n_shares; k++)
-        r[k] = (struct outbound_refusal){shares[k].compound, OUT_REASON_CORRUPT, shares[k].lines};
+        r[k] =
+            (struct outbound_refusal){shares[k].compound, OUT_REASON_CORRUPT, shares[k].lines};
     size_t n = h->info.n_shares;
     if (mark_done(ob, s, i, OUTBOUND_ACCEPTED, r, n) != 0)
-        s->entries[i].state = OUT_TAKEN; /* the mark could not be written: stays with the caller */
+        s->entries[i].state =
+            OUT_TAKEN; /* the mark could not be written: stays with the caller */
     free(r);
     free(shares);
 }
@@ -393,7 +401,8 @@ int outbound_load(struct outbound *ob, uint64_t seq, struct buf *body, struct bl
     return rc;
 }
 
-/* -- after a job ----------------------------------------------------------------------------- */
+/* -- after a job -----------------------------------------------------------------------------
+ */
 
 static void add_segment(struct outbound *ob, struct out_segment *s)
 {
@@ -511,7 +520,8 @@ void outbound_settle(struct outbound *ob)
     }
 }
 
-/* -- opening --------------------------------------------------------------------------------- */
+/* -- opening ---------------------------------------------------------------------------------
+ */
 
 void outbound_close(struct outbound *ob)
 {
@@ -614,9 +624,9 @@ static int remove_files(struct outbound *ob, uint64_t first_seq, struct err *err
     return rc;
 }
 
-/* A half record at the end goes for good before anything is written over it: after another power
- * cut its old half could stand beside fitting bytes, and the mark of a block that waited again
- * would rise. */
+/* A half record at the end goes for good before anything is written over it: after another
+ * power cut its old half could stand beside fitting bytes, and the mark of a block that waited
+ * again would rise. */
 static int cut_marks(struct outbound *ob, const struct out_segment *s)
 {
     char *path = out_path(ob->dir, s->first_seq, "marks");

@@ -80,7 +80,8 @@ int out_job_open(struct out_job *j, const struct outbound *ob, struct err *err)
     return rc;
 }
 
-/* -- writing --------------------------------------------------------------------------------- */
+/* -- writing ---------------------------------------------------------------------------------
+ */
 
 static int new_segment(struct out_job *j)
 {
@@ -218,7 +219,8 @@ int outbound_write(struct outbound *ob, struct block *const *blocks, size_t n)
     return rc;
 }
 
-/* -- folding and giving back ------------------------------------------------------------------ */
+/* -- folding and giving back ------------------------------------------------------------------
+ */
 
 static bool same_files(const struct out_job *j, uint64_t first_seq)
 {
@@ -260,8 +262,7 @@ static int fold(struct out_job *j)
     next.end = j->synced_end;
     next.next_seq = j->synced_seq + 1;
     next.made = j->synced_made;
-    next.folded =
-        mem_zalloc_array(j->ledger.n_folded + j->n_folds + 1, sizeof(*next.folded));
+    next.folded = mem_zalloc_array(j->ledger.n_folded + j->n_folds + 1, sizeof(*next.folded));
     for (size_t i = 0; i < j->ledger.n_folded; i++)
         if (same_files(j, j->ledger.folded[i]))
             next.folded[next.n_folded++] = j->ledger.folded[i];

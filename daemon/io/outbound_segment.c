@@ -99,7 +99,8 @@ void out_segment_add(struct out_segment *s, const struct out_entry *e)
         s->lo = s->n - 1;
 }
 
-/* -- a window over the file: headers are read, bodies only where they must be ------------------- */
+/* -- a window over the file: headers are read, bodies only where they must be
+ * ------------------- */
 
 struct window {
     struct file *f;
@@ -134,7 +135,8 @@ static int look(struct window *w, uint64_t at, size_t n, const char **out, size_
 }
 
 /* The header at `at`: 0, -EBADMSG, or another error of the disk. *out_p: its bytes. */
-static int look_header(struct window *w, uint64_t at, struct block_header *h, const char **out_p)
+static int look_header(struct window *w, uint64_t at, struct block_header *h,
+                       const char **out_p)
 {
     size_t n;
     int rc = look(w, at, BLOCK_HEADER_MIN, out_p, &n);
@@ -151,7 +153,8 @@ static int look_header(struct window *w, uint64_t at, struct block_header *h, co
     return rc;
 }
 
-/* -- marks ----------------------------------------------------------------------------------- */
+/* -- marks -----------------------------------------------------------------------------------
+ */
 
 struct marks {
     struct out_mark *m;
@@ -231,7 +234,8 @@ static const struct out_mark *marks_find(const struct marks *ms, uint64_t seq, u
     return NULL;
 }
 
-/* -- blocks ---------------------------------------------------------------------------------- */
+/* -- blocks ----------------------------------------------------------------------------------
+ */
 
 struct reading {
     struct window w;
@@ -249,7 +253,8 @@ struct reading {
 /* The first block at or after `at` that verifies and can follow. 0, -ENOENT, or an error. */
 static int resync(struct reading *r, uint64_t at, struct block_header *h, uint64_t *out_at)
 {
-    for (uint64_t off = (at + 7) & ~(uint64_t)7; off + BLOCK_HEADER_MIN <= r->w.size; off += 8) {
+    for (uint64_t off = (at + 7) & ~(uint64_t)7; off + BLOCK_HEADER_MIN <= r->w.size;
+         off += 8) {
         const char *p;
         size_t n;
         int rc = look(&r->w, off, 4, &p, &n);
@@ -274,9 +279,8 @@ static int resync(struct reading *r, uint64_t at, struct block_header *h, uint64
 /* `n` blocks are unreadable, up to where `made` stood afterwards (UINT64_MAX: not known). */
 static void lose(struct reading *r, uint64_t n, uint64_t made)
 {
-    uint64_t lines = made != UINT64_MAX && r->made != UINT64_MAX && made > r->made
-                         ? made - r->made
-                         : 0;
+    uint64_t lines =
+        made != UINT64_MAX && r->made != UINT64_MAX && made > r->made ? made - r->made : 0;
     r->notes->rotten_blocks += n;
     r->notes->rotten_lines += lines;
     out_totals_lost(r->totals, lines);
@@ -450,9 +454,10 @@ int out_segment_read(const char *dir, const struct out_where *where, struct out_
     if (last)
         notes->torn_bytes += size - end;
     else if (r.unreadable && r.seq < where->seq_limit) /* how many, only a neighbour can tell */
-        lose(&r, where->made_end != UINT64_MAX && where->seq_limit - r.seq <= size
-                     ? where->seq_limit - r.seq
-                     : 1,
+        lose(&r,
+             where->made_end != UINT64_MAX && where->seq_limit - r.seq <= size
+                 ? where->seq_limit - r.seq
+                 : 1,
              where->made_end);
     notes->bad_marks += r.marks.n - r.marks_used;
     r.seg->size = end;

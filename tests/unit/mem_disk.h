@@ -3,7 +3,8 @@
 #define UNIT_MEM_DISK_H
 /*
  * mem_disk — io/file.h in memory, for tests that fail and crash at any operation. Include it in
- * one file of a test: it defines the functions themselves, so that the real ones are not linked.
+ * one file of a test: it defines the functions themselves, so that the real ones are not
+ * linked.
  *
  * disk.fail_at: the operation with this number (from 1) fails with disk.error, a write after a
  * part of it. disk.crash_at: from this operation on everything fails; then disk_restart(power)

@@ -10,7 +10,7 @@
 #define SEQS 200000
 
 enum fate { PENDING, ACCEPTED, SHED, EMPTY };
-struct truth { /* what the test knows of a block */
+struct truth {                        /* what the test knows of a block */
     uint32_t lines[3], unwritable[3]; /* by compound */
     uint32_t refused[3];
     bool shed;

@@ -1,0 +1,1 @@
+$(B)/unit/test_answer: LIBS += -ljansson
