@@ -27,7 +27,7 @@ static void shipped_catalogue_is_sound(void **state)
     static const char *const kinds[] = {
         "elevator",  "sump",        "manhole",     "gas",       "smoke",      "electric-fire",
         "hydrant",   "pump",        "lamp",        "charger",   "ebike-shed", "parking",
-        "heating",   "leak",        "meter-water", "meter-gas", "meter-heat", "meter-power",
+        "heating",   "leak",        "meter",
         "waste",     "sos",         "access",      "power",     "uplink",     "drain-gas",
         "structure", "environment", "water-supply"};
     struct catalog *c = shipped();
