@@ -16,3 +16,6 @@ ifneq ($(wildcard /usr/include/udunits2.h),)
 $(B)/tests/unit/test_unit.o: private CPPFLAGS_ALL += -DHAVE_UDUNITS2
 $(B)/unit/test_unit: private LIBS += -ludunits2
 endif
+
+# The terminal tables are not part of the library.
+$(B)/unit/test_ctl_table: $(B)/obj/ctl/table.c.o
