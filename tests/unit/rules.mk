@@ -11,3 +11,7 @@ $(FAKED_FILES:%=$(B)/unit/%): $(B)/unit/%: $(B)/tests/unit/%.o $(FAKE_FILES_OBJ)
 
 # The line protocol's tests read back what was written.
 $(B)/unit/test_lineproto $(B)/unit/test_lp_vectors: $(B)/tests/lp_decode.o
+
+# A command of gaihouctl, without the rest of it.
+$(B)/unit/test_ctl_journal: $(B)/obj/ctl/journal.c.o
+$(B)/unit/test_ctl_journal: private LIBS := $(LIB) $(LIBS)
