@@ -45,7 +45,7 @@ static struct seen read_all(struct journal *j, bool stop_at_own)
             continue;
         s.records++;
         s.hash = hash64(s.hash, &x.offset, sizeof(x.offset));
-        s.hash = hash64(s.hash, x.body, x.body_len + RECORD_READABLE > 0 ? x.body_len : 0);
+        s.hash = hash64(s.hash, x.body, x.body_len);
     }
     journal_reader_close(r);
     return s;
