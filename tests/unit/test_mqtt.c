@@ -206,6 +206,8 @@ struct broker {
 };
 
 static void write_file(const char *path, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+static void write_file(const char *path, const char *fmt, ...)
 {
     FILE *f = fopen(path, "we");
     va_list ap;
