@@ -3,6 +3,7 @@
 #include "city/text.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "core/catalog.h"
 
 #include <libfyaml.h>
 #include <math.h>
@@ -181,14 +182,14 @@ static void lamps_follow_dusk_and_dawn(void **state)
     (void)state;
     struct probe p = probe_of("lamp");
     int64_t midnight = START + 16 * 3600000;
-    assert_true(probe_at(&p, midnight, "on") != 0);
+    assert_true(probe_at(&p, midnight, "lamp_on") != 0);
     assert_true(probe_at(&p, midnight, "power") > 10);
-    assert_true(probe_at(&p, midnight + 12 * 3600000, "on") == 0);
+    assert_true(probe_at(&p, midnight + 12 * 3600000, "lamp_on") == 0);
     assert_true(probe_at(&p, midnight + 12 * 3600000, "power") == 0);
     unsigned changes = 0;
     bool on = true;
     for (int64_t t = midnight; t < midnight + DAY; t += 60000) {
-        bool now = probe_at(&p, t, "on") != 0;
+        bool now = probe_at(&p, t, "lamp_on") != 0;
         changes += now != on;
         on = now;
     }
@@ -210,9 +211,9 @@ static void people_are_felt(void **state)
     (void)state;
     int64_t hour = 3600000, midnight = START + 16 * hour;
     double supper =
-        mean("water-supply", "outlet_pressure", midnight + 18 * hour, midnight + 19 * hour);
+        mean("water-supply", "pressure_out", midnight + 18 * hour, midnight + 19 * hour);
     double night =
-        mean("water-supply", "outlet_pressure", midnight + 2 * hour, midnight + 3 * hour);
+        mean("water-supply", "pressure_out", midnight + 2 * hour, midnight + 3 * hour);
     assert_true(supper < night - 0.04);
 
     struct probe lift = probe_of("elevator");
@@ -299,6 +300,60 @@ static void numbers_are_written_right(void **state)
     assert_string_equal(text, "0123456789abcdef");
 }
 
+static bool type_fits(const struct fleet_metric *m, const struct metric *c)
+{
+    switch (m->type) {
+    case FLEET_FIXED:
+        return c->type == METRIC_FLOAT;
+    case FLEET_INT:
+        return c->type == METRIC_INT || c->type == METRIC_FLOAT;
+    case FLEET_BOOL:
+        return c->type == METRIC_BOOL;
+    case FLEET_TEXT:
+        for (size_t i = 0; i <= (size_t)m->high; i++)
+            if (!metric_code(c, m->texts[i], strlen(m->texts[i])))
+                return false;
+        return c->type == METRIC_ENUM;
+    }
+    return false;
+}
+
+/* Kinds, metrics, types, ranges and enumerations are those of the shipped catalogue. */
+static void names_are_in_the_catalogue(void **state)
+{
+    (void)state;
+    FILE *f = fopen("config/catalog.yaml", "re");
+    if (!f)
+        skip();
+    static char text[1 << 20];
+    size_t len = fread(text, 1, sizeof(text), f);
+    fclose(f);
+    struct problems *problems = problems_new(10);
+    struct catalog *c = NULL;
+    assert_int_equal(catalog_parse(text, len, "config/catalog.yaml", problems, &c), 0);
+    for (size_t k = 0; k < fleet_n_kinds; k++) {
+        const struct fleet_kind *mine = &fleet_kinds[k];
+        const struct kind *kind = catalog_kind(c, mine->name, strlen(mine->name));
+        if (!kind)
+            fail_msg("no kind %s in the catalogue", mine->name);
+        assert_non_null(catalog_metric(c, kind, "report_seq", 10));
+        for (size_t i = 0; i < *mine->n_metrics; i++) {
+            const struct fleet_metric *m = &mine->metrics[i];
+            const struct metric *cm = catalog_metric(c, kind, m->name, strlen(m->name));
+            if (!cm || !type_fits(m, cm))
+                fail_msg("%s %s is not in the catalogue, or otherwise", mine->name, m->name);
+            if (m->type != FLEET_TEXT &&
+                ((cm->has_min && m->low < cm->min) || (cm->has_max && m->high > cm->max)))
+                fail_msg("%s %s: its range is larger than the catalogue's", mine->name,
+                         m->name);
+        }
+    }
+    for (size_t i = 0; i < catalog_kinds(c); i++) /* and every kind of it is in the city */
+        kind_named(catalog_kind_at(c, i)->name);
+    catalog_free(c);
+    problems_free(problems);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +365,7 @@ int main(void)
         cmocka_unit_test(people_are_felt),
         cmocka_unit_test(every_time_is_said_once),
         cmocka_unit_test(payloads_are_json),
+        cmocka_unit_test(names_are_in_the_catalogue),
         cmocka_unit_test(numbers_are_written_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
