@@ -3,7 +3,8 @@
 #include "city/text.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "core/catalog.h"
+#include "city/city.h"
+#include "core/registry.h"
 
 #include <libfyaml.h>
 #include <math.h>
@@ -318,19 +319,75 @@ static bool type_fits(const struct fleet_metric *m, const struct metric *c)
     return false;
 }
 
+static size_t load(const char *path, char *text, size_t max)
+{
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    size_t len = fread(text, 1, max, f);
+    fclose(f);
+    assert_true(len > 0 && len < max);
+    return len;
+}
+
+static struct catalog *shipped_catalogue(struct problems *problems)
+{
+    static char text[1 << 20];
+    struct catalog *c = NULL;
+    size_t len = load("config/catalog.yaml", text, sizeof(text));
+    assert_int_equal(catalog_parse(text, len, "catalog.yaml", problems, &c), 0);
+    return c;
+}
+
+/* gaihoud reads what `city registry` writes, without a word. */
+static void registry_is_read(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/test_city.XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    struct city_options o = {
+        .fleet = {.seed = 9, .compounds = 7, .devices = 500, .start_ms = START}, .out = dir};
+    struct err err;
+    assert_int_equal(city_registry(&o, &err), 0);
+    static const char *const names[3] = {"compounds.csv", "devices.csv", "params.csv"};
+    static char texts[3][1 << 20];
+    struct registry_input in[3];
+    for (int i = 0; i < 3; i++) {
+        char *path = mem_printf("%s/%s", dir, names[i]);
+        in[i] =
+            (struct registry_input){names[i], texts[i], load(path, texts[i], sizeof(texts[i]))};
+        unlink(path);
+        free(path);
+    }
+    assert_int_equal(rmdir(dir), 0);
+    struct problems *problems = problems_new(10);
+    struct catalog *c = shipped_catalogue(problems);
+    struct registry *r = NULL;
+    int rc = registry_parse(&in[0], &in[1], &in[2], c, problems, &r);
+    for (size_t i = 0; i < problems_count(problems); i++)
+        print_message("%s\n", problems_get(problems, i));
+    assert_int_equal(rc, 0);
+    assert_int_equal(problems_count(problems), 0);
+    assert_int_equal(registry_devices(r), 500);
+    assert_int_equal(registry_compounds(r), 7);
+    struct fleet *f = fleet_new(&o.fleet);
+    for (uint32_t i = 0; i < 500; i++) {
+        char code[64];
+        const struct device *d = registry_find(r, code, fleet_device_code(f, i, code));
+        assert_non_null(d);
+        assert_string_equal(d->kind->name, fleet_kinds[fleet_device(f, i)->kind].name);
+    }
+    fleet_free(f);
+    registry_free(r);
+    catalog_free(c);
+    problems_free(problems);
+}
+
 /* Kinds, metrics, types, ranges and enumerations are those of the shipped catalogue. */
 static void names_are_in_the_catalogue(void **state)
 {
     (void)state;
-    FILE *f = fopen("config/catalog.yaml", "re");
-    if (!f)
-        skip();
-    static char text[1 << 20];
-    size_t len = fread(text, 1, sizeof(text), f);
-    fclose(f);
     struct problems *problems = problems_new(10);
-    struct catalog *c = NULL;
-    assert_int_equal(catalog_parse(text, len, "config/catalog.yaml", problems, &c), 0);
+    struct catalog *c = shipped_catalogue(problems);
     for (size_t k = 0; k < fleet_n_kinds; k++) {
         const struct fleet_kind *mine = &fleet_kinds[k];
         const struct kind *kind = catalog_kind(c, mine->name, strlen(mine->name));
@@ -366,6 +423,7 @@ int main(void)
         cmocka_unit_test(every_time_is_said_once),
         cmocka_unit_test(payloads_are_json),
         cmocka_unit_test(names_are_in_the_catalogue),
+        cmocka_unit_test(registry_is_read),
         cmocka_unit_test(numbers_are_written_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
