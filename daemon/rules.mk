@@ -21,7 +21,7 @@ ETC   := $(DESTDIR)$(SYSCONFDIR)/gaihou
 # $(call put,MODE,FOLDER,FILES): nothing if there are no files
 put = $(if $(strip $(3)),$(INSTALL) -d '$(2)' && $(INSTALL) -m $(1) $(3) '$(2)/')
 # $(call keep,FOLDER,FILES): only those that are not there
-keep = $(foreach f,$(2),[ -e '$(1)/$(notdir $(f))' ] || $(INSTALL) -m 640 '$(f)' '$(1)/';)
+keep = $(foreach f,$(2),[ -e '$(1)/$(notdir $(f))' ] || $(INSTALL) -m 644 '$(f)' '$(1)/';)
 
 man = $(wildcard daemon/man/*.$(1))
 
