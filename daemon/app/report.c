@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void report_sink_sums(const struct sink *s, struct sink_sums *out)
+void report_sink_sums(struct sink *s, struct sink_sums *out)
 {
     const struct outbound_share *shares;
     const struct block_share *open;

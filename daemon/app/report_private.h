@@ -10,6 +10,6 @@
 struct sink_sums {
     uint64_t made, accepted, refused, shed, pending;
 };
-void report_sink_sums(const struct sink *s, struct sink_sums *out);
+void report_sink_sums(struct sink *s, struct sink_sums *out);
 
 #endif

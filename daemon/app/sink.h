@@ -69,7 +69,7 @@ struct sink_stats {
 void sink_stats(const struct sink *s, struct sink_stats *out);
 const struct outbound *
 sink_outbound(const struct sink *s); /* shares and reasons, for the ledger */
-size_t sink_open_shares(const struct sink *s,
+size_t sink_open_shares(struct sink *s,
                         const struct block_share **out); /* of what is not in the log yet */
 
 #endif

@@ -10,6 +10,8 @@
  */
 #include "core/conf.h"
 
+#define ANSWER_LINES_MAX 256
+
 enum answer_class {
     ANSWER_OK,      /* stored */
     ANSWER_RETRY,   /* passing: send the same bytes again, later */
@@ -42,8 +44,12 @@ struct answer {
     enum answer_class class_;
     const char
         *reason; /* short static word for counters: "disk_full", "auth", "field_type" … */
-    /* PARTIAL of InfluxDB 3: the refused lines by number, from 1, when the answer names them */
-    unsigned refused[256];
+    /* The answer is about these very lines: one line that is refused so may be condemned. If
+     * not, the server has first to show that it takes other lines. */
+    bool certain;
+    /* PARTIAL of InfluxDB 3: the refused lines by number, from 1, when the answer names all of
+     * them (ascending); all others are stored. 0: not named, they have to be searched. */
+    unsigned refused[ANSWER_LINES_MAX];
     size_t n_refused;
 };
 

@@ -36,7 +36,7 @@ struct block_builder {
     struct open_block open[2]; /* by class */
     struct block **parts;      /* closed in the middle of a step, all `more` */
     size_t n_parts, cap_parts;
-    size_t first_running;      /* parts from here on belong to the running step */
+    size_t first_running; /* parts from here on belong to the running step */
     uint64_t part_points, part_lines;
     struct lineproto_refused refused;
 };
@@ -52,7 +52,8 @@ void block_free(struct block *b)
 
 size_t block_memory(const struct block *b)
 {
-    return sizeof(*b) + (b->body ? b->info.body_bytes : 0) + b->info.n_shares * sizeof(*b->shares);
+    return sizeof(*b) + (b->body ? b->info.body_bytes : 0) +
+           b->info.n_shares * sizeof(*b->shares);
 }
 
 static void tally_init(struct tally *t)
@@ -160,7 +161,8 @@ void block_builder_free(struct block_builder *bb)
 }
 
 /* Body of the lines, compressed where that makes it smaller. */
-static char *make_body(const struct block_builder *bb, const struct buf *raw, struct block_info *i)
+static char *make_body(const struct block_builder *bb, const struct buf *raw,
+                       struct block_info *i)
 {
     i->raw_bytes = (uint32_t)raw->len;
     i->gzip = false;
@@ -275,7 +277,8 @@ uint64_t block_builder_points(const struct block_builder *bb)
     return n;
 }
 
-size_t block_builder_close(struct block_builder *bb, int64_t wall_ns, struct block ***out_blocks)
+size_t block_builder_close(struct block_builder *bb, int64_t wall_ns,
+                           struct block ***out_blocks)
 {
     /* what may never be shed first, so that it is the older one of the two */
     for (int c = 1; c >= 0; c--)
@@ -309,7 +312,8 @@ const struct lineproto_refused *block_builder_fields_refused(const struct block_
     return &bb->refused;
 }
 
-/* -- shed before the log --------------------------------------------------------------------- */
+/* -- shed before the log ---------------------------------------------------------------------
+ */
 
 void block_shed(struct block *b)
 {

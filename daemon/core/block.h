@@ -12,8 +12,8 @@
  *
  * A builder keeps two open blocks, one per point class, because routine points may be shed and
  * the others never. Both close together, at the end of a step: what closes together is a group,
- * which reaches the log whole or not at all (`more` is set on all blocks of it but the last), so
- * that one position is true for both classes after any crash.
+ * which reaches the log whole or not at all (`more` is set on all blocks of it but the last),
+ * so that one position is true for both classes after any crash.
  */
 #include "base/buf.h"
 #include "core/lineproto.h"
@@ -37,9 +37,10 @@ struct block_info {
     size_t n_shares;
 };
 
-/* -- a closed block in memory ---------------------------------------------------------------- */
+/* -- a closed block in memory ----------------------------------------------------------------
+ */
 struct block {
-    struct block_info info; /* seq 0: the log gives it */
+    struct block_info info;     /* seq 0: the log gives it */
     struct block_share *shares; /* owned; info.shares points here */
     char *body;                 /* owned; info.body_bytes of it */
     bool more;                  /* its group goes on with the next block */
@@ -50,10 +51,12 @@ void block_free(struct block *b); /* NULL is fine */
 size_t block_memory(const struct block *b);
 /* Gives the body up: from then on it only tells what was shed, and how far the sink came. */
 void block_shed(struct block *b);
-/* Adds the counts of `b` (shed, later) to `into` (shed). -ENOBUFS: too many compounds; unchanged. */
+/* Adds the counts of `b` (shed, later) to `into` (shed). -ENOBUFS: too many compounds;
+ * unchanged. */
 int block_absorb(struct block *into, const struct block *b);
 
-/* -- building -------------------------------------------------------------------------------- */
+/* -- building --------------------------------------------------------------------------------
+ */
 struct block_builder;
 struct block_rules {
     enum lineproto_dialect dialect;
@@ -72,20 +75,23 @@ uint64_t block_builder_lines(const struct block_builder *bb);
 uint64_t block_builder_points(const struct block_builder *bb);
 /* Closes what is open into a group: *out_blocks (free the array and each block), *out_n ≥ 1;
  * nothing was open: 0. Never between two points of a step. */
-size_t block_builder_close(struct block_builder *bb, int64_t wall_ns, struct block ***out_blocks);
+size_t block_builder_close(struct block_builder *bb, int64_t wall_ns,
+                           struct block ***out_blocks);
 /* What is open, by compound: to be read at once. */
 typedef void block_share_fn(void *ctx, const struct block_share *s);
 void block_builder_shares(const struct block_builder *bb, block_share_fn *fn, void *ctx);
 /* Fields left out of lines, by reason, since the builder was made. */
 const struct lineproto_refused *block_builder_fields_refused(const struct block_builder *bb);
 
-/* -- bodies ---------------------------------------------------------------------------------- */
+/* -- bodies ----------------------------------------------------------------------------------
+ */
 /* gzip, level 1; the same input gives the same bytes. 0 or -ENOBUFS. Appends. */
 int block_pack(const void *raw, size_t n, struct buf *out);
 /* The lines of a body; exactly info->raw_bytes are appended, or -EBADMSG and nothing. */
 int block_unpack(const struct block_info *info, const void *body, struct buf *out);
 
-/* -- header codec ---------------------------------------------------------------------------- */
+/* -- header codec ----------------------------------------------------------------------------
+ */
 #define BLOCK_HEADER_MIN 184
 #define BLOCK_HEADER_MAX (1u << 20)
 #define BLOCK_SHARES_MAX 8192
@@ -108,7 +114,8 @@ struct block_header {
 /* Appends the header, padded to BLOCK_ALIGN. 0 or -ENOBUFS. *out_crc: the header's. */
 int block_put_header(const struct block *b, uint64_t seq, uint64_t made_before,
                      uint64_t synced_seq, struct buf *out, uint32_t *out_crc);
-/* 0; -EAGAIN: out->header_bytes are needed (a plausible beginning); -EBADMSG: no whole header. */
+/* 0; -EAGAIN: out->header_bytes are needed (a plausible beginning); -EBADMSG: no whole header.
+ */
 int block_get_header(const void *p, size_t n, struct block_header *out);
 /* The shares of a header that block_get_header() took: h->info.n_shares, free(). */
 struct block_share *block_get_shares(const void *p, const struct block_header *h);

@@ -210,7 +210,8 @@ uint64_t block_span(const struct block_header *h)
     return h->header_bytes + (uint64_t)padded(h->info.body_bytes);
 }
 
-/* -- gzip ------------------------------------------------------------------------------------ */
+/* -- gzip ------------------------------------------------------------------------------------
+ */
 
 int block_pack(const void *raw, size_t n, struct buf *out)
 {

@@ -277,8 +277,8 @@ static bool read_type(struct parse *p, const struct yaml_node *n, const struct y
     if (s) {
         const char *near = err_nearest(s, types, 5);
         conf_error(&p->notes, AT(n),
-                   "type \"%.64s\"%s%s%s, expected float, int, bool, string or enum", s,
-                   near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+                   "type \"%.64s\", expected float, int, bool, string or enum%s%s%s", s,
+                   near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     }
     return false;
 }

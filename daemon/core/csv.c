@@ -145,7 +145,7 @@ static void feed(struct reader *r)
     size_t done = csv_parse(&r->parser, r->text + r->at, piece, on_field, on_row, r);
     ASSERT(csv_error(&r->parser) != CSV_ENOMEM);
     if (done != piece) {
-        row_breaks(r, r->at + done - (done > 0), stray_quote);
+        row_breaks(r, r->at + done, stray_quote);
         return;
     }
     char last = r->text[end - 1];

@@ -165,9 +165,14 @@ enum { HEADER_SIZE = 128 };
 
 void segment_encode(const struct segment_info *s, char *page)
 {
+    segment_encode_as(s, SEGMENT_VERSION, page);
+}
+
+void segment_encode_as(const struct segment_info *s, uint32_t version, char *page)
+{
     memset(page, 0, SEGMENT_HEADER);
     memcpy(page, header_magic, sizeof(header_magic));
-    put32(page + 8, SEGMENT_VERSION);
+    put32(page + 8, version);
     put64(page + 16, s->id);
     put64(page + 24, s->base);
     put64(page + 32, s->size);

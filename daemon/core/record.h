@@ -115,6 +115,7 @@ struct segment_seal {  /* written when everything in the segment had been synced
 
 /* page: SEGMENT_HEADER bytes, zeroed by encode; two copies of the header are in it. */
 void segment_encode(const struct segment_info *s, char *page);
+void segment_encode_as(const struct segment_info *s, uint32_t version, char *page);
 /* 0; -EBADMSG: neither copy verifies; -ENOTSUP: made by a newer version. *out_rot: one copy is
  * bad. */
 int segment_decode(const char *page, struct segment_info *out, bool *out_rot);

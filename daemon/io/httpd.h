@@ -4,7 +4,13 @@
 /*
  * httpd — the HTTP server on loopback and on the Unix socket (libmicrohttpd, its epoll descriptor
  * on the loop). Knows no endpoint: every complete request goes to one handler, which answers at
- * once or later. Bodies ≤ 1 MiB; short time-outs; a limit of connections per address.
+ * once or later. Bodies ≤ 1 MiB (else 413), request line and headers ≤ 32 KiB, 15 s of silence,
+ * 64 connections, 32 per address; GET, HEAD and POST (else 405). A HEAD request reaches the
+ * handler as GET. Paths and query values come decoded; an encoded NUL becomes "???".
+ *
+ * Loop thread only. The handler may answer from within the call; it must not close the server
+ * there. Requests that are unanswered when the server is closed stay the handler's and are still
+ * answered (into the void): nothing else may be asked of them then but the path and the method.
  */
 #include "base/err.h"
 #include "io/loop.h"

@@ -297,8 +297,8 @@ static int sync_one(struct journal *j)
         if (journal_heals(e))
             e = 0; /* without its seal it is only scanned at the next open */
     }
-    if (e < 0)
-        return fail(j, e);
+    if (e < 0) /* whatever its name: what was to be on the disk may be gone */
+        return fail(j, journal_heals(e) ? -EIO : e);
     lock(j);
     count_sync(j, took);
     if (full) {
@@ -356,7 +356,7 @@ bool journal_wants_prepare(struct journal *j)
     lock(j);
     bool wants = unsealed(j) > 0;
     if (!wants && !j->prepared && !j->making && quota_allows(j, false) &&
-        room_left(j) < j->active->size / 4 * 3)
+        room_left(j) < (j->active->size - SEGMENT_HEADER) / 4 * 3)
         wants = j->prepare_failed == 0 || clock_boot_ns() - j->prepare_failed_ns > second;
     unlock(j);
     return wants && failed(j) == 0;

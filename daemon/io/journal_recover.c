@@ -148,6 +148,8 @@ static int segments_load(struct scan *sc)
         r = segment_load(sc, all.bases[i], &s);
         if (r < 0 || !s)
             continue;
+        if (last && last->unreadable && !s->unreadable && s->info.follows > last->info.base)
+            last->size = s->info.follows - last->info.base; /* its own word is not to be had */
         if (last && journal_segment_end(last) > s->info.base)
             last->size = s->info.base - last->info.base;
         if (last && !s->unreadable && journal_segment_end(last) < s->info.follows)

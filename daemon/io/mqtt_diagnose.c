@@ -28,7 +28,8 @@ const char *mqtt_code_text(int version, int code, bool connack)
     static const char *const old[] = {
         "accepted",           "unacceptable protocol version", "client id not accepted",
         "server unavailable", "bad user name or password",     "not authorised"};
-    if (version < 5 && connack && code >= 0 && code < 6)
+    if (connack && code >= 0 &&
+        code < 6) /* also an old broker answering a CONNECT of version 5 */
         return old[code];
     if (version < 5)
         return "refused, without a reason (MQTT 3.1.1 has none)";

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PUNCH_LEAST  32768        /* a smaller body is not worth a hole */
-#define PUNCH_WANTED (4u << 20)   /* bytes of holes that are worth a job of their own */
+#define PUNCH_LEAST  32768      /* a smaller body is not worth a hole */
+#define PUNCH_WANTED (4u << 20) /* bytes of holes that are worth a job of their own */
 #define HEADER_READ  4096
 
 static struct out_segment *find_segment(const struct outbound *ob, uint64_t seq, size_t *out_i)
@@ -107,7 +107,8 @@ int outbound_fold_error(const struct outbound *ob)
     return ob->fold_error;
 }
 
-/* -- taking ---------------------------------------------------------------------------------- */
+/* -- taking ----------------------------------------------------------------------------------
+ */
 
 static void info_of(const struct out_segment *s, size_t i, struct block_info *out)
 {
@@ -177,7 +178,8 @@ bool outbound_oldest_routine(struct outbound *ob, uint64_t *out_seq)
     return false;
 }
 
-/* -- reading --------------------------------------------------------------------------------- */
+/* -- reading ---------------------------------------------------------------------------------
+ */
 
 static int reader(struct outbound *ob, const struct out_segment *s, struct file **out)
 {
@@ -220,7 +222,8 @@ static int read_header(struct outbound *ob, const struct out_segment *s,
     return rc == -EAGAIN ? -EBADMSG : rc;
 }
 
-/* -- done ------------------------------------------------------------------------------------ */
+/* -- done ------------------------------------------------------------------------------------
+ */
 
 static int write_mark(struct outbound *ob, struct out_segment *s, const struct out_mark *m)
 {
@@ -241,14 +244,16 @@ static int write_mark(struct outbound *ob, struct out_segment *s, const struct o
     }
     rc = file_write(ob->marks, s->marks_size, ob->mark.data, ob->mark.len);
     if (rc != 0) {
-        (void)file_truncate(ob->marks, s->marks_size); /* a half record does not verify anyway */
+        (void)file_truncate(ob->marks,
+                            s->marks_size); /* a half record does not verify anyway */
         return rc;
     }
     s->marks_size += ob->mark.len;
     return 0;
 }
 
-static void note_punch(struct outbound *ob, const struct out_segment *s, const struct out_entry *e)
+static void note_punch(struct outbound *ob, const struct out_segment *s,
+                       const struct out_entry *e)
 {
     if (e->body_bytes < PUNCH_LEAST)
         return;
@@ -342,7 +347,8 @@ int outbound_done(struct outbound *ob, uint64_t seq, enum outbound_outcome outco
 }
 
 /* A body that does not verify: all its lines are refused{corrupt}, by the header if that is
- * whole. A header that went bad since open is found again at the next open and counted there. */
+ * whole. A header that went bad since open is found again at the next open and counted there.
+ */
 static void give_up(struct outbound *ob, struct out_segment *s, size_t i,
                     const struct block_header *h)
 {
@@ -358,10 +364,12 @@ static void give_up(struct outbound *ob, struct out_segment *s, size_t i,
     struct block_share *shares = block_get_shares(ob->scratch.data, h);
     struct outbound_refusal *r = mem_zalloc_array(h->info.n_shares + 1, sizeof(*r));
     for (size_t k = 0; k < h->info.n_shares; k++)
-        r[k] = (struct outbound_refusal){shares[k].compound, OUT_REASON_CORRUPT, shares[k].lines};
+        r[k] =
+            (struct outbound_refusal){shares[k].compound, OUT_REASON_CORRUPT, shares[k].lines};
     size_t n = h->info.n_shares;
     if (mark_done(ob, s, i, OUTBOUND_ACCEPTED, r, n) != 0)
-        s->entries[i].state = OUT_TAKEN; /* the mark could not be written: stays with the caller */
+        s->entries[i].state =
+            OUT_TAKEN; /* the mark could not be written: stays with the caller */
     free(r);
     free(shares);
 }
@@ -393,7 +401,8 @@ int outbound_load(struct outbound *ob, uint64_t seq, struct buf *body, struct bl
     return rc;
 }
 
-/* -- after a job ----------------------------------------------------------------------------- */
+/* -- after a job -----------------------------------------------------------------------------
+ */
 
 static void add_segment(struct outbound *ob, struct out_segment *s)
 {
@@ -511,7 +520,8 @@ void outbound_settle(struct outbound *ob)
     }
 }
 
-/* -- opening --------------------------------------------------------------------------------- */
+/* -- opening ---------------------------------------------------------------------------------
+ */
 
 void outbound_close(struct outbound *ob)
 {
@@ -535,6 +545,9 @@ struct names {
     uint64_t *seqs;
     size_t n, cap;
 };
+struct listing {
+    struct names blocks, marks;
+};
 
 static bool hex16(const char *s, uint64_t *out)
 {
@@ -551,10 +564,14 @@ static bool hex16(const char *s, uint64_t *out)
 
 static void on_name(void *ctx, const char *name)
 {
-    struct names *ns = ctx;
+    struct listing *ls = ctx;
     uint64_t seq;
-    if (!hex16(name, &seq) || strcmp(name + 16, ".blocks") != 0 || seq == 0)
+    if (!hex16(name, &seq) || seq == 0)
         return;
+    bool blocks = strcmp(name + 16, ".blocks") == 0;
+    if (!blocks && strcmp(name + 16, ".marks") != 0)
+        return;
+    struct names *ns = blocks ? &ls->blocks : &ls->marks;
     if (ns->n == ns->cap) {
         ns->cap = ns->cap ? ns->cap * 2 : 64;
         ns->seqs = mem_realloc_array(ns->seqs, ns->cap, sizeof(*ns->seqs));
@@ -607,6 +624,24 @@ static int remove_files(struct outbound *ob, uint64_t first_seq, struct err *err
     return rc;
 }
 
+/* A half record at the end goes for good before anything is written over it: after another
+ * power cut its old half could stand beside fitting bytes, and the mark of a block that waited
+ * again would rise. */
+static int cut_marks(struct outbound *ob, const struct out_segment *s)
+{
+    char *path = out_path(ob->dir, s->first_seq, "marks");
+    struct file *f;
+    int rc = file_open(path, FILE_READ | FILE_WRITE, &f);
+    free(path);
+    if (rc != 0)
+        return rc;
+    rc = file_truncate(f, s->marks_size);
+    if (rc == 0)
+        rc = file_sync(f);
+    file_close(f);
+    return rc;
+}
+
 static int open_segment(struct outbound *ob, const struct out_where *w, struct err *err)
 {
     struct out_segment *s;
@@ -619,7 +654,21 @@ static int open_segment(struct outbound *ob, const struct out_where *w, struct e
                          (unsigned long long)w->first_seq);
     if (s->n == 0 && w->seq_limit == UINT64_MAX) { /* torn at birth: made again when needed */
         out_segment_free(s);
-        return remove_files(ob, w->first_seq, err);
+        rc = remove_files(ob, w->first_seq, err);
+        if (rc != 0)
+            return rc;
+        /* its name says that the one before ends there: it must not come back */
+        rc = file_sync_dir(ob->dir);
+        return rc == 0 ? 0 : err_errno(err, rc, "cannot sync %s", ob->dir);
+    }
+    if (s->marks_torn) {
+        rc = cut_marks(ob, s);
+        if (rc != 0) {
+            (void)err_errno(err, rc, "cannot cut %s/%016llx.marks", ob->dir,
+                            (unsigned long long)s->first_seq);
+            out_segment_free(s);
+            return rc;
+        }
     }
     ob->bytes += s->size - s->done_bytes;
     for (size_t i = 0; i < s->n; i++)
@@ -637,35 +686,29 @@ static int open_segment(struct outbound *ob, const struct out_where *w, struct e
     return 0;
 }
 
-/* The next segment tells what stood before it, if it can be read. */
-static uint64_t made_before(const struct outbound *ob, uint64_t first_seq)
+/* Marks whose blocks were removed and which were not, because the process ended in between. */
+static void remove_orphans(struct outbound *ob, const struct listing *ls)
 {
-    char *path = out_path(ob->dir, first_seq, "blocks");
-    struct file *f;
-    uint64_t made = UINT64_MAX;
-    if (file_open(path, FILE_READ, &f) == 0) {
-        static const size_t room = BLOCK_HEADER_MAX;
-        char *p = mem_zalloc(room);
-        size_t got;
-        struct block_header h;
-        if (file_read(f, OUT_SEGMENT_HEADER, p, room, &got) == 0 &&
-            block_get_header(p, got, &h) == 0 && h.info.seq == first_seq)
-            made = h.made_before;
-        free(p);
-        file_close(f);
+    for (size_t i = 0; i < ls->marks.n; i++) {
+        const struct names *b = &ls->blocks;
+        if (b->n && bsearch(&ls->marks.seqs[i], b->seqs, b->n, sizeof(*b->seqs), by_number))
+            continue;
+        char *path = out_path(ob->dir, ls->marks.seqs[i], "marks");
+        (void)file_unlink(path); /* harmless if it stays */
+        free(path);
     }
-    free(path);
-    return made;
 }
 
-static int open_segments(struct outbound *ob, struct names *ns, struct err *err)
+static int open_segments(struct outbound *ob, struct listing *ls, struct err *err)
 {
     struct out_ledger *l = &ob->job.ledger;
-    int rc = file_list(ob->dir, on_name, ns);
+    struct names *ns = &ls->blocks;
+    int rc = file_list(ob->dir, on_name, ls);
     if (rc != 0)
         return err_errno(err, rc, "cannot list %s", ob->dir);
     if (ns->n)
         qsort(ns->seqs, ns->n, sizeof(*ns->seqs), by_number);
+    remove_orphans(ob, ls);
     size_t kept = 0;
     for (size_t i = 0; i < ns->n; i++) {
         if (!was_folded(l, ns->seqs[i])) {
@@ -687,7 +730,7 @@ static int open_segments(struct outbound *ob, struct names *ns, struct err *err)
             w.made_before = before->made_end;
         if (i + 1 < kept) {
             w.seq_limit = ns->seqs[i + 1];
-            w.made_end = made_before(ob, w.seq_limit);
+            w.made_end = out_segment_made_before(ob->dir, w.seq_limit, w.first_seq);
         }
         rc = open_segment(ob, &w, err);
         if (rc != 0)
@@ -699,7 +742,7 @@ static int open_segments(struct outbound *ob, struct names *ns, struct err *err)
 int outbound_open(const struct outbound_options *o, struct err *err, struct outbound **out)
 {
     struct outbound *ob = mem_zalloc(sizeof(*ob));
-    struct names ns = {0};
+    struct listing ls = {0};
     ob->dir = mem_strdup(o->dir);
     buf_init(&ob->scratch, BLOCK_HEADER_MAX + BLOCK_BODY_MAX);
     buf_init(&ob->mark, 1u << 20);
@@ -717,7 +760,7 @@ int outbound_open(const struct outbound_options *o, struct err *err, struct outb
     ob->end = l->end;
     ob->next_seq = l->next_seq;
     ob->job.made = l->made;
-    rc = open_segments(ob, &ns, err);
+    rc = open_segments(ob, &ls, err);
     if (rc != 0)
         goto out;
     /* block numbers name rows elsewhere: one that was used is never used again */
@@ -730,7 +773,8 @@ int outbound_open(const struct outbound_options *o, struct err *err, struct outb
     *out = ob;
     ob = NULL;
 out:
-    free(ns.seqs);
+    free(ls.blocks.seqs);
+    free(ls.marks.seqs);
     outbound_close(ob);
     return rc;
 }

@@ -4,12 +4,12 @@
 /*
  * outbound — one sink's log of blocks that wait for their database (docs/outbound.md).
  *
- * Blocks are appended in order, each with its checksums; a done-mark is written when the database
- * has taken a block, or when it was shed. What was counted (made, accepted, refused by reason, shed)
- * is kept per compound, exactly, over any crash: segments whose blocks are all done are folded into a
- * ledger file (written by rename) and then removed, in any order. At open a torn tail is cut, and a
- * rotten block in the middle is refused{corrupt}, counted by its header if that is whole, else by
- * its neighbours' under the compound "?".
+ * Blocks are appended in order, each with its checksums; a done-mark is written when the
+ * database has taken a block, or when it was shed. What was counted (made, accepted, refused by
+ * reason, shed) is kept per compound, exactly, over any crash: segments whose blocks are all
+ * done are folded into a ledger file (written by rename) and then removed, in any order. At
+ * open a torn tail is cut, and a rotten block in the middle is refused{corrupt}, counted by its
+ * header if that is whole, else by its neighbours' under the compound "?".
  *
  * Threads: outbound_write and outbound_sync block and run as pool jobs (one at a time per log);
  * everything else belongs to the loop and may run beside them. What a job wrote becomes visible
@@ -42,8 +42,8 @@ struct outbound_notes {
     uint64_t torn_bytes;    /* cut at the end */
     uint64_t rotten_blocks; /* bad in the middle: refused{corrupt} */
     uint64_t rotten_lines;
-    uint64_t bad_marks;     /* records that do not verify, or of blocks that are not there */
-    bool ledger_lost;       /* did not verify: kept as ledger.bad, totals began again */
+    uint64_t bad_marks; /* records that do not verify, or of blocks that are not there */
+    bool ledger_lost;   /* did not verify: kept as ledger.bad, totals began again */
 };
 
 int outbound_open(const struct outbound_options *o, struct err *err, struct outbound **out);
@@ -59,8 +59,8 @@ uint64_t outbound_next_seq(const struct outbound *ob);
  * most: one call goes to one segment. The blocks stay the caller's; until outbound_sync has
  * returned 0 they must be kept and, after an error of either, written again. */
 int outbound_write(struct outbound *ob, struct block *const *blocks, size_t n);
-/* 0: what was written is on the disk. -errno: none of it may be trusted, none of it counts. Also
- * folds, removes and gives back what is done. */
+/* 0: what was written is on the disk. -errno: none of it may be trusted, none of it counts.
+ * Also folds, removes and gives back what is done. */
 int outbound_sync(struct outbound *ob);
 /* On the loop, after the job with outbound_write or outbound_sync has ended. */
 void outbound_settle(struct outbound *ob);
@@ -93,7 +93,7 @@ uint64_t outbound_bytes(const struct outbound *ob);
 uint64_t outbound_pending_lines(const struct outbound *ob);
 uint64_t outbound_pending_blocks(const struct outbound *ob);
 uint64_t outbound_waiting_blocks(const struct outbound *ob); /* pending and not taken */
-int64_t outbound_oldest_wall_ns(const struct outbound *ob); /* of what waits; 0: nothing */
+int64_t outbound_oldest_wall_ns(const struct outbound *ob);  /* of what waits; 0: nothing */
 /* Valid until the next call that changes the log. In order of appearance. */
 size_t outbound_shares(const struct outbound *ob, const struct outbound_share **out);
 size_t outbound_reasons(const struct outbound *ob, const struct outbound_reason **out);

@@ -8,7 +8,8 @@
 #include "io/file.h"
 #include "io/outbound.h"
 
-/* -- totals: counts per compound and per reason ---------------------------------------------- */
+/* -- totals: counts per compound and per reason ----------------------------------------------
+ */
 struct out_totals {
     struct outbound_share *shares;
     size_t n, cap;
@@ -24,7 +25,8 @@ struct out_totals {
 
 void out_totals_init(struct out_totals *t);
 void out_totals_done(struct out_totals *t);
-void out_totals_copy(struct out_totals *to, const struct out_totals *from); /* to: initialised */
+void out_totals_copy(struct out_totals *to,
+                     const struct out_totals *from); /* to: initialised */
 struct outbound_share *out_totals_share(struct out_totals *t, const char *compound);
 void out_totals_reason(struct out_totals *t, const char *reason, uint64_t lines);
 /* A block was written: made, and at once refused{no_field} or shed where it says so. */
@@ -33,7 +35,8 @@ void out_totals_block(struct out_totals *t, const struct block_header *h,
 /* Lines whose header is gone. */
 void out_totals_lost(struct out_totals *t, uint64_t lines);
 
-/* -- marks ----------------------------------------------------------------------------------- */
+/* -- marks -----------------------------------------------------------------------------------
+ */
 struct out_refusal {
     char compound[65], reason[32];
     uint32_t lines;
@@ -51,7 +54,8 @@ int out_mark_get(const char *p, size_t n, struct out_mark *m, size_t *out_used);
 void out_totals_mark(struct out_totals *t, const struct out_mark *m,
                      const struct block_header *h, const struct block_share *shares);
 
-/* -- ledger ---------------------------------------------------------------------------------- */
+/* -- ledger ----------------------------------------------------------------------------------
+ */
 struct out_ledger {
     struct out_totals totals;
     struct position end;
@@ -62,9 +66,11 @@ struct out_ledger {
 void out_ledger_init(struct out_ledger *l);
 void out_ledger_done(struct out_ledger *l);
 int out_ledger_put(const struct out_ledger *l, struct buf *out);
-int out_ledger_get(const char *p, size_t n, struct out_ledger *out); /* into an initialised one */
+int out_ledger_get(const char *p, size_t n,
+                   struct out_ledger *out); /* into an initialised one */
 
-/* -- segments -------------------------------------------------------------------------------- */
+/* -- segments --------------------------------------------------------------------------------
+ */
 enum out_state { OUT_WAITING, OUT_TAKEN, OUT_DONE };
 struct out_entry { /* one block in memory: what an outage of hours multiplies */
     int64_t wall_ns;
@@ -79,8 +85,8 @@ struct out_segment {
     struct position end;
     struct out_entry *entries;
     size_t n, cap, n_open, n_waiting;
-    size_t lo, hi; /* no entry below lo or at or above hi waits */
-    bool folding;
+    size_t lo, hi;   /* no entry below lo or at or above hi waits */
+    bool marks_torn; /* the marks' file is longer than what verifies */
 };
 struct out_where {
     uint64_t first_seq;
@@ -91,7 +97,11 @@ struct out_where {
 
 #define OUT_SEGMENT_HEADER 64
 char *out_path(const char *dir, uint64_t first_seq, const char *suffix);
-void out_segment_header(uint64_t first_seq, char out[OUT_SEGMENT_HEADER]);
+/* `before`: the segment before it, 0 if there is none. */
+void out_segment_header(uint64_t first_seq, uint64_t before, char out[OUT_SEGMENT_HEADER]);
+/* Lines and unwritable points before this segment; UINT64_MAX: not known, or `before` was not
+ * the one before it (what stood between was folded). */
+uint64_t out_segment_made_before(const char *dir, uint64_t first_seq, uint64_t before);
 void out_segment_free(struct out_segment *s);
 void out_segment_add(struct out_segment *s, const struct out_entry *e);
 /* Reads blocks and marks into a new segment, and what they count into totals. A last segment's

@@ -80,7 +80,8 @@ int out_job_open(struct out_job *j, const struct outbound *ob, struct err *err)
     return rc;
 }
 
-/* -- writing --------------------------------------------------------------------------------- */
+/* -- writing ---------------------------------------------------------------------------------
+ */
 
 static int new_segment(struct out_job *j)
 {
@@ -93,7 +94,9 @@ static int new_segment(struct out_job *j)
         j->active = NULL;
     }
     char head[OUT_SEGMENT_HEADER];
-    out_segment_header(j->next_seq, head);
+    /* an abandoned file without a block is made anew under its own name */
+    uint64_t before = j->active_seq < j->next_seq ? j->active_seq : j->before_seq;
+    out_segment_header(j->next_seq, before, head);
     char *path = out_path(j->dir, j->next_seq, "blocks");
     int rc = file_open(path, FILE_READ | FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &j->active);
     if (rc == 0)
@@ -108,6 +111,7 @@ static int new_segment(struct out_job *j)
         (void)file_unlink(path);
     } else {
         j->active_seq = j->next_seq;
+        j->before_seq = before;
         j->size = j->synced_size = sizeof(head);
         j->abandoned = j->cut_first = false;
     }
@@ -215,7 +219,8 @@ int outbound_write(struct outbound *ob, struct block *const *blocks, size_t n)
     return rc;
 }
 
-/* -- folding and giving back ------------------------------------------------------------------ */
+/* -- folding and giving back ------------------------------------------------------------------
+ */
 
 static bool same_files(const struct out_job *j, uint64_t first_seq)
 {
@@ -257,8 +262,7 @@ static int fold(struct out_job *j)
     next.end = j->synced_end;
     next.next_seq = j->synced_seq + 1;
     next.made = j->synced_made;
-    next.folded =
-        mem_zalloc_array(j->ledger.n_folded + j->n_folds + 1, sizeof(*next.folded));
+    next.folded = mem_zalloc_array(j->ledger.n_folded + j->n_folds + 1, sizeof(*next.folded));
     for (size_t i = 0; i < j->ledger.n_folded; i++)
         if (same_files(j, j->ledger.folded[i]))
             next.folded[next.n_folded++] = j->ledger.folded[i];
@@ -267,8 +271,8 @@ static int fold(struct out_job *j)
         struct outbound_notes ignored = {0};
         struct out_segment *s = NULL;
         rc = out_segment_read(j->dir, &j->folds[i], &next.totals, &ignored, &s);
-        if (rc == 0 && s->n_open > 0)
-            rc = -EIO; /* its marks cannot be read now: it stays as it is */
+        if (rc == 0 && (s->n_open > 0 || s->n != j->folds[i].seq_limit - s->first_seq))
+            rc = -EIO; /* it cannot be read as it was: it stays as it is */
         if (rc == 0)
             next.folded[next.n_folded++] = j->folds[i].first_seq;
         out_segment_free(s);
@@ -304,6 +308,8 @@ static void punch(struct out_job *j)
             int rc = file_open(path, FILE_READ | FILE_WRITE, &f);
             if (rc == 0)
                 rc = file_sync(f);
+            if (rc == 0) /* and the file's name */
+                rc = file_sync_dir(j->dir);
             file_close(f);
             f = NULL;
             free(path);

@@ -15,7 +15,8 @@
 #define LEDGER_FIXED 72
 #define MARK_MAX     (1u << 20)
 
-/* The host is little-endian on every machine that is built for (asserted by the layout tests). */
+/* The host is little-endian on every machine that is built for (asserted by the layout tests).
+ */
 static void put32(struct buf *b, uint32_t v)
 {
     buf_put(b, &v, sizeof(v));
@@ -78,7 +79,8 @@ static void get_text(struct in *in, char *out, size_t room)
         in->bad = true;
 }
 
-/* -- totals ---------------------------------------------------------------------------------- */
+/* -- totals ----------------------------------------------------------------------------------
+ */
 
 void out_totals_init(struct out_totals *t)
 {
@@ -194,7 +196,8 @@ void out_totals_mark(struct out_totals *t, const struct out_mark *m,
         out_totals_reason(t, m->refused[k].reason, m->refused[k].lines);
 }
 
-/* -- marks ----------------------------------------------------------------------------------- */
+/* -- marks -----------------------------------------------------------------------------------
+ */
 
 int out_mark_put(const struct out_mark *m, struct buf *out)
 {
@@ -238,8 +241,8 @@ int out_mark_get(const char *p, size_t n, struct out_mark *m, size_t *out_used)
         return -EBADMSG;
     in.n = len;
     uint32_t outcome = get32(&in);
-    struct out_mark r = {.outcome = outcome == OUTBOUND_SHED ? OUTBOUND_SHED
-                                                             : OUTBOUND_ACCEPTED};
+    struct out_mark r = {.outcome =
+                             outcome == OUTBOUND_SHED ? OUTBOUND_SHED : OUTBOUND_ACCEPTED};
     r.seq = get64(&in);
     r.header_crc = get32(&in);
     r.n_refused = get32(&in);
@@ -260,7 +263,8 @@ int out_mark_get(const char *p, size_t n, struct out_mark *m, size_t *out_used)
     return 0;
 }
 
-/* -- ledger ---------------------------------------------------------------------------------- */
+/* -- ledger ----------------------------------------------------------------------------------
+ */
 
 void out_ledger_init(struct out_ledger *l)
 {

@@ -14,7 +14,7 @@ struct out_punch { /* a body that is done, in a segment that is not */
     uint64_t first_seq, at;
     uint32_t n;
 };
-struct out_staged { /* a block that was written */
+struct out_staged {     /* a block that was written */
     uint64_t first_seq; /* its segment */
     struct block_header header;
     struct block_share *shares;
@@ -24,8 +24,9 @@ struct out_staged { /* a block that was written */
 struct out_job { /* the pool's, between two settles */
     const char *dir;
     uint64_t segment_bytes;
-    struct file *active; /* the newest segment; NULL: the next write makes one */
-    uint64_t active_seq, size, synced_size;
+    struct file *active;             /* the newest segment; NULL: the next write makes one */
+    uint64_t active_seq, before_seq; /* 0: none */
+    uint64_t size, synced_size;
     bool dirty;     /* written since the last sync */
     bool cut_first; /* a failed write left bytes that could not be cut */
     bool abandoned; /* a sync failed: this file takes nothing more */

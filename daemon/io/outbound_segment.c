@@ -18,28 +18,59 @@ char *out_path(const char *dir, uint64_t first_seq, const char *suffix)
     return mem_printf("%s/%016llx.%s", dir, (unsigned long long)first_seq, suffix);
 }
 
-void out_segment_header(uint64_t first_seq, char out[OUT_SEGMENT_HEADER])
+void out_segment_header(uint64_t first_seq, uint64_t before, char out[OUT_SEGMENT_HEADER])
 {
     memset(out, 0, OUT_SEGMENT_HEADER);
     uint32_t magic = SEGMENT_MAGIC, version = VERSION;
     memcpy(out, &magic, 4);
     memcpy(out + 4, &version, 4);
     memcpy(out + 8, &first_seq, 8);
+    memcpy(out + 16, &before, 8);
     uint32_t crc = crc32c(0, out, OUT_SEGMENT_HEADER - 4);
     memcpy(out + OUT_SEGMENT_HEADER - 4, &crc, 4);
+}
+
+static bool header_whole(const char *p, size_t n)
+{
+    uint32_t magic, crc;
+    if (n < OUT_SEGMENT_HEADER)
+        return false;
+    memcpy(&magic, p, 4);
+    memcpy(&crc, p + OUT_SEGMENT_HEADER - 4, 4);
+    return magic == SEGMENT_MAGIC && crc32c(0, p, OUT_SEGMENT_HEADER - 4) == crc;
 }
 
 /* 0, or -EPROTO: written by a later version. A damaged header is not needed: the name tells. */
 static int check_version(const char *p, size_t n)
 {
-    uint32_t magic, version, crc;
-    if (n < OUT_SEGMENT_HEADER)
+    uint32_t version;
+    if (!header_whole(p, n))
         return 0;
-    memcpy(&magic, p, 4);
     memcpy(&version, p + 4, 4);
-    memcpy(&crc, p + OUT_SEGMENT_HEADER - 4, 4);
-    bool whole = magic == SEGMENT_MAGIC && crc32c(0, p, OUT_SEGMENT_HEADER - 4) == crc;
-    return whole && version > VERSION ? -EPROTO : 0;
+    return version > VERSION ? -EPROTO : 0;
+}
+
+uint64_t out_segment_made_before(const char *dir, uint64_t first_seq, uint64_t before)
+{
+    char *path = out_path(dir, first_seq, "blocks");
+    struct file *f;
+    uint64_t made = UINT64_MAX, told;
+    if (file_open(path, FILE_READ, &f) == 0) {
+        size_t got, room = OUT_SEGMENT_HEADER + BLOCK_HEADER_MAX;
+        char *p = mem_zalloc(room);
+        struct block_header h;
+        if (file_read(f, 0, p, room, &got) == 0 && header_whole(p, got)) {
+            memcpy(&told, p + 16, 8);
+            if (told == before &&
+                block_get_header(p + OUT_SEGMENT_HEADER, got - OUT_SEGMENT_HEADER, &h) == 0 &&
+                h.info.seq == first_seq)
+                made = h.made_before;
+        }
+        free(p);
+        file_close(f);
+    }
+    free(path);
+    return made;
 }
 
 void out_segment_free(struct out_segment *s)
@@ -68,7 +99,8 @@ void out_segment_add(struct out_segment *s, const struct out_entry *e)
         s->lo = s->n - 1;
 }
 
-/* -- a window over the file: headers are read, bodies only where they must be ------------------- */
+/* -- a window over the file: headers are read, bodies only where they must be
+ * ------------------- */
 
 struct window {
     struct file *f;
@@ -103,7 +135,8 @@ static int look(struct window *w, uint64_t at, size_t n, const char **out, size_
 }
 
 /* The header at `at`: 0, -EBADMSG, or another error of the disk. *out_p: its bytes. */
-static int look_header(struct window *w, uint64_t at, struct block_header *h, const char **out_p)
+static int look_header(struct window *w, uint64_t at, struct block_header *h,
+                       const char **out_p)
 {
     size_t n;
     int rc = look(w, at, BLOCK_HEADER_MIN, out_p, &n);
@@ -120,12 +153,14 @@ static int look_header(struct window *w, uint64_t at, struct block_header *h, co
     return rc;
 }
 
-/* -- marks ----------------------------------------------------------------------------------- */
+/* -- marks -----------------------------------------------------------------------------------
+ */
 
 struct marks {
     struct out_mark *m;
     size_t n, cap;
-    uint64_t end; /* after the last record that verifies */
+    uint64_t end;  /* after the last record that verifies */
+    uint64_t size; /* of the file */
 };
 
 static int by_seq(const void *a, const void *b)
@@ -154,6 +189,7 @@ static int marks_read(const char *dir, uint64_t first_seq, struct marks *out,
     if (rc != 0)
         return rc;
     bool bad = false;
+    out->size = len;
     for (size_t at = 0; at < len;) {
         struct out_mark m;
         size_t used;
@@ -198,7 +234,8 @@ static const struct out_mark *marks_find(const struct marks *ms, uint64_t seq, u
     return NULL;
 }
 
-/* -- blocks ---------------------------------------------------------------------------------- */
+/* -- blocks ----------------------------------------------------------------------------------
+ */
 
 struct reading {
     struct window w;
@@ -210,12 +247,14 @@ struct reading {
     uint64_t seq, made; /* of the next block; made UINT64_MAX: not known */
     uint64_t synced;    /* blocks up to here were on the disk */
     size_t marks_used;
+    bool unreadable; /* bytes are left that are no blocks */
 };
 
 /* The first block at or after `at` that verifies and can follow. 0, -ENOENT, or an error. */
 static int resync(struct reading *r, uint64_t at, struct block_header *h, uint64_t *out_at)
 {
-    for (uint64_t off = (at + 7) & ~(uint64_t)7; off + BLOCK_HEADER_MIN <= r->w.size; off += 8) {
+    for (uint64_t off = (at + 7) & ~(uint64_t)7; off + BLOCK_HEADER_MIN <= r->w.size;
+         off += 8) {
         const char *p;
         size_t n;
         int rc = look(&r->w, off, 4, &p, &n);
@@ -240,9 +279,8 @@ static int resync(struct reading *r, uint64_t at, struct block_header *h, uint64
 /* `n` blocks are unreadable, up to where `made` stood afterwards (UINT64_MAX: not known). */
 static void lose(struct reading *r, uint64_t n, uint64_t made)
 {
-    uint64_t lines = made != UINT64_MAX && r->made != UINT64_MAX && made > r->made
-                         ? made - r->made
-                         : 0;
+    uint64_t lines =
+        made != UINT64_MAX && r->made != UINT64_MAX && made > r->made ? made - r->made : 0;
     r->notes->rotten_blocks += n;
     r->notes->rotten_lines += lines;
     out_totals_lost(r->totals, lines);
@@ -304,7 +342,9 @@ static int find_end(struct reading *r, uint64_t *out_end)
         int rc = look_header(&r->w, at, &h, &p);
         if (rc == 0 && h.info.seq != seq + 1)
             rc = -EBADMSG;
-        if (rc == 0 && h.info.seq > r->synced && h.info.body_bytes > 0) {
+        /* a marked block was on the disk before it was posted, and its body may be a hole */
+        if (rc == 0 && h.info.seq > r->synced && h.info.body_bytes > 0 &&
+            !marks_find(&r->marks, h.info.seq, h.header_crc)) {
             rc = look(&r->w, at + h.header_bytes, h.info.body_bytes, &p, &n);
             if (rc == 0 && (n < h.info.body_bytes || !block_body_good(&h, p)))
                 rc = -EBADMSG;
@@ -355,8 +395,10 @@ static int read_blocks(struct reading *r, uint64_t end)
         if (!fits) {
             uint64_t next;
             rc = resync(r, at + 8, &h, &next);
-            if (rc == -ENOENT)
+            if (rc == -ENOENT) {
+                r->unreadable = true;
                 break;
+            }
             if (rc != 0)
                 return rc;
             lose(r, h.info.seq - r->seq, h.made_before);
@@ -411,12 +453,17 @@ int out_segment_read(const char *dir, const struct out_where *where, struct out_
         goto out_marks;
     if (last)
         notes->torn_bytes += size - end;
-    else if (r.seq < where->seq_limit && where->made_end != UINT64_MAX && r.made < where->made_end)
-        lose(&r, where->seq_limit - r.seq <= size ? where->seq_limit - r.seq : 1, where->made_end);
+    else if (r.unreadable && r.seq < where->seq_limit) /* how many, only a neighbour can tell */
+        lose(&r,
+             where->made_end != UINT64_MAX && where->seq_limit - r.seq <= size
+                 ? where->seq_limit - r.seq
+                 : 1,
+             where->made_end);
     notes->bad_marks += r.marks.n - r.marks_used;
     r.seg->size = end;
     r.seg->made_end = r.made;
     r.seg->marks_size = r.marks.end;
+    r.seg->marks_torn = r.marks.size > r.marks.end;
     *out = r.seg;
     r.seg = NULL;
 out_marks:

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,8 +265,7 @@ static void finish_group(struct store *s, struct job_list *group, int code, uint
     }
     if (code && code != -ENOENT && !s->stats.failed) {
         s->stats.failed = code;
-        snprintf(s->stats.problem, sizeof(s->stats.problem), "%s: %s", s->db.path,
-                 s->db.problem);
+        memcpy(s->stats.problem, s->db.problem, sizeof(s->stats.problem));
     }
     copy_totals(s);
     for (struct job *j; (j = list_take(group));) {

@@ -25,6 +25,12 @@
     " AND (?3 IS NULL OR substr(m.topic,1,length(?3))=?3) AND (?4=0 OR m.id<?4)"               \
     " AND (?5 IS NULL OR d.device=?5)"
 
+/* Never jansson's json_string(): core/json has a function of that name, and the linker takes it. */
+static json_t *text_new(const char *s)
+{
+    return json_stringn(s, strlen(s));
+}
+
 static void bind_blob(sqlite3_stmt *st, int i, const char *s)
 {
     if (s)
@@ -54,13 +60,13 @@ static json_t *json_time(int64_t wall_ns)
         return json_null();
     size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)((wall_ns / 1000000) % 1000));
-    return json_string(text);
+    return text_new(text);
 }
 
 static json_t *json_text(sqlite3_stmt *st, int col)
 {
     const char *s = (const char *)sqlite3_column_text(st, col);
-    json_t *v = s ? json_string(s) : NULL;
+    json_t *v = s ? text_new(s) : NULL;
     return v ? v : json_null();
 }
 
@@ -78,7 +84,7 @@ static json_t *json_base64(const unsigned char *p, size_t n)
         *at++ = left > 1 ? digits[v >> 6 & 63] : '=';
         *at++ = left > 2 ? digits[v & 63] : '=';
     }
-    json_t *j = json_string(text);
+    json_t *j = text_new(text);
     free(text);
     return j;
 }
@@ -114,7 +120,7 @@ static json_t *dead_row(sqlite3_stmt *st, bool whole)
     json_t *row = json_object();
     bool line = sqlite3_column_type(st, 5) != SQLITE_NULL;
     json_object_set_new(row, "id", json_integer(sqlite3_column_int64(st, 0)));
-    json_object_set_new(row, "kind", json_string(line ? "line" : "message"));
+    json_object_set_new(row, "kind", text_new(line ? "line" : "message"));
     json_object_set_new(row, "time", json_time(sqlite3_column_int64(st, 1)));
     json_object_set_new(row, "reason", json_text(st, 2));
     json_object_set_new(row, "detail", json_text(st, 3));

@@ -1,9 +1,18 @@
-# Unit tests whose files or clock are faked: the fakes come before the library and win.
-FAKED_UNIT := test_journal_model test_journal_faults
-$(patsubst %,$(B)/unit/%,$(FAKED_UNIT)): $(B)/unit/%: $(B)/tests/unit/%.o \
-		$(B)/tests/sim/fake_file.o $(B)/tests/sim/fake_clock.o $(LIB)
-	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+# Unit tests whose clock, or clock and files, are faked: the fakes come before the library and win.
+FAKED_CLOCK := test_journal_recover
+FAKED_FILES := test_journal_model test_journal_faults
+FAKE_CLOCK_OBJ := $(B)/tests/sim/fake_clock.o
+FAKE_FILES_OBJ := $(FAKE_CLOCK_OBJ) $(B)/tests/sim/fake_file.o
+link_faked = $(call say,LD,$@)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+$(FAKED_CLOCK:%=$(B)/unit/%): $(B)/unit/%: $(B)/tests/unit/%.o $(FAKE_CLOCK_OBJ) $(LIB)
+	$(link_faked)
+$(FAKED_FILES:%=$(B)/unit/%): $(B)/unit/%: $(B)/tests/unit/%.o $(FAKE_FILES_OBJ) $(LIB)
+	$(link_faked)
 
 # The line protocol's tests read back what was written.
 $(B)/unit/test_lineproto $(B)/unit/test_lp_vectors: $(B)/tests/lp_decode.o
+# test_unit compares with udunits2 where its header is
+ifneq ($(wildcard /usr/include/udunits2.h),)
+$(B)/tests/unit/test_unit.o: private CPPFLAGS_ALL += -DHAVE_UDUNITS2
+$(B)/unit/test_unit: private LIBS += -ludunits2
+endif

@@ -47,8 +47,8 @@ static void test_two_classes_are_one_group(void **state)
     struct block **g;
     assert_int_equal(block_builder_close(bb, 1, &g), 0);
     for (uint64_t i = 1; i <= 10; i++) {
-        struct point p = point(i % 2 ? "a" : "b", i == 5 ? POINT_KEEP : POINT_ROUTINE,
-                               1000 - (int64_t)i);
+        struct point p =
+            point(i % 2 ? "a" : "b", i == 5 ? POINT_KEEP : POINT_ROUTINE, 1000 - (int64_t)i);
         block_builder_add(bb, &p);
         struct position at = {i, 0, 0};
         assert_false(block_builder_step(bb, &at));
@@ -272,7 +272,8 @@ static void test_cost(void **state)
     for (int round = 0; round < 20; round++) {
         uint64_t t0 = now_ns();
         for (int i = 0; i < 5000; i++) {
-            struct point p = point(i & 8 ? "nanan" : "beibei", POINT_ROUTINE, 1700000000000 + i);
+            struct point p =
+                point(i & 8 ? "nanan" : "beibei", POINT_ROUTINE, 1700000000000 + i);
             block_builder_add(bb, &p);
             block_builder_step(bb, &(struct position){(uint64_t)i, 2, 1});
         }

@@ -501,36 +501,50 @@ static void test_leave_and_return(void **state)
     broker_kill(&b, SIGKILL);
 }
 
-/* A process of ours dies inside on_message, before the PUBACK. */
+/* The process of test_redelivery: blocks in on_message, so the PUBACK never leaves, and tells
+ * the packet id. Started anew, because Paho does not survive a fork. */
+static int play_victim(int port)
+{
+    struct client c = {.id = "dies"};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    c.log = log_new();
+    c.log->hold = true;
+    client_url(&c, 0, "mqtt", "127.0.0.1", port);
+    client_open(&c, (struct mqtt_options){0});
+    while (count(c.log) == 0)
+        nap();
+    uint16_t id = c.log->seen[0].id;
+    return write(STDOUT_FILENO, &id, sizeof(id)) == 2 ? pause() : 1;
+}
+
 static void test_redelivery(void **state)
 {
     (void)state;
     NEED_MOSQUITTO();
     struct broker b;
+    char file[100], port[16];
     broker_start(&b, NULL);
-    int pipefd[2];
-    assert_int_equal(pipe2(pipefd, O_CLOEXEC), 0);
+    snprintf(file, sizeof(file), "%s/victim", dir);
+    snprintf(port, sizeof(port), "%d", b.port);
     pid_t pid = fork();
     if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        struct client c = {.id = "dies"};
-        c.log = log_new();
-        c.log->hold = true;
-        client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
-        client_open(&c, (struct mqtt_options){0});
-        WAIT(count(c.log) == 1, 20);
-        uint16_t id = c.log->seen[0].id;
-        _exit(write(pipefd[1], &id, sizeof(id)) == 2 ? pause() : 1);
+        int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        dup2(fd, STDOUT_FILENO);
+        execl("/proc/self/exe", "test_mqtt", "--victim", port, (char *)NULL);
+        _exit(127);
     }
-    struct pollfd p = {.fd = pipefd[0], .events = POLLIN};
-    for (int i = 0; i < 200 && poll(&p, 1, 100) == 0; i++)
+    struct stat st;
+    double until = now_s() + 20;
+    while ((stat(file, &st) || st.st_size < 2) && now_s() < until) {
         publish(b.port, "t/r", "again", 1, false);
-    uint16_t id = 0;
-    assert_int_equal(read(pipefd[0], &id, sizeof(id)), 2);
+        (void)poll(NULL, 0, 200);
+    }
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
-    close(pipefd[0]);
-    close(pipefd[1]);
+    uint16_t id = 0;
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(read(fd, &id, sizeof(id)), 2);
+    close(fd);
     struct client c = {.id = "dies"};
     client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
     client_open(&c, (struct mqtt_options){0});
@@ -883,7 +897,7 @@ static void fall_back(int connack5)
     client_open(&c, (struct mqtt_options){0});
     WAIT(stats(c.m).connected, 30);
     assert_int_equal(stats(c.m).version, 4);
-    assert_int_equal(f.connects5, connack5 == 0x84 ? 1 : 2);
+    assert_int_equal(f.connects5, connack5 == -1 ? 2 : 1);
     mqtt_reconnect(c.m, "test");
     WAIT(ups(c.log) == 2, 20);
     assert_int_equal(f.connects4, 2); /* remembered */
@@ -1016,6 +1030,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_thousand_filters),
         cmocka_unit_test(test_tls),
     };
+    if (argc == 3 && strcmp(argv[1], "--victim") == 0)
+        return play_victim((int)strtol(argv[2], NULL, 10));
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -12,7 +12,8 @@
 #ifdef HAVE_UDUNITS2
 #include <udunits2.h>
 
-/* Our reading of a code against udunits2's of the same unit in its own spelling, through base SI. */
+/* Our reading of a code against udunits2's of the same unit in its own spelling, through base
+ * SI. */
 static void agrees_with_udunits(void **state)
 {
     (void)state;
@@ -20,19 +21,32 @@ static void agrees_with_udunits(void **state)
         const char *ucum, *ud, *base;
         double to_si; /* our base (gram) to that base (kilogram) */
     } pairs[] = {
-        {"Cel", "degC", "K", 1},         {"MPa", "MPa", "Pa", 1e-3},
-        {"kPa", "kPa", "Pa", 1e-3},      {"bar", "bar", "Pa", 1e-3},
-        {"hPa", "hPa", "Pa", 1e-3},      {"kW.h", "kW hour", "J", 1e-3},
-        {"W.h", "W hour", "J", 1e-3},    {"GJ", "GJ", "J", 1e-3},
-        {"m3/h", "m3/hour", "m3/s", 1},  {"L/s", "litre/second", "m3/s", 1},
-        {"deg", "degree", "radian", 1},  {"mm/s", "mm/s", "m/s", 1},
-        {"mA", "mA", "A", 1},            {"mV", "mV", "V", 1e-3},
-        {"kW", "kW", "W", 1e-3},         {"uT", "microtesla", "T", 1e-3},
-        {"uS/cm", "microsiemens/cm", "S/m", 1e3}, {"mg/L", "mg/litre", "kg/m3", 1e-3},
-        {"ug/m3", "microgram/m3", "kg/m3", 1e-3}, {"%", "percent", "1", 1},
-        {"/min", "1/minute", "Hz", 1},   {"d", "day", "s", 1},
-        {"lx", "lux", "cd/m2", 1},       {"kg", "kg", "kg", 1e-3},
-        {"m/s2", "m/s2", "m/s2", 1},     {"min", "minute", "s", 1},
+        {"Cel", "degC", "K", 1},
+        {"MPa", "MPa", "Pa", 1e-3},
+        {"kPa", "kPa", "Pa", 1e-3},
+        {"bar", "bar", "Pa", 1e-3},
+        {"hPa", "hPa", "Pa", 1e-3},
+        {"kW.h", "kW hour", "J", 1e-3},
+        {"W.h", "W hour", "J", 1e-3},
+        {"GJ", "GJ", "J", 1e-3},
+        {"m3/h", "m3/hour", "m3/s", 1},
+        {"L/s", "litre/second", "m3/s", 1},
+        {"deg", "degree", "radian", 1},
+        {"mm/s", "mm/s", "m/s", 1},
+        {"mA", "mA", "A", 1},
+        {"mV", "mV", "V", 1e-3},
+        {"kW", "kW", "W", 1e-3},
+        {"uT", "microtesla", "T", 1e-3},
+        {"uS/cm", "microsiemens/cm", "S/m", 1e3},
+        {"mg/L", "mg/litre", "kg/m3", 1e-3},
+        {"ug/m3", "microgram/m3", "kg/m3", 1e-3},
+        {"%", "percent", "1", 1},
+        {"/min", "1/minute", "Hz", 1},
+        {"d", "day", "s", 1},
+        {"lx", "lux", "cd/m2", 1},
+        {"kg", "kg", "kg", 1e-3},
+        {"m/s2", "m/s2", "m/s2", 1},
+        {"min", "minute", "s", 1},
     };
     ut_set_error_message_handler(ut_ignore);
     ut_system *sys = ut_read_xml(NULL);
@@ -51,7 +65,8 @@ static void agrees_with_udunits(void **state)
                 double want = cv_convert_double(cv, x);
                 double have = (x * u.factor + u.offset) * pairs[i].to_si;
                 if (fabs(want - have) > 1e-9 * fabs(want) + 1e-15)
-                    fail_msg("%s: %g is %.17g, udunits2 says %.17g", pairs[i].ucum, x, have, want);
+                    fail_msg("%s: %g is %.17g, udunits2 says %.17g", pairs[i].ucum, x, have,
+                             want);
             }
             cv_free(cv);
         }
@@ -68,9 +83,9 @@ static void reads_codes(void **state)
     static const char *const good[] = {"1",    "%",     "%{LEL}", "{NTU}", "dB{mW}", "[ppm]",
                                        "m3/h", "kW.h",  "/min",   "[pH]",  "m.s-2",  "dB",
                                        "Cel",  "{CNY}", "10.m",   "uS/cm"};
-    static const char *const bad[] = {"",      "°C",   "kWh",  "mCel",  "Cel/h", "m0",    "/",
-                                      "m/",    "m//s", "{}x{", "[ppm",  "m s",   "dB/m",  "kh",
-                                      "m.Cel", "{ a}", "0",    "dB2",   "{a",    "m33"};
+    static const char *const bad[] = {"",      "°C",   "kWh",  "mCel", "Cel/h", "m0",   "/",
+                                      "m/",    "m//s", "{}x{", "[ppm", "m s",   "dB/m", "kh",
+                                      "m.Cel", "{ a}", "0",    "dB2",  "{a",    "m33"};
     struct unit u, v;
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
         if (unit_parse(good[i], strlen(good[i]), &u, NULL) != 0)

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+/*
+ * ctl — gaihouctl: asks the daemon over its HTTP interface and prints tables for people, or the
+ * answer as it came (--json). One file per command; each returns the exit code.
+ *
+ * Not a layer of the daemon: it uses base/ and, for the journal of a stopped gateway, io/journal.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+
+enum ctl_exit { CTL_DONE = 0, CTL_REFUSED = 1, CTL_UNREACHABLE = 2, CTL_USAGE = 64 };
+
+struct ctl { /* options that stand before the command */
+    const char *socket, *url, *token_file;
+    bool json;
+};
+
+typedef int ctl_fn(const struct ctl *c, int argc, char **argv); /* argv[0]: the command */
+ctl_fn ctl_status, ctl_top, ctl_devices, ctl_compounds, ctl_quarantine, ctl_dead, ctl_ledger,
+    ctl_reload;
+int ctl_journal(int argc, char **argv); /* argv[0]: "journal"; needs no daemon */
+
+/* A request; the answer's JSON in *out (the caller's). Failures are told on stderr already. */
+int ctl_get(const struct ctl *c, const char *path, json_t **out);
+int ctl_post(const struct ctl *c, const char *path, json_t **out);
+int ctl_print_json(const json_t *j);
+int ctl_usage(const char *text); /* "usage: gaihouctl …" on stderr; CTL_USAGE */
+
+/* path?key=value&…: value NULL leaves it out; the result is malloc'ed, values are encoded. */
+struct ctl_param {
+    const char *key, *value;
+};
+char *ctl_path(const char *path, const struct ctl_param *params, size_t n);
+char *ctl_encode(const char *s);
+
+/* --key VALUE and --key=VALUE into params of the same names (without --); what is neither goes to
+ * *out_rest, at most one. False: unknown option, told. */
+bool ctl_options(int argc, char **argv, struct ctl_param *params, size_t n,
+                 const char **out_rest);
+
+/* Members for people: never NULL, "-" when missing. Numbers into one of 4 rotating buffers. */
+const char *ctl_text(const json_t *o, const char *key);
+double ctl_number(const json_t *o, const char *key);
+const char *ctl_count(const json_t *o, const char *key);   /* 1234567 → 1,234,567 */
+const char *ctl_bytes(const json_t *o, const char *key);   /* 1.4 MiB */
+const char *ctl_seconds(const json_t *o, const char *key); /* 3 h 12 min */
+void ctl_show_status(const json_t *status);
+
+#endif

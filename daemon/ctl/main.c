@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/ctl.h"
+#include "base/err.h"
+
+#include <curl/curl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: gaihouctl [--socket PATH | --url URL] [--token-file FILE] [--json] COMMAND\n\n"
+    "  status                     health at a glance\n"
+    "  top                        the same, live (q ends it)\n"
+    "  devices [list|show|silent] what is known of devices\n"
+    "  compounds                  the compounds\n"
+    "  quarantine [list|show|adopt|purge]   devices that the registry does not know\n"
+    "  dead [list|show|replay|purge]        what could not be used\n"
+    "  ledger                     the accounts, per compound\n"
+    "  journal info|verify|dump|export|replay   works on a stopped gateway's folder too\n"
+    "  reload                     reads the configuration again, or says why not\n"
+    "  version, help\n\n"
+    "Exit: 0 done, 1 refused or not found, 2 the daemon cannot be reached, 64 usage.\n";
+
+static const struct command {
+    const char *name;
+    ctl_fn *fn;
+} commands[] = {
+    {"status", ctl_status},       {"top", ctl_top},       {"devices", ctl_devices},
+    {"compounds", ctl_compounds}, {"dead", ctl_dead},     {"quarantine", ctl_quarantine},
+    {"ledger", ctl_ledger},       {"reload", ctl_reload},
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(*commands))
+
+int ctl_usage(const char *text)
+{
+    fprintf(stderr, "usage: gaihouctl %s\n", text);
+    return CTL_USAGE;
+}
+
+static bool set_option(const char *name, size_t len, const char *value,
+                       struct ctl_param *params, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strlen(params[i].key) == len && memcmp(params[i].key, name, len) == 0) {
+            params[i].value = value;
+            return value != NULL;
+        }
+    }
+    return false;
+}
+
+bool ctl_options(int argc, char **argv, struct ctl_param *params, size_t n,
+                 const char **out_rest)
+{
+    for (int i = 0; i < argc; i++) {
+        const char *a = argv[i];
+        if (strncmp(a, "--", 2) != 0 && !*out_rest) {
+            *out_rest = a;
+            continue;
+        }
+        size_t len = strcspn(a, "=");
+        const char *value = a[len] ? a + len + 1 : i + 1 < argc ? argv[++i] : NULL;
+        if (strncmp(a, "--", 2) != 0 || !set_option(a + 2, len - 2, value, params, n)) {
+            fprintf(stderr, "gaihouctl: \"%s\" is not understood here, or lacks its value\n",
+                    a);
+            return false;
+        }
+    }
+    return true;
+}
+
+static int unknown(const char *name)
+{
+    const char *names[N_COMMANDS];
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        names[i] = commands[i].name;
+    const char *near = err_nearest(name, names, N_COMMANDS);
+    fprintf(stderr, "gaihouctl: there is no command \"%s\"%s%s%s; see gaihouctl help\n", name,
+            near ? ", did you mean \"" : "", near ? near : "", near ? "\"" : "");
+    return CTL_USAGE;
+}
+
+static int run(const struct ctl *c, int argc, char **argv)
+{
+    if (strcmp(argv[0], "help") == 0) {
+        fputs(help, stdout);
+        return CTL_DONE;
+    }
+    if (strcmp(argv[0], "version") == 0) {
+        printf("gaihouctl %s\n", GAIHOU_VERSION);
+        return CTL_DONE;
+    }
+    if (strcmp(argv[0], "journal") == 0)
+        return ctl_journal(argc, argv);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(argv[0], commands[i].name) == 0)
+            return commands[i].fn(c, argc, argv);
+    return unknown(argv[0]);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"socket", required_argument, NULL, 's'},
+                                            {"url", required_argument, NULL, 'u'},
+                                            {"token-file", required_argument, NULL, 't'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {NULL, 0, NULL, 0}};
+    struct ctl c = {.socket = "/run/gaihou/gaihou.sock"};
+    static char *word[] = {"help", "version"};
+    for (int o; (o = getopt_long(argc, argv, "+h", options, NULL)) != -1;) {
+        if (o == 's')
+            c.socket = optarg;
+        else if (o == 'u')
+            c.url = optarg;
+        else if (o == 't')
+            c.token_file = optarg;
+        else if (o == 'j')
+            c.json = true;
+        else if (o == 'h' || o == 'V')
+            return run(&c, 1, &word[o == 'V']);
+        else
+            return CTL_USAGE;
+    }
+    if (optind == argc) {
+        fputs(help, stderr);
+        return CTL_USAGE;
+    }
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    int code = run(&c, argc - optind, argv + optind);
+    curl_global_cleanup();
+    return code;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/buf.h"
+#include "core/registry.h"
+#include "unit/golden.h"
+
+#include <malloc.h>
+#include <math.h>
+#include <time.h>
+
+static struct catalog *catalog;
+
+static int load_catalog(void **state)
+{
+    (void)state;
+    size_t len;
+    char *text = slurp("config/catalog.yaml", &len);
+    struct problems *p = problems_new(10);
+    int rc = catalog_parse(text, len, "catalog.yaml", p, &catalog);
+    problems_free(p);
+    free(text);
+    return rc;
+}
+
+static int drop_catalog(void **state)
+{
+    (void)state;
+    catalog_free(catalog);
+    return 0;
+}
+
+/* The three files by path (NULL: not configured), said as compounds.csv, devices.csv,
+ * params.csv. */
+static int parse_files(const char *const paths[3], struct problems *p, struct registry **out)
+{
+    static const char *const files[] = {"compounds.csv", "devices.csv", "params.csv"};
+    struct registry_input in[3] = {{0}};
+    char *texts[3] = {NULL};
+    for (int i = 0; i < 3; i++) {
+        if (!paths[i])
+            continue;
+        texts[i] = slurp(paths[i], &in[i].len);
+        in[i].text = texts[i];
+        in[i].file = files[i];
+    }
+    int rc = registry_parse(&in[0], &in[1], &in[2], catalog, p, out);
+    for (int i = 0; i < 3; i++)
+        free(texts[i]);
+    return rc;
+}
+
+#define DATA "tests/data/registry/"
+
+static struct registry *parse_good(const char *compounds, const char *devices,
+                                   const char *params)
+{
+    struct problems *p = problems_new(100);
+    struct registry *r = NULL;
+    int rc = parse_files((const char *const[]){compounds, devices, params}, p, &r);
+    for (size_t i = 0; i < problems_count(p); i++)
+        print_error("%s\n", problems_get(p, i));
+    assert_int_equal(rc, 0);
+    assert_int_equal(problems_count(p), 0);
+    problems_free(p);
+    return r;
+}
+
+static struct registry *parse_text(const char *compounds, const char *devices,
+                                   const char *params, struct problems *p)
+{
+    struct registry *r = NULL;
+    struct registry_input in[] = {
+        {"compounds.csv", compounds, compounds ? strlen(compounds) : 0},
+        {"devices.csv", devices, devices ? strlen(devices) : 0},
+        {"params.csv", params, params ? strlen(params) : 0},
+    };
+    (void)registry_parse(&in[0], &in[1], &in[2], catalog, p, &r);
+    return r;
+}
+
+static void bad(const char *name, const char *compounds, const char *devices,
+                const char *params)
+{
+    struct problems *p = problems_new(100);
+    struct registry *r = NULL;
+    assert_int_not_equal(parse_files((const char *const[]){compounds, devices, params}, p, &r),
+                         0);
+    assert_null(r);
+    expect_problems(p, name);
+    problems_free(p);
+}
+
+static void all_problems_by_line_and_column(void **state)
+{
+    (void)state;
+    bad("bad-compounds", DATA "bad-compounds.csv", NULL, NULL);
+    bad("bad-header", DATA "ok-compounds.csv", DATA "bad-header.csv", NULL);
+    bad("bad-devices", DATA "ok-compounds.csv", DATA "bad-devices.csv", NULL);
+    bad("bad-uplinks", DATA "ok-compounds.csv", DATA "bad-uplinks.csv", NULL);
+    bad("bad-params", DATA "ok-compounds.csv", DATA "ok-devices.csv", DATA "bad-params.csv");
+    bad("no-compounds", NULL, DATA "ok-devices.csv", NULL);
+    bad("damaged", DATA "damaged-compounds.csv", NULL, NULL);
+    bad("neither", DATA "neither-compounds.csv", NULL, NULL);
+    bad("utf16", DATA "utf16-compounds.csv", NULL, NULL);
+}
+
+static void example_is_sound(void **state)
+{
+    (void)state;
+    struct registry *r = parse_good("config/example/compounds.csv",
+                                    "config/example/devices.csv", "config/example/params.csv");
+    const struct device *d = registry_find(r, "gj-smoke-101", 12);
+    assert_non_null(d);
+    assert_string_equal(d->kind->name, "smoke");
+    assert_string_equal(d->compound->name, "国经小区");
+    assert_string_equal(d->point, "厨房");
+    assert_string_equal(d->series, "smoke,building=1,compound=guojing,device=gj-smoke-101,"
+                                   "point=厨房");
+    assert_int_equal(d->series_len, strlen(d->series));
+    assert_memory_equal(d->series_bad, "smoke_bad,building=1,compound=guojing,", 38);
+    assert_int_equal(d->series_bad_len, d->series_len + 4);
+    assert_int_equal(d->expected_interval_s, 86400);
+    assert_true(d->life_safety);
+    assert_false(d->retired);
+    assert_ptr_equal(registry_find_source(r, "24E124535D200101", 16), d);
+    assert_true(registry_find(r, "gj-smoke-102", 12)->retired);
+    assert_false(registry_find(r, "xt-lamp-07", 10)->life_safety);
+    d = registry_find(r, "gj-lift-1", 9);
+    assert_string_equal(d->note, "加装电梯，6 层 6 站，维保：\"渝安\"");
+    assert_true(d->life_safety); /* from the kind */
+    d = registry_find(r, "xt-ws-1", 7);
+    assert_int_equal(d->expected_interval_s, 60);
+
+    d = registry_find(r, "gj-sump-1", 9);
+    assert_string_equal(d->uplink, "gj-uplink-1");
+    double v, min, max;
+    assert_true(registry_param(r, d, "level_start", &v));
+    assert_true(v == 0.8);
+    assert_false(registry_param(r, d, "level_stopp", &v));
+    registry_range(r, d, catalog_metric(catalog, d->kind, "level", 5), &min, &max);
+    assert_true(min == 0 && max == 2.4);
+    registry_range(r, d, catalog_metric(catalog, d->kind, "uptime", 6), &min, &max);
+    assert_true(min == 0 && max == HUGE_VAL);
+
+    const struct compound *c = registry_compound(r, "xuetianwan-37", 13);
+    assert_string_equal(c->tier, "standard");
+    assert_string_equal(c->model, "professional");
+    assert_true(isnan(c->lon));
+    assert_string_equal(registry_compound(r, "guojing", 7)->tier, "safety-net");
+    assert_string_equal(registry_compound(r, "guojing", 7)->firm, "none");
+    registry_free(r);
+}
+
+static void merged_compounds_keep_their_series(void **state)
+{
+    (void)state;
+    struct problems *p = problems_new(10);
+    struct registry *r = parse_text("compound,merged_into\nold,mid\nmid,new\nnew,\nother,\n",
+                                    "device,kind,compound\nd,lamp,old\ne,lamp,new\n", NULL, p);
+    assert_non_null(r);
+    const struct device *d = registry_find(r, "d", 1), *e = registry_find(r, "e", 1);
+    assert_string_equal(d->series, "lamp,compound=old,device=d");
+    assert_string_equal(d->compound->code, "old");
+    assert_string_equal(registry_compound_resolve(r, "old", 3)->code, "new");
+    assert_string_equal(registry_compound_resolve(r, "other", 5)->code, "other");
+    assert_null(registry_compound_resolve(r, "nope", 4));
+    assert_true(registry_same_compound(r, d, "old", 3));
+    assert_true(registry_same_compound(r, d, "new", 3));
+    assert_true(registry_same_compound(r, e, "old", 3));
+    assert_true(registry_same_compound(r, e, "mid", 3));
+    assert_false(registry_same_compound(r, d, "other", 5));
+    assert_false(registry_same_compound(r, d, "nope", 4));
+    registry_free(r);
+    problems_free(p);
+}
+
+static void encodings(void **state)
+{
+    (void)state;
+    struct registry *r = parse_good(DATA "gb18030-compounds.csv", NULL, NULL);
+    assert_string_equal(registry_compound(r, "a", 1)->name, "渝中区国经小区");
+    assert_string_equal(registry_remark(r, 0), "compounds.csv: read as GB18030");
+    assert_null(registry_remark(r, 1));
+    registry_free(r);
+    r = parse_good(DATA "bom-compounds.csv", NULL, NULL);
+    assert_string_equal(registry_compound(r, "b", 1)->name, "南岸花龙苑");
+    assert_null(registry_remark(r, 0));
+    registry_free(r);
+    r = parse_good(NULL, NULL, NULL);
+    assert_int_equal(registry_devices(r), 0);
+    assert_null(registry_find(r, "a", 1));
+    assert_null(registry_find_source(r, "a", 1));
+    assert_null(registry_compound(r, "a", 1));
+    registry_free(r);
+}
+
+static void columns_in_any_order(void **state)
+{
+    (void)state;
+    struct problems *p = problems_new(10);
+    struct registry *r = parse_text(
+        "name,compound\n甲,a\n",
+        "compound,life_safety,kind,device,,\na,0,smoke,x1,,\n\n,,,,,\na,,lamp,x2,,\n", NULL, p);
+    assert_non_null(r);
+    assert_int_equal(registry_devices(r), 2);
+    assert_false(registry_find(r, "x1", 2)->life_safety);
+    assert_ptr_equal(registry_find_source(r, "x2", 2), registry_device_at(r, 1));
+    assert_null(registry_find(r, "x2\0", 3));
+    registry_free(r);
+    problems_free(p);
+}
+
+static void hundred_thousand_devices(void **state)
+{
+    (void)state;
+    enum { N = 100000, COMPOUNDS = 200 };
+    static const char *const kinds[] = {"smoke", "lamp", "meter-water", "sump", "elevator"};
+    struct buf c, d;
+    char name[64];
+    buf_init(&c, 1 << 20);
+    buf_init(&d, 64 << 20);
+    (void)buf_puts(&c, "compound,name\n");
+    for (int i = 0; i < COMPOUNDS; i++)
+        (void)buf_printf(&c, "c%03d,小区%d\n", i, i);
+    (void)buf_puts(&d, "device,source_id,kind,compound,building,unit,room,point,"
+                       "expected_interval,power_domain,uplink,life_safety,consent,installed,"
+                       "retired,replaces,note\n");
+    for (int i = 0; i < N; i++)
+        (void)buf_printf(&d, "dev-%06d,24E124%010X,%s,c%03d,%d,,%d,,5m,,%s,,,2026-03-01,,,\n",
+                         i, (unsigned)i * 7919u, kinds[i % 5], i % COMPOUNDS, i / 1000,
+                         i % 1000, i % 500 ? "dev-000000" : "");
+    struct problems *p = problems_new(10);
+    struct registry *r = NULL;
+    struct registry_input in[] = {{"c", c.data, c.len}, {"d", d.data, d.len}, {"p", NULL, 0}};
+    struct mallinfo2 before = mallinfo2();
+    struct timespec a, b;
+    (void)clock_gettime(CLOCK_MONOTONIC, &a);
+    assert_int_equal(registry_parse(&in[0], &in[1], &in[2], catalog, p, &r), 0);
+    (void)clock_gettime(CLOCK_MONOTONIC, &b);
+    struct mallinfo2 after = mallinfo2();
+    print_message(
+        "%d devices, %zu bytes: %.3f s, %.0f bytes of memory a device\n", N, d.len,
+        (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9,
+        ((double)(after.uordblks + after.hblkhd) - (double)(before.uordblks + before.hblkhd)) /
+            N);
+    assert_int_equal(registry_devices(r), N);
+    for (int i = 0; i < N; i++) {
+        int n = snprintf(name, sizeof(name), "dev-%06d", i);
+        const struct device *x = registry_find(r, name, (size_t)n);
+        assert_non_null(x);
+        assert_int_equal(x->index, i);
+        n = snprintf(name, sizeof(name), "24E124%010X", (unsigned)i * 7919u);
+        assert_ptr_equal(registry_find_source(r, name, (size_t)n), x);
+        n = snprintf(name, sizeof(name), "%s,building=%d,compound=c%03d,device=dev-%06d",
+                     kinds[i % 5], i / 1000, i % COMPOUNDS, i);
+        assert_int_equal(n, x->series_len);
+        assert_memory_equal(x->series, name, (size_t)n);
+    }
+    registry_free(r);
+    problems_free(p);
+    buf_done(&c);
+    buf_done(&d);
+}
+
+static void problems_have_a_ceiling(void **state)
+{
+    (void)state;
+    struct buf d;
+    buf_init(&d, 16 << 20);
+    (void)buf_puts(&d, "device,kind,compound\n");
+    for (int i = 0; i < 50000; i++)
+        (void)buf_printf(&d, "x%d,nosuchkind,nosuchcompound\n", i);
+    struct problems *p = problems_new(20);
+    struct registry *r = parse_text("compound\na\n", buf_cstr(&d), NULL, p);
+    assert_null(r);
+    assert_int_equal(problems_count(p), 21);
+    assert_int_equal(problems_errors(p), 100000);
+    problems_free(p);
+    buf_done(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_problems_by_line_and_column),
+        cmocka_unit_test(example_is_sound),
+        cmocka_unit_test(merged_compounds_keep_their_series),
+        cmocka_unit_test(encodings),
+        cmocka_unit_test(columns_in_any_order),
+        cmocka_unit_test(hundred_thousand_devices),
+        cmocka_unit_test(problems_have_a_ceiling),
+    };
+    return cmocka_run_group_tests(tests, load_catalog, drop_catalog);
+}
