@@ -471,6 +471,11 @@ static void judge_ledger(struct reference *ref)
         if (!r)
             r = &none;
         for (int c = 0; c < LEDGER_N; c++)
+            if (w->n[c])
+                sim_trace("ledger %s %s %s %" PRIu64, w->compound,
+                          ledger_class((enum ledger_count)c),
+                          ledger_reason((enum ledger_count)c), w->n[c]);
+        for (int c = 0; c < LEDGER_N; c++)
             if (r->n[c] != w->n[c])
                 sim_fail("ledger of %s: %s%s%s is %" PRIu64 ", expected %" PRIu64, w->compound,
                          ledger_class((enum ledger_count)c), *ledger_reason((enum ledger_count)c) ? "." : "",

@@ -94,8 +94,8 @@ static void put_conf(void)
                      "sinks:\n",
                      sync[sim_random(4)], 10 + sim_random(300));
     for (unsigned i = 0; i < model.n_sinks; i++) {
-        static const char *const names[] = {"database: d", "org: o, bucket: b", "database: d",
-                                            ""};
+        static const char *const names[] = {
+            "database: d", "org: o, bucket: b, token_file: token", "database: d", ""};
         unsigned t = (unsigned)sim_random(4);
         sink_type[i] = t;
         n += snprintf(text + n, sizeof(text) - (size_t)n,
@@ -202,7 +202,7 @@ static void publish(void)
     case 7:
         (void)snprintf(text, sizeof(text),
                        "[{\"ts\":%" PRId64 ",\"level\":1},{\"ts\":%" PRId64
-                       ",\"level\":2,\"n\":3},{\"ts\":%" PRId64 ",\"level\":3}]",
+                       ",\"level\":2,\"mode\":1},{\"ts\":%" PRId64 ",\"level\":3}]",
                        ms - 60000, ms - 30000, ms - (int64_t)sim_random(3) * 30000);
         say(device, compound, text, qos, false, false);
         break;
