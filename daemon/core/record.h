@@ -31,7 +31,7 @@ enum record_type {
 #define RECORD_QOS(flags)  ((flags)&3u)
 #define RECORD_RETAIN      4u
 #define RECORD_DUP         8u
-#define RECORD_CUT         16u /* larger than a record may be: the body is only its beginning */
+#define RECORD_CUT         32u /* larger than a record may be: the body is only its beginning */
 #define RECORD_WALL_SYNCED 16u /* the kernel believed its clock; set by journal_append */
 
 struct record {

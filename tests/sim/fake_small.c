@@ -9,6 +9,7 @@
 #include "io/journal.h"
 #include "io/lock.h"
 #include "io/notify.h"
+#include "io/secret.h"
 #include "io/stop.h"
 #include "sim/fakes.h"
 #include "sim/world.h"
@@ -69,6 +70,22 @@ void stop_now(int code, const char *fmt, ...)
     log_error("%s", text);
     sim_set_exit_code(code);
     sim_die(SIM_FATAL);
+}
+
+/* Every secret is there. */
+int secret_load(const char *name, struct err *err, struct err *out_remark, char **out)
+{
+    (void)name;
+    (void)err;
+    if (out_remark)
+        out_remark->text[0] = '\0';
+    *out = mem_strdup("secret");
+    return 0;
+}
+
+void secret_free(char *secret)
+{
+    free(secret);
 }
 
 /* -- HTTP server --------------------------------------------------------------------------- */

@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/gateway.h"
+#include "app/pipeline_private.h"
+#include "app/report_private.h"
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "core/lineproto.h"
+#include "io/file.h"
+#include "io/snapshot.h"
+#include "sim/fake_file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONF    "/conf/gaihou.yaml"
+#define JOURNAL "/data/journal"
+
+struct app *gateway_app;
+void (*gateway_patch)(struct conf *c);
+uint64_t gateway_outbound_segment = 32768;
+bool gateway_may_rot, gateway_store_restored;
+void (*gateway_on_reference_line)(const char *line, size_t n);
+
+static struct {
+    struct gateway_record *r;
+    size_t n, cap;
+    size_t durable; /* records known to be on the disk */
+    uint64_t synced; /* what the journal claimed last */
+    bool power_cut;
+    enum conf_sync sync;
+} record_log;
+
+static void record_free(struct gateway_record *g)
+{
+    free((char *)(uintptr_t)g->r.topic);
+    free((char *)(uintptr_t)g->r.body);
+}
+
+static void forget_from(size_t n)
+{
+    while (record_log.n > n)
+        record_free(&record_log.r[--record_log.n]);
+    if (record_log.durable > n)
+        record_log.durable = n;
+}
+
+void gateway_reset(void)
+{
+    forget_from(0);
+    record_log.synced = 0;
+    record_log.power_cut = false;
+    gateway_app = NULL;
+    gateway_may_rot = gateway_store_restored = false;
+}
+
+size_t gateway_log(const struct gateway_record **out)
+{
+    *out = record_log.r;
+    return record_log.n;
+}
+
+/* -- the log of records --------------------------------------------------------------------- */
+
+struct nearest {
+    uint64_t offset, base;
+};
+
+static void near_name(void *ctx, const char *name)
+{
+    struct nearest *n = ctx;
+    uint64_t base;
+    int end = 0;
+    if (sscanf(name, "%16" SCNx64 ".journal%n", &base, &end) == 1 && end > 0 && !name[end] &&
+        base <= n->offset && base >= n->base)
+        n->base = base;
+}
+
+static uint64_t segment_of(uint64_t offset)
+{
+    struct nearest n = {offset, 0};
+    (void)file_list(JOURNAL, near_name, &n);
+    return n.base;
+}
+
+static void log_record(const struct record *r)
+{
+    const struct gateway_record *last = record_log.n ? &record_log.r[record_log.n - 1] : NULL;
+    if (last && (r->offset < last->r.end || r->engine_ns <= last->r.engine_ns))
+        sim_fail("journal: record at %" PRIu64 " comes after one that ends at %" PRIu64
+                 ", times %" PRIu64 " and %" PRIu64,
+                 r->offset, last->r.end, r->engine_ns, last->r.engine_ns);
+    if (record_log.n == record_log.cap) {
+        record_log.cap = record_log.cap ? record_log.cap * 2 : 256;
+        record_log.r =
+            mem_realloc_array(record_log.r, record_log.cap, sizeof(*record_log.r));
+        last = record_log.n ? &record_log.r[record_log.n - 1] : NULL;
+    }
+    struct gateway_record *g = &record_log.r[record_log.n];
+    char *topic = mem_zalloc(r->topic_len + 1),
+         *body = mem_zalloc(r->body_len + RECORD_READABLE);
+    memcpy(topic, r->topic, r->topic_len);
+    memcpy(body, r->body, r->body_len);
+    *g = (struct gateway_record){.r = *r};
+    g->r.topic = topic;
+    g->r.body = body;
+    g->segment = last && last->r.end == r->offset ? last->segment : segment_of(r->offset);
+    record_log.n++;
+    sim_trace("record %" PRIu64 " type %d engine %" PRIu64 " wall %" PRId64, r->offset, r->type,
+              r->engine_ns, r->wall_ns);
+}
+
+uint64_t gateway_durable(void)
+{
+    char path[64];
+    for (; record_log.durable < record_log.n; record_log.durable++) {
+        const struct gateway_record *g = &record_log.r[record_log.durable];
+        (void)snprintf(path, sizeof(path), JOURNAL "/%016" PRIx64 ".journal", g->segment);
+        if (fake_file_exists(path) &&
+            !fake_file_durable(path, g->r.offset - g->segment, g->r.end - g->r.offset))
+            break;
+    }
+    return record_log.durable ? record_log.r[record_log.durable - 1].r.end : 0;
+}
+
+/* Everything that depends on the journal up to `offset` is about to become durable or public. */
+static void must_be_durable(uint64_t offset, const char *what)
+{
+    (void)gateway_durable();
+    if (record_log.durable < record_log.n &&
+        record_log.r[record_log.durable].r.offset < offset)
+        sim_fail("%s depends on the journal up to %" PRIu64 ", which is on the disk only to %"
+                 PRIu64,
+                 what, offset, gateway_durable());
+}
+
+static bool same_record(const struct record *a, const struct record *b)
+{
+    return a->offset == b->offset && a->end == b->end && a->type == b->type &&
+           a->flags == b->flags && a->engine_ns == b->engine_ns && a->wall_ns == b->wall_ns &&
+           a->messages == b->messages && a->packet_id == b->packet_id &&
+           a->topic_len == b->topic_len && a->body_len == b->body_len &&
+           memcmp(a->topic, b->topic, a->topic_len) == 0 &&
+           memcmp(a->body, b->body, a->body_len) == 0;
+}
+
+/* The process begins: the journal must hold what the log says, but for what a power cut may
+ * take; and it may hold one record more, whose append died half-way. */
+static void compare_journal(struct journal *j)
+{
+    struct journal_reader *reader;
+    struct record r;
+    size_t at = 0;
+    int k;
+    if (journal_reader_open(j, 0, &reader) != 0)
+        sim_fail("the journal cannot be read");
+    bool first = true;
+    while ((k = journal_read(reader, &r)) == 1 || (k == -EBADMSG && gateway_may_rot)) {
+        if (k != 1)
+            continue;
+        while (at < record_log.n && record_log.r[at].r.offset < r.offset) {
+            if (!first && !gateway_may_rot)
+                sim_fail("the journal lost the record at %" PRIu64 " in its middle",
+                         record_log.r[at].r.offset);
+            at++;
+        }
+        first = false;
+        if (at == record_log.n)
+            log_record(&r);
+        else if (!same_record(&r, &record_log.r[at].r))
+            sim_fail("the journal's record at %" PRIu64 " is not what was appended", r.offset);
+        at++;
+    }
+    if (k != 0)
+        sim_fail("the journal does not verify at %" PRIu64, r.offset);
+    journal_reader_close(reader);
+    if (at < record_log.n && !record_log.power_cut)
+        sim_fail("%zu records are lost, and the power was there", record_log.n - at);
+    for (size_t i = at; i < record_log.n; i++) {
+        const struct gateway_record *g = &record_log.r[i];
+        if (g->r.end <= record_log.synced)
+            sim_fail("the record at %" PRIu64 " is lost, and was said to be synced",
+                     g->r.offset);
+        if (g->message && g->message->acked && record_log.sync == CONF_SYNC_ALWAYS)
+            sim_fail("message %" PRIu64 " is lost, was acknowledged under sync: always",
+                     g->message->id);
+        if (g->message)
+            g->message->lost = true;
+    }
+    if (at < record_log.n)
+        sim_trace("%zu records are lost with the power", record_log.n - at);
+    forget_from(at);
+    record_log.power_cut = false;
+}
+
+static void on_ack(struct fake_message *m)
+{
+    ASSERT(record_log.n > 0);
+    record_log.r[record_log.n - 1].message = m;
+}
+
+/* -- what the linker puts between the parts -------------------------------------------------- */
+
+int __real_load_all(const char *path, struct problems *problems, struct loaded *out);
+int __wrap_load_all(const char *path, struct problems *problems, struct loaded *out);
+int __wrap_load_all(const char *path, struct problems *problems, struct loaded *out)
+{
+    int r = __real_load_all(path, problems, out);
+    if (r == 0 && gateway_patch)
+        gateway_patch(out->conf);
+    return r;
+}
+
+int __real_app_open_all(struct app *a, struct loaded *l);
+int __wrap_app_open_all(struct app *a, struct loaded *l);
+int __wrap_app_open_all(struct app *a, struct loaded *l)
+{
+    gateway_app = a;
+    record_log.sync = (enum conf_sync)a->conf->journal.sync;
+    return __real_app_open_all(a, l);
+}
+
+int __real_journal_append(struct journal *j, struct record *r, uint64_t *out_end);
+int __wrap_journal_append(struct journal *j, struct record *r, uint64_t *out_end);
+int __wrap_journal_append(struct journal *j, struct record *r, uint64_t *out_end)
+{
+    int k = __real_journal_append(j, r, out_end);
+    if (k == 0)
+        log_record(r);
+    return k;
+}
+
+int __real_outbound_open(const struct outbound_options *o, struct err *err,
+                         struct outbound **out);
+int __wrap_outbound_open(const struct outbound_options *o, struct err *err,
+                         struct outbound **out);
+int __wrap_outbound_open(const struct outbound_options *o, struct err *err,
+                         struct outbound **out)
+{
+    struct outbound_options small = *o;
+    small.segment_bytes = gateway_outbound_segment;
+    return __real_outbound_open(&small, err, out);
+}
+
+int __real_outbound_write(struct outbound *ob, struct block *const *blocks, size_t n);
+int __wrap_outbound_write(struct outbound *ob, struct block *const *blocks, size_t n);
+int __wrap_outbound_write(struct outbound *ob, struct block *const *blocks, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        must_be_durable(blocks[i]->info.to.offset, "a block of an outbound log");
+    return __real_outbound_write(ob, blocks, n);
+}
+
+static void not_ahead(const char *what, const struct position *snapshot,
+                      const struct position *limit)
+{
+    if (position_cmp(snapshot, limit) > 0)
+        sim_fail("the snapshot at (%" PRIu64 ", %" PRIu64 ", %" PRIu64 ") is ahead of %s at (%"
+                 PRIu64 ", %" PRIu64 ", %" PRIu64 ")",
+                 snapshot->offset, snapshot->tick, snapshot->ordinal, what, limit->offset,
+                 limit->tick, limit->ordinal);
+}
+
+int __real_snapshot_commit(struct snapshot_writer *w, uint64_t *out_release);
+int __wrap_snapshot_commit(struct snapshot_writer *w, uint64_t *out_release);
+int __wrap_snapshot_commit(struct snapshot_writer *w, uint64_t *out_release)
+{
+    struct app *a = gateway_app;
+    const struct position at = a->pipeline->snap.at;
+    struct position cursor = fake_store_cursor();
+    must_be_durable(at.offset, "a snapshot");
+    not_ahead("the store's cursor", &at, &cursor);
+    for (size_t i = 0; i < a->n_sinks; i++) {
+        struct position durable = outbound_durable(sink_outbound(a->sinks[i]));
+        not_ahead("an outbound log", &at, &durable);
+    }
+    return __real_snapshot_commit(w, out_release);
+}
+
+int __real_pipeline_open(const struct pipeline_options *o, struct err *err,
+                         struct pipeline **out);
+int __wrap_pipeline_open(const struct pipeline_options *o, struct err *err,
+                         struct pipeline **out);
+int __wrap_pipeline_open(const struct pipeline_options *o, struct err *err,
+                         struct pipeline **out)
+{
+    struct position newest[4];
+    compare_journal(o->journal);
+    int n = snapshot_list(o->snapshot_dir, newest, 4);
+    if (n > 0 && !gateway_store_restored)
+        not_ahead("the store's cursor, after a start", &newest[0], &o->store_cursor);
+    for (size_t i = 0; n > 0 && i < o->n_sinks; i++) {
+        struct position end = sink_end(o->sinks[i]);
+        not_ahead("an outbound log, after a start", &newest[0], &end);
+    }
+    return __real_pipeline_open(o, err, out);
+}
+
+static void on_commit(const struct position *cursor)
+{
+    must_be_durable(cursor->offset, "the store's cursor");
+}
+
+/* -- lives ---------------------------------------------------------------------------------- */
+
+static void life(void *ctx)
+{
+    (void)ctx;
+    sim_set_exit_code(app_run(CONF));
+}
+
+enum sim_end gateway_live(void)
+{
+    fake_mqtt_on_ack = on_ack;
+    fake_store_on_commit = on_commit;
+    sim_trace("---- the gateway starts");
+    enum sim_end how = sim_live(life, NULL);
+    if (how != SIM_STOPPED && gateway_app && gateway_app->journal) {
+        uint64_t synced = journal_synced(gateway_app->journal);
+        if (synced > record_log.synced)
+            record_log.synced = synced;
+    }
+    record_log.power_cut |= how == SIM_POWER_CUT;
+    gateway_app = NULL;
+    fake_mqtt_died();
+    fake_store_died();
+    sim_trace("---- the gateway %s",
+              how == SIM_STOPPED  ? "has stopped"
+              : how == SIM_KILLED ? "was killed"
+              : how == SIM_FATAL  ? "gave up"
+                                  : "lost its power");
+    return how;
+}
+
+bool gateway_settled(void)
+{
+    struct app *a = gateway_app;
+    struct pipeline_stats p;
+    if (!a || !a->pipeline || !a->ingest || a->stopping || a->reloading ||
+        fake_mqtt_waiting() > 0 || !fake_mqtt_connected() || ingest_held(a->ingest))
+        return false;
+    pipeline_stats(a->pipeline, &p);
+    if (p.lag_bytes > 0 || p.replaying || a->pipeline->batches || a->pipeline->batch ||
+        store_waiting_bytes(a->store) > 0 || pipeline_changing(a->pipeline) ||
+        engine_next_due(a->pipeline->engine) <= engine_position(a->pipeline->engine).tick)
+        return false;
+    for (size_t i = 0; i < a->n_sinks; i++) {
+        struct sink_sums k;
+        report_sink_sums(a->sinks[i], &k);
+        if (k.pending > 0)
+            return false;
+    }
+    return true;
+}
+
+/* -- the run without crashes ------------------------------------------------------------------ */
+
+struct letter {
+    uint64_t offset, ordinal, hash;
+    const char *reason;
+    bool quarantine, found;
+};
+
+struct expected { /* of one dialect */
+    uint64_t *lines;
+    size_t n, cap;
+    uint64_t good, poison, unwritable;
+};
+
+struct reference {
+    struct engine *engine;
+    struct world *worlds[256];
+    size_t n_worlds;
+    struct expected by_dialect[2];
+    struct buf line;
+    struct letter *letters;
+    size_t n_letters, cap_letters;
+};
+
+static void ref_step(void *ctx, const struct position *at)
+{
+    (void)ctx;
+    (void)at;
+}
+
+static void ref_point(void *ctx, const struct point *p)
+{
+    struct reference *ref = ctx;
+    for (int d = 0; d < 2; d++) {
+        struct lineproto_refused refused = {0};
+        struct expected *x = &ref->by_dialect[d];
+        buf_clear(&ref->line);
+        if (lineproto_put(&ref->line, (enum lineproto_dialect)d, p, &refused) != 0) {
+            x->unwritable++;
+            continue;
+        }
+        size_t n = ref->line.len;
+        bool poison = d == LINEPROTO_INFLUX && fake_db_poison &&
+                      memmem(ref->line.data, n, fake_db_poison, strlen(fake_db_poison));
+        x->good += !poison;
+        x->poison += poison;
+        if (!poison && fake_db_add(&x->lines, &x->n, &x->cap, fake_db_hash(ref->line.data, n)))
+            sim_trace("expected[%d] %.*s", d, (int)n - 1, ref->line.data);
+        if (d == 0 && gateway_on_reference_line)
+            gateway_on_reference_line(ref->line.data, n - 1);
+    }
+}
+
+static void ref_letter(void *ctx, const struct engine_letter *l)
+{
+    struct reference *ref = ctx;
+    if (ref->n_letters == ref->cap_letters) {
+        ref->cap_letters = ref->cap_letters ? ref->cap_letters * 2 : 64;
+        ref->letters = mem_realloc_array(ref->letters, ref->cap_letters, sizeof(*ref->letters));
+    }
+    const struct record *r = l->record;
+    ref->letters[ref->n_letters++] = (struct letter){
+        .offset = l->offset,
+        .ordinal = engine_position(ref->engine).ordinal,
+        .hash = r ? hash64(hash64(1, r->topic, r->topic_len), r->body, r->body_len)
+                  : hash64(hash64(1, "", 0), "", 0),
+        .reason = l->reason,
+        .quarantine = l->quarantine};
+}
+
+static struct world *world_of(struct reference *ref, const struct record *g)
+{
+    char hash[33] = "";
+    memcpy(hash, g->body + g->body_len - 32, 32);
+    for (size_t i = 0; i < ref->n_worlds; i++)
+        if (strcmp(ref->worlds[i]->hash, hash) == 0)
+            return ref->worlds[i];
+    ASSERT(ref->n_worlds < sizeof(ref->worlds) / sizeof(ref->worlds[0]));
+    struct world *w = pipeline_load_world(gateway_app->pipeline, hash);
+    if (!w)
+        sim_fail("generation %s is not kept", hash);
+    return ref->worlds[ref->n_worlds++] = w;
+}
+
+static void run_reference(struct reference *ref)
+{
+    struct position at = engine_position(gateway_app->pipeline->engine);
+    ref->engine =
+        engine_new(&(struct engine_out){ref, ref_point, ref_letter, ref_step, ref_step});
+    for (size_t i = 0; i < record_log.n && !engine_world(ref->engine); i++)
+        if (record_log.r[i].r.type == RECORD_GENERATION)
+            engine_use(ref->engine, world_of(ref, &record_log.r[i].r));
+    for (size_t i = 0; i < record_log.n; i++) {
+        const struct record *r = &record_log.r[i].r;
+        if (r->type == RECORD_GENERATION && world_of(ref, r) != engine_world(ref->engine)) {
+            engine_tick(ref->engine, r->engine_ns, r->offset);
+            engine_use(ref->engine, world_of(ref, r));
+        }
+        engine_record(ref->engine, r);
+    }
+    engine_tick(ref->engine, at.tick, at.offset);
+}
+
+static void judge_ledger(struct reference *ref)
+{
+    const struct ledger *real = engine_ledger(gateway_app->pipeline->engine),
+                        *want = engine_ledger(ref->engine);
+    for (size_t i = 0; i < ledger_rows(want); i++) {
+        const struct ledger_row *w = ledger_at(want, i), *r = NULL, none = {0};
+        for (size_t k = 0; k < ledger_rows(real); k++)
+            if (strcmp(ledger_at(real, k)->compound, w->compound) == 0)
+                r = ledger_at(real, k);
+        if (!r)
+            r = &none;
+        for (int c = 0; c < LEDGER_N; c++)
+            if (w->n[c])
+                sim_trace("ledger %s %s %s %" PRIu64, w->compound,
+                          ledger_class((enum ledger_count)c),
+                          ledger_reason((enum ledger_count)c), w->n[c]);
+        for (int c = 0; c < LEDGER_N; c++)
+            if (r->n[c] != w->n[c])
+                sim_fail("ledger of %s: %s%s%s is %" PRIu64 ", expected %" PRIu64, w->compound,
+                         ledger_class((enum ledger_count)c), *ledger_reason((enum ledger_count)c) ? "." : "",
+                         ledger_reason((enum ledger_count)c), r->n[c], w->n[c]);
+    }
+    if (!report_balanced(&gateway_app->sources))
+        sim_fail("the ledger does not balance");
+}
+
+static void judge_letters(struct reference *ref)
+{
+    const struct fake_row *rows;
+    size_t n = fake_store_rows(&rows), letters = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct fake_row *r = &rows[i];
+        bool found = r->is_line;
+        letters += !r->is_line;
+        for (size_t k = 0; k < ref->n_letters && !found; k++) {
+            struct letter *l = &ref->letters[k];
+            found = !l->found && l->offset == r->record_offset && l->ordinal == r->ordinal &&
+                    l->hash == r->hash && l->quarantine == r->quarantine &&
+                    strcmp(l->reason, r->reason) == 0;
+            l->found |= found;
+        }
+        if (!found)
+            sim_fail("the store has a letter of record %" PRIu64 " (%s) that should not be",
+                     r->record_offset, r->reason);
+    }
+    if (letters != ref->n_letters)
+        sim_fail("the store has %zu letters, expected %zu", letters, ref->n_letters);
+}
+
+static size_t lines_refused(const char *sink)
+{
+    const struct fake_row *rows;
+    size_t n = fake_store_rows(&rows), lines = 0;
+    for (size_t i = 0; i < n; i++)
+        lines += rows[i].is_line && strcmp(rows[i].sink, sink) == 0;
+    return lines;
+}
+
+static void judge_sink(struct reference *ref, size_t i, bool exact)
+{
+    const struct conf_sink *c = &gateway_app->conf->sinks[i];
+    bool vm = c->type == CONF_VICTORIAMETRICS;
+    struct expected *x = &ref->by_dialect[vm ? LINEPROTO_NUMBERS : LINEPROTO_INFLUX];
+    struct fake_db *d = fake_db_at(c->url, (enum conf_sink_type)c->type);
+    struct sink_sums k;
+    report_sink_sums(gateway_app->sinks[i], &k);
+    for (size_t s = 0; s < d->cap; s++) {
+        if (!d->lines[s])
+            continue;
+        struct fake_db probe = {.lines = x->lines, .cap = x->cap};
+        if (!fake_db_has(&probe, d->lines[s]))
+            sim_fail("%s has a line that should not be", c->id);
+    }
+    if (k.made != x->good + x->poison + x->unwritable)
+        sim_fail("%s: made %" PRIu64 ", expected %" PRIu64, c->id, k.made,
+                 x->good + x->poison + x->unwritable);
+    if (!exact)
+        return;
+    if (d->n != x->n)
+        sim_fail("%s: %zu lines, expected %zu", c->id, d->n, x->n);
+    if (k.accepted != x->good || k.refused != x->poison + x->unwritable || k.shed != 0)
+        sim_fail("%s: accepted %" PRIu64 ", refused %" PRIu64 ", shed %" PRIu64
+                 "; expected %" PRIu64 ", %" PRIu64 ", 0",
+                 c->id, k.accepted, k.refused, k.shed, x->good, x->poison + x->unwritable);
+    if (lines_refused(c->id) != x->poison)
+        sim_fail("%s: %zu refused lines in the store, expected %" PRIu64, c->id,
+                 lines_refused(c->id), x->poison);
+}
+
+void gateway_judge(bool exact)
+{
+    struct reference *ref = mem_zalloc(sizeof(*ref));
+    ASSERT(gateway_settled());
+    buf_init(&ref->line, 1 << 20);
+    run_reference(ref);
+    judge_ledger(ref);
+    judge_letters(ref);
+    for (size_t i = 0; i < gateway_app->n_sinks; i++)
+        judge_sink(ref, i, exact);
+    engine_free(ref->engine);
+    for (size_t i = 0; i < ref->n_worlds; i++)
+        world_free(ref->worlds[i]);
+    for (int d = 0; d < 2; d++)
+        free(ref->by_dialect[d].lines);
+    free(ref->letters);
+    buf_done(&ref->line);
+    free(ref);
+}

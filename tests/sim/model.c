@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The crash model: the whole gateway in the simulated machine, with random messages, clock
+ * steps, outages, reloads, kills and power cuts. In the end everything heals and drains, and what
+ * the databases, the store and the ledger hold must be what one engine gives that passes the
+ * same journal without ever dying.
+ *
+ *   model [--seeds A..B] [--jobs N] [--verbose SEED] [--steps N]
+ */
+#include "base/check.h"
+#include "base/mem.h"
+#include "sim/fake_clock.h"
+#include "sim/fake_file.h"
+#include "sim/gateway.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BATCH = 100, MOST_MESSAGES = 4096 };
+
+#define SECOND_NS 1000000000u
+
+static const char catalogue[] =
+    "version: 1\n"
+    "kinds:\n"
+    "  sump:\n"
+    "    zh: 集水井\n"
+    "    en: Sump\n"
+    "    metrics:\n"
+    "      n: {type: int, zh: 号, en: Number}\n"
+    "      level: {type: float, unit: m, min: 0, max: 1000, sentinels: [99.99], zh: 水位, en: "
+    "Level}\n"
+    "      mode: {type: enum, zh: 模式, en: Mode, codes: [{code: 0, name: auto, zh: 自动, en: "
+    "Auto}, {code: 1, name: manual, zh: 手动, en: Manual}]}\n"
+    "      text: {type: string, zh: 文字, en: Text}\n"
+    "  smoke:\n"
+    "    zh: 烟感\n"
+    "    en: Smoke\n"
+    "    life_safety: true\n"
+    "    metrics:\n"
+    "      n: {type: int, zh: 号, en: Number}\n"
+    "      alarm: {type: bool, zh: 报警, en: Alarm}\n"
+    "      level: {type: float, zh: 浓度, en: Level}\n";
+static const char compounds[] = "compound,name,city,district\nc1,One,cq,nan\nc2,Two,cq,nan\n";
+
+static struct {
+    unsigned steps, step;
+    unsigned done_steps;
+    bool healing, finished, restart_first, small_sinks;
+    bool restart_now;
+    unsigned kill_weight, n_sinks;
+    uint64_t heal_by, serials;
+    unsigned generation;
+    struct { /* by serial number: messages whose one point must be there once */
+        struct fake_message *m;
+        unsigned seen;
+        bool unique;
+    } told[MOST_MESSAGES];
+} model;
+
+/* -- the machine's files ---------------------------------------------------------------------- */
+
+static const char *const sink_types[] = {"influxdb1", "influxdb2", "influxdb3",
+                                         "victoriametrics"};
+
+static unsigned sink_type[2];
+static uint64_t patch_segment, patch_journal, patch_sink;
+
+static void patch(struct conf *c)
+{
+    c->journal.segment_bytes = patch_segment;
+    c->journal.max_bytes = patch_journal;
+    for (size_t i = 0; i < c->n_sinks; i++)
+        c->sinks[i].max_bytes = patch_sink;
+}
+
+static void put_conf(void)
+{
+    static const char *const sync[] = {"always", "interval", "interval", "never"};
+    char text[4096];
+    int n = snprintf(text, sizeof(text),
+                     "gateway: {id: sim, data_dir: /data}\n"
+                     "brokers: [{id: a, url: mqtt://broker}]\n"
+                     "sources: [{profile: gaihou-json, broker: a}]\n"
+                     "catalog: catalog.yaml\n"
+                     "registry: {compounds: compounds.csv, devices: devices.csv}\n"
+                     "journal: {sync: %s, sync_interval: %" PRIu64 "ms}\n"
+                     "http: {listen: null, socket: null}\n"
+                     "sinks:\n",
+                     sync[sim_random(4)], 10 + sim_random(300));
+    for (unsigned i = 0; i < model.n_sinks; i++) {
+        static const char *const names[] = {
+            "database: d", "org: o, bucket: b, token_file: token", "database: d", ""};
+        unsigned t = (unsigned)sim_random(4);
+        sink_type[i] = t;
+        n += snprintf(text + n, sizeof(text) - (size_t)n,
+                      "  - {id: s%u, type: %s, url: \"http://db%u\", %s%sbatch: {lines: %" PRIu64
+                      ", bytes: 4KiB, age: %" PRIu64 "ms}, gzip: %s, in_flight: %" PRIu64
+                      ", timeout: 2s}\n",
+                      i, sink_types[t], i, names[t], names[t][0] ? ", " : "",
+                      1 + sim_random(sim_chance(50) ? 5 : 100), 20 + sim_random(3000),
+                      sim_chance(50) ? "true" : "false", 1 + sim_random(4));
+    }
+    fake_file_put("/conf/gaihou.yaml", text);
+}
+
+static void put_devices(void)
+{
+    char text[1024];
+    unsigned g = model.generation;
+    (void)snprintf(text, sizeof(text),
+                   "device,kind,compound,building,room\n"
+                   "d0,sump,c1,b1,r%u\nd1,sump,c1,b1,\nd2,sump,%s,b%u,\nd3,smoke,c2,b1,\n%s%s",
+                   g % 3, g % 2 ? "c1" : "c2", g % 4, g % 3 == 1 ? "u0,sump,c2,,\n" : "",
+                   g % 5 == 2 ? "d4,smoke,c1,,\n" : "");
+    fake_file_put("/conf/devices.csv", text);
+}
+
+/* -- messages --------------------------------------------------------------------------------- */
+
+static int64_t wall_ms(void)
+{
+    return fake_clock_wall / 1000000;
+}
+
+static void say(const char *device, const char *compound, const char *payload, unsigned qos,
+                bool retain, bool unique)
+{
+    char topic[128];
+    (void)snprintf(topic, sizeof(topic), "gaihou/v1/up/%s/%s", compound, device);
+    struct fake_message *m = fake_mqtt_publish(topic, payload, strlen(payload), qos, retain);
+    sim_trace("publish %" PRIu64 " %s %s%s", m->id, topic, payload, retain ? " retained" : "");
+    if (unique && qos > 0 && model.serials < MOST_MESSAGES)
+        model.told[model.serials].m = m;
+    if (unique && model.serials < MOST_MESSAGES)
+        model.told[model.serials].unique = true;
+}
+
+static void say_odd(const char *device, const char *compound)
+{
+    static const char *const odd[] = {"{\"level\":",
+                                      "",
+                                      "[]",
+                                      "{\"nothing\":1}",
+                                      "{\"level\":{}}",
+                                      "{\"level\":\"high\",\"mode\":7}",
+                                      "{\"level\":99.99,\"mode\":\"auto\"}",
+                                      "{\"level\":-5,\"mode\":1,\"text\":\"a,b \\\"c\\\" 水\"}",
+                                      "{\"level\":null}"};
+    switch (sim_random(4)) {
+    case 0:
+        say("nobody", compound, "{\"level\":1}", 1, false, false);
+        break;
+    case 1:
+        say(device, "c9", "{\"level\":1}", 1, false, false);
+        break;
+    default:
+        say(device, compound, odd[sim_random(sizeof(odd) / sizeof(odd[0]))], 1, false, false);
+    }
+}
+
+static void publish(void)
+{
+    static const char *const devices[] = {"d0", "d1", "d2", "d3", "d4", "u0"};
+    const char *device = devices[sim_random(6)];
+    const char *compound =
+        strcmp(device, "d3") == 0 ? "c2" : strcmp(device, "d2") == 0 ? NULL : "c1";
+    char text[512];
+    bool known = device[0] == 'd' && device[1] != '4';
+    unsigned qos = sim_chance(95);
+    int64_t ms = wall_ms();
+    if (!compound || device[0] == 'u') { /* their compound changes with the registry */
+        compound = sim_chance(50) ? "c1" : "c2";
+        known = false;
+    }
+    model.serials++;
+    switch (sim_random(10)) {
+    case 0:
+    case 1:
+    case 2:
+        (void)snprintf(text, sizeof(text), "{\"ts\":%" PRId64 ",\"n\":%" PRIu64 ",\"level\":%d}",
+                       ms - (int64_t)sim_random(5000), model.serials, (int)sim_random(9));
+        say(device, compound, text, qos, false, known);
+        break;
+    case 3:
+    case 4:
+    case 5:
+        (void)snprintf(text, sizeof(text), "{\"n\":%" PRIu64 ",\"level\":%d.5}", model.serials,
+                       (int)sim_random(9));
+        say(device, compound, text, qos, false, known);
+        break;
+    case 6:
+        (void)snprintf(text, sizeof(text), "{\"ts\":%" PRId64 ",\"level\":%d}",
+                       ms / 10000 * 10000, (int)sim_random(3));
+        say(device, compound, text, qos, sim_chance(10), false);
+        break;
+    case 7:
+        (void)snprintf(text, sizeof(text),
+                       "[{\"ts\":%" PRId64 ",\"level\":1},{\"ts\":%" PRId64
+                       ",\"level\":2,\"mode\":1},{\"ts\":%" PRId64 ",\"level\":3}]",
+                       ms - 60000, ms - 30000, ms - (int64_t)sim_random(3) * 30000);
+        say(device, compound, text, qos, false, false);
+        break;
+    case 8:
+        (void)snprintf(text, sizeof(text), "{\"level\":666,\"ts\":%" PRId64 "}", ms);
+        say(device, compound, sim_chance(40) ? text : "{\"level\":1,\"mode\":\"manual\"}", qos,
+            false, false);
+        break;
+    default:
+        say_odd(device, compound);
+    }
+}
+
+static void on_reference_line(const char *line, size_t n)
+{
+    const char *at = memmem(line, n, "n=", 2);
+    if (!at || at == line || (at[-1] != ',' && at[-1] != ' '))
+        return;
+    uint64_t serial = 0;
+    for (at += 2; *at >= '0' && *at <= '9'; at++)
+        serial = serial * 10 + (uint64_t)(*at - '0');
+    if (serial < MOST_MESSAGES)
+        model.told[serial].seen++;
+}
+
+/* Told apart from the engine: what was said once and acknowledged is there once. */
+static void judge_messages(void)
+{
+    for (uint64_t i = 0; i <= model.serials && i < MOST_MESSAGES; i++) {
+        const struct fake_message *m = model.told[i].m;
+        if (!model.told[i].unique)
+            continue;
+        if (model.told[i].seen > 1)
+            sim_fail("message with number %" PRIu64 " is there %u times", i,
+                     model.told[i].seen);
+        if (m && m->acked && !m->lost && !model.told[i].seen)
+            sim_fail("message with number %" PRIu64 " was acknowledged and is not there", i);
+    }
+}
+
+/* -- what happens ------------------------------------------------------------------------------ */
+
+static void db_moods(bool well)
+{
+    for (unsigned i = 0; i < model.n_sinks; i++) {
+        char url[32];
+        (void)snprintf(url, sizeof(url), "http://db%u", i);
+        struct fake_db *d = fake_db_at(url, (enum conf_sink_type)sink_type[i]);
+        if (!well && !sim_chance(50))
+            continue;
+        d->mood = well || sim_chance(40) ? DB_WELL : (enum fake_db_mood)(1 + sim_random(5));
+        d->flaky = well || sim_chance(60) ? 0 : (unsigned)sim_random(60);
+        sim_trace("db%u: mood %d flaky %u", i, d->mood, d->flaky);
+    }
+}
+
+static void reloaded(void *ctx, bool changed, const char *text)
+{
+    (void)ctx;
+    sim_trace("reload: %d %s", changed, text);
+}
+
+static void reload(void)
+{
+    model.generation++;
+    put_devices();
+    if (sim_alive() && gateway_app && gateway_app->ingest && sim_chance(70))
+        (void)app_reload(gateway_app, reloaded, NULL);
+}
+
+static void clock_steps(void)
+{
+    static const int64_t by[] = {300000000, -300000000, 5000000000, -5000000000, 3600000000000,
+                                 -3600000000000};
+    int64_t step = by[sim_random(6)];
+    fake_clock_wall += step;
+    fake_clock_synced = sim_chance(70);
+    sim_trace("the wall clock steps by %.1f s", (double)step / 1e9);
+}
+
+static void maybe_die(void)
+{
+    if (!sim_alive() || !gateway_app)
+        return;
+    enum sim_end how = sim_chance(50) ? SIM_POWER_CUT : SIM_KILLED;
+    switch (sim_random(4)) {
+    case 0:
+        sim_die(how);
+    case 1:
+        if (gateway_app->ingest)
+            app_stop(gateway_app);
+        break;
+    default:
+        sim_die_at_file_operation(1 + sim_random(40), how);
+    }
+}
+
+static void heal(void)
+{
+    sim_trace("everything heals");
+    model.healing = true;
+    model.heal_by = sim_now() + 3600ull * SECOND_NS;
+    sim_die_at_file_operation(0, SIM_KILLED);
+    fake_mqtt_acks_lost = false;
+    fake_mqtt_broker(true);
+    fake_clock_synced = true;
+    db_moods(true);
+}
+
+static void settle(void *ctx)
+{
+    (void)ctx;
+    if (sim_now() > model.heal_by)
+        sim_fail("does not settle");
+    if (gateway_settled()) {
+        if (model.restart_first) {
+            model.restart_first = false;
+            app_stop(gateway_app);
+        } else {
+            gateway_on_reference_line = on_reference_line;
+            gateway_judge(!model.small_sinks);
+            judge_messages();
+            model.finished = true;
+            app_stop(gateway_app);
+            return;
+        }
+    }
+    sim_after(SECOND_NS, settle, NULL, false);
+}
+
+static uint64_t gap(void)
+{
+    switch (sim_random(10)) {
+    case 0:
+        return sim_random(20ull * SECOND_NS);
+    case 1:
+    case 2:
+        return sim_random(SECOND_NS);
+    default:
+        return sim_random(20000000);
+    }
+}
+
+static void step(void *ctx)
+{
+    (void)ctx;
+    if (model.step++ >= model.steps) {
+        heal();
+        sim_after(SECOND_NS, settle, NULL, false);
+        return;
+    }
+    uint64_t wait = gap();
+    sim_after(wait, step, NULL, false);
+    uint64_t what = sim_random(100);
+    if (what < 70)
+        publish();
+    else if (what < 74)
+        db_moods(false);
+    else if (what < 76)
+        fake_mqtt_broker(sim_chance(60));
+    else if (what < 78)
+        clock_steps();
+    else if (what < 81)
+        reload();
+    else if (what < 83)
+        fake_mqtt_acks_lost = sim_chance(50);
+    else if (what < 84 && sim_chance(20))
+        fake_mqtt_lose_session();
+    else if (what < 87)
+        sim_elapse(sim_random(sim_chance(10) ? 7200ull * SECOND_NS : 90ull * SECOND_NS));
+    else if (what < 87 + model.kill_weight)
+        maybe_die();
+    else
+        publish();
+}
+
+static void again(void *ctx)
+{
+    (void)ctx;
+    model.restart_now = true;
+}
+
+static void begin(uint64_t seed, unsigned steps)
+{
+    memset(&model, 0, sizeof(model));
+    sim_reset(seed);
+    gateway_reset();
+    fake_mqtt_reset();
+    fake_store_reset();
+    fake_httpc_reset();
+    model.steps = steps ? steps : 20 + (unsigned)sim_random(sim_chance(10) ? 1000 : 150);
+    model.kill_weight = (unsigned)sim_random(10);
+    model.restart_first = sim_chance(30);
+    model.n_sinks = 1 + (unsigned)sim_random(2);
+    model.small_sinks = sim_chance(10);
+    patch_segment = 16384ull << sim_random(3);
+    patch_journal = patch_segment * (8 + sim_random(60));
+    patch_sink = model.small_sinks ? 65536 : 1ull << 30;
+    fake_loop_job_ns = sim_chance(80) ? 5000000 : 200000000;
+    fake_db_poison = "level=666,";
+    fake_db_poison = "level=666";
+    gateway_patch = patch;
+    gateway_outbound_segment = 4096ull << sim_random(4);
+    fake_file_can_map(sim_chance(70));
+    put_conf();
+    fake_file_put("/conf/catalog.yaml", catalogue);
+    fake_file_put("/conf/compounds.csv", compounds);
+    put_devices();
+    for (unsigned i = 0; i < model.n_sinks; i++) {
+        char url[32];
+        (void)snprintf(url, sizeof(url), "http://db%u", i);
+        (void)fake_db_at(url, (enum conf_sink_type)sink_type[i]);
+    }
+}
+
+static void run_seed(uint64_t seed, unsigned steps)
+{
+    begin(seed, steps);
+    sim_after(sim_random(SECOND_NS), step, NULL, false);
+    while (!model.finished) {
+        if (!model.healing && sim_chance(8))
+            sim_die_at_file_operation(1 + sim_random(60),
+                                      sim_chance(50) ? SIM_POWER_CUT : SIM_KILLED);
+        enum sim_end how = gateway_live();
+        if (how == SIM_FATAL || (how == SIM_STOPPED && sim_exit_code() != 0))
+            sim_fail("the gateway gave up with exit code %d", sim_exit_code());
+        if (model.finished)
+            break;
+        sim_after(sim_random(sim_chance(10) ? 600ull * SECOND_NS : SECOND_NS), again, NULL, false);
+        for (model.restart_now = false; !model.restart_now;)
+            (void)sim_turn();
+    }
+}
+
+/* -- many seeds -------------------------------------------------------------------------------- */
+
+static bool fails(uint64_t seed, unsigned steps)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)!freopen("/dev/null", "w", stderr);
+        run_seed(seed, steps);
+        _exit(0);
+    }
+    int status = 0;
+    (void)waitpid(pid, &status, 0);
+    return status != 0;
+}
+
+/* The fewest steps with which the seed still fails. */
+static void shrink(uint64_t seed)
+{
+    for (unsigned steps = 1; steps <= 200; steps++) {
+        if (fails(seed, steps)) {
+            fprintf(stderr, "again: model --verbose %" PRIu64 " --steps %u\n", seed, steps);
+            return;
+        }
+    }
+    fprintf(stderr, "again: model --verbose %" PRIu64 "\n", seed);
+}
+
+static pid_t start_batch(uint64_t from, uint64_t to, int *out_fd)
+{
+    int fds[2];
+    ASSERT(pipe(fds) == 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(fds[0]);
+        for (uint64_t s = from; s <= to; s++) {
+            (void)!write(fds[1], &s, sizeof(s));
+            run_seed(s, 0);
+        }
+        _exit(0);
+    }
+    close(fds[1]);
+    *out_fd = fds[0];
+    return pid;
+}
+
+/* 0, or the seed that failed. */
+static uint64_t end_batch(int fd, pid_t pid)
+{
+    uint64_t seed = 0, last = 0;
+    int status;
+    while (read(fd, &seed, sizeof(seed)) == (ssize_t)sizeof(seed))
+        last = seed;
+    close(fd);
+    (void)waitpid(pid, &status, 0);
+    if (status != 0 && WIFSIGNALED(status))
+        fprintf(stderr, "seed %" PRIu64 ": signal %d\n", last, WTERMSIG(status));
+    return status != 0 ? last : 0;
+}
+
+static int run_seeds(uint64_t from, uint64_t to, unsigned jobs)
+{
+    struct timespec began, now;
+    pid_t pids[16];
+    int fds[16];
+    unsigned failures = 0;
+    uint64_t done = 0, said = 0;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    for (uint64_t next = from; next <= to && failures < 5;) {
+        unsigned n = 0;
+        for (; n < jobs && next <= to; n++) {
+            uint64_t last = next + BATCH - 1 < to ? next + BATCH - 1 : to;
+            pids[n] = start_batch(next, last, &fds[n]);
+            done += last - next + 1;
+            next = last + 1;
+        }
+        for (unsigned i = 0; i < n; i++) {
+            uint64_t bad = end_batch(fds[i], pids[i]);
+            if (bad) {
+                failures++;
+                shrink(bad);
+            }
+        }
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        double s = (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
+        if ((uint64_t)s / 60 > said) {
+            said = (uint64_t)s / 60;
+            fprintf(stderr, "model: %" PRIu64 " seeds, %.0f a second\n", done, (double)done / s);
+        }
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    double s = (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
+    printf("model: seeds %" PRIu64 "..%" PRIu64 ": %s, %.1f seeds/s\n", from, to,
+           failures ? "FAILED" : "good", (double)done / s);
+    return failures ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long long from = 1, to = 3000, one = 0;
+    unsigned jobs = 2, steps = 0;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--seeds") == 0)
+            (void)!sscanf(argv[i + 1], "%llu..%llu", &from, &to);
+        else if (strcmp(argv[i], "--verbose") == 0)
+            (void)!sscanf(argv[i + 1], "%llu", &one);
+        else if (strcmp(argv[i], "--steps") == 0)
+            (void)!sscanf(argv[i + 1], "%u", &steps);
+        else if (strcmp(argv[i], "--jobs") == 0)
+            (void)!sscanf(argv[i + 1], "%u", &jobs);
+    }
+    if (one == 0)
+        return run_seeds(from, to, jobs >= 1 && jobs <= 16 ? jobs : 1);
+    sim_verbose = true;
+    run_seed(one, steps);
+    printf("seed %llu: good\n", one);
+    return 0;
+}
