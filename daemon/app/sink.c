@@ -11,7 +11,8 @@
 
 #define TICK_MS 1000
 
-/* -- engine's side ------------------------------------------------------------------------------- */
+/* -- engine's side
+ * ------------------------------------------------------------------------------- */
 
 bool sink_wants(const struct sink *s, const struct position *step)
 {
@@ -75,7 +76,8 @@ const struct outbound *sink_outbound(const struct sink *s)
     return s->log;
 }
 
-/* -- timers -------------------------------------------------------------------------------------- */
+/* -- timers
+ * -------------------------------------------------------------------------------------- */
 
 static void on_age(void *ctx)
 {
@@ -145,29 +147,33 @@ void sink_drain(struct sink *s, uint64_t deadline_ms, loop_fn *done, void *ctx)
     sink_kick(s);
 }
 
-/* -- opening and closing ------------------------------------------------------------------------- */
+/* -- opening and closing
+ * ------------------------------------------------------------------------- */
 
 static void say_notes(const struct sink *s, const char *dir)
 {
     struct outbound_notes n;
     outbound_notes(s->log, &n);
     if (n.torn_bytes)
-        log_warn("sink %s: %llu bytes at the end of its log in %s were not whole and are cut; they "
-                 "are made again from the journal",
-                 s->conf->id, (unsigned long long)n.torn_bytes, dir);
+        log_warn(
+            "sink %s: %llu bytes at the end of its log in %s were not whole and are cut; they "
+            "are made again from the journal",
+            s->conf->id, (unsigned long long)n.torn_bytes, dir);
     if (n.rotten_blocks)
         log_error("sink %s: %llu blocks (%llu lines) of its log in %s do not verify and are "
                   "counted as refused{corrupt}; look at the disk",
                   s->conf->id, (unsigned long long)n.rotten_blocks,
                   (unsigned long long)n.rotten_lines, dir);
     if (n.bad_marks)
-        log_warn("sink %s: %llu done-marks of its log in %s did not verify: their blocks are sent "
-                 "again",
-                 s->conf->id, (unsigned long long)n.bad_marks, dir);
+        log_warn(
+            "sink %s: %llu done-marks of its log in %s did not verify: their blocks are sent "
+            "again",
+            s->conf->id, (unsigned long long)n.bad_marks, dir);
     if (n.ledger_lost)
-        log_error("sink %s: the ledger of its log in %s does not verify: kept as ledger.bad, the "
-                  "counts begin again",
-                  s->conf->id, dir);
+        log_error(
+            "sink %s: the ledger of its log in %s does not verify: kept as ledger.bad, the "
+            "counts begin again",
+            s->conf->id, dir);
 }
 
 int sink_open(const struct sink_options *o, struct err *err, struct sink **out)
@@ -179,19 +185,19 @@ int sink_open(const struct sink_options *o, struct err *err, struct sink **out)
     s->httpc = o->httpc;
     s->store = o->store;
     s->random = (loop_hrtime_ns() ^ hash64(hash_seed(), c->id, strlen(c->id))) | 1;
+    s->dir = mem_strdup(o->dir);
     struct outbound_options lo = {.dir = o->dir};
     int rc = outbound_open(&lo, err, &s->log);
     if (rc == 0)
         rc = sink_make_urls(s, o, err);
     if (rc != 0) {
-        outbound_close(s->log);
-        free(s);
+        sink_destroy(s);
         return rc;
     }
     say_notes(s, o->dir);
     s->skip_to = s->last_step = outbound_end(s->log);
     struct block_rules rules = {.dialect = c->type == CONF_VICTORIAMETRICS ? LINEPROTO_NUMBERS
-                                                                            : LINEPROTO_INFLUX,
+                                                                           : LINEPROTO_INFLUX,
                                 .gzip = c->gzip,
                                 .lines = c->batch.lines,
                                 .bytes = c->batch.bytes};
@@ -224,6 +230,7 @@ void sink_destroy(struct sink *s)
     block_builder_free(s->builder);
     outbound_close(s->log);
     free(s->open_shares);
+    free(s->dir);
     free(s->url);
     free(s->metrics_url);
     if (s->auth_header)
@@ -253,11 +260,13 @@ void sink_close(struct sink *s)
         sink_destroy(s);
 }
 
-/* -- figures ------------------------------------------------------------------------------------- */
+/* -- figures
+ * ------------------------------------------------------------------------------------- */
 
 void sink_stats(const struct sink *s, struct sink_stats *out)
 {
-    static const char *const types[] = {"influxdb1", "influxdb2", "influxdb3", "victoriametrics"};
+    static const char *const types[] = {"influxdb1", "influxdb2", "influxdb3",
+                                        "victoriametrics"};
     *out = s->stats;
     out->id = s->conf->id;
     out->type = types[s->conf->type];

@@ -25,12 +25,13 @@ struct sink_options {
     const char *password, *token; /* secrets, or NULL; copied */
     struct loop *loop;
     struct httpc *httpc;
-    struct store *store;          /* for lines that are refused; may be NULL in tests */
+    struct store *store; /* for lines that are refused; may be NULL in tests */
 };
 
 int sink_open(const struct sink_options *o, struct err *err, struct sink **out);
-/* Engine pass: points of the running step, then the step's end. A step at or below sink_end() at
- * open is not emitted again: the sink itself skips it (sink_wants says so before any encoding). */
+/* Engine pass: points of the running step, then the step's end. A step at or below sink_end()
+ * at open is not emitted again: the sink itself skips it (sink_wants says so before any
+ * encoding). */
 bool sink_wants(const struct sink *s, const struct position *step);
 void sink_point(struct sink *s, const struct point *p);
 void sink_step_end(struct sink *s, const struct position *step);
@@ -38,21 +39,23 @@ void sink_step_end(struct sink *s, const struct position *step);
 void sink_journal_synced(struct sink *s, uint64_t offset);
 /* An offset that must be synced so that waiting blocks can go; 0: none. */
 uint64_t sink_needs_sync(const struct sink *s);
-/* True: the engine must stop reading (hand-over queue above 8 MiB, or on_full: pause and full). */
+/* True: the engine must stop reading (hand-over queue above 8 MiB, or on_full: pause and full).
+ */
 bool sink_stalls(const struct sink *s);
 bool sink_paused(const struct sink *s); /* on_full: pause and full: leave the brokers */
 
-struct position sink_end(const struct sink *s);     /* of what is in its log */
-/* Closes the open block, writes and syncs the log; then done(ctx) on the loop: sink_durable() is
- * at or above every step ended before the call. The journal must be synced that far, or it waits. */
+struct position sink_end(const struct sink *s); /* of what is in its log */
+/* Closes the open block, writes and syncs the log; then done(ctx) on the loop: sink_durable()
+ * is at or above every step ended before the call. The journal must be synced that far, or it
+ * waits. */
 void sink_flush(struct sink *s, loop_fn *done, void *ctx);
-/* What a snapshot may rely on: the log's synced end; the last ended step when nothing waits to be
- * written. */
+/* What a snapshot may rely on: the log's synced end; the last ended step when nothing waits to
+ * be written. */
 struct position sink_durable(const struct sink *s);
 /* On stop: posts what it can until deadline_ms, then done. What is left waits in the log. */
 void sink_drain(struct sink *s, uint64_t deadline_ms, loop_fn *done, void *ctx);
-/* No flush or drain callback comes any more. A write under way ends on the loop, which has to run
- * until then. */
+/* No flush or drain callback comes any more. A write under way ends on the loop, which has to
+ * run until then. */
 void sink_close(struct sink *s);
 
 struct sink_stats {
@@ -62,16 +65,17 @@ struct sink_stats {
     uint64_t posts, answers[6];             /* by enum answer_class, since start */
     uint64_t in_flight, held;
     int64_t oldest_pending_wall_ns, backfill_from_ms, backfill_to_ms; /* 0: none */
-    uint64_t last_ok_ns;                    /* loop time; 0: never */
+    uint64_t last_ok_ns;                                              /* loop time; 0: never */
     double post_seconds;
-    char state[16];                         /* "ok" "retrying" "blocked" "idle" */
-    char problem[512];                      /* what is wrong now, for people; "" if nothing */
+    char state[16];    /* "ok" "retrying" "blocked" "idle" */
+    char problem[512]; /* what is wrong now, for people; "" if nothing */
 };
 void sink_stats(const struct sink *s, struct sink_stats *out);
-const struct outbound *sink_outbound(const struct sink *s); /* shares and reasons, for the ledger */
+const struct outbound *
+sink_outbound(const struct sink *s); /* shares and reasons, for the ledger */
 /* Of what is not in the log yet: a compound may come several times. Lines of queued blocks that
- * were given up count here as made, and as shed only once the log has them. Valid until the next
- * call. */
+ * were given up count here as made, and as shed only once the log has them. Valid until the
+ * next call. */
 size_t sink_open_shares(struct sink *s, const struct block_share **out);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an answer leads to. Nothing leaves the log but by an acceptance, or a line's refusal that is
- * in the store first. */
+/* What an answer leads to. Nothing leaves the log but by an acceptance, or a line's refusal
+ * that is in the store first. */
 #include "app/sink_int.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -13,7 +13,8 @@
 #define SAID_MOST    300
 #define BLOCK_SAY_NS (600 * (uint64_t)SECOND_NS)
 
-/* -- saying it --------------------------------------------------------------------------------- */
+/* -- saying it
+ * --------------------------------------------------------------------------------- */
 
 static void describe(struct sink *s, const struct httpc_answer *a, const struct answer *what)
 {
@@ -55,8 +56,8 @@ static void broke(struct sink *s, enum sink_state state, const struct httpc_answ
                       s->conf->id, s->conf->url, what->reason, s->problem,
                       (unsigned long long)outbound_pending_lines(s->log));
         else
-            log_warn("sink %s: cannot write to %s (%s): %s; tried again until it can", s->conf->id,
-                     s->conf->url, what->reason, s->problem);
+            log_warn("sink %s: cannot write to %s (%s): %s; tried again until it can",
+                     s->conf->id, s->conf->url, what->reason, s->problem);
     } else if (log_allowed(&s->block_limit, now, BLOCK_SAY_NS, &held)) {
         log_warn("sink %s: still cannot write to %s (%s): %s; %llu lines wait", s->conf->id,
                  s->conf->url, what->reason, s->problem,
@@ -80,7 +81,8 @@ static void healed(struct sink *s)
     s->problem[0] = '\0';
 }
 
-/* -- a block's end ------------------------------------------------------------------------------- */
+/* -- a block's end
+ * ------------------------------------------------------------------------------- */
 
 /* Refused lines by (compound, reason); the texts of the compounds go to *out_names. */
 static struct outbound_refusal *sum_refusals(struct job *j, size_t *out_n, char **out_names)
@@ -203,7 +205,8 @@ void sink_finish_job(struct job *j)
         mark(j);
 }
 
-/* -- answers ------------------------------------------------------------------------------------- */
+/* -- answers
+ * ------------------------------------------------------------------------------------- */
 
 static void split(struct job *j)
 {
@@ -242,7 +245,8 @@ static void again_later(struct job *j, const struct httpc_answer *a, const struc
         sink_hold_soon(s);
 }
 
-/* One line, refused alone. Without certainty it is asked again after something else was taken. */
+/* One line, refused alone. Without certainty it is asked again after something else was taken.
+ */
 static void poison(struct job *j, const struct httpc_answer *a, const struct answer *what)
 {
     struct sink *s = j->s;
@@ -266,7 +270,8 @@ static void poison(struct job *j, const struct httpc_answer *a, const struct ans
 /* Equal refusals of the same bytes, only counted if something else was taken in between. */
 static void count_same(struct job *j, int status, const char *reason)
 {
-    bool equal = j->last_reason && j->last_status == status && strcmp(j->last_reason, reason) == 0;
+    bool equal =
+        j->last_reason && j->last_status == status && strcmp(j->last_reason, reason) == 0;
     if (!equal)
         j->same = 0;
     else if (j->s->oks > j->oks)

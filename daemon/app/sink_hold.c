@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * VictoriaMetrics has no log of its own: what it took in the last seconds is gone when it is
- * killed. So a block stays pending for 30 s after its acceptance, and goes again if the server's
- * start time changed meanwhile. It is marked done only after a look at /metrics that began at
- * the end of its time and found the same server.
+ * killed. So a block stays pending for 30 s after its acceptance, and goes again if the
+ * server's start time changed meanwhile. It is marked done only after a look at /metrics that
+ * began at the end of its time and found the same server.
  */
 #include "app/sink_int.h"
 #include "base/mem.h"
@@ -69,7 +69,8 @@ static void on_metrics(void *ctx, const struct httpc_answer *a)
             struct err e;
             (void)err_set(&e, 0, "%s", a->error ? a->error : "no answer");
             if (log_broke(&s->hold_log))
-                log_warn("sink %s: %s does not answer: %s", s->conf->id, s->metrics_url, e.text);
+                log_warn("sink %s: %s does not answer: %s", s->conf->id, s->metrics_url,
+                         e.text);
             if (s->state == SINK_WELL)
                 s->broke_ns = loop_now_ns(s->loop);
             s->state = SINK_RETRYING;
@@ -80,9 +81,10 @@ static void on_metrics(void *ctx, const struct httpc_answer *a)
     }
     bool known = find_start(a, started);
     if (!known && !s->start_lost)
-        log_warn("sink %s: %s does not tell vm_app_start_timestamp (status %d): a restart of the "
-                 "server cannot be seen, what it loses then is lost",
-                 s->conf->id, s->metrics_url, a->status);
+        log_warn(
+            "sink %s: %s does not tell vm_app_start_timestamp (status %d): a restart of the "
+            "server cannot be seen, what it loses then is lost",
+            s->conf->id, s->metrics_url, a->status);
     s->start_lost = !known;
     (void)log_healed(&s->hold_log); /* the first write that is taken says so */
     if (known && s->started[0] && strcmp(s->started, started) != 0)
@@ -108,7 +110,8 @@ static void poll(struct sink *s)
                               .username = s->username,
                               .password = s->password,
                               .ca_file = s->conf->ca_file,
-                              .keep_tail = true}; /* the line stands near the end of a long text */
+                              .keep_tail =
+                                  true}; /* the line stands near the end of a long text */
     s->polled_ns = loop_now_ns(s->loop);
     s->poll = httpc_send(s->httpc, &r, on_metrics, s);
 }

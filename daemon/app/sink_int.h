@@ -4,7 +4,8 @@
 /*
  * sink_int — the parts of a sink: sink.c (engine's side), sink_write.c (hand-over to the log),
  * sink_post.c (choosing and posting), sink_answer.c (what an answer leads to), sink_job.c (one
- * block under way, its lines), sink_hold.c (VictoriaMetrics), sink_url.c. Nobody else includes it.
+ * block under way, its lines), sink_hold.c (VictoriaMetrics), sink_url.c. Nobody else includes
+ * it.
  */
 #include "app/sink.h"
 #include "base/buf.h"
@@ -13,17 +14,18 @@
 #include "core/block.h"
 
 #define SINK_QUEUE_BYTES   (8u << 20)  /* hand-over queue */
-#define SINK_FAILING_BYTES (32u << 20) /* the same of what is never shed, while the log fails */
-#define SINK_WRITE_BYTES   (4u << 20)  /* one write */
-#define SINK_EXTRA_JOBS    8           /* blocks set aside or searched beside in_flight */
-#define SINK_PROBE_NS      30000000000u
-#define SINK_HOLD_NS       30000000000u
-#define SINK_HOLD_POLL_MS  5000
-#define SECOND_NS          1000000000u
+#define SINK_FAILING_BYTES (32u << 20) /* the same of what is never shed, while the log fails  \
+                                        */
+#define SINK_WRITE_BYTES  (4u << 20)   /* one write */
+#define SINK_EXTRA_JOBS   8            /* blocks set aside or searched beside in_flight */
+#define SINK_PROBE_NS     30000000000u
+#define SINK_HOLD_NS      30000000000u
+#define SINK_HOLD_POLL_MS 5000
+#define SECOND_NS         1000000000u
 
 enum sink_state { SINK_WELL, SINK_RETRYING, SINK_BLOCKED };
 enum job_state {
-    JOB_READY,   /* has ranges to post, from `due_ns` on */
+    JOB_READY, /* has ranges to post, from `due_ns` on */
     JOB_POSTING,
     JOB_STORING, /* its refused lines are on their way to the store */
     JOB_MARKING, /* done but for its mark, tried again from `due_ns` on */
@@ -47,15 +49,15 @@ struct job { /* one block under way: one unit in the log, however it is cut */
     struct job *next;
     enum job_state state;
     struct block_info info;
-    struct buf body; /* as in the log */
-    struct buf raw;  /* unpacked, once it is searched */
+    struct buf body;  /* as in the log */
+    struct buf raw;   /* unpacked, once it is searched */
     uint32_t *starts; /* of each line in raw, and its end: lines + 1 */
     bool searching;
     struct range *ranges; /* still to be decided; the last goes first */
     size_t n_ranges, cap_ranges;
     struct range running;
-    bool probing; /* the request under way is one line that proves the server well */
-    bool live;    /* taken as the newest */
+    bool probing;    /* the request under way is one line that proves the server well */
+    bool live;       /* taken as the newest */
     struct buf part; /* its body when it is not the whole */
     struct httpc_call *call;
     struct ticket *ticket; /* the store's way back */
@@ -64,7 +66,7 @@ struct job { /* one block under way: one unit in the log, however it is cut */
     int last_status; /* of equal refusals, for "the batch or the server?" */
     const char *last_reason;
     unsigned same;
-    uint64_t oks; /* successes of the sink at the last failure */
+    uint64_t oks;                   /* successes of the sink at the last failure */
     uint32_t good_line, probe_line; /* UINT32_MAX: none known */
     struct refused_line *refused;
     size_t n_refused, cap_refused;
@@ -91,7 +93,7 @@ struct sink {
     struct httpc *httpc;
     struct store *store;
     struct outbound *log;
-    char *url, *metrics_url, *auth_header, *username, *password;
+    char *dir, *url, *metrics_url, *auth_header, *username, *password;
 
     /* engine's side */
     struct block_builder *builder;
@@ -120,7 +122,7 @@ struct sink {
     struct job *jobs;
     size_t n_jobs; /* not held */
     enum sink_state state;
-    uint64_t gate_ns; /* nothing is posted before */
+    uint64_t gate_ns;  /* nothing is posted before */
     unsigned failures; /* in a row */
     uint64_t oks, broke_ns, random;
     bool fresh_next, oldest_next;
@@ -160,8 +162,8 @@ void job_push(struct job *j, struct range r, bool last);
 bool job_next_range(struct job *j);
 int job_unpack(struct job *j);
 int job_part(struct job *j, struct range r);
-void job_refuse(struct job *j, uint32_t line, const char *reason, int status, const char *detail,
-                size_t len);
+void job_refuse(struct job *j, uint32_t line, const char *reason, int status,
+                const char *detail, size_t len);
 /* The compound that a line counts under: its tag, "-" for measurements of our own. */
 void job_compound(const char *line, size_t len, char out[65]);
 /* sink_hold.c */

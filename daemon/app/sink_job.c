@@ -147,19 +147,18 @@ int job_part(struct job *j, struct range r)
     return j->info.gzip ? block_pack(p, n, &j->part) : buf_put(&j->part, p, n);
 }
 
-void job_refuse(struct job *j, uint32_t line, const char *reason, int status, const char *detail,
-                size_t len)
+void job_refuse(struct job *j, uint32_t line, const char *reason, int status,
+                const char *detail, size_t len)
 {
     if (j->n_refused == j->cap_refused) {
         j->cap_refused = j->cap_refused ? j->cap_refused * 2 : 16;
         j->refused = mem_realloc_array(j->refused, j->cap_refused, sizeof(*j->refused));
     }
-    j->refused[j->n_refused++] =
-        (struct refused_line){.line = line,
-                              .status = status,
-                              .reason = reason,
-                              .detail = mem_strndup(detail ? detail : "",
-                                                    len < DETAIL_MOST ? len : DETAIL_MOST)};
+    j->refused[j->n_refused++] = (struct refused_line){
+        .line = line,
+        .status = status,
+        .reason = reason,
+        .detail = mem_strndup(detail ? detail : "", len < DETAIL_MOST ? len : DETAIL_MOST)};
 }
 
 void job_compound(const char *line, size_t len, char out[65])

@@ -95,10 +95,10 @@ static void start(struct job *j)
     /* a refusal without certainty, and nothing taken since: is it the server? */
     bool unproven = j->running.suspect ? j->s->oks == j->running.oks
                                        : j->fails >= 3 && j->s->oks == j->oks && j->fails % 2;
-    bool uncertain = j->running.suspect ||
-                     (j->last_reason && (strcmp(j->last_reason, "server_error") == 0 ||
-                                         strcmp(j->last_reason, "refused") == 0 ||
-                                         strcmp(j->last_reason, "weird_answer") == 0));
+    bool uncertain =
+        j->running.suspect || (j->last_reason && (strcmp(j->last_reason, "server_error") == 0 ||
+                                                  strcmp(j->last_reason, "refused") == 0 ||
+                                                  strcmp(j->last_reason, "weird_answer") == 0));
     if (unproven && uncertain && j->info.lines > 1) {
         uint32_t line = pick_probe(j);
         if (line != j->running.first || j->running.end != line + 1) {

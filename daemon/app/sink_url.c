@@ -12,8 +12,8 @@ static void put_encoded(struct buf *b, const char *s)
     static const char hex[] = "0123456789ABCDEF";
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     strchr("-._~", c);
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                     (c >= '0' && c <= '9') || strchr("-._~", c);
         if (plain) {
             buf_putc(b, *s);
             continue;
@@ -46,7 +46,8 @@ int sink_make_urls(struct sink *s, const struct sink_options *o, struct err *err
     buf_init(&b, 16384);
     buf_put(&b, c->url, len);
     switch ((enum conf_sink_type)c->type) {
-    case CONF_INFLUXDB1: /* nanoseconds are what no precision parameter means, in every version */
+    case CONF_INFLUXDB1: /* nanoseconds are what no precision parameter means, in every version
+                          */
         buf_puts(&b, "/write");
         put_option(&b, &first, "db", c->database);
         put_option(&b, &first, "rp", c->retention_policy);

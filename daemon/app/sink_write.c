@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SAY_NS     (60 * (uint64_t)SECOND_NS)
-#define SHED_TURN  64 /* blocks shed in one turn of the loop */
+#define SAY_NS    (60 * (uint64_t)SECOND_NS)
+#define SHED_TURN 64 /* blocks shed in one turn of the loop */
 
-/* -- the queue ----------------------------------------------------------------------------------- */
+/* -- the queue
+ * ----------------------------------------------------------------------------------- */
 
 static void enqueue(struct sink *s, struct block *b)
 {
@@ -109,7 +110,8 @@ void sink_close_block(struct sink *s)
     sink_kick(s);
 }
 
-/* -- writing ------------------------------------------------------------------------------------- */
+/* -- writing
+ * ------------------------------------------------------------------------------------- */
 
 /* Whole groups from the head whose journal is on the disk. */
 static size_t eligible(const struct sink *s)
@@ -161,7 +163,7 @@ static void written(void *ctx)
         s->write_failing = true;
         if (log_broke(&s->write_log))
             log_error("sink %s: cannot write its log in %s: %s; tried again each second",
-                      s->conf->id, s->conf->id, strerror(-s->write_rc));
+                      s->conf->id, s->dir, strerror(-s->write_rc));
         if (s->queue_bytes > SINK_QUEUE_BYTES)
             shed_queue(s);
     }
@@ -188,7 +190,8 @@ void sink_pump_writes(struct sink *s)
     loop_work(s->loop, write_job, written, s);
 }
 
-/* -- quota --------------------------------------------------------------------------------------- */
+/* -- quota
+ * --------------------------------------------------------------------------------------- */
 
 void sink_check_quota(struct sink *s)
 {
@@ -225,7 +228,8 @@ void sink_check_quota(struct sink *s)
         sink_kick(s);
 }
 
-/* -- flush --------------------------------------------------------------------------------------- */
+/* -- flush
+ * --------------------------------------------------------------------------------------- */
 
 struct position sink_durable(const struct sink *s)
 {
