@@ -33,7 +33,11 @@ void sink_close_open(struct sink *s)
     size_t n = block_builder_close(s->bb, clock_wall_ns(), &blocks);
     if (n == 0)
         return;
-    enqueue(s, blocks, n, &blocks[n - 1]->info.to);
+    size_t last = 0; /* the block that came furthest need not be the last of its group */
+    for (size_t i = 1; i < n; i++)
+        if (position_cmp(&blocks[i]->info.to, &blocks[last]->info.to) > 0)
+            last = i;
+    enqueue(s, blocks, n, &blocks[last]->info.to);
     sink_try_write(s);
 }
 
