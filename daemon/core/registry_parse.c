@@ -139,6 +139,14 @@ const char *sheet_keep(const struct sheet *s, int column)
     return keep(s->r, sheet_text(s, column), sheet_len(s, column));
 }
 
+/* One problem, one line. */
+static void one_line(char *text)
+{
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+}
+
 void sheet_error(const struct sheet *s, int column, const char *fmt, ...)
 {
     char text[768];
@@ -146,9 +154,7 @@ void sheet_error(const struct sheet *s, int column, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    for (char *c = text; *c; c++) /* one problem, one line */
-        if ((unsigned char)*c < 0x20)
-            *c = '?';
+    one_line(text);
     int line = s->row->line, col = 0, i = column < 0 ? -1 : s->at[column];
     if (i >= 0 && (size_t)i < s->row->n)
         csv_place(s->row, (size_t)i, &line, &col);
@@ -197,7 +203,10 @@ bool sheet_date(const struct sheet *s, int column)
 
 static void read_header_field(struct sheet *s, size_t i)
 {
-    const char *names[MAX_COLUMNS], *name = s->row->fields[i].text;
+    const char *names[MAX_COLUMNS];
+    char name[80];
+    (void)snprintf(name, sizeof(name), "%s", s->row->fields[i].text);
+    one_line(name);
     int line, col;
     csv_place(s->row, i, &line, &col);
     for (size_t c = 0; c < s->n_columns; c++)

@@ -25,6 +25,7 @@ struct httpc_request {
     uint64_t timeout_ns;
     const char *username, *password; /* basic authentication, or NULL */
     const char *ca_file;             /* or NULL */
+    bool keep_tail; /* of a long answer keep the last bytes; else the first, and read no further */
 };
 
 struct httpc_answer {

@@ -16,8 +16,9 @@
 enum {
     BACKOFF_MAX_S = 60,
     TAKEN_OVER_WAIT_S = 60,
-    SHORT_LIFE_S = 5, /* a connection lost so early may have been taken by a second client */
-    STEADY_S = 30,    /* one that lasted so long starts the backoff anew */
+    SHORT_LIFE_S =
+        30,        /* lost so early, three times in a row: perhaps taken by a second client */
+    STEADY_S = 30, /* one that lasted so long starts the backoff anew */
     SAY_AGAIN_S = 60, /* a new reason for a link that is down is logged no more often */
     CLOSE_WAIT_S = 5,
 };
@@ -65,7 +66,8 @@ static void say_down(struct mqtt *m, const char *what, const char *reason)
     bool first = log_broke(&m->link_log);
     if (first)
         m->down_since_ns = now;
-    else if (strcmp(m->last_said, reason) == 0 || now - m->last_said_ns < SAY_AGAIN_S * SECOND)
+    else if (strcmp(m->last_said, reason) == 0 ||
+             (m->last_said_ns && now - m->last_said_ns < SAY_AGAIN_S * SECOND))
         return;
     m->last_said_ns = now;
     (void)snprintf(m->last_said, sizeof(m->last_said), "%s", reason);
@@ -240,10 +242,8 @@ static uint64_t after_loss(struct mqtt *m)
             "%s; this was the third time within %d s of connecting: another client may "
             "be using our client id \"%s\"",
             end.text, SHORT_LIFE_S, m->client_id);
-        m->last_said_ns = 0;
+        m->last_said_ns = 0; /* this is news, whatever was said before */
         say_down(m, what, text);
-        if (m->short_lives == 3)
-            log_error("broker %s: %s", m->broker->id, text);
         return TAKEN_OVER_WAIT_S * SECOND + jitter(m, 5 * SECOND);
     }
     say_down(m, what, end.text);

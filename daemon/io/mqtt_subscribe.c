@@ -256,7 +256,9 @@ static int send_request(struct mqtt *m, struct request *r)
     MQTTSubscribe_options sub = MQTTSubscribe_options_initializer;
     o.context = c;
     if (m->version == 5) {
-        sub.retainAsPublished = 1; /* a retained value must be seen as such whenever it comes */
+        /* Only what the broker delivers from its store is flagged: with 1, a live message that its
+         * device published as retained could not be told from an old one. */
+        sub.retainAsPublished = 0;
         sub.retainHandling = 1;    /* only for a subscription that is new to the session */
         for (size_t i = 0; i < c->n; i++)
             each[i] = sub;

@@ -8,13 +8,15 @@
 enum { LIFT_FLOOR, LIFT_AIM, LIFT_PEOPLE, LIFT_TOP, LIFT_TEMP };
 enum { LIFT_DOOR_OPEN = 1, LIFT_ARRIVED = 2 };
 
-static const char *const lift_direction[] = {"stop", "up", "down"};
+static const char *const lift_direction[] = {"none", "up", "down"};
 static const char *const lift_door[] = {"closed", "open"};
+static const char *const lift_state[] = {"normal"};
+static const char *const lift_fault[] = {"none"};
 
 METRICS(elevator, COUNT("floor", -3, 60), CODE("direction", lift_direction),
         CODE("door", lift_door), COUNT("people", 0, 20), FIXED("speed", 2, -3, 3),
-        FIXED("car_temp", 1, -20, 70), COUNT("fault_code", 0, 100), COUNTER("run_count"),
-        COUNTER("door_count"))
+        FIXED("temperature", 1, -20, 70), CODE("fault_code", lift_fault), COUNTER("run_count"),
+        COUNTER("door_count"), CODE("state", lift_state))
 
 void elevator_begin(struct device_state *d)
 {
@@ -65,6 +67,7 @@ void elevator_step(struct device_state *d, const struct sky *sky, double dt, dou
     v[6] = 0;
     v[7] = d->total;
     v[8] = d->total * 2;
+    v[9] = 0;
 }
 
 /* -- gas, smoke: near zero with noise, the cooking is seen ------------------------------------
@@ -72,9 +75,10 @@ void elevator_step(struct device_state *d, const struct sky *sky, double dt, dou
 
 enum { DETECTOR_BASE, DETECTOR_LIFE, DETECTOR_RADIO };
 static const char *const detector_state[] = {"normal", "alarm"};
+static const char *const valve_state[] = {"closed", "open"};
 
-METRICS(gas, FIXED("lel", 2, 0, 100), FLAG("valve_open"), CODE("state", detector_state),
-        COUNT("life_left", 0, 3650))
+METRICS(gas, FIXED("concentration", 2, 0, 100), CODE("valve", valve_state),
+        CODE("detector_state", detector_state), COUNT("life_left", 0, 3650))
 
 void gas_begin(struct device_state *d)
 {
@@ -93,7 +97,7 @@ void gas_step(struct device_state *d, const struct sky *sky, double dt, double *
 }
 
 METRICS(smoke, CODE("state", detector_state), FIXED("concentration", 3, 0, 10),
-        FIXED("temperature", 1, -40, 85), FIXED("battery", 1, 0, 100), FLAG("tamper"),
+        FIXED("temperature", 1, -40, 85), FIXED("battery_pct", 1, 0, 100), FLAG("tamper"),
         COUNT("rssi", -130, -30))
 
 void smoke_begin(struct device_state *d)
@@ -120,7 +124,7 @@ enum { WALL_TILT, WALL_CRACK, WALL_DRIFT, WALL_SETTLE, WALL_BATTERY };
 
 METRICS(structure, FIXED("tilt", 3, -90, 90), FIXED("crack", 3, 0, 50),
         FIXED("settlement", 2, -500, 500), FIXED("vibration", 3, 0, 100),
-        FIXED("battery", 1, 0, 100))
+        FIXED("battery_pct", 1, 0, 100))
 
 void structure_begin(struct device_state *d)
 {
@@ -142,31 +146,80 @@ void structure_step(struct device_state *d, const struct sky *sky, double dt, do
     v[4] = battery_drain(&d->s[WALL_BATTERY], dt);
 }
 
-/* -- meter: each device counts one thing ------------------------------------------------------
- */
+/* -- meters: what they count only rises, with the demand of the house ------------------------- */
 
 enum { METER_SCALE, METER_BATTERY };
 
-METRICS(meter, RISING("water", 3), RISING("gas", 3), RISING("power", 2), RISING("heat", 1),
-        FIXED("battery", 1, 0, 100))
+METRICS(meter_water, RISING("volume", 3), FIXED("flow", 3, 0, 10),
+        FIXED("battery_pct", 1, 0, 100))
+METRICS(meter_gas, RISING("volume", 3), FIXED("flow", 3, 0, 10),
+        FIXED("battery_pct", 1, 0, 100))
+METRICS(meter_heat, RISING("heat", 1), FIXED("heat_power", 2, 0, 100),
+        FIXED("battery_pct", 1, 0, 100))
+METRICS(meter_power, RISING("energy", 2), FIXED("power", 0, 0, 50000),
+        FIXED("voltage", 1, 0, 300))
 
-void meter_begin(struct device_state *d)
+static void meter_begin(struct device_state *d)
 {
-    d->flags = (uint8_t)(d->number % 4);
     d->s[METER_SCALE] = (float)between(d, 0.5, 1.6);
     d->s[METER_BATTERY] = (float)between(d, 60, 100);
     d->total = floor(between(d, 5, 3000));
 }
 
-void meter_step(struct device_state *d, const struct sky *sky, double dt, double *v)
+/* Counts on; returns what flows an hour. */
+static double meter_count(struct device_state *d, double per_day, double demand, double dt)
 {
-    static const double per_day[4] = {0.4, 0.5, 7, 20}; /* m³, m³, kWh, kWh */
-    double now[4] = {sky->water, sky->water, sky->power, sky->temp < 16 ? 1.6 : 0.1};
-    double rate = per_day[d->flags] / 86400 * d->s[METER_SCALE] * now[d->flags];
-    d->total += rate * dt * between(d, 0, 2);
-    for (int i = 0; i < 4; i++)
-        v[i] = i == d->flags ? d->total : NAN;
-    v[4] = battery_drain(&d->s[METER_BATTERY], dt);
+    double per_hour = per_day / 24 * d->s[METER_SCALE] * demand * between(d, 0, 2);
+    d->total += per_hour * dt / 3600;
+    return per_hour;
+}
+
+void meter_water_begin(struct device_state *d)
+{
+    meter_begin(d);
+}
+
+void meter_water_step(struct device_state *d, const struct sky *sky, double dt, double *v)
+{
+    v[1] = meter_count(d, 0.4, sky->water, dt); /* m³ */
+    v[0] = d->total;
+    v[2] = battery_drain(&d->s[METER_BATTERY], dt);
+}
+
+void meter_gas_begin(struct device_state *d)
+{
+    meter_begin(d);
+}
+
+void meter_gas_step(struct device_state *d, const struct sky *sky, double dt, double *v)
+{
+    v[1] = meter_count(d, 0.5, sky->water, dt); /* m³: cooking follows the water */
+    v[0] = d->total;
+    v[2] = battery_drain(&d->s[METER_BATTERY], dt);
+}
+
+void meter_heat_begin(struct device_state *d)
+{
+    meter_begin(d);
+}
+
+void meter_heat_step(struct device_state *d, const struct sky *sky, double dt, double *v)
+{
+    v[1] = meter_count(d, 20, sky->temp < 16 ? 1.6 : 0.1, dt); /* kWh */
+    v[0] = d->total;
+    v[2] = battery_drain(&d->s[METER_BATTERY], dt);
+}
+
+void meter_power_begin(struct device_state *d)
+{
+    meter_begin(d);
+}
+
+void meter_power_step(struct device_state *d, const struct sky *sky, double dt, double *v)
+{
+    v[1] = 1000 * meter_count(d, 7, sky->power, dt); /* kWh */
+    v[0] = d->total;
+    v[2] = 229 - 5 * sky->power + device_noise(d);
 }
 
 /* -- sos: worn by a person; the heart is faster by day ---------------------------------------
@@ -175,7 +228,7 @@ void meter_step(struct device_state *d, const struct sky *sky, double dt, double
 enum { SOS_BATTERY, SOS_HEART, SOS_RADIO };
 
 METRICS(sos, FLAG("button"), FLAG("fall"), COUNT("heart_rate", 30, 220),
-        FIXED("battery", 1, 0, 100), COUNT("rssi", -130, -30))
+        FIXED("battery_pct", 1, 0, 100), COUNT("rssi", -130, -30))
 
 void sos_begin(struct device_state *d)
 {
@@ -199,7 +252,7 @@ void sos_step(struct device_state *d, const struct sky *sky, double dt, double *
 /* -- access: a door of a stairwell ------------------------------------------------------------
  */
 
-METRICS(access, FLAG("open"), COUNTER("open_count"), FLAG("forced"))
+METRICS(access, FLAG("door_open"), COUNTER("passes"), FLAG("forced"))
 
 void access_begin(struct device_state *d)
 {

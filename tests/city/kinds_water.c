@@ -12,7 +12,7 @@ enum { SUMP_LEVEL, SUMP_SEEP, SUMP_CATCH, SUMP_PUMP };
 #define SUMP_DEPTH 2.0
 
 METRICS(sump, FIXED("level", 3, 0, 2), FLAG("pump_on"), FLAG("pump_fault"), FLAG("float_high"),
-        FIXED("current", 2, 0, 20))
+        FIXED("pump_current", 2, 0, 20))
 
 void sump_begin(struct device_state *d)
 {
@@ -49,7 +49,7 @@ void sump_step(struct device_state *d, const struct sky *sky, double dt, double 
 enum { HOLE_LEVEL, HOLE_BATTERY, HOLE_RADIO, HOLE_TILT };
 
 METRICS(manhole, FIXED("level", 3, 0, 5), FIXED("tilt", 1, 0, 90), FLAG("cover_open"),
-        FIXED("ch4", 1, 0, 100), FIXED("h2s", 1, 0, 100), FIXED("battery", 1, 0, 100),
+        FIXED("ch4", 1, 0, 100), FIXED("h2s", 1, 0, 100), FIXED("battery_pct", 1, 0, 100),
         COUNT("rssi", -130, -30))
 
 void manhole_begin(struct device_state *d)
@@ -101,7 +101,7 @@ void drain_gas_step(struct device_state *d, const struct sky *sky, double dt, do
 
 enum { SUPPLY_INLET, SUPPLY_OUTLET, SUPPLY_TANK, SUPPLY_SCALE };
 
-METRICS(water_supply, FIXED("inlet_pressure", 3, 0, 1.6), FIXED("outlet_pressure", 3, 0, 1.6),
+METRICS(water_supply, FIXED("pressure_in", 3, 0, 1.6), FIXED("pressure_out", 3, 0, 1.6),
         FIXED("tank_level", 3, 0, 5), FIXED("flow", 2, 0, 200),
         FIXED("pump_current", 2, 0, 100), FIXED("turbidity", 2, 0, 10),
         FIXED("chlorine", 3, 0, 4), FIXED("ph", 2, 0, 14))
@@ -139,7 +139,7 @@ void water_supply_step(struct device_state *d, const struct sky *sky, double dt,
 enum { HYDRANT_PRESSURE, HYDRANT_BATTERY, HYDRANT_RADIO };
 
 METRICS(hydrant, FIXED("pressure", 3, 0, 1.6), FLAG("valve_open"), FLAG("tamper"),
-        FIXED("battery", 1, 0, 100), COUNT("rssi", -130, -30))
+        FIXED("battery_pct", 1, 0, 100), COUNT("rssi", -130, -30))
 
 void hydrant_begin(struct device_state *d)
 {
@@ -162,9 +162,9 @@ void hydrant_step(struct device_state *d, const struct sky *sky, double dt, doub
 
 enum { PUMP_RATED, PUMP_HEAT };
 
-METRICS(pump, FLAG("on"), FLAG("fault"), FIXED("current", 2, 0, 200),
-        FIXED("outlet_pressure", 3, 0, 1.6), FIXED("motor_temp", 1, -20, 150),
-        RISING("run_hours", 3), COUNTER("starts"))
+METRICS(pump, FLAG("pump_on"), FLAG("pump_fault"), FIXED("pump_current", 2, 0, 200),
+        FIXED("pressure", 3, 0, 1.6), FIXED("temperature", 1, -20, 125),
+        RISING("pump_run_hours", 3), COUNTER("pump_starts"))
 
 void pump_begin(struct device_state *d)
 {
@@ -189,7 +189,7 @@ void pump_step(struct device_state *d, const struct sky *sky, double dt, double 
     v[1] = 0;
     v[2] = d->on ? d->s[PUMP_RATED] * (1 + 0.02 * device_noise(d)) : 0;
     v[3] = clamp((d->on ? 0.48 : 0.30) + 0.004 * device_noise(d), 0, 1.6);
-    v[4] = clamp(d->s[PUMP_HEAT] + 0.2 * device_noise(d), -20, 150);
+    v[4] = clamp(d->s[PUMP_HEAT] + 0.2 * device_noise(d), -20, 125);
     v[5] = d->total;
     v[6] = d->s[2];
 }
@@ -201,14 +201,14 @@ enum { HEAT_RETURN, HEAT_ROOM, HEAT_SCALE };
 
 METRICS(heating, FIXED("supply_temp", 1, -10, 130), FIXED("return_temp", 1, -10, 130),
         FIXED("pressure", 3, 0, 1.6), FIXED("room_temp", 1, -10, 45), FIXED("flow", 2, 0, 200),
-        RISING("heat", 1))
+        RISING("heat", 3))
 
 void heating_begin(struct device_state *d)
 {
     d->s[HEAT_RETURN] = (float)between(d, 30, 38);
     d->s[HEAT_ROOM] = (float)between(d, 19, 22);
     d->s[HEAT_SCALE] = (float)between(d, 3, 9); /* m³/h */
-    d->total = floor(between(d, 1e4, 9e5));     /* kWh */
+    d->total = floor(between(d, 40, 3000));     /* GJ */
 }
 
 void heating_step(struct device_state *d, const struct sky *sky, double dt, double *v)
@@ -221,7 +221,7 @@ void heating_step(struct device_state *d, const struct sky *sky, double dt, doub
     d->s[HEAT_ROOM] += (float)((room - d->s[HEAT_ROOM]) * (1 - exp(-dt / 7200)));
     double drop = clamp(supply - d->s[HEAT_RETURN], 0, 40);
     double flow = season ? d->s[HEAT_SCALE] : 0;
-    d->total += flow * drop * 1.163 * dt / 3600;
+    d->total += flow * drop * 0.0041868 * dt / 3600;
     v[0] = supply + 0.2 * device_noise(d);
     v[1] = d->s[HEAT_RETURN] + 0.2 * device_noise(d);
     v[2] = clamp((season ? 0.42 : 0.3) + 0.003 * device_noise(d), 0, 1.6);
@@ -235,7 +235,7 @@ void heating_step(struct device_state *d, const struct sky *sky, double dt, doub
 
 enum { LEAK_BATTERY, LEAK_RADIO, LEAK_BAD };
 
-METRICS(leak, FLAG("leak"), FIXED("position", 1, 0, 500), FIXED("battery", 1, 0, 100),
+METRICS(leak, FLAG("leak"), FIXED("position", 1, 0, 500), FIXED("battery_pct", 1, 0, 100),
         COUNT("rssi", -130, -30))
 
 void leak_begin(struct device_state *d)

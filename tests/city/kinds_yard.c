@@ -5,8 +5,8 @@
 /* -- electric fire: leakage and line temperature follow the load ------------------------------
  */
 
-METRICS(electric_fire, FIXED("residual_current", 1, 0, 1000), FIXED("line_temp", 1, -40, 200),
-        FIXED("current", 2, 0, 400), FIXED("voltage", 1, 0, 500), FLAG("arc"))
+METRICS(electric_fire, FIXED("residual_current", 1, 0, 1000), FIXED("temp_a", 1, -40, 200),
+        FIXED("current_a", 2, 0, 400), FIXED("voltage_a", 1, 0, 500), FLAG("arc"))
 
 void electric_fire_begin(struct device_state *d)
 {
@@ -33,7 +33,7 @@ void electric_fire_step(struct device_state *d, const struct sky *sky, double dt
 
 enum { LAMP_WATTS, LAMP_EARLY };
 
-METRICS(lamp, FLAG("on"), COUNT("dim", 0, 100), FIXED("voltage", 1, 0, 300),
+METRICS(lamp, FLAG("lamp_on"), COUNT("dim", 0, 100), FIXED("voltage", 1, 0, 300),
         FIXED("current", 3, 0, 20), FIXED("power", 1, 0, 2000), FIXED("leakage", 2, 0, 1000),
         RISING("energy", 3))
 
@@ -68,12 +68,13 @@ void lamp_step(struct device_state *d, const struct sky *sky, double dt, double 
 
 enum { CHARGER_LEFT, CHARGER_AMPS, CHARGER_TEMP };
 enum { CHARGER_FREE, CHARGER_BUSY, CHARGER_FULL };
-static const char *const charger_state[] = {"available", "charging", "finished"};
+static const char *const charger_state[] = {"available", "charging", "finishing"};
+static const char *const charger_error[] = {"no_error"};
 
 METRICS(charger, CODE("state", charger_state), FIXED("voltage", 1, 0, 500),
         FIXED("current", 2, 0, 300), FIXED("power", 1, 0, 200000), RISING("energy", 3),
-        FIXED("temperature", 1, -40, 150), FIXED("residual_current", 2, 0, 100),
-        COUNT("error_code", 0, 255))
+        FIXED("temperature", 1, -40, 125), FIXED("rcd_current", 2, 0, 100),
+        CODE("error_code", charger_error))
 
 void charger_begin(struct device_state *d)
 {
@@ -111,7 +112,7 @@ void charger_step(struct device_state *d, const struct sky *sky, double dt, doub
     v[2] = current;
     v[3] = current * voltage;
     v[4] = d->total;
-    v[5] = clamp(d->s[CHARGER_TEMP] + 0.2 * device_noise(d), -40, 150);
+    v[5] = clamp(d->s[CHARGER_TEMP] + 0.2 * device_noise(d), -40, 125);
     v[6] = clamp(0.4 + current * 0.03 + 0.05 * device_noise(d), 0, 100);
     v[7] = 0;
 }
@@ -119,8 +120,8 @@ void charger_step(struct device_state *d, const struct sky *sky, double dt, doub
 /* -- e-bike shed ------------------------------------------------------------------------------
  */
 
-METRICS(ebike_shed, COUNT("ports_in_use", 0, 64), FIXED("power", 1, 0, 20000),
-        FIXED("temperature", 1, -40, 150), FLAG("smoke"), FIXED("longest_charge", 2, 0, 72),
+METRICS(ebike_shed, COUNT("ports_used", 0, 64), FIXED("power", 1, 0, 20000),
+        FIXED("temperature", 1, -40, 125), FLAG("smoke"), FIXED("charge_time", 0, 0, 480),
         RISING("energy", 3))
 
 void ebike_shed_begin(struct device_state *d)
@@ -140,9 +141,9 @@ void ebike_shed_step(struct device_state *d, const struct sky *sky, double dt, d
     d->total += power * dt / 3.6e6;
     v[0] = d->s[0];
     v[1] = power;
-    v[2] = clamp(sky->temp + 2 + d->s[0] * 0.15 + 0.2 * device_noise(d), -40, 150);
+    v[2] = clamp(sky->temp + 2 + d->s[0] * 0.15 + 0.2 * device_noise(d), -40, 125);
     v[3] = 0;
-    v[4] = d->s[2];
+    v[4] = d->s[2] * 60;
     v[5] = d->total;
 }
 
@@ -151,8 +152,8 @@ void ebike_shed_step(struct device_state *d, const struct sky *sky, double dt, d
 
 enum { PARK_BATTERY, PARK_RADIO, PARK_FIELD };
 
-METRICS(parking, FLAG("occupied"), FIXED("battery", 1, 0, 100), COUNT("rssi", -130, -30),
-        FIXED("field", 1, -2000, 2000))
+METRICS(parking, FLAG("occupied"), FIXED("battery_pct", 1, 0, 100), COUNT("rssi", -130, -30),
+        FIXED("field_z", 1, -2000, 2000))
 
 void parking_begin(struct device_state *d)
 {
@@ -180,7 +181,7 @@ void parking_step(struct device_state *d, const struct sky *sky, double dt, doub
  */
 
 METRICS(environment, FIXED("temperature", 1, -40, 60), FIXED("humidity", 1, 0, 100),
-        FIXED("pm25", 0, 0, 1000), FIXED("pm10", 0, 0, 1000), FIXED("noise", 1, 20, 130))
+        FIXED("pm2_5", 0, 0, 1000), FIXED("pm10", 0, 0, 1000), FIXED("noise", 1, 20, 130))
 
 void environment_begin(struct device_state *d)
 {
@@ -205,7 +206,7 @@ void environment_step(struct device_state *d, const struct sky *sky, double dt, 
 enum { BIN_FILL, BIN_RATE, BIN_BATTERY };
 
 METRICS(waste, FIXED("fill", 0, 0, 100), FIXED("temperature", 1, -40, 125), FLAG("smoke"),
-        FIXED("nh3", 1, 0, 100), FIXED("h2s", 2, 0, 100), FIXED("battery", 1, 0, 100))
+        FIXED("nh3", 1, 0, 100), FIXED("h2s", 2, 0, 100), FIXED("battery_pct", 1, 0, 100))
 
 void waste_begin(struct device_state *d)
 {
@@ -233,32 +234,30 @@ void waste_step(struct device_state *d, const struct sky *sky, double dt, double
 /* -- power: the compound's three phases -------------------------------------------------------
  */
 
-METRICS(power, FIXED("voltage_a", 1, 0, 500), FIXED("voltage_b", 1, 0, 500),
-        FIXED("voltage_c", 1, 0, 500), FIXED("current_a", 1, 0, 2000),
-        FIXED("current_b", 1, 0, 2000), FIXED("current_c", 1, 0, 2000),
-        FIXED("power", 0, 0, 2e6), FIXED("power_factor", 3, 0, 1),
+METRICS(power, FLAG("present"), FIXED("voltage_a", 1, 0, 500), FIXED("voltage_b", 1, 0, 500),
+        FIXED("voltage_c", 1, 0, 500), FIXED("current", 1, 0, 1000), FIXED("power", 0, 0, 1e6),
         FIXED("frequency", 2, 45, 55), RISING("energy", 2))
 
 void power_begin(struct device_state *d)
 {
     for (int phase = 0; phase < 3; phase++)
-        d->s[phase] = (float)between(d, 70, 220); /* A at mean load */
+        d->s[phase] = (float)between(d, 30, 100); /* A at mean load */
     d->total = floor(between(d, 1e4, 2e6));
 }
 
 void power_step(struct device_state *d, const struct sky *sky, double dt, double *v)
 {
-    double factor = clamp(0.94 + 0.01 * device_noise(d), 0.8, 1), power = 0;
+    v[0] = 1;
+    v[4] = v[5] = 0;
     for (int phase = 0; phase < 3; phase++) {
-        v[phase] = 230 - 5 * sky->power + 0.5 * device_noise(d);
-        v[3 + phase] = d->s[phase] * sky->power * (1 + 0.03 * device_noise(d));
-        power += v[phase] * v[3 + phase] * factor;
+        double current = d->s[phase] * sky->power * (1 + 0.03 * device_noise(d));
+        v[1 + phase] = 230 - 5 * sky->power + 0.5 * device_noise(d);
+        v[4] += current;
+        v[5] += v[1 + phase] * current * 0.94;
     }
-    d->total += power * dt / 3.6e6;
-    v[6] = power;
-    v[7] = factor;
-    v[8] = clamp(50 + 0.015 * device_noise(d), 49.5, 50.5);
-    v[9] = d->total;
+    d->total += v[5] * dt / 3.6e6;
+    v[6] = clamp(50 + 0.015 * device_noise(d), 49.5, 50.5);
+    v[7] = d->total;
 }
 
 /* -- uplink: the radio gateway of a compound --------------------------------------------------

@@ -106,7 +106,7 @@ static void put_device(const struct city_options *o, struct fleet *f, uint32_t i
         int u = (int)fleet_device_code(f, uplinks[d->compound], uplink);
         buf_printf(b, "%.*s", u, uplink);
     }
-    buf_printf(b, ",%s,%s,2024-05-20,,,", k->life_safety ? "true" : "false",
+    buf_printf(b, ",%s,%s,2024-05-20,,,", k->life_safety ? "yes" : "no",
                strcmp(k->name, "sos") == 0 ? "family" : "");
     if (k->yard)
         buf_printf(b, "%s %u\n", k->title, (unsigned)d->number);

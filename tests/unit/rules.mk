@@ -16,3 +16,8 @@ ifneq ($(wildcard /usr/include/udunits2.h),)
 $(B)/tests/unit/test_unit.o: private CPPFLAGS_ALL += -DHAVE_UDUNITS2
 $(B)/unit/test_unit: private LIBS += -ludunits2
 endif
+
+# The terminal tables are not part of the library.
+$(B)/unit/test_ctl_table: $(B)/unit/%: $(B)/tests/unit/%.o $(B)/obj/ctl/table.c.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka

@@ -3,6 +3,8 @@
 #include "city/text.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "city/city.h"
+#include "core/registry.h"
 
 #include <libfyaml.h>
 #include <math.h>
@@ -181,14 +183,14 @@ static void lamps_follow_dusk_and_dawn(void **state)
     (void)state;
     struct probe p = probe_of("lamp");
     int64_t midnight = START + 16 * 3600000;
-    assert_true(probe_at(&p, midnight, "on") != 0);
+    assert_true(probe_at(&p, midnight, "lamp_on") != 0);
     assert_true(probe_at(&p, midnight, "power") > 10);
-    assert_true(probe_at(&p, midnight + 12 * 3600000, "on") == 0);
+    assert_true(probe_at(&p, midnight + 12 * 3600000, "lamp_on") == 0);
     assert_true(probe_at(&p, midnight + 12 * 3600000, "power") == 0);
     unsigned changes = 0;
     bool on = true;
     for (int64_t t = midnight; t < midnight + DAY; t += 60000) {
-        bool now = probe_at(&p, t, "on") != 0;
+        bool now = probe_at(&p, t, "lamp_on") != 0;
         changes += now != on;
         on = now;
     }
@@ -210,9 +212,9 @@ static void people_are_felt(void **state)
     (void)state;
     int64_t hour = 3600000, midnight = START + 16 * hour;
     double supper =
-        mean("water-supply", "outlet_pressure", midnight + 18 * hour, midnight + 19 * hour);
+        mean("water-supply", "pressure_out", midnight + 18 * hour, midnight + 19 * hour);
     double night =
-        mean("water-supply", "outlet_pressure", midnight + 2 * hour, midnight + 3 * hour);
+        mean("water-supply", "pressure_out", midnight + 2 * hour, midnight + 3 * hour);
     assert_true(supper < night - 0.04);
 
     struct probe lift = probe_of("elevator");
@@ -299,6 +301,116 @@ static void numbers_are_written_right(void **state)
     assert_string_equal(text, "0123456789abcdef");
 }
 
+static bool type_fits(const struct fleet_metric *m, const struct metric *c)
+{
+    switch (m->type) {
+    case FLEET_FIXED:
+        return c->type == METRIC_FLOAT;
+    case FLEET_INT:
+        return c->type == METRIC_INT || c->type == METRIC_FLOAT;
+    case FLEET_BOOL:
+        return c->type == METRIC_BOOL;
+    case FLEET_TEXT:
+        for (size_t i = 0; i <= (size_t)m->high; i++)
+            if (!metric_code(c, m->texts[i], strlen(m->texts[i])))
+                return false;
+        return c->type == METRIC_ENUM;
+    }
+    return false;
+}
+
+static size_t load(const char *path, char *text, size_t max)
+{
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    size_t len = fread(text, 1, max, f);
+    fclose(f);
+    assert_true(len > 0 && len < max);
+    return len;
+}
+
+static struct catalog *shipped_catalogue(struct problems *problems)
+{
+    static char text[1 << 20];
+    struct catalog *c = NULL;
+    size_t len = load("config/catalog.yaml", text, sizeof(text));
+    assert_int_equal(catalog_parse(text, len, "catalog.yaml", problems, &c), 0);
+    return c;
+}
+
+/* gaihoud reads what `city registry` writes, without a word. */
+static void registry_is_read(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/test_city.XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    struct city_options o = {
+        .fleet = {.seed = 9, .compounds = 7, .devices = 500, .start_ms = START}, .out = dir};
+    struct err err;
+    assert_int_equal(city_registry(&o, &err), 0);
+    static const char *const names[3] = {"compounds.csv", "devices.csv", "params.csv"};
+    static char texts[3][1 << 20];
+    struct registry_input in[3];
+    for (int i = 0; i < 3; i++) {
+        char *path = mem_printf("%s/%s", dir, names[i]);
+        in[i] =
+            (struct registry_input){names[i], texts[i], load(path, texts[i], sizeof(texts[i]))};
+        unlink(path);
+        free(path);
+    }
+    assert_int_equal(rmdir(dir), 0);
+    struct problems *problems = problems_new(10);
+    struct catalog *c = shipped_catalogue(problems);
+    struct registry *r = NULL;
+    int rc = registry_parse(&in[0], &in[1], &in[2], c, problems, &r);
+    for (size_t i = 0; i < problems_count(problems); i++)
+        print_message("%s\n", problems_get(problems, i));
+    assert_int_equal(rc, 0);
+    assert_int_equal(problems_count(problems), 0);
+    assert_int_equal(registry_devices(r), 500);
+    assert_int_equal(registry_compounds(r), 7);
+    struct fleet *f = fleet_new(&o.fleet);
+    for (uint32_t i = 0; i < 500; i++) {
+        char code[64];
+        const struct device *d = registry_find(r, code, fleet_device_code(f, i, code));
+        assert_non_null(d);
+        assert_string_equal(d->kind->name, fleet_kinds[fleet_device(f, i)->kind].name);
+    }
+    fleet_free(f);
+    registry_free(r);
+    catalog_free(c);
+    problems_free(problems);
+}
+
+/* Kinds, metrics, types, ranges and enumerations are those of the shipped catalogue. */
+static void names_are_in_the_catalogue(void **state)
+{
+    (void)state;
+    struct problems *problems = problems_new(10);
+    struct catalog *c = shipped_catalogue(problems);
+    for (size_t k = 0; k < fleet_n_kinds; k++) {
+        const struct fleet_kind *mine = &fleet_kinds[k];
+        const struct kind *kind = catalog_kind(c, mine->name, strlen(mine->name));
+        if (!kind)
+            fail_msg("no kind %s in the catalogue", mine->name);
+        assert_non_null(catalog_metric(c, kind, "report_seq", 10));
+        for (size_t i = 0; i < *mine->n_metrics; i++) {
+            const struct fleet_metric *m = &mine->metrics[i];
+            const struct metric *cm = catalog_metric(c, kind, m->name, strlen(m->name));
+            if (!cm || !type_fits(m, cm))
+                fail_msg("%s %s is not in the catalogue, or otherwise", mine->name, m->name);
+            if (m->type != FLEET_TEXT &&
+                ((cm->has_min && m->low < cm->min) || (cm->has_max && m->high > cm->max)))
+                fail_msg("%s %s: its range is larger than the catalogue's", mine->name,
+                         m->name);
+        }
+    }
+    for (size_t i = 0; i < catalog_kinds(c); i++) /* and every kind of it is in the city */
+        kind_named(catalog_kind_at(c, i)->name);
+    catalog_free(c);
+    problems_free(problems);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +422,8 @@ int main(void)
         cmocka_unit_test(people_are_felt),
         cmocka_unit_test(every_time_is_said_once),
         cmocka_unit_test(payloads_are_json),
+        cmocka_unit_test(names_are_in_the_catalogue),
+        cmocka_unit_test(registry_is_read),
         cmocka_unit_test(numbers_are_written_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

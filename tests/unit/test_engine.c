@@ -26,12 +26,15 @@ static const char conf_text[] = "gateway: {id: t, data_dir: /tmp/x}\n"
 static const char catalog_text[] =
     "version: 1\nkinds:\n"
     "  sump:\n    zh: 集水井\n    en: Sump\n    metrics:\n"
-    "      level: {type: float, unit: m, min: 0, max: 5, sentinels: [99.99], zh: 水位, en: Level}\n"
+    "      level: {type: float, unit: m, min: 0, max: 5, sentinels: [99.99], zh: 水位, en: "
+    "Level}\n"
     "      pump_on: {type: bool, zh: 水泵, en: Pump}\n"
     "      starts: {type: int, unit: \"1\", zh: 启动, en: Starts}\n"
-    "      mode: {type: enum, zh: 模式, en: Mode, codes: [{code: 0, name: auto, zh: 自动, en: Auto}, "
+    "      mode: {type: enum, zh: 模式, en: Mode, codes: [{code: 0, name: auto, zh: 自动, en: "
+    "Auto}, "
     "{code: 1, name: hand, zh: 手动, en: Hand}]}\n";
-static const char compounds_text[] = "compound,name,district\nc1,一村,yuzhong\nc2,二村,yuzhong\n";
+static const char compounds_text[] =
+    "compound,name,district\nc1,一村,yuzhong\nc2,二村,yuzhong\n";
 static const char devices_text[] = "device,source_id,kind,compound,building\n"
                                    "d1,eui-1,sump,c1,3\nd2,eui-2,sump,c2,4\n";
 
@@ -203,7 +206,9 @@ static void good_message(void **state)
     (void)state;
     struct rig r;
     rig_init(&r);
-    message(&r, D1, "{\"ts\":1795219200123,\"level\":0.83,\"pump_on\":true,\"starts\":7,\"mode\":1}", 0, 1);
+    message(&r, D1,
+            "{\"ts\":1795219200123,\"level\":0.83,\"pump_on\":true,\"starts\":7,\"mode\":1}", 0,
+            1);
     assert_int_equal(r.seen->n, 1);
     assert_string_equal(r.seen->lines[0].text,
                         "sump,building=3,compound=c1,device=d1 "
@@ -220,11 +225,14 @@ static void bad_values_apart(void **state)
     (void)state;
     struct rig r;
     rig_init(&r);
-    message(&r, D1, "{\"ts\":1795219200123,\"level\":7,\"pump_on\":\"yes\",\"starts\":3,\"mode\":9}", 0, 1);
+    message(&r, D1,
+            "{\"ts\":1795219200123,\"level\":7,\"pump_on\":\"yes\",\"starts\":3,\"mode\":9}", 0,
+            1);
     message(&r, D1, "{\"ts\":1795219200124,\"level\":99.99}", 0, 2);
     assert_int_equal(r.seen->n, 5);
-    assert_string_equal(r.seen->lines[0].text, "sump,building=3,compound=c1,device=d1 starts=3i "
-                                               "1795219200123000000");
+    assert_string_equal(r.seen->lines[0].text,
+                        "sump,building=3,compound=c1,device=d1 starts=3i "
+                        "1795219200123000000");
     assert_string_equal(r.seen->lines[1].text,
                         "sump_bad,building=3,compound=c1,device=d1,reason=range level=7 "
                         "1795219200123000000");
@@ -247,8 +255,8 @@ static void times(void **state)
     (void)state;
     struct rig r;
     rig_init(&r);
-    message(&r, D1, "{\"level\":1}", 0, 1);                      /* none: receipt */
-    message(&r, D1, "{\"ts\":0,\"level\":1.1}", 0, 2);           /* 1970 */
+    message(&r, D1, "{\"level\":1}", 0, 1);                        /* none: receipt */
+    message(&r, D1, "{\"ts\":0,\"level\":1.1}", 0, 2);             /* 1970 */
     message(&r, D1, "{\"ts\":1995219200000,\"level\":1.2}", 0, 3); /* far ahead */
     message(&r, D1, "{\"ts\":1495219200000,\"level\":1.3}", 0, 4); /* old, but sane */
     assert_int_equal(r.seen->n, 4);
@@ -265,10 +273,10 @@ static void same_time(void **state)
     struct rig r;
     rig_init(&r);
     message(&r, D1, "{\"ts\":1795219200000,\"level\":1}", 0, 1);
-    message(&r, D1, "{\"ts\":1795219200000,\"level\":1}", 0, 2);     /* the same again */
-    message(&r, D1, "{\"ts\":1795219200000,\"starts\":4}", 0, 3);    /* another metric merges */
-    message(&r, D1, "{\"ts\":1795219200000,\"level\":2}", 0, 4);     /* another value moves */
-    message(&r, D1, "{\"ts\":1795219200000,\"level\":2}", 0, 5);     /* and is known there */
+    message(&r, D1, "{\"ts\":1795219200000,\"level\":1}", 0, 2);  /* the same again */
+    message(&r, D1, "{\"ts\":1795219200000,\"starts\":4}", 0, 3); /* another metric merges */
+    message(&r, D1, "{\"ts\":1795219200000,\"level\":2}", 0, 4);  /* another value moves */
+    message(&r, D1, "{\"ts\":1795219200000,\"level\":2}", 0, 5);  /* and is known there */
     assert_int_equal(r.seen->n, 3);
     assert_non_null(strstr(r.seen->lines[1].text, "starts=4i 1795219200000000000"));
     assert_non_null(strstr(r.seen->lines[2].text, "level=2 1795219200001000000"));
@@ -285,7 +293,8 @@ static void redelivery_without_clock(void **state)
     rig_init(&r);
     link_up(&r, 1);
     message(&r, D1, "{\"level\":1}", 0, 77);
-    message(&r, D1, "{\"level\":1}", RECORD_DUP, 77); /* dup on the same connection is no redelivery */
+    message(&r, D1, "{\"level\":1}", RECORD_DUP,
+            77); /* dup on the same connection is no redelivery */
     link_up(&r, 1);
     message(&r, D1, "{\"level\":1}", RECORD_DUP, 77); /* is one */
     message(&r, D1, "{\"level\":1}", RECORD_DUP, 78); /* other packet id: never journalled */
@@ -381,7 +390,8 @@ static void saved_state_goes_on(void **state)
         assert_int_equal(whole.seen->n, half.seen->n);
         for (size_t i = 0; i < whole.seen->n; i++) {
             assert_string_equal(whole.seen->lines[i].text, half.seen->lines[i].text);
-            assert_int_equal(position_cmp(&whole.seen->lines[i].at, &half.seen->lines[i].at), 0);
+            assert_int_equal(position_cmp(&whole.seen->lines[i].at, &half.seen->lines[i].at),
+                             0);
         }
         for (int c = 0; c < LEDGER_N; c++)
             assert_int_equal(count(&whole, "c1", c), count(&half, "c1", c));
@@ -405,15 +415,16 @@ static void place_of_all_and_of_what_changed(void **state)
     give(&r, &start);
     engine_tick(r.e, r.ns += SECOND, r.offset);
     assert_int_equal(r.seen->n, 2);
-    assert_non_null(strstr(r.seen->lines[0].text, "gaihou_place,building=3,compound=c1,device=d1,"
-                                                  "district=yuzhong,"));
+    assert_non_null(strstr(r.seen->lines[0].text,
+                           "gaihou_place,building=3,compound=c1,device=d1,"
+                           "district=yuzhong,"));
     struct world *next = world_of("device,source_id,kind,compound,building\n"
                                   "d2,eui-2,sump,c2,4\nd1,eui-1,sump,c1,5\nd3,,sump,c1,1\n");
     engine_use(r.e, next);
     world_free(r.w);
     r.w = next;
     engine_tick(r.e, r.ns += SECOND, r.offset);
-    assert_int_equal(r.seen->n, 4); /* d1 moved, d3 is new; d2 stays as it was */
+    assert_int_equal(r.seen->n, 4);  /* d1 moved, d3 is new; d2 stays as it was */
     for (int i = 0; i < 1500; i++) { /* a day: each once */
         struct record s = base(&r, RECORD_STATS);
         r.ns += 60u * (uint64_t)SECOND;
