@@ -66,8 +66,10 @@ static bool stalls(struct pipeline *p)
 
 static void pass(struct pipeline *p, const struct record *r)
 {
-    if (r->type == RECORD_GENERATION)
+    if (r->type == RECORD_GENERATION) { /* what was due before it belongs to the old one */
+        engine_tick(p->engine, r->engine_ns, r->offset);
         pipeline_switch(p, r);
+    }
     engine_record(p->engine, r);
     p->read_to = r->end;
 }

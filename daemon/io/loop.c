@@ -20,6 +20,7 @@ struct loop {
     uv_loop_t uv;
     struct loop_signal signals[MAX_SIGNALS];
     unsigned n_signals;
+    unsigned jobs; /* under way */
 };
 
 struct loop_timer {
@@ -42,6 +43,7 @@ struct loop_poll {
 
 struct loop_job {
     uv_work_t uv;
+    struct loop *loop;
     loop_fn *work, *done;
     void *ctx;
 };
@@ -72,6 +74,8 @@ void loop_free(struct loop *l)
 void loop_run(struct loop *l)
 {
     uv_run(&l->uv, UV_RUN_DEFAULT);
+    while (l->jobs > 0) /* what they work on is freed next */
+        uv_run(&l->uv, UV_RUN_ONCE);
 }
 
 void loop_stop(struct loop *l)
@@ -179,6 +183,7 @@ static void after_work(uv_work_t *uv, int status)
     struct loop_job *j = uv->data;
     loop_fn *done = j->done;
     void *ctx = j->ctx;
+    j->loop->jobs--;
     free(j);
     if (done)
         done(ctx);
@@ -187,8 +192,9 @@ static void after_work(uv_work_t *uv, int status)
 void loop_work(struct loop *l, loop_fn *work, loop_fn *done, void *ctx)
 {
     struct loop_job *j = mem_zalloc(sizeof(*j));
-    *j = (struct loop_job){.work = work, .done = done, .ctx = ctx};
+    *j = (struct loop_job){.loop = l, .work = work, .done = done, .ctx = ctx};
     j->uv.data = j;
+    l->jobs++;
     ASSERT(uv_queue_work(&l->uv, &j->uv, on_work, after_work) == 0);
 }
 

@@ -457,11 +457,14 @@ bool fake_file_exists(const char *path)
 void fake_file_put(const char *path, const char *text)
 {
     struct file *f;
+    bool (*dies)(void) = fake_file_dies;
+    fake_file_dies = NULL; /* it is not the gateway that writes */
     ASSERT(file_open(path, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &f) == 0);
     ASSERT(file_write(f, 0, text, strlen(text)) == 0);
     ASSERT(file_sync(f) == 0);
     file_close(f);
     name_find(path)->disk = name_find(path)->now;
+    fake_file_dies = dies;
 }
 
 static const char *inside(const char *path, const char *dir)

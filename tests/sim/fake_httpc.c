@@ -104,9 +104,10 @@ bool fake_db_has(const struct fake_db *d, uint64_t line_hash)
 
 /* -- what a database does ------------------------------------------------------------------- */
 
-static bool poisoned(const char *line, size_t n)
+static bool poisoned(const struct fake_db *d, const char *line, size_t n)
 {
-    return fake_db_poison && memmem(line, n, fake_db_poison, strlen(fake_db_poison));
+    return d->type != CONF_VICTORIAMETRICS && fake_db_poison &&
+           memmem(line, n, fake_db_poison, strlen(fake_db_poison));
 }
 
 static size_t count_poison(const struct httpc_call *c)
@@ -114,7 +115,7 @@ static size_t count_poison(const struct httpc_call *c)
     size_t n = 0;
     for (size_t at = 0, len; at < c->len; at += len) {
         len = (size_t)((char *)memchr(c->text + at, '\n', c->len - at) - c->text) - at + 1;
-        n += poisoned(c->text + at, len);
+        n += poisoned(c->db, c->text + at, len);
     }
     return n;
 }
@@ -123,7 +124,7 @@ static void take_lines(struct httpc_call *c)
 {
     for (size_t at = 0, len; at < c->len; at += len) {
         len = (size_t)((char *)memchr(c->text + at, '\n', c->len - at) - c->text) - at + 1;
-        if (poisoned(c->text + at, len))
+        if (poisoned(c->db, c->text + at, len))
             continue;
         if (fake_db_on_line)
             fake_db_on_line(c->db, c->text + at, len - 1);
@@ -157,7 +158,7 @@ static void refuse_lines(struct httpc_call *c, size_t bad)
         for (size_t at = 0, len; at < c->len; at += len) {
             len = (size_t)((char *)memchr(c->text + at, '\n', c->len - at) - c->text) - at + 1;
             number++;
-            if (poisoned(c->text + at, len) && n < 400)
+            if (poisoned(c->db, c->text + at, len) && n < 400)
                 n += (size_t)snprintf(text + n, sizeof(text) - n,
                                       "%s{\"error_message\":\"bad\",\"line_number\":%zu}",
                                       text[n - 1] == '[' ? "" : ",", number);
@@ -212,7 +213,7 @@ static void decide(struct httpc_call *c)
     }
     size_t bad = count_poison(c);
     take_lines(c);
-    if (bad > 0 && c->db->type != CONF_VICTORIAMETRICS)
+    if (bad > 0)
         refuse_lines(c, bad);
     else
         say(c, 204, "");

@@ -14,6 +14,7 @@
 
 struct loop {
     bool stop;
+    unsigned jobs;
 };
 struct loop_timer {
     loop_fn *fn;
@@ -27,6 +28,7 @@ struct loop_wake {
     bool sent;
 };
 struct job {
+    struct loop *loop;
     loop_fn *work, *done;
     void *ctx;
 };
@@ -50,7 +52,7 @@ void loop_free(struct loop *l)
 
 void loop_run(struct loop *l)
 {
-    while (!l->stop)
+    while (!l->stop || l->jobs > 0)
         if (!sim_turn())
             sim_fail("nothing will ever happen again");
 }
@@ -157,7 +159,9 @@ static void job_done(void *ctx)
 {
     struct job j = *(struct job *)ctx;
     free(ctx);
-    j.done(j.ctx);
+    j.loop->jobs--;
+    if (j.done)
+        j.done(j.ctx);
     sim_elapse(sim_random(20000));
 }
 
@@ -171,8 +175,8 @@ static void job_work(void *ctx)
 void loop_work(struct loop *l, loop_fn *work, loop_fn *done, void *ctx)
 {
     struct job *j = mem_zalloc(sizeof(*j));
-    (void)l;
-    *j = (struct job){work, done, ctx};
+    *j = (struct job){l, work, done, ctx};
+    l->jobs++;
     uint64_t slow = sim_chance(5) ? 20 : 1;
     sim_after(sim_random(fake_loop_job_ns * slow), job_work, j, true);
 }

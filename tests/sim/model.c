@@ -300,13 +300,23 @@ static void maybe_die(void)
     }
 }
 
+/* What was lost on the way is not made up for on the same connection. */
+static void acks_arrive(void)
+{
+    if (fake_mqtt_acks_lost) {
+        fake_mqtt_broker(false);
+        fake_mqtt_broker(true);
+    }
+    fake_mqtt_acks_lost = false;
+}
+
 static void heal(void)
 {
     sim_trace("everything heals");
     model.healing = true;
     model.heal_by = sim_now() + 3600ull * SECOND_NS;
     sim_die_at_file_operation(0, SIM_KILLED);
-    fake_mqtt_acks_lost = false;
+    acks_arrive();
     fake_mqtt_broker(true);
     fake_clock_synced = true;
     db_moods(true);
@@ -367,8 +377,10 @@ static void step(void *ctx)
         clock_steps();
     else if (what < 81)
         reload();
+    else if (what < 82)
+        fake_mqtt_acks_lost = true;
     else if (what < 83)
-        fake_mqtt_acks_lost = sim_chance(50);
+        acks_arrive();
     else if (what < 84 && sim_chance(20))
         fake_mqtt_lose_session();
     else if (what < 87)
