@@ -101,7 +101,8 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(LIB)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 
 # Every unit test is a process of its own; T=pattern picks some.
-unit: $(UNIT)
+UNIT_PICKED = $(filter %$(T),$(UNIT))
+unit: $(UNIT_PICKED)
 	$(Q)scripts/run-units $(filter %$(T),$(UNIT))
 
 # -- fuzzing: VARIANT=fuzz links libFuzzer; any other variant links the replayer.

@@ -49,9 +49,13 @@ struct position sink_end(const struct sink *s); /* of what is in its log */
  * is at or above every step ended before the call. The journal must be synced that far, or it
  * waits. */
 void sink_flush(struct sink *s, loop_fn *done, void *ctx);
+/* What a snapshot may rely on: the log's synced end; the last ended step when nothing waits to
+ * be written. */
 struct position sink_durable(const struct sink *s);
 /* On stop: posts what it can until deadline_ms, then done. What is left waits in the log. */
 void sink_drain(struct sink *s, uint64_t deadline_ms, loop_fn *done, void *ctx);
+/* No flush or drain callback comes any more. A write under way ends on the loop, which has to
+ * run until then. */
 void sink_close(struct sink *s);
 
 struct sink_stats {
@@ -69,7 +73,9 @@ struct sink_stats {
 void sink_stats(const struct sink *s, struct sink_stats *out);
 const struct outbound *
 sink_outbound(const struct sink *s); /* shares and reasons, for the ledger */
-size_t sink_open_shares(struct sink *s,
-                        const struct block_share **out); /* of what is not in the log yet */
+/* Of what is not in the log yet: a compound may come several times. Lines of queued blocks that
+ * were given up count here as made, and as shed only once the log has them. Valid until the
+ * next call. */
+size_t sink_open_shares(struct sink *s, const struct block_share **out);
 
 #endif

@@ -1,118 +1,152 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * VictoriaMetrics has no write-ahead log: what it answered 204 for is on its disk some seconds later. So
- * a block it took stays in our log for a while, and goes again if the server restarted meanwhile (its
- * /metrics tell when it started). Sending twice is harmless with -dedup.minScrapeInterval=1ms.
+ * VictoriaMetrics has no log of its own: what it took in the last seconds is gone when it is
+ * killed. So a block stays pending for 30 s after its acceptance, and goes again if the
+ * server's start time changed meanwhile. It is marked done only after a look at /metrics that
+ * began at the end of its time and found the same server.
  */
-#include "app/sink_private.h"
+#include "app/sink_int.h"
 #include "base/mem.h"
-#include "base/num.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define HOLD_NS 30000000000u
-#define POLL_MS 5000
+#define POLL_TIMEOUT_NS (10 * (uint64_t)SECOND_NS)
 
-static void drop(struct sink *s, struct held *h)
+bool sink_hold_ready(const struct sink *s)
 {
-    s->helds = h->next;
-    if (!s->helds)
-        s->helds_end = &s->helds;
-    s->n_held--;
-    free(h);
-}
-
-void sink_hold_free(struct sink *s)
-{
-    if (s->metrics_call)
-        httpc_cancel(s->metrics_call);
-    s->metrics_call = NULL;
-    while (s->helds)
-        drop(s, s->helds);
-}
-
-void sink_hold_block(struct sink *s, const struct block_info *info)
-{
-    struct held *h = mem_zalloc(sizeof(*h));
-    *h = (struct held){.seq = info->seq,
-                       .min_time_ms = info->min_time_ms,
-                       .max_time_ms = info->max_time_ms,
-                       .closed_wall_ns = info->closed_wall_ns,
-                       .lines = info->lines,
-                       .until_ns = loop_hrtime_ns() + HOLD_NS};
-    *s->helds_end = h;
-    s->helds_end = &h->next;
-    s->n_held++;
-    if (!loop_timer_active(s->hold))
-        loop_timer_start(s->hold, s->vm_started > 0 ? POLL_MS : 0, POLL_MS);
+    return s->conf->type != CONF_VICTORIAMETRICS || s->start_known;
 }
 
 static void send_again(struct sink *s)
 {
-    log_warn("sink %s: the server restarted; the %llu blocks it took in the last 30 s go again",
-             s->conf->id, (unsigned long long)s->n_held);
-    while (s->helds) {
-        outbound_put_back(s->ob, s->helds->seq);
-        drop(s, s->helds);
+    uint64_t n = 0;
+    for (struct job *j = s->jobs, *next; j; j = next) {
+        next = j->next;
+        if (j->state != JOB_HELD)
+            continue;
+        outbound_put_back(s->log, j->info.seq);
+        job_free(j);
+        n++;
+    }
+    log_warn("sink %s: %s was restarted: %llu blocks that it had taken go again", s->conf->id,
+             s->conf->url, (unsigned long long)n);
+}
+
+/* Of each held block whose time is over. */
+static void release(struct sink *s, uint64_t seen_ns)
+{
+    for (struct job *j = s->jobs, *next; j; j = next) {
+        next = j->next;
+        if (j->state == JOB_HELD && j->held_ns + SINK_HOLD_NS <= seen_ns)
+            sink_finish_job(j);
     }
 }
 
-static void release(struct sink *s, uint64_t asked_ns)
+static bool find_start(const struct httpc_answer *a, char out[32])
 {
-    while (s->helds && s->helds->until_ns <= asked_ns) {
-        struct block_info info = {.seq = s->helds->seq,
-                                  .min_time_ms = s->helds->min_time_ms,
-                                  .max_time_ms = s->helds->max_time_ms,
-                                  .closed_wall_ns = s->helds->closed_wall_ns,
-                                  .lines = s->helds->lines};
-        drop(s, s->helds);
-        sink_accept(s, &info);
-    }
-}
-
-static bool find_start(const struct httpc_answer *a, double *out)
-{
-    static const char name[] = "vm_app_start_timestamp ";
-    const char *at = a->body ? memmem(a->body, a->body_len, name, sizeof(name) - 1) : NULL;
-    if (!at)
+    static const char key[] = "vm_app_start_timestamp ";
+    const char *p = memmem(a->body, a->body_len, key, sizeof(key) - 1);
+    if (!p || (p != a->body && p[-1] != '\n'))
         return false;
-    at += sizeof(name) - 1;
-    const char *nl = memchr(at, '\n', (size_t)(a->body + a->body_len - at));
-    size_t n = (size_t)((nl ? nl : a->body + a->body_len) - at);
-    return num_get_double(at, n, out) == 0;
+    p += sizeof(key) - 1;
+    size_t n = 0;
+    while (p + n < a->body + a->body_len && p[n] != '\n' && n < 31)
+        n++;
+    memcpy(out, p, n);
+    out[n] = '\0';
+    return n > 0;
 }
 
 static void on_metrics(void *ctx, const struct httpc_answer *a)
 {
     struct sink *s = ctx;
-    double started = 0;
-    s->metrics_call = NULL;
-    if (a->transport != TRANSPORT_OK || a->status != 200)
-        return; /* asked again in a moment; nothing is released meanwhile */
-    if (find_start(a, &started) && s->vm_started > 0 && started != s->vm_started)
+    char started[32];
+    s->poll = NULL;
+    if (a->transport != TRANSPORT_OK || a->status >= 500) {
+        /* away: what is held stays so, and nothing can be posted either */
+        if (!s->start_known) {
+            struct err e;
+            (void)err_set(&e, 0, "%s", a->error ? a->error : "no answer");
+            if (log_broke(&s->hold_log))
+                log_warn("sink %s: %s does not answer: %s", s->conf->id, s->metrics_url,
+                         e.text);
+            if (s->state == SINK_WELL)
+                s->broke_ns = loop_now_ns(s->loop);
+            s->state = SINK_RETRYING;
+            memcpy(s->problem, e.text, sizeof(s->problem) - 1);
+        }
+        loop_timer_start(s->poll_timer, s->start_known ? SINK_HOLD_POLL_MS : 1000, 0);
+        return;
+    }
+    bool known = find_start(a, started);
+    if (!known && !s->start_lost)
+        log_warn(
+            "sink %s: %s does not tell vm_app_start_timestamp (status %d): a restart of the "
+            "server cannot be seen, what it loses then is lost",
+            s->conf->id, s->metrics_url, a->status);
+    s->start_lost = !known;
+    (void)log_healed(&s->hold_log); /* the first write that is taken says so */
+    if (known && s->started[0] && strcmp(s->started, started) != 0)
         send_again(s);
-    s->vm_started = started;
-    release(s, s->metrics_asked_ns);
-    if (!s->helds)
-        loop_timer_stop(s->hold);
-    sink_pump(s);
+    if (known)
+        memcpy(s->started, started, sizeof(started));
+    s->start_known = true;
+    release(s, s->polled_ns);
+    if (s->stats.held > 0)
+        loop_timer_start(s->poll_timer, SINK_HOLD_POLL_MS, 0);
+    sink_kick(s);
 }
 
-void sink_on_hold(void *ctx)
+static void poll(struct sink *s)
 {
-    struct sink *s = ctx;
-    static const char *const headers[] = {NULL};
-    if (s->metrics_call || s->closing)
+    if (s->poll || s->closing)
         return;
-    s->metrics_asked_ns = loop_hrtime_ns();
-    s->metrics_call = httpc_send(s->httpc,
-                                 &(struct httpc_request){.method = "GET",
-                                                         .url = s->metrics_url,
-                                                         .headers = headers,
-                                                         .timeout_ns = s->conf->timeout_ns,
-                                                         .username = s->username,
-                                                         .password = s->password,
-                                                         .ca_file = s->conf->ca_file},
-                                 on_metrics, s);
+    const char *headers[] = {s->auth_header, NULL};
+    struct httpc_request r = {.method = "GET",
+                              .url = s->metrics_url,
+                              .headers = headers,
+                              .timeout_ns = POLL_TIMEOUT_NS,
+                              .username = s->username,
+                              .password = s->password,
+                              .ca_file = s->conf->ca_file,
+                              .keep_tail =
+                                  true}; /* the line stands near the end of a long text */
+    s->polled_ns = loop_now_ns(s->loop);
+    s->poll = httpc_send(s->httpc, &r, on_metrics, s);
+}
+
+static void on_poll_timer(void *ctx)
+{
+    poll(ctx);
+}
+
+void sink_hold_start(struct sink *s)
+{
+    if (s->conf->type != CONF_VICTORIAMETRICS)
+        return;
+    s->poll_timer = loop_timer_new(s->loop, on_poll_timer, s);
+    loop_timer_start(s->poll_timer, 0, 0);
+}
+
+void sink_hold(struct job *j)
+{
+    struct sink *s = j->s;
+    j->state = JOB_HELD;
+    s->n_jobs--;
+    s->stats.held++;
+    j->held_ns = loop_now_ns(s->loop);
+    buf_done(&j->body); /* the log has it */
+    buf_done(&j->raw);
+    buf_done(&j->part);
+    free(j->starts);
+    j->starts = NULL;
+    if (!s->poll && !loop_timer_active(s->poll_timer))
+        loop_timer_start(s->poll_timer, SINK_HOLD_POLL_MS, 0);
+}
+
+void sink_hold_soon(struct sink *s)
+{
+    if (s->conf->type == CONF_VICTORIAMETRICS && !s->poll)
+        loop_timer_start(s->poll_timer, 1000, 0);
 }

@@ -17,7 +17,8 @@
  * Times: a sample's own time if it is sane (2015 … receipt + 10 min), else the receipt's wall
  * time, in milliseconds. One device's points of one time: the same fields and values are a
  * duplicate; other fields merge; other values of the same fields take the next free
- * millisecond, within the device's last 8 points. Outside that ring the last write wins.
+ * millisecond. The device's last 8 points are compared; a longer burst goes on behind itself,
+ * so that nothing is overwritten.
  */
 #include "core/ledger.h"
 #include "core/position.h"

@@ -195,29 +195,57 @@ static uint64_t hash_fields(uint64_t h, const struct field *f, size_t n)
     return h;
 }
 
+enum at_time { TIME_FREE, TIME_TAKEN, TIME_SAME };
+
+/* What the ring knows of one millisecond: nothing in the way, other values of the same metrics, or this
+ * very point. `*out_there`: some point has it. */
+static enum at_time look(const struct device_state *s, const struct judged *j, uint64_t t,
+                         bool *out_there)
+{
+    enum at_time found = TIME_FREE;
+    *out_there = false;
+    for (size_t i = 0; i < RING; i++) {
+        const struct seen *p = &s->ring[i];
+        if (p->mask == 0 || p->time_hash >> 16 != t)
+            continue;
+        *out_there = true;
+        if (p->mask == j->mask && p->hash == (uint32_t)j->hash &&
+            (p->time_hash & 0xffff) == j->hash >> 48)
+            return TIME_SAME;
+        if (p->mask & j->mask)
+            found = TIME_TAKEN;
+    }
+    return found;
+}
+
+static void note_run(struct device_state *s, int64_t wanted, int64_t got)
+{
+    if (wanted < s->run_from_ms || wanted > s->run_to_ms)
+        s->run_from_ms = wanted;
+    s->run_to_ms = got;
+}
+
 /* Finds the sample's place in time among the device's last points. False: it is there already.
- */
+ * A burst at one millisecond may be longer than the ring: what it was given is one run of
+ * milliseconds, and goes on behind it. */
 static bool place_in_time(struct device_state *s, const struct judged *j, int64_t *time_ms)
 {
-    uint64_t t = (uint64_t)*time_ms, top = j->hash >> 48;
+    int64_t wanted = *time_ms, t = wanted;
     for (;;) {
-        bool taken = false;
-        for (size_t i = 0; i < RING; i++) {
-            const struct seen *p = &s->ring[i];
-            if (p->mask == 0 || p->time_hash >> 16 != t)
-                continue;
-            if (p->mask == j->mask && p->hash == (uint32_t)j->hash &&
-                (p->time_hash & 0xffff) == top)
-                return false;
-            taken |= (p->mask & j->mask) != 0;
-        }
-        if (!taken)
+        bool there;
+        enum at_time k = look(s, j, (uint64_t)t, &there);
+        if (k == TIME_SAME)
+            return false;
+        if (k == TIME_FREE && (there || t < s->run_from_ms || t > s->run_to_ms))
             break;
         t++;
     }
-    s->ring[s->at++ % RING] =
-        (struct seen){.time_hash = t << 16 | top, .mask = j->mask, .hash = (uint32_t)j->hash};
-    *time_ms = (int64_t)t;
+    if (t != wanted)
+        note_run(s, wanted, t);
+    s->ring[s->at++ % RING] = (struct seen){.time_hash = (uint64_t)t << 16 | j->hash >> 48,
+                                            .mask = j->mask,
+                                            .hash = (uint32_t)j->hash};
+    *time_ms = t;
     return true;
 }
 

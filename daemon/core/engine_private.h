@@ -24,6 +24,8 @@ struct seen {
 struct device_state {
     struct seen ring[RING];
     int64_t last_seen_ms, last_time_ms;
+    int64_t run_from_ms,
+        run_to_ms; /* milliseconds handed out in a burst, beyond what the ring keeps */
     uint32_t messages;
     uint32_t row; /* of the ledger; follows from the world */
     uint8_t at;   /* next place in the ring */

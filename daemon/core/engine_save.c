@@ -107,6 +107,8 @@ static void save_devices(const struct engine *e, struct writer *w)
         put_text(w, registry_device_at(e->world->registry, i)->code);
         put_u64(w, (uint64_t)s->last_seen_ms);
         put_u64(w, (uint64_t)s->last_time_ms);
+        put_u64(w, (uint64_t)s->run_from_ms);
+        put_u64(w, (uint64_t)s->run_to_ms);
         put_u64(w, (uint64_t)s->messages << 16 | (uint64_t)s->at << 8 | s->place_due);
         put(w, s->ring, sizeof(s->ring));
     }
@@ -252,6 +254,8 @@ static void load_devices(struct engine *e, struct reader *r)
         struct device_state dropped = {0}, *s = d ? &e->devices[d->index] : &dropped;
         s->last_seen_ms = (int64_t)get_u64(r);
         s->last_time_ms = (int64_t)get_u64(r);
+        s->run_from_ms = (int64_t)get_u64(r);
+        s->run_to_ms = (int64_t)get_u64(r);
         uint64_t packed = get_u64(r);
         s->messages = (uint32_t)(packed >> 16);
         s->at = (uint8_t)(packed >> 8);

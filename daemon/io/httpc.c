@@ -53,7 +53,8 @@ struct sock { /* what curl wants to know about */
     struct loop_poll *poll;
 };
 
-/* -- finished transfers ------------------------------------------------------------------------ */
+/* -- finished transfers
+ * ------------------------------------------------------------------------ */
 
 static void unlink_call(struct httpc_call *c)
 {
@@ -188,7 +189,8 @@ static void on_answers(void *ctx)
         loop_timer_start(h->answers, 0, 0);
 }
 
-/* -- curl's sockets and timer -------------------------------------------------------------------- */
+/* -- curl's sockets and timer
+ * -------------------------------------------------------------------- */
 
 static void act(struct httpc *h, curl_socket_t fd, int flags)
 {
@@ -273,7 +275,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
     return 0;
 }
 
-/* -- one request --------------------------------------------------------------------------------- */
+/* -- one request
+ * --------------------------------------------------------------------------------- */
 
 static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 {
@@ -310,12 +313,12 @@ static CURLcode set_options(struct httpc_call *c, const struct httpc_request *r)
 {
     CURL *e = c->easy;
     CURLcode rc = CURLE_OK;
-#define SET(option, value)                                                                       \
-    if (rc == CURLE_OK)                                                                          \
+#define SET(option, value)                                                                     \
+    if (rc == CURLE_OK)                                                                        \
     rc = curl_easy_setopt(e, option, value)
     SET(CURLOPT_URL, r->url);
     SET(CURLOPT_PRIVATE, c);
-    SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_NOPROXY, "*");

@@ -2,11 +2,13 @@
 #ifndef IO_HTTPC_H
 #define IO_HTTPC_H
 /*
- * httpc — HTTP requests to the databases: one libcurl multi handle on the loop. Faked in tests/sim.
+ * httpc — HTTP requests to the databases: one libcurl multi handle on the loop. Faked in
+ * tests/sim.
  *
  * Every request gets exactly one answer, on the loop, never from inside httpc_send; cancelled
  * requests get none. Bodies are sent with Content-Length, `Expect:` empty, no proxy from the
- * environment, TCP keepalive and TCP_USER_TIMEOUT. At most HTTPC_MAX_BODY bytes of an answer are kept.
+ * environment, TCP keepalive and TCP_USER_TIMEOUT. At most HTTPC_MAX_BODY bytes of an answer
+ * are kept.
  */
 #include "core/answer.h"
 #include "io/loop.h"
@@ -25,7 +27,8 @@ struct httpc_request {
     uint64_t timeout_ns;
     const char *username, *password; /* basic authentication, or NULL */
     const char *ca_file;             /* or NULL */
-    bool keep_tail; /* of a long answer keep the last bytes; else the first, and read no further */
+    bool keep_tail; /* of a long answer keep the last bytes; else the first, and read no further
+                     */
 };
 
 struct httpc_answer {

@@ -86,7 +86,6 @@ static void on_connected(void *ctx, MQTTAsync_successData5 *d)
     (void)ctx;
     (void)d;
     MQTTAsync_responseOptions o = MQTTAsync_responseOptions_initializer;
-    o.subscribeOptions.retainAsPublished = 1;
     o.subscribeOptions.retainHandling = 1;
     o.onSuccess5 = on_subscribed;
     o.onFailure5 = on_failed;

@@ -150,9 +150,9 @@ void structure_step(struct device_state *d, const struct sky *sky, double dt, do
 
 enum { METER_SCALE, METER_BATTERY };
 
-METRICS(meter_water, RISING("volume", 3), FIXED("flow", 3, 0, 10),
+METRICS(meter_water, RISING("water", 3), FIXED("flow", 3, 0, 10),
         FIXED("battery_pct", 1, 0, 100))
-METRICS(meter_gas, RISING("volume", 3), FIXED("flow", 3, 0, 10),
+METRICS(meter_gas, RISING("gas", 3), FIXED("flow", 3, 0, 10),
         FIXED("battery_pct", 1, 0, 100))
 METRICS(meter_heat, RISING("heat", 1), FIXED("heat_power", 2, 0, 100),
         FIXED("battery_pct", 1, 0, 100))

@@ -17,7 +17,6 @@ $(B)/tests/unit/test_unit.o: private CPPFLAGS_ALL += -DHAVE_UDUNITS2
 $(B)/unit/test_unit: private LIBS += -ludunits2
 endif
 
-# The terminal tables are not part of the library.
-$(B)/unit/test_ctl_table: $(B)/unit/%: $(B)/tests/unit/%.o $(B)/obj/ctl/table.c.o $(LIB)
-	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+# gaihouctl is not part of the library.
+$(B)/unit/test_ctl_table: $(B)/obj/ctl/table.c.o
+$(B)/unit/test_ctl_journal: $(B)/obj/ctl/journal.c.o

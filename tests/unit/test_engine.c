@@ -286,6 +286,26 @@ static void same_time(void **state)
     rig_done(&r);
 }
 
+/* More at one millisecond than the ring remembers: none may overwrite another. */
+static void burst(void **state)
+{
+    (void)state;
+    struct rig r;
+    char body[64];
+    rig_init(&r);
+    for (int i = 0; i < 200; i++) {
+        snprintf(body, sizeof(body), "{\"ts\":%llu,\"starts\":%d}",
+                 1795219200000ull + (unsigned)(i / 70) * 5, i);
+        message(&r, D1, body, 0, (unsigned)i + 1);
+    }
+    assert_int_equal(r.seen->n, 200);
+    for (size_t i = 0; i < r.seen->n; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(strrchr(r.seen->lines[i].text, ' '),
+                                    strrchr(r.seen->lines[k].text, ' '));
+    rig_done(&r);
+}
+
 static void redelivery_without_clock(void **state)
 {
     (void)state;
@@ -476,6 +496,7 @@ int main(void)
         cmocka_unit_test(bad_values_apart),
         cmocka_unit_test(times),
         cmocka_unit_test(same_time),
+        cmocka_unit_test(burst),
         cmocka_unit_test(redelivery_without_clock),
         cmocka_unit_test(what_is_no_reading),
         cmocka_unit_test(saved_state_goes_on),
