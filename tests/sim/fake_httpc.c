@@ -126,6 +126,7 @@ static void take_lines(struct httpc_call *c)
         len = (size_t)((char *)memchr(c->text + at, '\n', c->len - at) - c->text) - at + 1;
         if (poisoned(c->db, c->text + at, len))
             continue;
+        sim_trace("%s takes %.*s", c->db->url, (int)len - 1, c->text + at);
         if (fake_db_on_line)
             fake_db_on_line(c->db, c->text + at, len - 1);
         c->db->taken += fake_db_add(&c->db->lines, &c->db->n, &c->db->cap,
@@ -311,6 +312,8 @@ struct httpc_call *httpc_send(struct httpc *h, const struct httpc_request *r, ht
 
 void httpc_cancel(struct httpc_call *c)
 {
+    if (!c)
+        return;
     sim_cancel(act, c);
     sim_cancel(answer, c);
     free(c->text);

@@ -271,6 +271,8 @@ int __wrap_snapshot_commit(struct snapshot_writer *w, uint64_t *out_release)
     struct app *a = gateway_app;
     const struct position at = a->pipeline->snap.at;
     struct position cursor = fake_store_cursor();
+    sim_trace("snapshot at (%" PRIu64 ", %" PRIu64 ", %" PRIu64 ")", at.offset, at.tick,
+              at.ordinal);
     must_be_durable(at.offset, "a snapshot");
     not_ahead("the store's cursor", &at, &cursor);
     for (size_t i = 0; i < a->n_sinks; i++) {
@@ -290,6 +292,12 @@ int __wrap_pipeline_open(const struct pipeline_options *o, struct err *err,
     struct position newest[4];
     compare_journal(o->journal);
     int n = snapshot_list(o->snapshot_dir, newest, 4);
+    sim_trace("%d snapshots, newest at %" PRIu64 ", store's cursor at %" PRIu64, n,
+              n > 0 ? newest[0].offset : 0, o->store_cursor.offset);
+    for (size_t i = 0; i < o->n_sinks; i++)
+        sim_trace("sink %zu ends at (%" PRIu64 ", %" PRIu64 ", %" PRIu64 ")", i,
+                  sink_end(o->sinks[i]).offset, sink_end(o->sinks[i]).tick,
+                  sink_end(o->sinks[i]).ordinal);
     if (n > 0 && !gateway_store_restored)
         not_ahead("the store's cursor, after a start", &newest[0], &o->store_cursor);
     for (size_t i = 0; n > 0 && i < o->n_sinks; i++) {
