@@ -355,6 +355,7 @@ void pipeline_close(struct pipeline *p)
     engine_free(p->engine);
     pipeline_free_batches(p);
     pipeline_free_worlds(p);
+    free(p->snap.ends);
     free(p);
 }
 

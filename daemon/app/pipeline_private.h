@@ -24,6 +24,7 @@ struct snap {
     enum snap_state state;
     struct snapshot_writer *writer;
     struct position at;
+    struct trailer_entry *ends; /* per sink, as of the commit */
     int failed;
     unsigned flushes; /* sinks not durable yet, plus one for the store */
     uint64_t began_ns, last_ns, last_offset;

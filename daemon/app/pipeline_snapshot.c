@@ -9,6 +9,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,11 +40,50 @@ static void retire(struct pipeline *p)
     }
 }
 
+/* Behind the engine's state: how far each sink's log came, so that one that was rolled back alone is
+ * seen, and one that had nothing to write since is not mistaken for it. */
+struct trailer_entry {
+    char sink[72];
+    struct position end;
+};
+struct trailer_foot {
+    uint64_t entries, magic;
+};
+#define TRAILER_MAGIC 0x31444e45534b4e53u /* "SNKSEND1" */
+
+static int put_trailer(struct pipeline *p)
+{
+    struct trailer_foot foot = {p->o.n_sinks, TRAILER_MAGIC};
+    int r = 0;
+    for (size_t i = 0; i < p->o.n_sinks && r == 0; i++)
+        r = snapshot_put(p->snap.writer, &p->snap.ends[i], sizeof(p->snap.ends[i]));
+    return r == 0 ? snapshot_put(p->snap.writer, &foot, sizeof(foot)) : r;
+}
+
+static void note_ends(struct pipeline *p)
+{
+    free(p->snap.ends);
+    p->snap.ends = mem_zalloc_array(p->o.n_sinks, sizeof(*p->snap.ends));
+    for (size_t i = 0; i < p->o.n_sinks; i++) {
+        struct sink_stats s;
+        sink_stats(p->o.sinks[i], &s);
+        (void)snprintf(p->snap.ends[i].sink, sizeof(p->snap.ends[i].sink), "%s", s.id);
+        p->snap.ends[i].end = sink_end(p->o.sinks[i]);
+    }
+}
+
 static void commit_work(void *ctx)
 {
     struct pipeline *p = ctx;
     uint64_t release = 0;
+    int r = put_trailer(p);
+    if (r == 0)
+        r = snapshot_seal(p->snap.writer, &p->snap.at);
+    p->snap.failed = r;
+    if (r != 0)
+        return; /* aborted on the loop */
     p->snap.failed = snapshot_commit(p->snap.writer, &release);
+    p->snap.writer = NULL;
     if (p->snap.failed == 0 && release > 0)
         (void)journal_release(p->o.journal, release, p->o.archive_dir); /* told by its stats */
 }
@@ -59,6 +99,7 @@ void pipeline_snapshot_flushed(void *ctx)
     if (p->snap.state != SNAP_FLUSHING || --p->snap.flushes > 0)
         return;
     p->snap.state = SNAP_COMMITTING;
+    note_ends(p);
     loop_work(p->o.loop, commit_work, commit_done, p);
 }
 
@@ -73,8 +114,6 @@ static void save_work(void *ctx)
     int r = snapshot_begin(p->o.snapshot_dir, &p->snap.writer);
     if (r == 0)
         r = engine_save(p->engine, put_state, p->snap.writer);
-    if (r == 0)
-        r = snapshot_seal(p->snap.writer, &p->snap.at);
     p->snap.failed = r;
 }
 
@@ -113,24 +152,36 @@ void pipeline_snapshot_maybe(struct pipeline *p)
 
 /* -- coming back to one ------------------------------------------------------------------- */
 
-/* Nothing derived may be behind the snapshot: not the store, nor any sink that has a log at all
- * (a new one begins here). */
-static struct position newest_that_fits(const struct pipeline *p)
+/* Takes the trailer off. False: a sink's log is behind what the snapshot knew of it. A log that has
+ * nothing at all is a new one, and begins here. */
+static bool sinks_fit(struct pipeline *p, const char *bytes, size_t *len)
 {
-    struct position max = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
-    if (p->o.store_cursor.offset > 0)
-        max = p->o.store_cursor;
-    for (size_t i = 0; i < p->o.n_sinks; i++) {
-        struct position end = sink_end(p->o.sinks[i]);
-        if (end.offset > 0 && position_cmp(&end, &max) < 0)
-            max = end;
+    struct trailer_foot foot;
+    struct trailer_entry e;
+    if (*len < sizeof(foot))
+        return false;
+    memcpy(&foot, bytes + *len - sizeof(foot), sizeof(foot));
+    if (foot.magic != TRAILER_MAGIC || foot.entries > (*len - sizeof(foot)) / sizeof(e))
+        return false;
+    *len -= sizeof(foot) + foot.entries * sizeof(e);
+    for (uint64_t k = 0; k < foot.entries; k++) {
+        memcpy(&e, bytes + *len + k * sizeof(e), sizeof(e));
+        for (size_t i = 0; i < p->o.n_sinks; i++) {
+            struct sink_stats s;
+            struct position end = sink_end(p->o.sinks[i]);
+            sink_stats(p->o.sinks[i], &s);
+            if (strcmp(s.id, e.sink) == 0 && end.offset > 0 && position_cmp(&end, &e.end) < 0)
+                return false;
+        }
     }
-    return max;
+    return true;
 }
 
 static int try_snapshot(struct pipeline *p, const char *bytes, size_t len)
 {
     char hash[33];
+    if (!sinks_fit(p, bytes, &len))
+        return -ESTALE;
     int r = engine_saved_hash(bytes, len, hash);
     if (r != 0)
         return r;
@@ -185,7 +236,10 @@ static void stand_at_the_beginning(struct pipeline *p)
 
 int pipeline_restore(struct pipeline *p, struct err *err)
 {
-    struct position max = newest_that_fits(p), at = {0};
+    /* not beyond what the store knows; a fresh store knows nothing of any, and that is said */
+    struct position max = {UINT64_MAX, UINT64_MAX, UINT64_MAX}, at = {0};
+    if (p->o.store_cursor.offset > 0)
+        max = p->o.store_cursor;
     for (;;) {
         struct snapshot one;
         struct err why;

@@ -13,11 +13,12 @@
 #include "core/answer.h"
 #include "core/block.h"
 
-#define SINK_QUEUE_BYTES   (8u << 20)  /* hand-over queue */
-#define SINK_FAILING_BYTES (32u << 20) /* the same of what is never shed, while the log fails  \
+#define SINK_QUEUE_BYTES (8u << 20) /* hand-over queue */
+#define SINK_FAILING_BYTES                                                                     \
+    (32u << 20)                      /* the same of what is never shed, while the log fails  \
                                         */
-#define SINK_WRITE_BYTES  (4u << 20)   /* one write */
-#define SINK_EXTRA_JOBS   8            /* blocks set aside or searched beside in_flight */
+#define SINK_WRITE_BYTES  (4u << 20) /* one write */
+#define SINK_EXTRA_JOBS   8          /* blocks set aside or searched beside in_flight */
 #define SINK_PROBE_NS     30000000000u
 #define SINK_HOLD_NS      30000000000u
 #define SINK_HOLD_POLL_MS 5000

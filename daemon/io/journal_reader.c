@@ -41,7 +41,7 @@ static int stand(struct journal_reader *r, struct journal_segment *s, uint64_t a
         return e;
     r->s = s;
     r->view = journal_segment_view(s);
-    uint64_t first = journal_segment_first(s);
+    uint64_t first = s->unreadable ? s->info.base : journal_segment_first(s);
     r->at = r->limit =
         at > first ? (at + RECORD_ALIGN - 1) & ~(uint64_t)(RECORD_ALIGN - 1) : first;
     return 0;
@@ -68,7 +68,7 @@ int journal_reader_open(struct journal *j, uint64_t from, struct journal_reader 
             lock(j);
             s->readers--;
             unlock(j);
-        } else if (r->at == journal_segment_first(s)) {
+        } else if (r->at <= journal_segment_first(s)) {
             r->messages = s->seal.before;
             r->counted = true;
         }

@@ -146,6 +146,9 @@ int journal_segment_finish(struct journal *j, struct journal_segment *s, uint64_
 {
     uint64_t size = end - s->info.base + SEGMENT_TAIL;
     size = (size + SEGMENT_HEADER - 1) & ~(uint64_t)(SEGMENT_HEADER - 1);
+    file_unmap(s->map, s->map_size); /* whoever reads on maps what is left of it */
+    s->map = NULL;
+    s->map_size = 0;
     int e = write_end(j, s, end, size);
     if (e < 0)
         return e;
@@ -157,11 +160,6 @@ int journal_segment_finish(struct journal *j, struct journal_segment *s, uint64_
     if (e < 0)
         return e;
     s->size = s->disk = size;
-    if (s->map_size > size) { /* nobody reads beyond the end: unmapped as a whole later */
-        file_unmap(s->map, s->map_size);
-        s->map = NULL;
-        s->map_size = 0;
-    }
     s->seal.end = end;
     s->full = true;
     e = journal_segment_seal(s);
