@@ -223,6 +223,12 @@ int __wrap_app_open_all(struct app *a, struct loaded *l)
     return __real_app_open_all(a, l);
 }
 
+uint64_t __wrap_hash_seed(void);
+uint64_t __wrap_hash_seed(void)
+{
+    return sim_seed;
+}
+
 int __real_journal_append(struct journal *j, struct record *r, uint64_t *out_end);
 int __wrap_journal_append(struct journal *j, struct record *r, uint64_t *out_end);
 int __wrap_journal_append(struct journal *j, struct record *r, uint64_t *out_end)
@@ -480,6 +486,15 @@ static void judge_ledger(struct reference *ref)
                 sim_fail("ledger of %s: %s%s%s is %" PRIu64 ", expected %" PRIu64, w->compound,
                          ledger_class((enum ledger_count)c), *ledger_reason((enum ledger_count)c) ? "." : "",
                          ledger_reason((enum ledger_count)c), r->n[c], w->n[c]);
+    }
+    struct ledger_row total;
+    ledger_total(real, &total);
+    for (size_t i = 0; i < gateway_app->n_sinks; i++) {
+        struct sink_sums k;
+        report_sink_sums(gateway_app->sinks[i], &k);
+        sim_trace("sink %zu: %" PRIu64 " before, %" PRIu64 " made; the engine %" PRIu64, i,
+                  gateway_app->sinks_before[i], k.made,
+                  total.n[LEDGER_POINTS_MADE] + total.n[LEDGER_POINTS_OWN]);
     }
     if (!report_balanced(&gateway_app->sources))
         sim_fail("the ledger does not balance");

@@ -551,6 +551,7 @@ int main(int argc, char **argv)
 {
     unsigned long long from = 1, to = 3000, one = 0;
     unsigned jobs = 2, steps = 0;
+    bool only = false;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--seeds") == 0)
             (void)!sscanf(argv[i + 1], "%llu..%llu", &from, &to);
@@ -558,13 +559,22 @@ int main(int argc, char **argv)
             (void)!sscanf(argv[i + 1], "%llu", &one);
         else if (strcmp(argv[i], "--steps") == 0)
             (void)!sscanf(argv[i + 1], "%u", &steps);
+        else if (strcmp(argv[i], "--within") == 0) /* in one process, the last one told */
+            only = sscanf(argv[i + 1], "%llu..%llu", &from, &to) == 2;
         else if (strcmp(argv[i], "--jobs") == 0)
             (void)!sscanf(argv[i + 1], "%u", &jobs);
     }
-    if (one == 0)
+    if (only)
+        for (unsigned long long s = from; s <= to; s++) {
+            sim_verbose = s == to;
+            run_seed(s, steps);
+        }
+    else if (one == 0)
         return run_seeds(from, to, jobs >= 1 && jobs <= 16 ? jobs : 1);
-    sim_verbose = true;
-    run_seed(one, steps);
+    else {
+        sim_verbose = true;
+        run_seed(one, steps);
+    }
     printf("seed %llu: good\n", one);
     return 0;
 }
