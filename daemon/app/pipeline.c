@@ -66,11 +66,10 @@ static bool stalls(struct pipeline *p)
 
 static void pass(struct pipeline *p, const struct record *r)
 {
-    if (r->type == RECORD_GENERATION) { /* what was due before it belongs to the old one */
-        engine_tick(p->engine, r->engine_ns, r->offset);
-        pipeline_switch(p, r);
-    }
     engine_record(p->engine, r);
+    if (r->type == RECORD_GENERATION) /* what was due before it belonged to the old one, and
+                                       * what follows from it stands behind it */
+        pipeline_switch(p, r);
     p->read_to = r->end;
 }
 
@@ -139,7 +138,7 @@ static void live_tick(struct pipeline *p)
         return;
     journal_tick(p->o.journal, &now, &end);
     if (p->read_to == end)
-        engine_tick(p->engine, now, end);
+        engine_tick(p->engine, now);
 }
 
 static void go_to_sleep(struct pipeline *p, size_t n)
