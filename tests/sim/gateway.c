@@ -456,13 +456,11 @@ static void run_reference(struct reference *ref)
             engine_use(ref->engine, world_of(ref, &record_log.r[i].r));
     for (size_t i = 0; i < record_log.n; i++) {
         const struct record *r = &record_log.r[i].r;
-        if (r->type == RECORD_GENERATION && world_of(ref, r) != engine_world(ref->engine)) {
-            engine_tick(ref->engine, r->engine_ns, r->offset);
-            engine_use(ref->engine, world_of(ref, r));
-        }
         engine_record(ref->engine, r);
+        if (r->type == RECORD_GENERATION)
+            engine_use(ref->engine, world_of(ref, r));
     }
-    engine_tick(ref->engine, at.tick, at.offset);
+    engine_tick(ref->engine, at.tick);
 }
 
 static void judge_ledger(struct reference *ref)
