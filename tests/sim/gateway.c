@@ -300,10 +300,14 @@ int __wrap_pipeline_open(const struct pipeline_options *o, struct err *err,
     int n = snapshot_list(o->snapshot_dir, newest, 4);
     sim_trace("%d snapshots, newest at %" PRIu64 ", store's cursor at %" PRIu64, n,
               n > 0 ? newest[0].offset : 0, o->store_cursor.offset);
-    for (size_t i = 0; i < o->n_sinks; i++)
-        sim_trace("sink %zu ends at (%" PRIu64 ", %" PRIu64 ", %" PRIu64 ")", i,
-                  sink_end(o->sinks[i]).offset, sink_end(o->sinks[i]).tick,
-                  sink_end(o->sinks[i]).ordinal);
+    for (size_t i = 0; i < o->n_sinks; i++) {
+        struct position end = sink_end(o->sinks[i]);
+        struct sink_sums k;
+        report_sink_sums(o->sinks[i], &k);
+        sim_trace("sink %zu ends at (%" PRIu64 ", %" PRIu64 ", %" PRIu64 "), made %" PRIu64
+                  ", accepted %" PRIu64,
+                  i, end.offset, end.tick, end.ordinal, k.made, k.accepted);
+    }
     if (n > 0 && !gateway_store_restored)
         not_ahead("the store's cursor, after a start", &newest[0], &o->store_cursor);
     return __real_pipeline_open(o, err, out);
