@@ -295,8 +295,8 @@ static void link_up(struct engine *e, const struct record *r)
 }
 
 /* The gateway was down until this record. Timers that ran before it ended are told by the
- * record (live ticks leave no record of their own); those due in the gap fire once, at its end.
- */
+ * record (live ticks leave no record of their own); those due in the gap fire once, at its end,
+ * behind the record: they follow from it. */
 static void started(struct engine *e, const struct record *r)
 {
     uint64_t ran_to = 0;
@@ -305,9 +305,9 @@ static void started(struct engine *e, const struct record *r)
     if (ran_to < r->engine_ns)
         fire_due(e, ran_to);
     if (e->rotate_next_ns < r->engine_ns)
-        e->rotate_next_ns = r->engine_ns;
+        e->rotate_next_ns = r->engine_ns + 1;
     if (e->place_next_ns < r->engine_ns)
-        e->place_next_ns = r->engine_ns;
+        e->place_next_ns = r->engine_ns + 1;
     for (size_t i = 0; i < MAX_BROKERS; i++)
         e->brokers[i].up = false;
 }
@@ -318,7 +318,7 @@ static void skip_silence(struct engine *e, uint64_t engine_ns)
 {
     if (e->rotate_next_ns != UINT64_MAX && engine_ns > e->rotate_next_ns &&
         engine_ns - e->rotate_next_ns > SILENCE_NS)
-        e->rotate_next_ns = engine_ns;
+        e->rotate_next_ns = engine_ns + 1;
 }
 
 /* The first record that tells the time of day starts the timers. */

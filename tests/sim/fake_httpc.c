@@ -126,7 +126,9 @@ static void take_lines(struct httpc_call *c)
         len = (size_t)((char *)memchr(c->text + at, '\n', c->len - at) - c->text) - at + 1;
         if (poisoned(c->db, c->text + at, len))
             continue;
-        sim_trace("%s takes %.*s", c->db->url, (int)len - 1, c->text + at);
+        sim_trace("%s takes %016llx %.*s", c->db->url,
+                  (unsigned long long)fake_db_hash(c->text + at, len), (int)len - 1,
+                  c->text + at);
         if (fake_db_on_line)
             fake_db_on_line(c->db, c->text + at, len - 1);
         c->db->taken += fake_db_add(&c->db->lines, &c->db->n, &c->db->cap,

@@ -427,7 +427,8 @@ static void ref_point(void *ctx, const struct point *p)
         x->good += !poison;
         x->poison += poison;
         if (!poison && fake_db_add(&x->lines, &x->n, &x->cap, fake_db_hash(ref->line.data, n)))
-            sim_trace("expected[%d] %.*s", d, (int)n - 1, ref->line.data);
+            sim_trace("expected[%d] %016" PRIx64 " %.*s", d, fake_db_hash(ref->line.data, n),
+                      (int)n - 1, ref->line.data);
         if (d == 0 && gateway_on_reference_line)
             gateway_on_reference_line(ref->line.data, n - 1);
     }
@@ -561,8 +562,11 @@ static void judge_sink(struct reference *ref, size_t i, bool exact)
             continue;
         struct fake_db probe = {.lines = x->lines, .cap = x->cap};
         if (!fake_db_has(&probe, d->lines[s]))
-            sim_fail("%s has a line that should not be", c->id);
+            sim_fail("%s has a line that should not be: %016" PRIx64, c->id, d->lines[s]);
     }
+    for (size_t s = 0; s < x->cap && exact; s++)
+        if (x->lines[s] && !fake_db_has(d, x->lines[s]))
+            sim_fail("%s has not a line that it should: %016" PRIx64, c->id, x->lines[s]);
     if (k.made != x->good + x->poison + x->unwritable)
         sim_fail("%s: made %" PRIu64 ", expected %" PRIu64, c->id, k.made,
                  x->good + x->poison + x->unwritable);
