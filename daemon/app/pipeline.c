@@ -288,6 +288,7 @@ static void on_tick(void *ctx)
     if (!p->running)
         return;
     live_tick(p);
+    keep_ahead(p); /* with no record coming, room is found here */
     pipeline_snapshot_maybe(p);
     uint64_t due = engine_next_due(p->engine), at = engine_position(p->engine).tick;
     bool soon = due != UINT64_MAX && due < at + (uint64_t)PLACE_MS * 2000000u;

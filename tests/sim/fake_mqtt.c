@@ -108,8 +108,8 @@ struct fake_message *fake_mqtt_publish(const char *topic, const void *payload, s
         broker.all = mem_realloc_array(broker.all, broker.cap_all, sizeof(*broker.all));
     }
     broker.all[broker.n_all++] = m;
-    if (!broker.session && !connected())
-        m->lost = true; /* nobody has subscribed yet */
+    if (!connected() && (!broker.session || qos == 0))
+        m->lost = true; /* nobody has subscribed yet, or nobody keeps it */
     keep_delivering();
     return m;
 }

@@ -10,7 +10,7 @@
  *   pass TIME                              100ms 5s 10m 2h
  *   publish [qos=0] [retain] COMPOUND/DEVICE PAYLOAD
  *   answer ID well|down|503|timeout|auth|full
- *   broker up|down|forgets     acks lost|arrive     clock +TIME|-TIME|unsynchronised
+ *   broker up|down|forgets     disk full|free     acks lost|arrive     clock +TIME|-TIME|unsynchronised
  *   crash   powercut   stop   start   reload   rot SUBSTRING   http METHOD PATH [BODY]
  *   expect [no] log TEXT       expect [no] line ID TEXT      expect lines ID TEXT N
  *   expect before ID TEXT | TEXT             which line the database took first
@@ -122,8 +122,11 @@ static void on_log(const char *line)
         seen.log[seen.n_log++] = mem_strdup(line);
 }
 
+/* Our own metrics aside. */
 static void on_line(struct fake_db *d, const char *line, size_t n)
 {
+    if (strncmp(line, "gaihou_gateway", 14) == 0 || strncmp(line, "gaihou_ledger", 13) == 0)
+        return;
     if (!fake_db_has(d, fake_db_hash(line, n)) && seen.n_taken < MOST_LINES)
         seen.taken[seen.n_taken++] = mem_printf("%s %.*s", d->url + 7, (int)n, line);
 }
@@ -441,6 +444,8 @@ static void machine(const char *verb, char *p)
             fake_mqtt_lose_session();
         else
             fake_mqtt_broker(is(p, "up"));
+    } else if (is(verb, "disk")) {
+        fake_file_limit(is(p, "full")); /* one byte: nothing grows */
     } else if (is(verb, "acks")) {
         fake_mqtt_acks_lost = is(p, "lost");
     } else if (is(verb, "clock")) {
