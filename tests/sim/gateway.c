@@ -28,10 +28,10 @@ void (*gateway_on_reference_line)(const char *line, size_t n);
 static struct {
     struct gateway_record *r;
     size_t n, cap;
-    size_t durable; /* records known to be on the disk */
-    uint64_t synced; /* what the journal claimed last */
+    size_t durable;    /* records known to be on the disk */
+    uint64_t synced;   /* what the journal claimed last */
     uint64_t released; /* segments below may go, in any order */
-    bool compared; /* with the journal, in this life */
+    bool compared;     /* with the journal, in this life */
     bool power_cut;
     enum conf_sync sync;
 } record_log;
@@ -97,8 +97,7 @@ static void log_record(const struct record *r)
                  r->offset, last->r.end, r->engine_ns, last->r.engine_ns);
     if (record_log.n == record_log.cap) {
         record_log.cap = record_log.cap ? record_log.cap * 2 : 256;
-        record_log.r =
-            mem_realloc_array(record_log.r, record_log.cap, sizeof(*record_log.r));
+        record_log.r = mem_realloc_array(record_log.r, record_log.cap, sizeof(*record_log.r));
         last = record_log.n ? &record_log.r[record_log.n - 1] : NULL;
     }
     struct gateway_record *g = &record_log.r[record_log.n];
@@ -132,10 +131,9 @@ uint64_t gateway_durable(void)
 static void must_be_durable(uint64_t offset, const char *what)
 {
     (void)gateway_durable();
-    if (record_log.durable < record_log.n &&
-        record_log.r[record_log.durable].r.offset < offset)
-        sim_fail("%s depends on the journal up to %" PRIu64 ", which is on the disk only to %"
-                 PRIu64,
+    if (record_log.durable < record_log.n && record_log.r[record_log.durable].r.offset < offset)
+        sim_fail("%s depends on the journal up to %" PRIu64
+                 ", which is on the disk only to %" PRIu64,
                  what, offset, gateway_durable());
 }
 
@@ -268,8 +266,8 @@ static void not_ahead(const char *what, const struct position *snapshot,
                       const struct position *limit)
 {
     if (position_cmp(snapshot, limit) > 0)
-        sim_fail("the snapshot at (%" PRIu64 ", %" PRIu64 ", %" PRIu64 ") is ahead of %s at (%"
-                 PRIu64 ", %" PRIu64 ", %" PRIu64 ")",
+        sim_fail("the snapshot at (%" PRIu64 ", %" PRIu64 ", %" PRIu64
+                 ") is ahead of %s at (%" PRIu64 ", %" PRIu64 ", %" PRIu64 ")",
                  snapshot->offset, snapshot->tick, snapshot->ordinal, what, limit->offset,
                  limit->tick, limit->ordinal);
 }
@@ -351,11 +349,10 @@ enum sim_end gateway_live(void)
     gateway_app = NULL;
     fake_mqtt_died();
     fake_store_died();
-    sim_trace("---- the gateway %s",
-              how == SIM_STOPPED  ? "has stopped"
-              : how == SIM_KILLED ? "was killed"
-              : how == SIM_FATAL  ? "gave up"
-                                  : "lost its power");
+    sim_trace("---- the gateway %s", how == SIM_STOPPED  ? "has stopped"
+                                     : how == SIM_KILLED ? "was killed"
+                                     : how == SIM_FATAL  ? "gave up"
+                                                         : "lost its power");
     return how;
 }
 
@@ -501,7 +498,8 @@ static void judge_ledger(struct reference *ref)
         for (int c = 0; c < LEDGER_N; c++)
             if (r->n[c] != w->n[c])
                 sim_fail("ledger of %s: %s%s%s is %" PRIu64 ", expected %" PRIu64, w->compound,
-                         ledger_class((enum ledger_count)c), *ledger_reason((enum ledger_count)c) ? "." : "",
+                         ledger_class((enum ledger_count)c),
+                         *ledger_reason((enum ledger_count)c) ? "." : "",
                          ledger_reason((enum ledger_count)c), r->n[c], w->n[c]);
     }
     struct ledger_row total;

@@ -24,6 +24,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "io/file.h"
+#include "lp_decode.h"
 #include "sim/fake_clock.h"
 #include "sim/fake_file.h"
 #include "sim/gateway.h"
@@ -127,6 +128,13 @@ static void on_line(struct fake_db *d, const char *line, size_t n)
 {
     if (strncmp(line, "gaihou_gateway", 14) == 0 || strncmp(line, "gaihou_ledger", 13) == 0)
         return;
+    struct lp_point pt;
+    const char *at = line, *why = "";
+    if (lp_decode(&at, line + n, &pt, &why) != 1)
+        sim_fail("not line protocol (%s): %.*s", why, (int)n, line);
+    if (!pt.has_time)
+        sim_fail("a line without a time: %.*s", (int)n, line);
+    lp_point_done(&pt);
     if (!fake_db_has(d, fake_db_hash(line, n)) && seen.n_taken < MOST_LINES)
         seen.taken[seen.n_taken++] = mem_printf("%s %.*s", d->url + 7, (int)n, line);
 }
