@@ -36,6 +36,11 @@ def influx_sink(influx, **more):
             "batch": {"age": "100ms"}, **more}
 
 
+def rude_sink(rude, **more):
+    return {"id": "db", "type": "influxdb1", "url": rude.url, "database": "gaihou",
+            "batch": {"age": "100ms"}, "timeout": "2s", **more}
+
+
 def now_ms():
     return time.time_ns() // 1000000
 

@@ -32,7 +32,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             r = Request(self.path, dict(self.headers), raw, body.decode().splitlines(),
                         rude.clock())
             rude.requests.append(r)
-            what = rude.answer(r)
+        what = rude.answer(r) # may take its time
         if what == HANG:
             rude.released.wait(60)
             self.close_connection = True
