@@ -162,9 +162,9 @@ void hydrant_step(struct device_state *d, const struct sky *sky, double dt, doub
 
 enum { PUMP_RATED, PUMP_HEAT };
 
-METRICS(pump, FLAG("pump_on"), FLAG("pump_fault"), FIXED("pump_current", 2, 0, 200),
-        FIXED("pressure", 3, 0, 1.6), FIXED("temperature", 1, -20, 125),
-        RISING("pump_run_hours", 3), COUNTER("pump_starts"))
+METRICS(pump, FLAG("on"), FLAG("fault"), FIXED("current", 2, 0, 200),
+        FIXED("outlet_pressure", 3, 0, 1.6), FIXED("motor_temp", 1, -20, 125),
+        RISING("run_hours", 3), COUNTER("starts"))
 
 void pump_begin(struct device_state *d)
 {
