@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/num.h"
 #include "ctl/ctl.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,7 +30,8 @@ const char *ctl_text(const json_t *o, const char *key)
     if (!json_is_number(v))
         return "-";
     char *s = buffer();
-    snprintf(s, 48, "%.10g", json_number_value(v));
+    double x = json_number_value(v);
+    s[num_put_double(s, isfinite(x) ? x : 0)] = '\0';
     return s;
 }
 
