@@ -152,8 +152,7 @@ int posix_fallocate(int fd, off_t o, off_t n)
 }
 int posix_fallocate64(int fd, off64_t o, off64_t n)
 {
-    return judge_fd("posix_fallocate", fd) == FAIL ? errno
-                                                   : REAL(posix_fallocate64)(fd, o, n);
+    return judge_fd("posix_fallocate", fd) == FAIL ? errno : REAL(posix_fallocate64)(fd, o, n);
 }
 
 void *mmap(void *p, size_t n, int prot, int flags, int fd, off_t o)
