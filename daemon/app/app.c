@@ -180,9 +180,9 @@ int app_run(const char *conf_path)
     app_start_ticks(a);
     notify_ready();
     loop_run(a->loop);
-out:;
-    int code = a->exit_code;
+out:
     app_close_all(a);
+    int code = a->exit_code;
     load_free(&l);
     conf_free(a->conf);
     free(a);
