@@ -1,0 +1,97 @@
+"""A relay between gaihoud and its broker that notes what gaihoud acknowledged, and when.
+
+What a test may demand of a gateway begins at its PUBACK; only the wire knows when that was. The
+tap follows the MQTT packets of each connection and calls a message acknowledged when the PUBACK
+of its packet id passed. `acked` holds (monotonic time, key of the message), in that order.
+"""
+import contextlib
+import socket
+import threading
+import time
+
+
+class Tap:
+    def __init__(self, port, to_port, key):
+        """key(topic, payload) → what to note of a message."""
+        self.port, self.to_port, self.key = port, to_port, key
+        self.acked = []
+        self.listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def _accept(self):
+        while True:
+            a, _ = self.listener.accept()
+            try:
+                b = socket.create_connection(("127.0.0.1", self.to_port), 5)
+            except OSError:
+                a.close()
+                continue
+            for s in (a, b):
+                s.settimeout(None)
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            open_ids = {}
+            version = [5]
+            for args in ((a, b, self._from_client), (b, a, self._from_broker)):
+                threading.Thread(target=self._relay, args=(*args, open_ids, version),
+                                 daemon=True).start()
+
+    @staticmethod
+    def _relay(source, to, see, open_ids, version):
+        kept = bytearray()
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                kept += data
+                at = 0
+                while (packet := next_packet(kept, at)) is not None:
+                    kind, begin, end = packet
+                    see(kind, kept, begin, end, open_ids, version)
+                    at = end
+                del kept[:at]
+                to.sendall(data)
+        for s in (source, to):
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+        source.close()
+
+    def _from_client(self, kind, p, at, _end, open_ids, version):
+        if kind >> 4 == 1: # CONNECT: its protocol level
+            version[0] = p[at + 2 + int.from_bytes(p[at:at + 2], "big")]
+        elif kind >> 4 == 4: # PUBACK
+            key = open_ids.pop(int.from_bytes(p[at:at + 2], "big"), None)
+            if key is not None:
+                self.acked.append((time.monotonic(), key))
+
+    def _from_broker(self, kind, p, at, end, open_ids, version):
+        if kind >> 4 != 3 or kind >> 1 & 3 == 0: # PUBLISH, QoS 1
+            return
+        n = int.from_bytes(p[at:at + 2], "big")
+        topic, at = bytes(p[at + 2:at + 2 + n]), at + 2 + n
+        packet_id, at = int.from_bytes(p[at:at + 2], "big"), at + 2
+        if version[0] >= 5:
+            length, at = number(p, at)
+            at += length
+        open_ids[packet_id] = self.key(topic, bytes(p[at:end]))
+
+
+def number(p, at):
+    """A variable byte integer and where it ends; (None, at) if it is not whole yet."""
+    value = shift = 0
+    while at < len(p):
+        value |= (p[at] & 127) << shift
+        shift, at = shift + 7, at + 1
+        if p[at - 1] < 128:
+            return value, at
+    return None, at
+
+
+def next_packet(p, at):
+    if at >= len(p):
+        return None
+    length, begin = number(p, at + 1)
+    if length is None or begin + length > len(p):
+        return None
+    return p[at], begin, begin + length
