@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ctl/ctl.h"
 #include "base/num.h"
+#include "ctl/ctl.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,10 +30,8 @@ const char *ctl_text(const json_t *o, const char *key)
     if (!json_is_number(v))
         return "-";
     char *s = buffer();
-    if (json_is_integer(v))
-        s[num_put_i64(s, json_integer_value(v))] = '\0';
-    else
-        s[num_put_double(s, json_real_value(v))] = '\0';
+    double x = json_number_value(v);
+    s[num_put_double(s, isfinite(x) ? x : 0)] = '\0';
     return s;
 }
 
