@@ -1,4 +1,7 @@
 """Quotas: full logs pause or shed, and nothing is lost that was not counted."""
+import base64
+import random
+
 from conftest import until
 from ring import (balanced, influx_sink, log_lines, now_ms, publish, rude_sink, small, topic,
                   wait_messages, wait_settled)
@@ -7,8 +10,7 @@ from rude_server import OK
 
 def words(i):
     """Text that does not compress."""
-    import hashlib
-    return "".join(hashlib.sha256(b"%d %d" % (i, k)).hexdigest() for k in range(12))
+    return base64.b64encode(random.Random(i).randbytes(2250)).decode()
 
 
 def feed(broker, t, first, n):
@@ -18,8 +20,8 @@ def feed(broker, t, first, n):
 
 def test_pause_leaves_the_broker_and_comes_back(bench, rude):
     broker = bench.mosquitto("max_queued_messages 100000")
-    g = small(bench, broker, [rude_sink(rude, on_full="pause", max_bytes="1MiB")],
-              journal={"max_bytes": "64MiB", "segment_bytes": "1MiB"}).start()
+    g = small(bench, broker, [rude_sink(rude, on_full="pause", max_bytes="16MiB")],
+              journal={"max_bytes": "64MiB", "segment_bytes": "4MiB"}).start()
     rude.answer = lambda r: (503, b"", {})
     t = now_ms() - 600_000
     n = 0
@@ -43,7 +45,7 @@ def test_pause_leaves_the_broker_and_comes_back(bench, rude):
 
 def test_shed_is_counted_exactly(bench, rude):
     broker = bench.mosquitto("max_queued_messages 100000")
-    g = small(bench, broker, [rude_sink(rude, on_full="shed", max_bytes="1MiB")]).start()
+    g = small(bench, broker, [rude_sink(rude, on_full="shed", max_bytes="16MiB")]).start()
     rude.answer = lambda r: (503, b"", {})
     t = now_ms() - 600_000
     n = 0
@@ -74,10 +76,10 @@ def test_small_journal_with_the_database_down(bench, influx):
     """The outbound log takes what the database does not: the journal stays small."""
     broker = bench.mosquitto("max_queued_messages 100000")
     g = small(bench, broker, [influx_sink(influx, timeout="2s")],
-              journal={"max_bytes": "16MiB", "segment_bytes": "1MiB"}).start()
+              journal={"max_bytes": "32MiB", "segment_bytes": "4MiB"}).start()
     influx.kill()
     t = now_ms() - 600_000
-    total = 30 * 1000 # about 25 MB, more than the quota
+    total = 16 * 1000 # about 50 MB, more than the quota
     for first in range(0, total, 1000):
         feed(broker, t, first, 1000)
     wait_messages(g, total, 60)
