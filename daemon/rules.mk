@@ -15,3 +15,29 @@ LIBS += -ljansson
 ifeq ($(PAHO),lean)
 LIBS := $(B)/obj/io/paho/lean.c.o $(LIBS)
 endif
+
+# -- installing ----------------------------------------------------------------
+# Programs, man pages, completion, units, the user, and an example configuration that passes
+# --check. What people have changed in SYSCONFDIR is never written over.
+MANDIR    ?= $(PREFIX)/share/man
+DATADIR   ?= $(PREFIX)/share
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+D = $(DESTDIR)
+install: all
+	install -d $(D)$(PREFIX)/bin $(D)$(SYSCONFDIR)/gaihou $(D)$(UNITDIR) $(D)$(SYSUSERSDIR)
+	install -m 755 $(B)/gaihoud $(B)/gaihouctl $(D)$(PREFIX)/bin/
+	for f in daemon/man/*.[1-9]; do \
+	    install -D -m 644 $$f $(D)$(MANDIR)/man$${f##*.}/$${f##*/} || exit 1; done
+	install -D -m 644 daemon/ctl/completion/gaihouctl.bash \
+	    $(D)$(DATADIR)/bash-completion/completions/gaihouctl
+	install -D -m 644 daemon/ctl/completion/_gaihouctl \
+	    $(D)$(DATADIR)/zsh/vendor-completions/_gaihouctl
+	for f in systemd/*.service; do \
+	    sed 's|/usr/bin/|$(PREFIX)/bin/|g; s|/etc/gaihou/|$(SYSCONFDIR)/gaihou/|g' $$f \
+	        >$(D)$(UNITDIR)/$${f##*/} && chmod 644 $(D)$(UNITDIR)/$${f##*/} || exit 1; done
+	install -m 644 systemd/gaihou.sysusers $(D)$(SYSUSERSDIR)/gaihou.conf
+	for f in config/gaihou.yaml config/catalog.yaml config/example/*.csv; do \
+	    [ -e $(D)$(SYSCONFDIR)/gaihou/$${f##*/} ] || \
+	    install -m 644 $$f $(D)$(SYSCONFDIR)/gaihou/ || exit 1; done
+	for f in $$(cd config && find . -type f); do \
+	    install -D -m 644 config/$$f $(D)$(DATADIR)/gaihou/$${f#./} || exit 1; done

@@ -250,7 +250,8 @@ static struct store_filter filter_of(const struct httpd_request *r)
                                  .reason = httpd_query(r, "reason"),
                                  .device = httpd_query(r, "device"),
                                  .topic_prefix = httpd_query(r, "topic"),
-                                 .limit = query_u64(r, "limit", 0)};
+                                 .limit = query_u64(r, "limit", 0),
+                                 .before = query_u64(r, "before", 0)};
 }
 
 static void get_dead(struct api *a, struct httpd_request *r, const char *rest)

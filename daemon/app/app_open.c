@@ -249,7 +249,8 @@ static int open_journal(struct app *a, const struct position *known)
                                 .max_bytes = a->conf->journal.max_bytes,
                                 .segment_bytes = a->conf->journal.segment_bytes,
                                 .sync = (enum conf_sync)a->conf->journal.sync,
-                                .known = known->offset};
+                                .known = known->offset,
+                                .known_engine_ns = known->tick};
     int r = journal_open(&o, &err, &rec, &a->journal);
     if (r != 0) {
         log_error("%s", err.text);

@@ -66,11 +66,10 @@ static bool stalls(struct pipeline *p)
 
 static void pass(struct pipeline *p, const struct record *r)
 {
-    if (r->type == RECORD_GENERATION) { /* what was due before it belongs to the old one */
-        engine_tick(p->engine, r->engine_ns, r->offset);
-        pipeline_switch(p, r);
-    }
     engine_record(p->engine, r);
+    if (r->type == RECORD_GENERATION) /* what was due before it belonged to the old one, and
+                                       * what follows from it stands behind it */
+        pipeline_switch(p, r);
     p->read_to = r->end;
 }
 
@@ -139,7 +138,7 @@ static void live_tick(struct pipeline *p)
         return;
     journal_tick(p->o.journal, &now, &end);
     if (p->read_to == end)
-        engine_tick(p->engine, now, end);
+        engine_tick(p->engine, now);
 }
 
 static void go_to_sleep(struct pipeline *p, size_t n)
@@ -290,6 +289,7 @@ static void on_tick(void *ctx)
     if (!p->running)
         return;
     live_tick(p);
+    keep_ahead(p); /* with no record coming, room is found here */
     pipeline_snapshot_maybe(p);
     uint64_t due = engine_next_due(p->engine), at = engine_position(p->engine).tick;
     bool soon = due != UINT64_MAX && due < at + (uint64_t)PLACE_MS * 2000000u;

@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EVERY_NS 60000000000u
-#define TIGHT_NS 1000000000u
+#define EVERY_NS      60000000000u
+#define TIGHT_NS      1000000000u
+#define FIRST_RECORDS 64
 
 /* -- taking one --------------------------------------------------------------------------- */
 
@@ -217,7 +218,7 @@ static int open_reader(struct pipeline *p, uint64_t from, struct err *err)
     struct journal_stats j;
     journal_stats(p->o.journal, &j);
     if (from < j.first) {
-        if (from > 0 || p->o.store_cursor.offset > 0)
+        if (from > 0 || j.first > SEGMENT_HEADER)
             log_warn(
                 "journal: begins at %llu, the newest fitting snapshot is at %llu: what lies "
                 "between was released and is not passed again",
@@ -230,6 +231,24 @@ static int open_reader(struct pipeline *p, uint64_t from, struct err *err)
     p->read_to = from;
     p->snap.last_offset = from;
     return 0;
+}
+
+/* Without a snapshot the history begins under the generation that its first records name, not
+ * under the one of today. */
+static void stand_at_the_beginning(struct pipeline *p)
+{
+    struct journal_reader *reader;
+    struct record r;
+    engine_use(p->engine, p->o.world);
+    if (journal_reader_open(p->o.journal, 0, &reader) != 0)
+        return;
+    for (int i = 0; i < FIRST_RECORDS && journal_read(reader, &r) == 1; i++) {
+        if (r.type != RECORD_GENERATION)
+            continue;
+        pipeline_switch(p, &r);
+        break;
+    }
+    journal_reader_close(reader);
 }
 
 int pipeline_restore(struct pipeline *p, struct err *err)
@@ -259,6 +278,6 @@ int pipeline_restore(struct pipeline *p, struct err *err)
             break;
         max = (struct position){at.offset - 1, UINT64_MAX, UINT64_MAX};
     }
-    engine_use(p->engine, p->o.world);
+    stand_at_the_beginning(p);
     return open_reader(p, 0, err);
 }

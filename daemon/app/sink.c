@@ -289,6 +289,8 @@ void sink_stats(const struct sink *s, struct sink_stats *out)
     for (const struct queued *q = s->queue; q; q = q->next)
         for (size_t i = 0; i < q->b->info.n_shares; i++)
             out->made += (uint64_t)q->b->shares[i].lines + q->b->shares[i].unwritable;
+    for (const struct queued *q = s->queue; q; q = q->next)
+        out->pending_lines += q->b->info.lines; /* closed, not in the log yet: they wait too */
     static const char *const states[] = {"ok", "retrying", "blocked"};
     bool idle = s->state == SINK_WELL && s->oks == 0;
     (void)strncpy(out->state, idle ? "idle" : states[s->state], sizeof(out->state) - 1);

@@ -289,8 +289,10 @@ void answer_classify(const struct answer_in *in, struct answer *out)
         out->class_ = ANSWER_SPLIT;
     /* alone and still refused */
     if (it.lines == 1 && (out->class_ == ANSWER_PARTIAL || out->class_ == ANSWER_SPLIT)) {
-        if (strcmp(out->reason, "cache_full") == 0)
-            out->class_ = ANSWER_RETRY; /* no line is too large for a cache: it is full */
+        if (strcmp(out->reason, "cache_full") == 0 || it.transport == TRANSPORT_FAILED ||
+            it.transport == TRANSPORT_TIMEOUT)
+            /* no line is too large for a cache: it is full; and silence condemns nothing */
+            out->class_ = ANSWER_RETRY;
         else
             out->class_ = ANSWER_POISON;
         out->n_refused = 0;

@@ -56,12 +56,14 @@ uint64_t engine_next_due(const struct engine *e)
     return e->place_next_ns < e->rotate_next_ns ? e->place_next_ns : e->rotate_next_ns;
 }
 
-static void fire_due(struct engine *e, uint64_t engine_ns, uint64_t offset)
+/* They stand behind the last record, not before the next one: whether that lies in a new segment
+ * is not known when a live tick fires them. */
+static void fire_due(struct engine *e, uint64_t engine_ns)
 {
     for (uint64_t due = engine_next_due(e); due <= engine_ns; due = engine_next_due(e)) {
         /* A timer that should have fired before the last step (its device came late) fires now:
          * the position never goes back. */
-        step_begin(e, offset, due > e->at.tick ? due : e->at.tick);
+        step_begin(e, e->at.offset, due > e->at.tick ? due : e->at.tick);
         if (e->rotate_next_ns == due)
             engine_rotate_step(e, due);
         else
@@ -70,9 +72,9 @@ static void fire_due(struct engine *e, uint64_t engine_ns, uint64_t offset)
     }
 }
 
-void engine_tick(struct engine *e, uint64_t engine_ns, uint64_t offset)
+void engine_tick(struct engine *e, uint64_t engine_ns)
 {
-    fire_due(e, engine_ns, offset);
+    fire_due(e, engine_ns);
 }
 
 /* -- redelivery --------------------------------------------------------------------------- */
@@ -293,19 +295,19 @@ static void link_up(struct engine *e, const struct record *r)
 }
 
 /* The gateway was down until this record. Timers that ran before it ended are told by the
- * record (live ticks leave no record of their own); those due in the gap fire once, at its end.
- */
+ * record (live ticks leave no record of their own); those due in the gap fire once, at its end,
+ * behind the record: they follow from it. */
 static void started(struct engine *e, const struct record *r)
 {
     uint64_t ran_to = 0;
     if (r->body_len >= sizeof(ran_to))
         memcpy(&ran_to, r->body, sizeof(ran_to));
     if (ran_to < r->engine_ns)
-        fire_due(e, ran_to, r->offset);
+        fire_due(e, ran_to);
     if (e->rotate_next_ns < r->engine_ns)
-        e->rotate_next_ns = r->engine_ns;
+        e->rotate_next_ns = r->engine_ns + 1;
     if (e->place_next_ns < r->engine_ns)
-        e->place_next_ns = r->engine_ns;
+        e->place_next_ns = r->engine_ns + 1;
     for (size_t i = 0; i < MAX_BROKERS; i++)
         e->brokers[i].up = false;
 }
@@ -316,7 +318,7 @@ static void skip_silence(struct engine *e, uint64_t engine_ns)
 {
     if (e->rotate_next_ns != UINT64_MAX && engine_ns > e->rotate_next_ns &&
         engine_ns - e->rotate_next_ns > SILENCE_NS)
-        e->rotate_next_ns = engine_ns;
+        e->rotate_next_ns = engine_ns + 1;
 }
 
 /* The first record that tells the time of day starts the timers. */
@@ -336,7 +338,7 @@ void engine_record(struct engine *e, const struct record *r)
     if (r->type == RECORD_START)
         started(e, r);
     skip_silence(e, r->engine_ns);
-    fire_due(e, r->engine_ns, r->offset);
+    fire_due(e, r->engine_ns);
     step_begin(e, r->end, r->engine_ns > e->at.tick ? r->engine_ns : e->at.tick);
     e->stats.records++;
     if (r->type != RECORD_REINJECT)
@@ -360,7 +362,7 @@ void engine_record(struct engine *e, const struct record *r)
     case RECORD_START:
     case RECORD_STOP:
     case RECORD_CLOCK_STEP: /* seen in wall_minus_engine_ns */
-    case RECORD_GENERATION: /* the caller has called engine_use */
+    case RECORD_GENERATION: /* the caller calls engine_use next */
     case RECORD_END:
         break;
     }

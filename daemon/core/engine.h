@@ -68,8 +68,8 @@ const struct world *engine_world(const struct engine *e);
 void engine_record(struct engine *e, const struct record *r);
 /* A rotten stretch of the journal that held `messages` messages. */
 void engine_rot(struct engine *e, uint64_t offset, uint64_t end, uint64_t messages);
-/* Timers due at or before `engine_ns` fire; records below `offset` have been passed. */
-void engine_tick(struct engine *e, uint64_t engine_ns, uint64_t offset);
+/* Timers due at or before `engine_ns` fire, behind the last record. */
+void engine_tick(struct engine *e, uint64_t engine_ns);
 uint64_t engine_next_due(const struct engine *e); /* engine ns; UINT64_MAX: nothing waits */
 
 struct position engine_position(const struct engine *e); /* after the last step */

@@ -179,20 +179,29 @@ static void judge_value(struct engine *e, const struct device *d, const struct d
     j->mask |= 1u << (m->index & 31);
 }
 
+/* Keys and values in the order in which they were said; many small ones hashed as one. */
 static uint64_t hash_fields(uint64_t h, const struct field *f, size_t n)
 {
+    char room[512];
+    size_t at = 0;
     for (size_t i = 0; i < n; i++) {
-        uint64_t bits = 0;
+        uint64_t head[2] = {0, (uint64_t)f[i].v.type << 32 | f[i].key_len};
         if (f[i].v.type == VALUE_STRING)
-            bits = hash64(2, f[i].v.s.p, f[i].v.s.n);
+            head[0] = hash64(2, f[i].v.s.p, f[i].v.s.n);
         else if (f[i].v.type == VALUE_BOOL)
-            bits = f[i].v.b;
+            head[0] = f[i].v.b;
         else
-            memcpy(&bits, &f[i].v.i, sizeof(bits)); /* the union's eight bytes */
-        uint64_t words[3] = {h, hash64(3, f[i].key, f[i].key_len), bits};
-        h = hash64(4, words, sizeof(words));
+            memcpy(&head[0], &f[i].v.i, sizeof(head[0])); /* the union's eight bytes */
+        size_t key = f[i].key_len < 256 ? f[i].key_len : 256;
+        if (at + sizeof(head) + key > sizeof(room)) {
+            h = hash64(h, room, at);
+            at = 0;
+        }
+        memcpy(room + at, head, sizeof(head));
+        memcpy(room + at + sizeof(head), f[i].key, key);
+        at += sizeof(head) + key;
     }
-    return h;
+    return hash64(h, room, at);
 }
 
 enum at_time { TIME_FREE, TIME_TAKEN, TIME_SAME };

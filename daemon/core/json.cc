@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values are read off the tape of simdjson's DOM (its doc/tape.md): words whose top byte is the
- * type and whose rest is, for a container, the index past its end and the number of its
- * members; for a string, its place in the string buffer (uint32 length, bytes, NUL); an integer
- * or double takes a second word. This spares a call through dom::element for each value, and
- * lets a value be two words that C can hold.
+ * Parsing; json.h reads the values.
  */
 #include <cerrno>
 #include <cstring>
@@ -26,15 +22,15 @@ extern "C" {
 }
 #pragma GCC diagnostic pop
 
+static_assert(JSON_TAPE_PAYLOAD == simdjson::internal::JSON_VALUE_MASK, "the tape's layout");
 static_assert(JSON_PADDING >= simdjson::SIMDJSON_PADDING, "simdjson reads past the end");
 
 struct json {
     simdjson::dom::parser parser;
     size_t max_bytes;
-    const uint64_t *tape;
-    const uint8_t *strings;
+    struct json_doc doc;
 
-    explicit json(size_t max) : max_bytes(max), tape(nullptr), strings(nullptr)
+    explicit json(size_t max) : max_bytes(max), doc{nullptr, nullptr}
     {
     }
 };
@@ -44,44 +40,6 @@ namespace
 
 constexpr size_t max_depth = 64;
 constexpr size_t first_capacity = 4096;
-constexpr uint64_t payload_mask = simdjson::internal::JSON_VALUE_MASK;
-
-const struct json *doc_of(struct json_value v)
-{
-    return static_cast<const struct json *>(v.doc);
-}
-
-uint64_t word(struct json_value v)
-{
-    return doc_of(v)->tape[v.at];
-}
-
-char tag(struct json_value v)
-{
-    return static_cast<char>(word(v) >> 56);
-}
-
-template <typename T> T second_word(struct json_value v)
-{
-    T t;
-    std::memcpy(&t, &doc_of(v)->tape[v.at + 1], sizeof(t));
-    return t;
-}
-
-size_t after(struct json_value v)
-{
-    switch (tag(v)) {
-    case '{':
-    case '[':
-        return static_cast<uint32_t>(word(v));
-    case 'l':
-    case 'u':
-    case 'd':
-        return v.at + 2;
-    default:
-        return v.at + 1;
-    }
-}
 
 const char *why(simdjson::error_code e)
 {
@@ -146,74 +104,15 @@ int json_parse(struct json *j, const char *text, size_t len, struct json_value *
         *out_why = why(e);
         return -EBADMSG;
     }
-    j->tape = j->parser.doc.tape.get();
-    j->strings = j->parser.doc.string_buf.get();
-    *out_root = {j, 1}; /* word 0 is the document itself */
+    j->doc.tape = j->parser.doc.tape.get();
+    j->doc.strings = reinterpret_cast<const char *>(j->parser.doc.string_buf.get());
+    *out_root = {&j->doc, 1}; /* word 0 is the document itself */
     return 0;
-}
-
-enum json_type json_type(struct json_value v)
-{
-    switch (tag(v)) {
-    case 't':
-    case 'f':
-        return JSON_BOOL;
-    case 'l':
-        return JSON_INT;
-    case 'u':
-        return JSON_UINT;
-    case 'd':
-        return JSON_DOUBLE;
-    case '"':
-        return JSON_STRING;
-    case '[':
-        return JSON_ARRAY;
-    case '{':
-        return JSON_OBJECT;
-    default:
-        return JSON_NULL;
-    }
-}
-
-bool json_bool(struct json_value v)
-{
-    return tag(v) == 't';
-}
-
-int64_t json_int(struct json_value v)
-{
-    return second_word<int64_t>(v);
-}
-
-uint64_t json_uint(struct json_value v)
-{
-    return second_word<uint64_t>(v);
-}
-
-double json_double(struct json_value v)
-{
-    switch (tag(v)) {
-    case 'l':
-        return static_cast<double>(json_int(v));
-    case 'u':
-        return static_cast<double>(json_uint(v));
-    default:
-        return second_word<double>(v);
-    }
-}
-
-const char *json_string(struct json_value v, size_t *out_len)
-{
-    const uint8_t *at = doc_of(v)->strings + (word(v) & payload_mask);
-    uint32_t n;
-    std::memcpy(&n, at, sizeof(n));
-    *out_len = n;
-    return reinterpret_cast<const char *>(at + sizeof(n));
 }
 
 size_t json_count(struct json_value v)
 {
-    size_t n = (word(v) >> 32) & simdjson::internal::JSON_COUNT_MASK;
+    size_t n = (v.doc->tape[v.at] >> 32) & simdjson::internal::JSON_COUNT_MASK;
     if (n < simdjson::internal::JSON_COUNT_MASK)
         return n;
     struct json_iter it; /* the tape's count is saturated */
@@ -222,33 +121,6 @@ size_t json_count(struct json_value v)
     for (n = 0; json_next(&it, nullptr, nullptr, &each); n++)
         ;
     return n;
-}
-
-void json_iter(struct json_value array_or_object, struct json_iter *it)
-{
-    it->next = {array_or_object.doc, array_or_object.at + 1};
-    it->end = {array_or_object.doc, after(array_or_object) - 1};
-    it->object = tag(array_or_object) == '{';
-}
-
-bool json_next(struct json_iter *it, const char **out_key, size_t *out_key_len,
-               struct json_value *out)
-{
-    if (it->next.at >= it->end.at)
-        return false;
-    const char *key = nullptr;
-    size_t key_len = 0;
-    if (it->object) {
-        key = json_string(it->next, &key_len);
-        it->next.at++;
-    }
-    if (out_key) {
-        *out_key = key;
-        *out_key_len = key_len;
-    }
-    *out = it->next;
-    it->next.at = after(it->next);
-    return true;
 }
 
 bool json_member(struct json_value object, const char *key, struct json_value *out)

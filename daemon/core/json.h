@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define JSON_PADDING                                                                           \
     64 /* bytes that must be readable after the text; their content is no matter */
@@ -29,8 +30,12 @@ enum json_type {
 };
 
 struct json;
+struct json_doc { /* private to this file and json.cc */
+    const uint64_t *tape;
+    const char *strings;
+};
 struct json_value { /* by value; opaque */
-    const void *doc;
+    const struct json_doc *doc;
     size_t at;
 };
 struct json_iter {
@@ -44,19 +49,139 @@ void json_free(struct json *j);
 int json_parse(struct json *j, const char *text, size_t len, struct json_value *out_root,
                const char **out_why);
 
-enum json_type json_type(struct json_value v);
-bool json_bool(struct json_value v);
-int64_t json_int(struct json_value v);
-uint64_t json_uint(struct json_value v);
-double json_double(struct json_value v); /* also of JSON_INT and JSON_UINT */
-const char *json_string(struct json_value v, size_t *out_len); /* unescaped; may hold NUL */
-size_t json_count(struct json_value v);                        /* elements or members */
+static inline enum json_type json_type(struct json_value v);
+static inline bool json_bool(struct json_value v);
+static inline int64_t json_int(struct json_value v);
+static inline uint64_t json_uint(struct json_value v);
+static inline double json_double(struct json_value v); /* also of JSON_INT and JSON_UINT */
+/* Unescaped; may hold NUL. */
+static inline const char *json_string(struct json_value v, size_t *out_len);
+size_t json_count(struct json_value v); /* elements or members */
 
-void json_iter(struct json_value array_or_object, struct json_iter *it);
+static inline void json_iter(struct json_value array_or_object, struct json_iter *it);
 /* The next element (key NULL) or member; false at the end. */
-bool json_next(struct json_iter *it, const char **out_key, size_t *out_key_len,
-               struct json_value *out);
+static inline bool json_next(struct json_iter *it, const char **out_key, size_t *out_key_len,
+                             struct json_value *out);
 /* The first member of that name; false if there is none. */
 bool json_member(struct json_value object, const char *key, struct json_value *out);
+
+/* -- how it is done ---------------------------------------------------------------------------
+ * Values are read off the tape of simdjson's DOM (its doc/tape.md): words whose top byte is the
+ * type and whose rest is, for a container, the index past its end and the number of its
+ * members; for a string, its place in the string buffer (uint32 length, bytes, NUL); an integer
+ * or double takes a second word. Each message takes some thirty such looks: they are inline. */
+
+#define JSON_TAPE_PAYLOAD 0x00ffffffffffffffu
+
+static inline char json_tag(struct json_value v)
+{
+    return (char)(v.doc->tape[v.at] >> 56);
+}
+
+static inline enum json_type json_type(struct json_value v)
+{
+    switch (json_tag(v)) {
+    case 't':
+    case 'f':
+        return JSON_BOOL;
+    case 'l':
+        return JSON_INT;
+    case 'u':
+        return JSON_UINT;
+    case 'd':
+        return JSON_DOUBLE;
+    case '"':
+        return JSON_STRING;
+    case '[':
+        return JSON_ARRAY;
+    case '{':
+        return JSON_OBJECT;
+    default:
+        return JSON_NULL;
+    }
+}
+
+static inline bool json_bool(struct json_value v)
+{
+    return json_tag(v) == 't';
+}
+
+static inline int64_t json_int(struct json_value v)
+{
+    int64_t i;
+    memcpy(&i, &v.doc->tape[v.at + 1], sizeof(i));
+    return i;
+}
+
+static inline uint64_t json_uint(struct json_value v)
+{
+    return v.doc->tape[v.at + 1];
+}
+
+static inline double json_double(struct json_value v)
+{
+    double d;
+    memcpy(&d, &v.doc->tape[v.at + 1], sizeof(d));
+    switch (json_tag(v)) {
+    case 'l':
+        return (double)json_int(v);
+    case 'u':
+        return (double)json_uint(v);
+    default:
+        return d;
+    }
+}
+
+static inline const char *json_string(struct json_value v, size_t *out_len)
+{
+    const char *at = v.doc->strings + (v.doc->tape[v.at] & JSON_TAPE_PAYLOAD);
+    uint32_t n;
+    memcpy(&n, at, sizeof(n));
+    *out_len = n;
+    return at + sizeof(n);
+}
+
+static inline size_t json_after(struct json_value v)
+{
+    switch (json_tag(v)) {
+    case '{':
+    case '[':
+        return (uint32_t)v.doc->tape[v.at];
+    case 'l':
+    case 'u':
+    case 'd':
+        return v.at + 2;
+    default:
+        return v.at + 1;
+    }
+}
+
+static inline void json_iter(struct json_value array_or_object, struct json_iter *it)
+{
+    it->next.doc = it->end.doc = array_or_object.doc;
+    it->next.at = array_or_object.at + 1;
+    it->end.at = json_after(array_or_object) - 1;
+    it->object = json_tag(array_or_object) == '{';
+}
+
+static inline bool json_next(struct json_iter *it, const char **out_key, size_t *out_key_len,
+                             struct json_value *out)
+{
+    const char *key = NULL;
+    size_t key_len = 0;
+    if (it->next.at >= it->end.at)
+        return false;
+    if (it->object) {
+        key = json_string(it->next, &key_len);
+        it->next.at++;
+    }
+    if (out_key) {
+        *out_key = key;
+        *out_key_len = key_len;
+    }
+    *out = it->next;
+    it->next.at = json_after(it->next);
+    return true;
+}
 
 #endif

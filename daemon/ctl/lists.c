@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
+#include "base/stamp.h"
+#include "core/text.h"
 #include "ctl/ctl.h"
 #include "ctl/table.h"
 
@@ -7,9 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The array `name` of an answer as a table; keys as the columns of spec. */
+/* The verb, or the one that is meant when there is none; options follow from *out_at on. */
+static const char *verb_of(int argc, char **argv, int *out_at)
+{
+    bool said = argc > 1 && strncmp(argv[1], "--", 2) != 0;
+    *out_at = said ? 2 : 1;
+    return said ? argv[1] : "list";
+}
+
+/* The array `name` of an answer as a table; keys as the columns of spec. `prepare` (may be NULL)
+ * puts what people want to read into each row first. */
 static int print_list(const struct ctl *c, char *path, const char *name, const char *spec,
-                      const char *const *keys, size_t n)
+                      const char *const *keys, size_t n, void (*prepare)(json_t *row))
 {
     json_t *j = NULL, *row;
     size_t i;
@@ -26,15 +37,19 @@ static int print_list(const struct ctl *c, char *path, const char *name, const c
     json_array_foreach(json_object_get(j, name), i, row)
     {
         const char *cells[CTL_TABLE_COLUMNS];
+        if (prepare)
+            prepare(row);
         for (size_t k = 0; k < n; k++)
             cells[k] = ctl_text(row, keys[k]);
         ctl_table_add(t, cells);
     }
     ctl_table_print(t, stdout);
     ctl_table_free(t);
-    json_t *next = json_object_get(j, "next");
-    if (next && !json_is_null(next))
-        printf("… there is more: narrow it down, or use --limit\n");
+    json_t *next = json_object_get(j, "next"), *after = json_object_get(j, "after");
+    if (json_is_number(next))
+        printf("… there may be more: --before %s, or --limit\n", ctl_text(j, "next"));
+    if (json_is_number(after))
+        printf("… there is more: --after %s, or --limit\n", ctl_text(j, "after"));
     json_decref(j);
     return CTL_DONE;
 }
@@ -52,25 +67,51 @@ static int print_one(const struct ctl *c, const char *prefix, const char *id)
     return code;
 }
 
+/* {"replayed":3} as "replayed 3". */
 static int post(const struct ctl *c, char *path)
 {
-    json_t *j = NULL;
+    json_t *j = NULL, *v;
+    const char *key;
     int code = ctl_post(c, path, &j);
     free(path);
-    if (!code)
+    if (!code && c->json)
         ctl_print_json(j);
+    else if (!code)
+        json_object_foreach(j, key, v) printf("%s %s\n", key, ctl_count(j, key));
     json_decref(j);
     return code;
 }
 
+/* Not json_string(): core/json.h has a function of that name, and the library's is linked first. */
+static void set_text(json_t *row, const char *key, const char *text)
+{
+    json_object_set_new(row, key, json_stringn(text, strlen(text)));
+}
+
+static void prepare_device(json_t *row)
+{
+    char stamp[STAMP_SIZE] = "never";
+    int64_t seen = json_integer_value(json_object_get(row, "last_seen_ms"));
+    if (seen > 0)
+        stamp_format(stamp, seen, 0);
+    set_text(row, "seen", stamp);
+    bool retired = json_is_true(json_object_get(row, "retired"));
+    bool silent = json_is_true(json_object_get(row, "silent"));
+    set_text(row, "state", retired ? "retired" : silent ? "silent" : "");
+}
+
 int ctl_devices(const struct ctl *c, int argc, char **argv)
 {
-    static const char usage[] = "devices [list | show ID | silent] [--compound C] [--limit N]";
-    static const char *const keys[] = {"id", "compound", "kind", "name", "last_seen", "state"};
-    const char *verb = argc > 1 ? argv[1] : "list", *id = NULL;
+    static const char usage[] =
+        "devices [list | show ID | silent] [--compound C] [--limit N] [--after N]";
+    static const char *const keys[] = {"device",   "compound", "kind", "building",
+                                       "messages", "seen",     "state"};
+    const char *id = NULL;
+    int at;
+    const char *verb = verb_of(argc, argv, &at);
     struct ctl_param p[] = {
         {"compound", NULL}, {"limit", NULL}, {"after", NULL}, {"silent", NULL}};
-    if (argc > 1 && !ctl_options(argc - 2, argv + 2, p, 3, &id))
+    if (!ctl_options(argc - at, argv + at, p, 3, &id))
         return CTL_USAGE;
     if (strcmp(verb, "show") == 0 && id)
         return print_one(c, "/api/v1/devices", id);
@@ -81,30 +122,19 @@ int ctl_devices(const struct ctl *c, int argc, char **argv)
     if (id)
         return ctl_usage(usage);
     return print_list(c, ctl_path("/api/v1/devices", p, 4), "devices",
-                      "DEVICE|COMPOUND|KIND|NAME:30|LAST SEEN|STATE", keys, 6);
+                      "DEVICE|COMPOUND|KIND|BUILDING|MESSAGES>|LAST SEEN|STATE", keys, 7,
+                      prepare_device);
 }
 
 int ctl_compounds(const struct ctl *c, int argc, char **argv)
 {
-    static const char *const keys[] = {"id", "name", "firm", "devices", "seen"};
+    static const char *const keys[] = {"compound", "name", "district", "community",
+                                       "firm",     "tier", "devices"};
     (void)argv;
     if (argc > 1)
         return ctl_usage("compounds");
     return print_list(c, mem_strdup("/api/v1/compounds"), "compounds",
-                      "COMPOUND|NAME:30|FIRM|DEVICES>|SEEN>", keys, 5);
-}
-
-int ctl_ledger(const struct ctl *c, int argc, char **argv)
-{
-    json_t *j = NULL;
-    (void)argv;
-    if (argc > 1)
-        return ctl_usage("ledger");
-    int code = ctl_get(c, "/api/v1/ledger", &j);
-    if (!code)
-        ctl_print_json(j);
-    json_decref(j);
-    return code;
+                      "COMPOUND|NAME:30|DISTRICT|COMMUNITY|FIRM|TIER|DEVICES>", keys, 7, NULL);
 }
 
 int ctl_reload(const struct ctl *c, int argc, char **argv)
@@ -138,7 +168,23 @@ static void print_cell(const char *s, char end)
     putchar(end);
 }
 
-/* id,compound,kind,name: what is not known is left for a person to fill in. */
+/* What is not known is left for a person to fill in: the kind, and a code of our own when what
+ * the device calls itself cannot be one. */
+static void print_row(const char *device, const char *compound)
+{
+    bool code = text_is_code(device, strlen(device));
+    printf("# for devices.csv: fill in the kind%s and what else is known; then: gaihouctl "
+           "reload,\n# then: gaihouctl quarantine adopt DEVICE --replay\n"
+           "device,source_id,kind,compound,building,unit,room,point,expected_interval,"
+           "power_domain,uplink,life_safety,consent,installed,retired,replaces,note\n",
+           code ? "" : ", a code (column device)");
+    print_cell(code ? device : "", ',');
+    print_cell(code ? "" : device, ',');
+    printf(",");
+    print_cell(compound, ',');
+    printf(",,,,,,,,,,,,\n");
+}
+
 static int adopt(const struct ctl *c, const char *device, bool replay)
 {
     json_t *j = NULL;
@@ -152,11 +198,7 @@ static int adopt(const struct ctl *c, const char *device, bool replay)
     if (code)
         return code;
     const char *compound = json_string_value(json_object_get(j, "compound"));
-    printf("# for devices.csv (fill in the kind), then: gaihouctl reload,\n"
-           "# then: gaihouctl quarantine adopt DEVICE --replay\nid,compound,kind,name\n");
-    print_cell(device, ',');
-    print_cell(compound ? compound : "", ',');
-    printf(",\n");
+    print_row(device, compound ? compound : "");
     json_decref(j);
     return CTL_DONE;
 }
@@ -164,14 +206,17 @@ static int adopt(const struct ctl *c, const char *device, bool replay)
 int ctl_quarantine(const struct ctl *c, int argc, char **argv)
 {
     static const char usage[] =
-        "quarantine [list | show ID | adopt ID [--replay] | purge [--device ID]] [--limit N]";
+        "quarantine [list | show DEVICE | adopt DEVICE [--replay] | purge] [--device ID]\n"
+        "           [--topic PREFIX] [--limit N] [--before ID]";
     static const char *const keys[] = {"device", "compound",  "messages",
                                        "kept",   "last_seen", "topic"};
-    const char *verb = argc > 1 ? argv[1] : "list", *id = NULL;
+    const char *id = NULL;
+    int at;
+    const char *verb = verb_of(argc, argv, &at);
     struct ctl_param p[] = {
         {"device", NULL}, {"topic", NULL}, {"limit", NULL}, {"before", NULL}};
-    bool replay = argc > 2 && strcmp(argv[argc - 1], "--replay") == 0;
-    if (argc > 1 && !ctl_options(argc - 2 - replay, argv + 2, p, 4, &id))
+    bool replay = argc > at && strcmp(argv[argc - 1], "--replay") == 0;
+    if (!ctl_options(argc - at - replay, argv + at, p, 4, &id))
         return CTL_USAGE;
     if (strcmp(verb, "show") == 0 && id)
         return print_one(c, "/api/v1/quarantine", id);
@@ -184,7 +229,7 @@ int ctl_quarantine(const struct ctl *c, int argc, char **argv)
     if (strcmp(verb, "list") != 0)
         return ctl_usage(usage);
     return print_list(c, ctl_path("/api/v1/quarantine", p, 4), "devices",
-                      "DEVICE:40|COMPOUND|MESSAGES>|KEPT>|LAST SEEN|TOPIC:60", keys, 6);
+                      "DEVICE:40|COMPOUND|MESSAGES>|KEPT>|LAST SEEN|TOPIC:60", keys, 6, NULL);
 }
 
 int ctl_dead(const struct ctl *c, int argc, char **argv)
@@ -193,10 +238,12 @@ int ctl_dead(const struct ctl *c, int argc, char **argv)
                                 "[--topic PREFIX] [--limit N] [--before ID]";
     static const char *const keys[] = {"id",    "time", "kind",   "reason",
                                        "topic", "sink", "payload"};
-    const char *verb = argc > 1 ? argv[1] : "list", *id = NULL;
+    const char *id = NULL;
+    int at;
+    const char *verb = verb_of(argc, argv, &at);
     struct ctl_param p[] = {
         {"id", NULL}, {"reason", NULL}, {"topic", NULL}, {"limit", NULL}, {"before", NULL}};
-    if (argc > 1 && !ctl_options(argc - 2, argv + 2, p, 5, &id))
+    if (!ctl_options(argc - at, argv + at, p, 5, &id))
         return CTL_USAGE;
     if (strcmp(verb, "show") == 0 && id)
         return print_one(c, "/api/v1/dead", id);
@@ -209,5 +256,5 @@ int ctl_dead(const struct ctl *c, int argc, char **argv)
     if (strcmp(verb, "list") != 0)
         return ctl_usage(usage);
     return print_list(c, ctl_path("/api/v1/dead", p, 5), "dead",
-                      "ID>|TIME|KIND|REASON|TOPIC:40|SINK|PAYLOAD:60", keys, 7);
+                      "ID>|TIME|KIND|REASON|TOPIC:40|SINK|PAYLOAD:60", keys, 7, NULL);
 }

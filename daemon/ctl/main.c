@@ -16,7 +16,7 @@ static const char help[] =
     "  quarantine [list|show|adopt|purge]   devices that the registry does not know\n"
     "  dead [list|show|replay|purge]        what could not be used\n"
     "  ledger                     the accounts, per compound\n"
-    "  journal info|verify|dump|export|replay   works on a stopped gateway's folder too\n"
+    "  journal info|verify|dump|export      works on a stopped gateway's folder too\n"
     "  reload                     reads the configuration again, or says why not\n"
     "  version, help\n\n"
     "Exit: 0 done, 1 refused or not found, 2 the daemon cannot be reached, 64 usage.\n";

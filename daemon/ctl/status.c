@@ -54,7 +54,7 @@ static void show_sinks(const json_t *status)
     ctl_table_free(t);
 }
 
-/* "received 12  decoded 10 …", whatever the daemon counts. */
+/* "received 12 decoded 10 …", whatever the daemon counts; what never happened is left out. */
 static void show_sums(const char *title, json_t *sums)
 {
     const char *key;
@@ -62,7 +62,7 @@ static void show_sums(const char *title, json_t *sums)
     printf("%-9s", title);
     json_object_foreach(sums, key, v)
     {
-        if (json_is_number(v))
+        if (json_is_number(v) && json_number_value(v) > 0)
             printf(" %s %s", key, ctl_count(sums, key));
     }
     putchar('\n');
@@ -94,9 +94,8 @@ void ctl_show_status(const json_t *s)
            ctl_count(engine, "lag_records"), ctl_seconds(engine, "lag_s"));
     printf("journal   %s of %s, %s messages\n", ctl_bytes(journal, "bytes"),
            ctl_bytes(journal, "max_bytes"), ctl_count(journal, "messages"));
-    printf("store     %s dead letters (%s), %s devices in quarantine\n",
-           ctl_count(store, "dead_rows"), ctl_bytes(store, "dead_bytes"),
-           ctl_count(store, "quarantine_devices"));
+    printf("store     %s dead letters, %s devices in quarantine\n",
+           ctl_count(store, "dead_rows"), ctl_count(store, "quarantine_devices"));
     show_sums("messages", json_object_get(ledger, "messages"));
     show_sums("points", json_object_get(ledger, "points"));
     printf("ledger    %s\n",

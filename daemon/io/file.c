@@ -156,6 +156,15 @@ void file_unmap(void *p, uint64_t size)
         (void)munmap(p, (size_t)size);
 }
 
+void file_map_forget(void *p, uint64_t from, uint64_t to)
+{
+    const uint64_t page = 4096; /* a larger one makes this a failure, which costs nothing */
+    from = (from + page - 1) & ~(page - 1);
+    to &= ~(page - 1);
+    if (from < to)
+        (void)madvise((char *)p + from, (size_t)(to - from), MADV_DONTNEED);
+}
+
 bool file_can_map(const char *dir)
 {
     struct statfs s;

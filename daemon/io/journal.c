@@ -275,6 +275,17 @@ static void count_sync(struct journal *j, uint64_t ns)
         j->sync_ns_max = ns;
 }
 
+/* The pages behind us that are full: readers that are later than this map them again. */
+static void forget_written(const struct journal *j, const struct journal_segment *s,
+                           uint64_t target)
+{
+    uint64_t from = journal_synced(j), base = s->info.base, end = journal_segment_end(s);
+    if (!j->mapped || !s->map)
+        return;
+    from = from > base ? (from - base) & ~UINT64_C(4095) : 0; /* its page was not full then */
+    file_map_forget(s->map, from, (target < end ? target : end) - base);
+}
+
 /* Syncs the oldest segment that is not sealed, and seals it if it is full. 0; 1: there is more.
  */
 static int sync_one(struct journal *j)
@@ -289,6 +300,7 @@ static int sync_one(struct journal *j)
     unlock(j);
     if (!full && target == journal_synced(j))
         return 0;
+    forget_written(j, s, target);
     uint64_t from = clock_boot_ns();
     int e = file_sync(s->file);
     uint64_t took = clock_boot_ns() - from;

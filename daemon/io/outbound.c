@@ -706,6 +706,11 @@ static int open_segments(struct outbound *ob, struct listing *ls, struct err *er
     int rc = file_list(ob->dir, on_name, ls);
     if (rc != 0)
         return err_errno(err, rc, "cannot list %s", ob->dir);
+    /* The ledger that was read may be in the page cache only, its name not yet on the disk: what it
+     * has counted must not go before it. */
+    rc = file_sync_dir(ob->dir);
+    if (rc != 0)
+        return err_errno(err, rc, "cannot sync %s", ob->dir);
     if (ns->n)
         qsort(ns->seqs, ns->n, sizeof(*ns->seqs), by_number);
     remove_orphans(ob, ls);

@@ -2,10 +2,18 @@
 .PHONY: bench-hot
 bench-hot: $(B)/bench/bench_hot
 	$(Q)$<
-$(B)/bench/bench_hot: $(B)/tests/bench/bench_hot.o $(LIB)
+$(B)/bench/%: $(B)/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # The yardstick links Debian's shared Paho whatever gaihoud links.
 $(B)/null_sub: $(B)/tests/bench/null_sub.o
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lpaho-mqtt3as
+
+# The table of docs/performance.md, against real servers. Some hours; BENCH=--short: half of one.
+#   make bench BENCH='--short --only drain'
+bench:
+	$(Q)+$(MAKE) --no-print-directory VARIANT=release PAHO=debian all city \
+		build/release/null_sub build/release/bench/bench_journal
+	$(Q)+$(MAKE) --no-print-directory VARIANT=release PAHO=lean all
+	$(Q)/usr/bin/python3 tests/bench/bench.py $(BENCH)

@@ -8,14 +8,14 @@
 enum { LIFT_FLOOR, LIFT_AIM, LIFT_PEOPLE, LIFT_TOP, LIFT_TEMP };
 enum { LIFT_DOOR_OPEN = 1, LIFT_ARRIVED = 2 };
 
-static const char *const lift_direction[] = {"none", "up", "down"};
+static const char *const lift_direction[] = {"stop", "up", "down"};
 static const char *const lift_door[] = {"closed", "open"};
 static const char *const lift_state[] = {"normal"};
 static const char *const lift_fault[] = {"none"};
 
 METRICS(elevator, COUNT("floor", -3, 60), CODE("direction", lift_direction),
         CODE("door", lift_door), COUNT("people", 0, 20), FIXED("speed", 2, -3, 3),
-        FIXED("temperature", 1, -20, 70), CODE("fault_code", lift_fault), COUNTER("run_count"),
+        FIXED("car_temp", 1, -20, 70), CODE("fault_code", lift_fault), COUNTER("run_count"),
         COUNTER("door_count"), CODE("state", lift_state))
 
 void elevator_begin(struct device_state *d)
@@ -75,10 +75,9 @@ void elevator_step(struct device_state *d, const struct sky *sky, double dt, dou
 
 enum { DETECTOR_BASE, DETECTOR_LIFE, DETECTOR_RADIO };
 static const char *const detector_state[] = {"normal", "alarm"};
-static const char *const valve_state[] = {"closed", "open"};
 
-METRICS(gas, FIXED("concentration", 2, 0, 100), CODE("valve", valve_state),
-        CODE("detector_state", detector_state), COUNT("life_left", 0, 3650))
+METRICS(gas, FIXED("lel", 2, 0, 100), FLAG("valve_open"), CODE("state", detector_state),
+        COUNT("life_left", 0, 3650))
 
 void gas_begin(struct device_state *d)
 {
@@ -152,8 +151,7 @@ enum { METER_SCALE, METER_BATTERY };
 
 METRICS(meter_water, RISING("water", 3), FIXED("flow", 3, 0, 10),
         FIXED("battery_pct", 1, 0, 100))
-METRICS(meter_gas, RISING("gas", 3), FIXED("flow", 3, 0, 10),
-        FIXED("battery_pct", 1, 0, 100))
+METRICS(meter_gas, RISING("gas", 3), FIXED("flow", 3, 0, 10), FIXED("battery_pct", 1, 0, 100))
 METRICS(meter_heat, RISING("heat", 1), FIXED("heat_power", 2, 0, 100),
         FIXED("battery_pct", 1, 0, 100))
 METRICS(meter_power, RISING("energy", 2), FIXED("power", 0, 0, 50000),
@@ -252,7 +250,7 @@ void sos_step(struct device_state *d, const struct sky *sky, double dt, double *
 /* -- access: a door of a stairwell ------------------------------------------------------------
  */
 
-METRICS(access, FLAG("door_open"), COUNTER("passes"), FLAG("forced"))
+METRICS(access, FLAG("open"), COUNTER("passes"), FLAG("forced"))
 
 void access_begin(struct device_state *d)
 {

@@ -12,7 +12,7 @@ enum { SUMP_LEVEL, SUMP_SEEP, SUMP_CATCH, SUMP_PUMP };
 #define SUMP_DEPTH 2.0
 
 METRICS(sump, FIXED("level", 3, 0, 2), FLAG("pump_on"), FLAG("pump_fault"), FLAG("float_high"),
-        FIXED("pump_current", 2, 0, 20))
+        FIXED("current", 2, 0, 20))
 
 void sump_begin(struct device_state *d)
 {
@@ -101,7 +101,7 @@ void drain_gas_step(struct device_state *d, const struct sky *sky, double dt, do
 
 enum { SUPPLY_INLET, SUPPLY_OUTLET, SUPPLY_TANK, SUPPLY_SCALE };
 
-METRICS(water_supply, FIXED("pressure_in", 3, 0, 1.6), FIXED("pressure_out", 3, 0, 1.6),
+METRICS(water_supply, FIXED("inlet_pressure", 3, 0, 1.6), FIXED("outlet_pressure", 3, 0, 1.6),
         FIXED("tank_level", 3, 0, 5), FIXED("flow", 2, 0, 200),
         FIXED("pump_current", 2, 0, 100), FIXED("turbidity", 2, 0, 10),
         FIXED("chlorine", 3, 0, 4), FIXED("ph", 2, 0, 14))

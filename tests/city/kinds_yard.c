@@ -33,7 +33,7 @@ void electric_fire_step(struct device_state *d, const struct sky *sky, double dt
 
 enum { LAMP_WATTS, LAMP_EARLY };
 
-METRICS(lamp, FLAG("lamp_on"), COUNT("dim", 0, 100), FIXED("voltage", 1, 0, 300),
+METRICS(lamp, FLAG("on"), COUNT("dim", 0, 100), FIXED("voltage", 1, 0, 300),
         FIXED("current", 3, 0, 20), FIXED("power", 1, 0, 2000), FIXED("leakage", 2, 0, 1000),
         RISING("energy", 3))
 
@@ -73,7 +73,7 @@ static const char *const charger_error[] = {"no_error"};
 
 METRICS(charger, CODE("state", charger_state), FIXED("voltage", 1, 0, 500),
         FIXED("current", 2, 0, 300), FIXED("power", 1, 0, 200000), RISING("energy", 3),
-        FIXED("temperature", 1, -40, 125), FIXED("rcd_current", 2, 0, 100),
+        FIXED("temperature", 1, -40, 125), FIXED("residual_current", 2, 0, 100),
         CODE("error_code", charger_error))
 
 void charger_begin(struct device_state *d)
@@ -120,8 +120,8 @@ void charger_step(struct device_state *d, const struct sky *sky, double dt, doub
 /* -- e-bike shed ------------------------------------------------------------------------------
  */
 
-METRICS(ebike_shed, COUNT("ports_used", 0, 64), FIXED("power", 1, 0, 20000),
-        FIXED("temperature", 1, -40, 125), FLAG("smoke"), FIXED("charge_time", 0, 0, 480),
+METRICS(ebike_shed, COUNT("ports_in_use", 0, 64), FIXED("power", 1, 0, 20000),
+        FIXED("temperature", 1, -40, 125), FLAG("smoke"), FIXED("longest_charge", 2, 0, 72),
         RISING("energy", 3))
 
 void ebike_shed_begin(struct device_state *d)
@@ -143,7 +143,7 @@ void ebike_shed_step(struct device_state *d, const struct sky *sky, double dt, d
     v[1] = power;
     v[2] = clamp(sky->temp + 2 + d->s[0] * 0.15 + 0.2 * device_noise(d), -40, 125);
     v[3] = 0;
-    v[4] = d->s[2] * 60;
+    v[4] = d->s[2];
     v[5] = d->total;
 }
 
@@ -181,7 +181,7 @@ void parking_step(struct device_state *d, const struct sky *sky, double dt, doub
  */
 
 METRICS(environment, FIXED("temperature", 1, -40, 60), FIXED("humidity", 1, 0, 100),
-        FIXED("pm2_5", 0, 0, 1000), FIXED("pm10", 0, 0, 1000), FIXED("noise", 1, 20, 130))
+        FIXED("pm25", 0, 0, 1000), FIXED("pm10", 0, 0, 1000), FIXED("noise", 1, 20, 130))
 
 void environment_begin(struct device_state *d)
 {

@@ -485,3 +485,11 @@ def gateway(bench, broker, influx):
     g.city = bench.city()
     g.city.registry(g.folder)
     return g.configure()
+
+
+@pytest.fixture
+def rude():
+    from rude_server import RudeServer
+    server = RudeServer(time.monotonic)
+    yield server
+    server.close()

@@ -377,6 +377,13 @@ int file_map(struct file *f, uint64_t size, bool writable, void **out)
     return 0;
 }
 
+void file_map_forget(void *p, uint64_t from, uint64_t to)
+{
+    (void)p;
+    (void)from;
+    (void)to;
+}
+
 void file_unmap(void *p, uint64_t size)
 {
     (void)size;

@@ -126,10 +126,13 @@ static void take_lines(struct httpc_call *c)
         len = (size_t)((char *)memchr(c->text + at, '\n', c->len - at) - c->text) - at + 1;
         if (poisoned(c->db, c->text + at, len))
             continue;
+        sim_trace("%s takes %016llx %.*s", c->db->url,
+                  (unsigned long long)fake_db_hash(c->text + at, len), (int)len - 1,
+                  c->text + at);
         if (fake_db_on_line)
             fake_db_on_line(c->db, c->text + at, len - 1);
-        c->db->taken += fake_db_add(&c->db->lines, &c->db->n, &c->db->cap,
-                                    fake_db_hash(c->text + at, len));
+        c->db->taken +=
+            fake_db_add(&c->db->lines, &c->db->n, &c->db->cap, fake_db_hash(c->text + at, len));
     }
 }
 
@@ -149,7 +152,8 @@ static void refuse_lines(struct httpc_call *c, size_t bad)
     if (c->db->type == CONF_INFLUXDB2) {
         say(c, 422,
             "{\"code\":\"unprocessable entity\",\"message\":\"failure writing points to "
-            "database: partial write: field type conflict: input field \\\"x\\\" on measurement "
+            "database: partial write: field type conflict: input field \\\"x\\\" on "
+            "measurement "
             "\\\"m\\\" is type float, already exists as type integer dropped=1\"}");
     } else if (c->db->type == CONF_INFLUXDB3) {
         (void)snprintf(text, sizeof(text), "%s",
@@ -202,7 +206,8 @@ static void decide(struct httpc_call *c)
         say(c, 401, "{\"error\":\"authorization failed\"}");
         return;
     case DB_FULL:
-        say(c, 400, "{\"error\":\"partial write: write /x: no space left on device dropped=5\"}");
+        say(c, 400,
+            "{\"error\":\"partial write: write /x: no space left on device dropped=5\"}");
         return;
     case DB_WELL:
         break;
@@ -222,7 +227,8 @@ static void decide(struct httpc_call *c)
 static void answer(void *ctx)
 {
     struct httpc_call *c = ctx;
-    sim_trace("answer %s: %d %s", c->db->url, c->answer.status, c->answer.error ? c->answer.error : "");
+    sim_trace("answer %s: %d %s", c->db->url, c->answer.status,
+              c->answer.error ? c->answer.error : "");
     c->fn(c->ctx, &c->answer);
     free(c->text);
     free(c);
@@ -311,6 +317,8 @@ struct httpc_call *httpc_send(struct httpc *h, const struct httpc_request *r, ht
 
 void httpc_cancel(struct httpc_call *c)
 {
+    if (!c)
+        return;
     sim_cancel(act, c);
     sim_cancel(answer, c);
     free(c->text);

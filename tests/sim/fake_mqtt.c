@@ -26,15 +26,15 @@ struct mqtt {
 struct flight {
     struct fake_message *m;
     uint16_t packet_id;
-    bool sent;      /* on this connection */
+    bool sent; /* on this connection */
     bool sent_ever;
-    bool returned;  /* on_message has: its PUBACK is under way */
+    bool returned; /* on_message has: its PUBACK is under way */
 };
 
 static struct {
     struct fake_message **all; /* every message ever */
     size_t n_all, cap_all;
-    size_t next;               /* the first that is still queued */
+    size_t next; /* the first that is still queued */
     struct flight flights[WINDOW];
     size_t n_flights;
     uint16_t packet_id;
@@ -108,8 +108,8 @@ struct fake_message *fake_mqtt_publish(const char *topic, const void *payload, s
         broker.all = mem_realloc_array(broker.all, broker.cap_all, sizeof(*broker.all));
     }
     broker.all[broker.n_all++] = m;
-    if (!broker.session && !connected())
-        m->lost = true; /* nobody has subscribed yet */
+    if (!connected() && (!broker.session || qos == 0))
+        m->lost = true; /* nobody has subscribed yet, or nobody keeps it */
     keep_delivering();
     return m;
 }
@@ -195,8 +195,8 @@ static void deliver(void *ctx)
     f->sent = f->sent_ever = true;
     hand_over(f->m, packet_id, dup);
     if (packet_id && !fake_mqtt_acks_lost)
-        sim_after(sim_random(2000000), acked,
-                  (void *)(uintptr_t)(connection << 16 | packet_id), false);
+        sim_after(sim_random(2000000), acked, (void *)(uintptr_t)(connection << 16 | packet_id),
+                  false);
     keep_delivering();
 }
 
@@ -251,8 +251,7 @@ static void connect_now(void *ctx)
     if (!present)
         broker.packet_id = 0;
     sim_trace("connected, session %s", present ? "present" : "new");
-    m->e.on_link(m->e.ctx,
-                 &(struct mqtt_link){.state = MQTT_UP, .session_present = present});
+    m->e.on_link(m->e.ctx, &(struct mqtt_link){.state = MQTT_UP, .session_present = present});
     keep_delivering();
 }
 

@@ -159,6 +159,9 @@ void store_batch_line(struct store_batch *b, const struct store_line *l)
 {
     struct fake_row *r = rows_add(&b->rows);
     r->is_line = true;
+    sim_trace("line %u of block %llu of %s refused (%s, %d): %.*s", l->line,
+              (unsigned long long)l->block, l->sink, l->reason, l->status, (int)l->text_len,
+              l->text);
     r->record_offset = l->block;
     r->ordinal = l->line;
     (void)snprintf(r->sink, sizeof(r->sink), "%s", l->sink);

@@ -35,7 +35,7 @@ void fake_mqtt_broker(bool up);
 void fake_mqtt_lose_session(void);
 bool fake_mqtt_connected(void);
 bool fake_mqtt_wanted(void);
-size_t fake_mqtt_waiting(void); /* queued or not acknowledged */
+size_t fake_mqtt_waiting(void);  /* queued or not acknowledged */
 extern bool fake_mqtt_acks_lost; /* PUBACKs do not reach the broker */
 extern void (*fake_mqtt_on_ack)(struct fake_message *m);
 
@@ -46,7 +46,7 @@ struct fake_db {
     char url[128];
     enum conf_sink_type type;
     enum fake_db_mood mood;
-    unsigned flaky; /* percent of requests that fail although it is well */
+    unsigned flaky;  /* percent of requests that fail although it is well */
     uint64_t *lines; /* hashes, a set */
     size_t n, cap;
     uint64_t posts, taken, refused;

@@ -14,12 +14,12 @@
 #include "sim/world.h"
 
 struct gateway_record {
-    struct record r; /* body and topic are copies */
-    uint64_t segment;  /* base of its file */
+    struct record r;              /* body and topic are copies */
+    uint64_t segment;             /* base of its file */
     struct fake_message *message; /* what it was, or NULL */
 };
 
-extern struct app *gateway_app; /* NULL: not running */
+extern struct app *gateway_app;               /* NULL: not running */
 extern void (*gateway_patch)(struct conf *c); /* sizes below what the option table allows */
 extern uint64_t gateway_outbound_segment;
 /* What the model allows: the scenario has damaged or restored something. */

@@ -9,9 +9,11 @@
  */
 #include "base/check.h"
 #include "base/mem.h"
+#include "io/file.h"
 #include "sim/fake_clock.h"
 #include "sim/fake_file.h"
 #include "sim/gateway.h"
+#include "sim/site.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,34 +27,12 @@ enum { BATCH = 100, MOST_MESSAGES = 4096 };
 
 #define SECOND_NS 1000000000u
 
-static const char catalogue[] =
-    "version: 1\n"
-    "kinds:\n"
-    "  sump:\n"
-    "    zh: 集水井\n"
-    "    en: Sump\n"
-    "    metrics:\n"
-    "      n: {type: int, zh: 号, en: Number}\n"
-    "      level: {type: float, unit: m, min: 0, max: 1000, sentinels: [99.99], zh: 水位, en: "
-    "Level}\n"
-    "      mode: {type: enum, zh: 模式, en: Mode, codes: [{code: 0, name: auto, zh: 自动, en: "
-    "Auto}, {code: 1, name: manual, zh: 手动, en: Manual}]}\n"
-    "      text: {type: string, zh: 文字, en: Text}\n"
-    "  smoke:\n"
-    "    zh: 烟感\n"
-    "    en: Smoke\n"
-    "    life_safety: true\n"
-    "    metrics:\n"
-    "      n: {type: int, zh: 号, en: Number}\n"
-    "      alarm: {type: bool, zh: 报警, en: Alarm}\n"
-    "      level: {type: float, zh: 浓度, en: Level}\n";
-static const char compounds[] = "compound,name,city,district\nc1,One,cq,nan\nc2,Two,cq,nan\n";
-
 static struct {
     unsigned steps, step;
     unsigned done_steps;
     bool healing, finished, restart_first, small_sinks;
     bool restart_now;
+    unsigned damaged;
     unsigned kill_weight, n_sinks;
     uint64_t heal_by, serials;
     unsigned generation;
@@ -98,13 +78,14 @@ static void put_conf(void)
             "database: d", "org: o, bucket: b, token_file: token", "database: d", ""};
         unsigned t = (unsigned)sim_random(4);
         sink_type[i] = t;
-        n += snprintf(text + n, sizeof(text) - (size_t)n,
-                      "  - {id: s%u, type: %s, url: \"http://db%u\", %s%sbatch: {lines: %" PRIu64
-                      ", bytes: 4KiB, age: %" PRIu64 "ms}, gzip: %s, in_flight: %" PRIu64
-                      ", timeout: 2s}\n",
-                      i, sink_types[t], i, names[t], names[t][0] ? ", " : "",
-                      1 + sim_random(sim_chance(50) ? 5 : 100), 20 + sim_random(3000),
-                      sim_chance(50) ? "true" : "false", 1 + sim_random(4));
+        n +=
+            snprintf(text + n, sizeof(text) - (size_t)n,
+                     "  - {id: s%u, type: %s, url: \"http://db%u\", %s%sbatch: {lines: %" PRIu64
+                     ", bytes: 4KiB, age: %" PRIu64 "ms}, gzip: %s, in_flight: %" PRIu64
+                     ", timeout: 2s}\n",
+                     i, sink_types[t], i, names[t], names[t][0] ? ", " : "",
+                     1 + sim_random(sim_chance(50) ? 5 : 100), 20 + sim_random(3000),
+                     sim_chance(50) ? "true" : "false", 1 + sim_random(4));
     }
     fake_file_put("/conf/gaihou.yaml", text);
 }
@@ -168,8 +149,9 @@ static void publish(void)
 {
     static const char *const devices[] = {"d0", "d1", "d2", "d3", "d4", "u0"};
     const char *device = devices[sim_random(6)];
-    const char *compound =
-        strcmp(device, "d3") == 0 ? "c2" : strcmp(device, "d2") == 0 ? NULL : "c1";
+    const char *compound = strcmp(device, "d3") == 0   ? "c2"
+                           : strcmp(device, "d2") == 0 ? NULL
+                                                       : "c1";
     char text[512];
     bool known = device[0] == 'd' && device[1] != '4';
     unsigned qos = sim_chance(95);
@@ -183,7 +165,8 @@ static void publish(void)
     case 0:
     case 1:
     case 2:
-        (void)snprintf(text, sizeof(text), "{\"ts\":%" PRId64 ",\"n\":%" PRIu64 ",\"level\":%d}",
+        (void)snprintf(text, sizeof(text),
+                       "{\"ts\":%" PRId64 ",\"n\":%" PRIu64 ",\"level\":%d}",
                        ms - (int64_t)sim_random(5000), model.serials, (int)sim_random(9));
         say(device, compound, text, qos, false, known);
         break;
@@ -275,8 +258,8 @@ static void reload(void)
 
 static void clock_steps(void)
 {
-    static const int64_t by[] = {300000000, -300000000, 5000000000, -5000000000, 3600000000000,
-                                 -3600000000000};
+    static const int64_t by[] = {300000000,   -300000000,    5000000000,
+                                 -5000000000, 3600000000000, -3600000000000};
     int64_t step = by[sim_random(6)];
     fake_clock_wall += step;
     fake_clock_synced = sim_chance(70);
@@ -391,6 +374,26 @@ static void step(void *ctx)
         publish();
 }
 
+/* The newest snapshot does not verify any more: the older one, and the journal since then, give the
+ * same. */
+static void newest_name(void *ctx, const char *name)
+{
+    char *newest = ctx;
+    if (strncmp(name, "snapshot-", 9) == 0 && strcmp(name, newest) > 0)
+        (void)snprintf(newest, 64, "%s", name);
+}
+
+static void damage_snapshot(void)
+{
+    char newest[64] = "", path[128];
+    (void)file_list("/data/snapshots", newest_name, newest);
+    if (!newest[0] || model.damaged++)
+        return; /* not both */
+    (void)snprintf(path, sizeof(path), "/data/snapshots/%s", newest);
+    sim_trace("damage %s", path);
+    fake_file_flip(path, 20);
+}
+
 static void again(void *ctx)
 {
     (void)ctx;
@@ -414,7 +417,6 @@ static void begin(uint64_t seed, unsigned steps)
     patch_journal = patch_segment * (8 + sim_random(60));
     patch_sink = model.small_sinks ? 65536 : 1ull << 30;
     fake_loop_job_ns = sim_chance(80) ? 5000000 : 200000000;
-    fake_db_poison = "level=666,";
     fake_db_poison = "level=666";
     gateway_patch = patch;
     gateway_outbound_segment = 4096ull << sim_random(4);
@@ -443,7 +445,10 @@ static void run_seed(uint64_t seed, unsigned steps)
             sim_fail("the gateway gave up with exit code %d", sim_exit_code());
         if (model.finished)
             break;
-        sim_after(sim_random(sim_chance(10) ? 600ull * SECOND_NS : SECOND_NS), again, NULL, false);
+        if (sim_chance(3))
+            damage_snapshot();
+        sim_after(sim_random(sim_chance(10) ? 600ull * SECOND_NS : SECOND_NS), again, NULL,
+                  false);
         for (model.restart_now = false; !model.restart_now;)
             (void)sim_turn();
     }
@@ -534,14 +539,17 @@ static int run_seeds(uint64_t from, uint64_t to, unsigned jobs)
             }
         }
         clock_gettime(CLOCK_MONOTONIC, &now);
-        double s = (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
+        double s =
+            (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
         if ((uint64_t)s / 60 > said) {
             said = (uint64_t)s / 60;
-            fprintf(stderr, "model: %" PRIu64 " seeds, %.0f a second\n", done, (double)done / s);
+            fprintf(stderr, "model: %" PRIu64 " seeds, %.0f a second\n", done,
+                    (double)done / s);
         }
     }
     clock_gettime(CLOCK_MONOTONIC, &now);
-    double s = (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
+    double s =
+        (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
     printf("model: seeds %" PRIu64 "..%" PRIu64 ": %s, %.1f seeds/s\n", from, to,
            failures ? "FAILED" : "good", (double)done / s);
     return failures ? 1 : 0;
@@ -551,6 +559,7 @@ int main(int argc, char **argv)
 {
     unsigned long long from = 1, to = 3000, one = 0;
     unsigned jobs = 2, steps = 0;
+    bool only = false;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--seeds") == 0)
             (void)!sscanf(argv[i + 1], "%llu..%llu", &from, &to);
@@ -558,13 +567,22 @@ int main(int argc, char **argv)
             (void)!sscanf(argv[i + 1], "%llu", &one);
         else if (strcmp(argv[i], "--steps") == 0)
             (void)!sscanf(argv[i + 1], "%u", &steps);
+        else if (strcmp(argv[i], "--within") == 0) /* in one process, the last one told */
+            only = sscanf(argv[i + 1], "%llu..%llu", &from, &to) == 2;
         else if (strcmp(argv[i], "--jobs") == 0)
             (void)!sscanf(argv[i + 1], "%u", &jobs);
     }
-    if (one == 0)
+    if (only)
+        for (unsigned long long s = from; s <= to; s++) {
+            sim_verbose = s == to;
+            run_seed(s, steps);
+        }
+    else if (one == 0)
         return run_seeds(from, to, jobs >= 1 && jobs <= 16 ? jobs : 1);
-    sim_verbose = true;
-    run_seed(one, steps);
+    else {
+        sim_verbose = true;
+        run_seed(one, steps);
+    }
     printf("seed %llu: good\n", one);
     return 0;
 }

@@ -72,6 +72,7 @@ void sim_reset(uint64_t seed)
     fake_clock_wall = INT64_C(1790000000000000000);
     fake_clock_tick = 500;
     fake_clock_synced = true;
+    memset(fake_clock_id + 24, '0', 12);
     base_ns = 0;
     fake_file_reset();
     fake_file_dies = on_file_operation;

@@ -17,6 +17,7 @@ $(B)/tests/unit/test_unit.o: private CPPFLAGS_ALL += -DHAVE_UDUNITS2
 $(B)/unit/test_unit: private LIBS += -ludunits2
 endif
 
-# gaihouctl is not part of the library.
-$(B)/unit/test_ctl_table: $(B)/obj/ctl/table.c.o
-$(B)/unit/test_ctl_journal: $(B)/obj/ctl/journal.c.o
+# gaihouctl is not part of the library, and the library comes behind what uses it.
+$(B)/unit/test_ctl_%: $(B)/tests/unit/test_ctl_%.o $(B)/obj/ctl/%.c.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka

@@ -183,14 +183,14 @@ static void lamps_follow_dusk_and_dawn(void **state)
     (void)state;
     struct probe p = probe_of("lamp");
     int64_t midnight = START + 16 * 3600000;
-    assert_true(probe_at(&p, midnight, "lamp_on") != 0);
+    assert_true(probe_at(&p, midnight, "on") != 0);
     assert_true(probe_at(&p, midnight, "power") > 10);
-    assert_true(probe_at(&p, midnight + 12 * 3600000, "lamp_on") == 0);
+    assert_true(probe_at(&p, midnight + 12 * 3600000, "on") == 0);
     assert_true(probe_at(&p, midnight + 12 * 3600000, "power") == 0);
     unsigned changes = 0;
     bool on = true;
     for (int64_t t = midnight; t < midnight + DAY; t += 60000) {
-        bool now = probe_at(&p, t, "lamp_on") != 0;
+        bool now = probe_at(&p, t, "on") != 0;
         changes += now != on;
         on = now;
     }
@@ -212,9 +212,9 @@ static void people_are_felt(void **state)
     (void)state;
     int64_t hour = 3600000, midnight = START + 16 * hour;
     double supper =
-        mean("water-supply", "pressure_out", midnight + 18 * hour, midnight + 19 * hour);
+        mean("water-supply", "outlet_pressure", midnight + 18 * hour, midnight + 19 * hour);
     double night =
-        mean("water-supply", "pressure_out", midnight + 2 * hour, midnight + 3 * hour);
+        mean("water-supply", "outlet_pressure", midnight + 2 * hour, midnight + 3 * hour);
     assert_true(supper < night - 0.04);
 
     struct probe lift = probe_of("elevator");

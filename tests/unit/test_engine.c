@@ -384,7 +384,7 @@ static void drive(struct rig *r, unsigned seed, int from, int to)
         message(r, k % 5 ? D1 : "gaihou/v1/up/c2/d2", body, k % 11 == 0 ? RECORD_DUP : 0,
                 1 + k % 40);
         if (k % 13 == 0)
-            engine_tick(r->e, r->ns += SECOND / 2, r->offset);
+            engine_tick(r->e, r->ns += SECOND / 2);
     }
 }
 
@@ -433,7 +433,7 @@ static void place_of_all_and_of_what_changed(void **state)
     r.seen->places = true;
     struct record start = base(&r, RECORD_START);
     give(&r, &start);
-    engine_tick(r.e, r.ns += SECOND, r.offset);
+    engine_tick(r.e, r.ns += SECOND);
     assert_int_equal(r.seen->n, 2);
     assert_non_null(strstr(r.seen->lines[0].text,
                            "gaihou_place,building=3,compound=c1,device=d1,"
@@ -443,7 +443,7 @@ static void place_of_all_and_of_what_changed(void **state)
     engine_use(r.e, next);
     world_free(r.w);
     r.w = next;
-    engine_tick(r.e, r.ns += SECOND, r.offset);
+    engine_tick(r.e, r.ns += SECOND);
     assert_int_equal(r.seen->n, 4);  /* d1 moved, d3 is new; d2 stays as it was */
     for (int i = 0; i < 1500; i++) { /* a day: each once */
         struct record s = base(&r, RECORD_STATS);

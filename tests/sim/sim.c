@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scenarios: *.scn files that say what happens to the gateway and what must come of it. One
+ * command a line, '#' begins a comment; everything runs in virtual time, from a fixed seed.
+ *
+ *   sink ID TYPE [option: value, …]        before anything else; URL http://ID
+ *   option YAML                            a line of the configuration; small: sizes below its limits
+ *   small journal|segment|sink BYTES
+ *   devices, then lines of devices.csv, then "."
+ *   pass TIME                              100ms 5s 10m 2h
+ *   publish [qos=0] [retain] COMPOUND/DEVICE PAYLOAD
+ *   answer ID well|down|503|timeout|auth|full
+ *   broker up|down|forgets     disk full|free     acks lost|arrive     clock +TIME|-TIME|unsynchronised
+ *   crash   powercut   stop   start   reload   rot SUBSTRING   http METHOD PATH [BODY]
+ *   expect [no] log TEXT       expect [no] line ID TEXT      expect lines ID TEXT N
+ *   expect before ID TEXT | TEXT             which line the database took first
+ *   expect ledger COMPOUND COUNT N         expect sink ID made|accepted|refused|shed|pending N
+ *   expect sink ID shed some               expect dead|quarantine|waiting N
+ *   expect connected|gone|down             expect answer TEXT      expect exit N
+ *   settle                                  until all is passed and posted (an hour at most)
+ *   judge                                  compare all with a run without crashes
+ */
+#include "app/report_private.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "io/file.h"
+#include "lp_decode.h"
+#include "sim/fake_clock.h"
+#include "sim/fake_file.h"
+#include "sim/gateway.h"
+#include "sim/site.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MOST_LINES = 20000, MOST_TEXT = 16384 };
+
+struct script {
+    const char *file;
+    char **lines;
+    size_t n, at;
+    unsigned sinks;
+    char conf[4096], sink_text[2048];
+    uint64_t journal, segment, sink;
+    bool begun, over, start, expect_exit;
+    uint64_t settle_until;
+    enum sim_end how;
+};
+
+static struct script script;
+static struct {
+    char *log[MOST_LINES], *taken[MOST_LINES];
+    size_t n_log, n_taken;
+    char answer[4096];
+} seen;
+
+static void run_commands(void *ctx);
+
+_Noreturn static void wrong(const char *why)
+{
+    sim_fail("%s:%zu: %s: %s", script.file, script.at, why, script.lines[script.at - 1]);
+}
+
+/* -- words ----------------------------------------------------------------------------------- */
+
+static char *word(char **p)
+{
+    while (**p == ' ')
+        (*p)++;
+    char *w = *p;
+    while (**p && **p != ' ')
+        (*p)++;
+    if (**p)
+        *(*p)++ = '\0';
+    return w;
+}
+
+static bool is(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
+}
+
+static uint64_t time_of(const char *s)
+{
+    char unit[8] = "";
+    unsigned long long n = 0;
+    if (sscanf(s, "%llu%7s", &n, unit) != 2)
+        wrong("not a time");
+    uint64_t k = is(unit, "ms")  ? 1000000u
+                 : is(unit, "s") ? 1000000000u
+                 : is(unit, "m") ? 60000000000u
+                 : is(unit, "h") ? 3600000000000u
+                                 : 0;
+    if (k == 0)
+        wrong("not a time");
+    return n * k;
+}
+
+static uint64_t number_of(const char *s)
+{
+    unsigned long long n;
+    if (sscanf(s, "%llu", &n) != 1)
+        wrong("not a number");
+    return n;
+}
+
+static struct fake_db *db_of(const char *id)
+{
+    char url[128];
+    (void)snprintf(url, sizeof(url), "http://%s", id);
+    return fake_db_at(url, CONF_INFLUXDB1);
+}
+
+/* -- what was seen ---------------------------------------------------------------------------- */
+
+static void on_log(const char *line)
+{
+    if (seen.n_log < MOST_LINES)
+        seen.log[seen.n_log++] = mem_strdup(line);
+}
+
+/* Our own metrics aside. */
+static void on_line(struct fake_db *d, const char *line, size_t n)
+{
+    if (strncmp(line, "gaihou_gateway", 14) == 0 || strncmp(line, "gaihou_ledger", 13) == 0)
+        return;
+    struct lp_point pt;
+    const char *at = line, *why = "";
+    if (lp_decode(&at, line + n, &pt, &why) != 1)
+        sim_fail("not line protocol (%s): %.*s", why, (int)n, line);
+    if (!pt.has_time)
+        sim_fail("a line without a time: %.*s", (int)n, line);
+    lp_point_done(&pt);
+    if (!fake_db_has(d, fake_db_hash(line, n)) && seen.n_taken < MOST_LINES)
+        seen.taken[seen.n_taken++] = mem_printf("%s %.*s", d->url + 7, (int)n, line);
+}
+
+static size_t count_taken(const char *id, const char *text, size_t *out_first)
+{
+    size_t n = 0;
+    for (size_t i = seen.n_taken; i > 0; i--) {
+        const char *t = seen.taken[i - 1];
+        if (strncmp(t, id, strlen(id)) != 0 || t[strlen(id)] != ' ' || !strstr(t, text))
+            continue;
+        n++;
+        *out_first = i;
+    }
+    return n;
+}
+
+static bool logged(const char *text)
+{
+    for (size_t i = 0; i < seen.n_log; i++)
+        if (strstr(seen.log[i], text))
+            return true;
+    return false;
+}
+
+static void on_answer(void *ctx, int status, const char *body, size_t len)
+{
+    (void)ctx;
+    (void)snprintf(seen.answer, sizeof(seen.answer), "%d %.*s", status, (int)len, body);
+    sim_trace("answered: %s", seen.answer);
+}
+
+/* -- setting up ------------------------------------------------------------------------------- */
+
+static void patch(struct conf *c)
+{
+    if (script.segment)
+        c->journal.segment_bytes = script.segment;
+    if (script.journal)
+        c->journal.max_bytes = script.journal;
+    for (size_t i = 0; i < c->n_sinks && script.sink; i++)
+        c->sinks[i].max_bytes = script.sink;
+}
+
+static void add_sink(char *p)
+{
+    static const char *const names[] = {"influxdb1", "influxdb2", "influxdb3",
+                                        "victoriametrics"};
+    static const char *const needs[] = {"database: d, ", "org: o, bucket: b, token_file: t, ",
+                                        "database: d, ", ""};
+    char *id = word(&p), *type = word(&p), url[128];
+    unsigned t = 0;
+    while (t < 4 && !is(names[t], type))
+        t++;
+    if (t == 4)
+        wrong("no such type");
+    size_t n = strlen(script.sink_text);
+    (void)snprintf(script.sink_text + n, sizeof(script.sink_text) - n,
+                   "  - {id: %s, type: %s, %surl: \"http://%s\"%s%s}\n", id, type, needs[t], id,
+                   *p ? ", " : "", p);
+    (void)snprintf(url, sizeof(url), "http://%s", id);
+    (void)fake_db_at(url, (enum conf_sink_type)t);
+    script.sinks++;
+}
+
+static void read_devices(void)
+{
+    char text[MOST_TEXT] = "";
+    size_t n = 0;
+    while (script.at < script.n && !is(script.lines[script.at], "."))
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\n", script.lines[script.at++]);
+    script.at++;
+    fake_file_put("/conf/devices.csv", text);
+}
+
+static void begin(void)
+{
+    char text[8192];
+    if (script.begun)
+        return;
+    script.begun = true;
+    (void)snprintf(text, sizeof(text),
+                   "gateway: {id: sim, data_dir: /data}\n"
+                   "brokers: [{id: a, url: mqtt://broker}]\n"
+                   "sources: [{profile: gaihou-json, broker: a}]\n"
+                   "catalog: catalog.yaml\n"
+                   "registry: {compounds: compounds.csv, devices: devices.csv}\n"
+                   "http: {listen: null, socket: null}\n%ssinks:\n%s",
+                   script.conf, script.sink_text);
+    fake_file_put("/conf/gaihou.yaml", text);
+    fake_file_put("/conf/catalog.yaml", catalogue);
+    fake_file_put("/conf/compounds.csv", compounds);
+    if (!fake_file_exists("/conf/devices.csv"))
+        fake_file_put("/conf/devices.csv", "device,kind,compound\nd0,sump,c1\nd1,sump,c1\n"
+                                           "d2,sump,c2\nd3,smoke,c2\n");
+    script.start = true;
+}
+
+/* -- commands --------------------------------------------------------------------------------- */
+
+static void publish(char *p)
+{
+    unsigned qos = 1;
+    bool retain = false;
+    char topic[160], *w = word(&p);
+    for (;; w = word(&p)) {
+        if (is(w, "qos=0"))
+            qos = 0;
+        else if (is(w, "retain"))
+            retain = true;
+        else
+            break;
+    }
+    (void)snprintf(topic, sizeof(topic), "gaihou/v1/up/%s", w);
+    (void)fake_mqtt_publish(topic, p, strlen(p), qos, retain);
+}
+
+static void answer(char *p)
+{
+    static const char *const names[] = {"well", "down", "503", "timeout", "auth", "full"};
+    struct fake_db *d = db_of(word(&p));
+    for (unsigned i = 0; i < 6; i++)
+        if (is(names[i], p)) {
+            d->mood = (enum fake_db_mood)i;
+            return;
+        }
+    wrong("no such answer");
+}
+
+static void reloaded(void *ctx, bool changed, const char *text)
+{
+    (void)ctx;
+    (void)snprintf(seen.answer, sizeof(seen.answer), "%s %s", changed ? "200" : "409", text);
+}
+
+static void clock_command(const char *p)
+{
+    if (is(p, "unsynchronised"))
+        fake_clock_synced = false;
+    else if (*p == '+')
+        fake_clock_wall += (int64_t)time_of(p + 1);
+    else if (*p == '-')
+        fake_clock_wall -= (int64_t)time_of(p + 1);
+    else
+        wrong("not a step");
+}
+
+/* Inverts a byte of the journal's record whose payload holds the text. */
+static void rot(const char *text)
+{
+    const struct gateway_record *g;
+    char path[64];
+    size_t n = gateway_log(&g);
+    for (size_t i = n; i > 0; i--) {
+        const struct record *r = &g[i - 1].r;
+        if (r->type != RECORD_MESSAGE || !memmem(r->body, r->body_len, text, strlen(text)))
+            continue;
+        (void)snprintf(path, sizeof(path), "/data/journal/%016" PRIx64 ".journal",
+                       g[i - 1].segment);
+        fake_file_flip(path, r->offset - g[i - 1].segment + RECORD_HEADER + r->topic_len + 2);
+        gateway_may_rot = true;
+        return;
+    }
+    wrong("no such record");
+}
+
+static void http(char *p)
+{
+    char *method = word(&p), *path = word(&p), *query = strchr(path, '?');
+    if (query)
+        *query++ = '\0';
+    fake_httpd_request(method, path, query, p, on_answer, NULL);
+}
+
+/* -- expectations ------------------------------------------------------------------------------ */
+
+static uint64_t rows_of(bool quarantine)
+{
+    const struct fake_row *r;
+    size_t n = fake_store_rows(&r);
+    uint64_t k = 0;
+    for (size_t i = 0; i < n; i++)
+        k += r[i].quarantine == quarantine && !r[i].replayed;
+    return k;
+}
+
+static void must_equal(uint64_t is_, const char *want)
+{
+    char why[64];
+    if (is(want, "some") ? is_ > 0 : is_ == number_of(want))
+        return;
+    (void)snprintf(why, sizeof(why), "it is %" PRIu64, is_);
+    wrong(why);
+}
+
+static void expect_ledger(char *p)
+{
+    char *compound = word(&p), *count = word(&p), name[96];
+    const struct ledger *l = engine_ledger(pipeline_engine(gateway_app->pipeline));
+    for (size_t i = 0; i < ledger_rows(l); i++) {
+        if (!is(ledger_at(l, i)->compound, compound))
+            continue;
+        for (int c = 0; c < LEDGER_N; c++) {
+            const char *reason = ledger_reason((enum ledger_count)c);
+            (void)snprintf(name, sizeof(name), "%s%s%s", ledger_class((enum ledger_count)c),
+                           *reason ? "." : "", reason);
+            if (is(name, count)) {
+                must_equal(ledger_at(l, i)->n[c], p);
+                return;
+            }
+        }
+    }
+    wrong("no such count");
+}
+
+static void expect_sink(char *p)
+{
+    char *id = word(&p), *what = word(&p);
+    for (size_t i = 0; i < gateway_app->n_sinks; i++) {
+        struct sink_sums k;
+        if (!is(gateway_app->conf->sinks[i].id, id))
+            continue;
+        report_sink_sums(gateway_app->sinks[i], &k);
+        must_equal(is(what, "made")       ? k.made
+                   : is(what, "accepted") ? k.accepted
+                   : is(what, "refused")  ? k.refused
+                   : is(what, "shed")     ? k.shed
+                                          : k.pending,
+                   p);
+        return;
+    }
+    wrong("no such sink");
+}
+
+static void expect_before(char *p)
+{
+    char *id = word(&p), *bar = strstr(p, " | ");
+    size_t first = 0, second = 0;
+    if (!bar)
+        wrong("\" | \" is missing");
+    *bar = '\0';
+    if (!count_taken(id, p, &first) || !count_taken(id, bar + 3, &second))
+        wrong("one of them was never taken");
+    if (first >= second)
+        wrong("it was the other way round");
+}
+
+static void expect(char *p)
+{
+    bool no = strncmp(p, "no ", 3) == 0;
+    size_t first;
+    if (no)
+        p += 3;
+    char *what = word(&p);
+    if (is(what, "log")) {
+        if (logged(p) == no)
+            wrong(no ? "it was logged" : "it was not logged");
+    } else if (is(what, "line")) {
+        char *id = word(&p);
+        if ((count_taken(id, p, &first) > 0) == no)
+            wrong(no ? "it is there" : "it is not there");
+    } else if (is(what, "lines")) {
+        char *id = word(&p), *n = strrchr(p, ' ');
+        ASSERT(n);
+        *n = '\0';
+        must_equal(count_taken(id, p, &first), n + 1);
+    } else if (is(what, "before")) {
+        expect_before(p);
+    } else if (is(what, "ledger")) {
+        expect_ledger(p);
+    } else if (is(what, "sink")) {
+        expect_sink(p);
+    } else if (is(what, "dead")) {
+        must_equal(rows_of(false), p);
+    } else if (is(what, "quarantine")) {
+        must_equal(rows_of(true), p);
+    } else if (is(what, "waiting")) {
+        must_equal(fake_mqtt_waiting(), p);
+    } else if (is(what, "connected")) {
+        if (!fake_mqtt_connected())
+            wrong("it is not");
+    } else if (is(what, "gone")) {
+        if (fake_mqtt_connected() || fake_mqtt_wanted())
+            wrong("it is not");
+    } else if (is(what, "down")) {
+        if (sim_alive())
+            wrong("it is not");
+    } else if (is(what, "exit")) {
+        must_equal((uint64_t)sim_exit_code(), p);
+    } else if (is(what, "answer")) {
+        if (!strstr(seen.answer, p))
+            wrong(seen.answer);
+    } else {
+        wrong("no such expectation");
+    }
+}
+
+/* -- running ----------------------------------------------------------------------------------- */
+
+static void settle(void *ctx)
+{
+    if (gateway_settled()) {
+        run_commands(ctx);
+        return;
+    }
+    if (sim_now() > script.settle_until)
+        wrong("does not settle");
+    sim_after(100000000, settle, NULL, false);
+}
+
+static void machine(const char *verb, char *p)
+{
+    if (is(verb, "broker")) {
+        if (is(p, "forgets"))
+            fake_mqtt_lose_session();
+        else
+            fake_mqtt_broker(is(p, "up"));
+    } else if (is(verb, "disk")) {
+        fake_file_limit(is(p, "full")); /* one byte: nothing grows */
+    } else if (is(verb, "acks")) {
+        fake_mqtt_acks_lost = is(p, "lost");
+    } else if (is(verb, "clock")) {
+        clock_command(p);
+    } else if (is(verb, "rot")) {
+        rot(p);
+    } else if (is(verb, "http")) {
+        http(p);
+    } else if (is(verb, "reload")) {
+        if (app_reload(gateway_app, reloaded, NULL) != 0)
+            wrong("is busy");
+    } else if (is(verb, "judge")) {
+        gateway_judge(true);
+    } else {
+        wrong("no such command");
+    }
+}
+
+/* True: the rest comes later. */
+static bool command(char *p)
+{
+    char *verb = word(&p);
+    if (is(verb, "sink")) {
+        add_sink(p);
+    } else if (is(verb, "option")) {
+        size_t n = strlen(script.conf);
+        (void)snprintf(script.conf + n, sizeof(script.conf) - n, "%s\n", p);
+    } else if (is(verb, "small")) {
+        char *what = word(&p);
+        *(is(what, "journal")   ? &script.journal
+          : is(what, "segment") ? &script.segment
+                                : &script.sink) = number_of(p);
+    } else if (is(verb, "devices")) {
+        read_devices();
+    } else if (is(verb, "pass")) {
+        begin();
+        sim_after(time_of(p), run_commands, NULL, false);
+        return true;
+    } else if (is(verb, "publish")) {
+        publish(p);
+    } else if (is(verb, "answer")) {
+        answer(p);
+    } else if (is(verb, "expect")) {
+        expect(p);
+    } else if (is(verb, "settle")) {
+        script.settle_until = sim_now() + 3600000000000u;
+        settle(NULL);
+        return true;
+    } else if (is(verb, "start")) {
+        script.start = true;
+        sim_after(0, run_commands, NULL, false);
+        return true;
+    } else if (is(verb, "crash") || is(verb, "powercut")) {
+        sim_after(1, run_commands, NULL, false);
+        sim_die(is(verb, "crash") ? SIM_KILLED : SIM_POWER_CUT);
+    } else if (is(verb, "stop")) {
+        app_stop(gateway_app);
+    } else {
+        machine(verb, p);
+    }
+    return false;
+}
+
+static void run_commands(void *ctx)
+{
+    static char line[MOST_TEXT];
+    (void)ctx;
+    while (script.at < script.n) {
+        (void)snprintf(line, sizeof(line), "%s", script.lines[script.at++]);
+        if (!line[0] || line[0] == '#')
+            continue;
+        sim_trace("> %s", line);
+        if (command(line))
+            return;
+    }
+    script.over = true;
+    if (sim_alive())
+        sim_die(SIM_KILLED);
+}
+
+static void read_script(const char *file)
+{
+    FILE *f = fopen(file, "r");
+    static char line[MOST_TEXT];
+    if (!f) {
+        perror(file);
+        exit(66);
+    }
+    script.file = file;
+    while (fgets(line, sizeof(line), f)) {
+        line[strcspn(line, "\n")] = '\0';
+        script.lines = mem_realloc_array(script.lines, script.n + 1, sizeof(char *));
+        script.lines[script.n++] = mem_strdup(line);
+    }
+    fclose(f);
+}
+
+static void run_file(const char *file)
+{
+    sim_reset(1);
+    gateway_reset();
+    fake_mqtt_reset();
+    fake_store_reset();
+    fake_httpc_reset();
+    gateway_patch = patch;
+    sim_on_log = on_log;
+    fake_db_on_line = on_line;
+    fake_db_poison = "level=666";
+    read_script(file);
+    run_commands(NULL);
+    while (!script.over) {
+        if (script.start) {
+            script.start = false;
+            script.how = gateway_live();
+        } else if (!sim_turn()) {
+            sim_fail("%s: ends while the gateway is down", file);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    int failed = 0, first = 1;
+    if (argc > 1 && is(argv[1], "-v")) {
+        sim_verbose = true;
+        first = 2;
+    }
+    for (int i = first; i < argc; i++) {
+        int status;
+        fflush(NULL);
+        pid_t pid = fork();
+        if (pid == 0) {
+            run_file(argv[i]);
+            _exit(0);
+        }
+        (void)waitpid(pid, &status, 0);
+        const char *name = strrchr(argv[i], '/');
+        if (status == 0)
+            printf("  ok     %s\n", name ? name + 1 : argv[i]);
+        else
+            printf("  FAILED %s\n", argv[i]);
+        failed += status != 0;
+    }
+    printf("sim: %d scenarios, %d failed\n", argc - first, failed);
+    return failed ? 1 : 0;
+}
