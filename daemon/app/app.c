@@ -4,7 +4,6 @@
 #include "io/notify.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,9 +174,9 @@ int app_run(const char *conf_path)
     if (app_open_all(a, &l) != 0)
         goto out;
     a->exit_code = EX_OK_;
-    loop_signal(a->loop, SIGTERM, app_stop, a);
-    loop_signal(a->loop, SIGINT, app_stop, a);
-    loop_signal(a->loop, SIGHUP, on_hangup, a);
+    loop_signal(a->loop, LOOP_TERM, app_stop, a);
+    loop_signal(a->loop, LOOP_INT, app_stop, a);
+    loop_signal(a->loop, LOOP_HUP, on_hangup, a);
     app_start_ticks(a);
     notify_ready();
     loop_run(a->loop);

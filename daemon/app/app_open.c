@@ -260,6 +260,15 @@ static int open_journal(struct app *a, const struct position *known)
         log_notice("journal: the last run did not stop cleanly; %llu messages are kept%s",
                    (unsigned long long)rec.messages,
                    rec.cut_bytes ? ", a torn end was cut" : "");
+    if (rec.time == JOURNAL_TIME_UNKNOWN)
+        log_warn(
+            "journal: the machine was started anew and its clock cannot be trusted: how long "
+            "the gateway was away is not known");
+    if (rec.unreadable || rec.missing || rec.damaged_headers)
+        log_error("journal: %llu segments cannot be read, %llu are missing, %llu headers are "
+                  "damaged; what they held is counted as dead{corrupt}",
+                  (unsigned long long)rec.unreadable, (unsigned long long)rec.missing,
+                  (unsigned long long)rec.damaged_headers);
     if (rec.lost_known)
         log_error(
             "journal: ends before what store or outbound logs have seen (%llu): a power cut "

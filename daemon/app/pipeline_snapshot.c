@@ -7,6 +7,7 @@
 #include "app/pipeline_private.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -89,6 +90,11 @@ static void commit_work(void *ctx)
         p->snap.release = release;
     if (p->snap.failed == 0 && release > 0)
         (void)journal_release(p->o.journal, release, p->o.archive_dir); /* told by its stats */
+    uint64_t pruned;
+    if (p->snap.failed == 0 && p->o.archive_dir)
+        (void)journal_archive_prune(p->o.archive_dir, clock_wall_ns(),
+                                    p->o.conf->archive.keep_s * 1000000000u,
+                                    p->o.conf->archive.max_bytes, &pruned);
 }
 
 static void commit_done(void *ctx)

@@ -150,8 +150,8 @@ static void check_range(struct sheet *s, const struct param *p)
     registry_range(r, d, m, &min, &max);
     if (min > max)
         problems_add(s->problems, s->file, (int)p->line, 0,
-                     "%s of device \"%s\" makes a range from %g to %g", p->name, d->code, min,
-                     max);
+                     "%s of device \"%s\" makes a range from %.6f to %.6f", p->name, d->code,
+                     min, max);
 }
 
 static void finish(struct sheet *s)
