@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/load.h"
+#include "base/zone.h"
 #include "io/file.h"
 
 #include <errno.h>
@@ -26,6 +27,18 @@ static int read_part(const char *path, size_t max, const char *named_by, int lin
         return r;
     *out = (struct world_text){path, text, len};
     return 0;
+}
+
+static void check_zone(const struct conf *c, struct problems *problems)
+{
+    struct zone *z = NULL;
+    if (zone_open(c->gateway.timezone, &z) != 0)
+        problems_add(
+            problems, c->file, 0, 0,
+            "gateway.timezone: this machine knows no time zone \"%s\", expected a name "
+            "like Asia/Shanghai",
+            c->gateway.timezone);
+    zone_free(z);
 }
 
 static void read_parts(const struct conf *c, struct problems *problems,
@@ -57,8 +70,10 @@ int load_all(const char *conf_path, struct problems *problems, struct loaded *ou
     if (r == 0)
         r = read_conf(&parts[WORLD_CONF], problems, &first);
     size_t before = problems_errors(problems);
-    if (r == 0)
+    if (r == 0) {
+        check_zone(first, problems);
         read_parts(first, problems, parts);
+    }
     if (r == 0 && problems_errors(problems) != before)
         r = -EINVAL;
     buf_init(&out->bundle, WORLD_MAX_BUNDLE);
