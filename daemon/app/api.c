@@ -429,14 +429,15 @@ static void post_journal_replay(struct api *a, struct httpd_request *r, const ch
 
 /* -- reload ------------------------------------------------------------------------------- */
 
-static void reloaded(void *ctx, bool changed, const char *text)
+static void reloaded(void *ctx, int changed, const char *text)
 {
     struct buf b;
     struct jsonw w;
     buf_init(&b, 1 << 20);
     jsonw_init(&w, &b);
     jsonw_object(&w, NULL);
-    jsonw_bool(&w, "changed", changed);
+    jsonw_bool(&w, "changed", changed > 0);
+    jsonw_bool(&w, "refused", changed < 0);
     jsonw_str(&w, "text", text);
     jsonw_end_object(&w);
     answer_buf(ctx, 200, "application/json", &b);

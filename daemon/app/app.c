@@ -139,7 +139,7 @@ void app_fatal(void *app, const char *why)
     loop_stop(a->loop);
 }
 
-static void reloaded_by_signal(void *ctx, bool changed, const char *text)
+static void reloaded_by_signal(void *ctx, int changed, const char *text)
 {
     (void)ctx;
     (void)changed;

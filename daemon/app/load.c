@@ -39,6 +39,15 @@ static void read_parts(const struct conf *c, struct problems *problems,
         (void)read_part(paths[i], WORLD_MAX_FILE, c->file, 0, problems, &parts[i]);
 }
 
+/* The world reads it once more, from the bundle: what is wrong or remarkable is to be said once. */
+static int read_conf(const struct world_text *t, struct problems *problems, struct conf **out)
+{
+    struct problems *unsaid = problems_new(1);
+    int r = conf_parse(t->text, t->len, t->file, unsaid, out);
+    problems_free(unsaid);
+    return r == 0 ? 0 : conf_parse(t->text, t->len, t->file, problems, out);
+}
+
 int load_all(const char *conf_path, struct problems *problems, struct loaded *out)
 {
     struct world_text parts[WORLD_PARTS] = {{0}};
@@ -46,8 +55,7 @@ int load_all(const char *conf_path, struct problems *problems, struct loaded *ou
     struct world *w = NULL;
     int r = read_part(conf_path, MAX_CONF, NULL, 0, problems, &parts[WORLD_CONF]);
     if (r == 0)
-        r = conf_parse(parts[WORLD_CONF].text, parts[WORLD_CONF].len, conf_path, problems,
-                       &first);
+        r = read_conf(&parts[WORLD_CONF], problems, &first);
     size_t before = problems_errors(problems);
     if (r == 0)
         read_parts(first, problems, parts);
