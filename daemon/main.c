@@ -3,6 +3,7 @@
 #include "app/app.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,9 @@ int main(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     const char *config = "/etc/gaihou/gaihou.yaml";
     int (*run)(const char *) = app_run;
+    /* Large buffers go back to the system when they are freed; otherwise each thread's arena
+     * keeps the largest it ever had. */
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
     for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
         switch (o) {
         case 'c':

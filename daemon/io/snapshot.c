@@ -123,6 +123,37 @@ out:
     return e;
 }
 
+/* Verifies one file in pieces: a large state is not held in memory for that. */
+static int check(const char *dir, uint64_t serial, struct position *out)
+{
+    enum { PIECE = 65536 };
+    char head[HEADER], *path = path_of(dir, serial), *piece = mem_zalloc(PIECE);
+    struct file *f = NULL;
+    uint64_t at = HEADER;
+    uint32_t crc = 0;
+    size_t n = 0;
+    int e = file_open(path, FILE_READ, &f);
+    if (e == 0)
+        e = file_read(f, 0, head, HEADER, &n);
+    if (e == 0 && (n < HEADER || memcmp(head, magic, sizeof(magic)) != 0))
+        e = -EBADMSG;
+    while (e == 0 && n > 0) {
+        e = file_read(f, at, piece, PIECE, &n);
+        if (e == 0)
+            crc = crc32c(crc, piece, n);
+        at += e == 0 ? n : 0;
+    }
+    if (e == 0 && (get32(head + 8) != VERSION || get64(head + 16) != at - HEADER ||
+                   crc32c(crc, head + 16, HEADER - 16) != get32(head + 12)))
+        e = -EBADMSG;
+    if (e == 0)
+        *out = (struct position){get64(head + 24), get64(head + 32), get64(head + 40)};
+    file_close(f);
+    free(piece);
+    free(path);
+    return e;
+}
+
 static int unlink_serial(const char *dir, uint64_t serial)
 {
     char *path = path_of(dir, serial);
@@ -137,12 +168,9 @@ static int prune(const char *dir, const struct serials *s)
     bool any = false;
     int e = 0;
     for (size_t i = 0; e == 0 && i < s->n; i++) {
-        struct snapshot one;
+        struct position at;
         if (good < SNAPSHOT_KEEP) {
-            if (load(dir, s->at[i], NULL, &one) == 0) {
-                good++;
-                free(one.bytes);
-            }
+            good += check(dir, s->at[i], &at) == 0;
             continue; /* a damaged one is kept for the eyes until it is the oldest */
         }
         e = unlink_serial(dir, s->at[i]);
@@ -286,11 +314,9 @@ int snapshot_list(const char *dir, struct position *out, size_t n)
     size_t k = 0;
     int e = serials_list(dir, &s);
     for (size_t i = 0; e == 0 && i < s.n && k < n; i++) {
-        struct snapshot one;
-        if (load(dir, s.at[i], NULL, &one) == 0) {
-            out[k++] = one.position;
-            free(one.bytes);
-        }
+        struct position at;
+        if (check(dir, s.at[i], &at) == 0)
+            out[k++] = at;
     }
     return e < 0 ? e : (int)k;
 }
@@ -301,11 +327,8 @@ int snapshot_discard(const char *dir, const struct position *max)
     bool any = false;
     int e = serials_list(dir, &s);
     for (size_t i = 0; e == 0 && i < s.n; i++) {
-        struct snapshot one;
-        bool good = max && load(dir, s.at[i], NULL, &one) == 0;
-        if (good)
-            free(one.bytes);
-        if (good && position_cmp(&one.position, max) <= 0)
+        struct position at;
+        if (max && check(dir, s.at[i], &at) == 0 && position_cmp(&at, max) <= 0)
             continue;
         e = unlink_serial(dir, s.at[i]);
         any = true;
