@@ -267,7 +267,8 @@ static void answer(char *p)
 static void reloaded(void *ctx, int changed, const char *text)
 {
     (void)ctx;
-    (void)snprintf(seen.answer, sizeof(seen.answer), "%s %s", changed > 0 ? "200" : "409", text);
+    (void)snprintf(seen.answer, sizeof(seen.answer), "%s %s", changed > 0 ? "200" : "409",
+                   text);
 }
 
 static void clock_command(const char *p)
