@@ -4,6 +4,11 @@
  * killed. So a block stays pending for 30 s after its acceptance, and goes again if the
  * server's start time changed meanwhile. It is marked done only after a look at /metrics that
  * began at the end of its time and found the same server.
+ *
+ * The start time is told in whole seconds: two starts in one second look the same. So nothing is
+ * posted in the first second after a start time was learned. What the server takes later it
+ * took in a later second than that of its start, and its successor starts later still. Blocks
+ * that were under way when a restart was seen count as taken by the dead one.
  */
 #include "app/sink_int.h"
 #include "base/mem.h"
@@ -21,6 +26,7 @@ bool sink_hold_ready(const struct sink *s)
 static void send_again(struct sink *s)
 {
     uint64_t n = 0;
+    s->era++;
     for (struct job *j = s->jobs, *next; j; j = next) {
         next = j->next;
         if (j->state != JOB_HELD)
@@ -89,8 +95,10 @@ static void on_metrics(void *ctx, const struct httpc_answer *a)
     (void)log_healed(&s->hold_log); /* the first write that is taken says so */
     if (known && s->started[0] && strcmp(s->started, started) != 0)
         send_again(s);
-    if (known)
+    if (known && strcmp(s->started, started) != 0) {
         memcpy(s->started, started, sizeof(started));
+        s->settle_ns = loop_now_ns(s->loop) + SINK_SETTLE_NS;
+    }
     s->start_known = true;
     release(s, s->polled_ns);
     if (s->stats.held > 0)
@@ -132,6 +140,12 @@ void sink_hold_start(struct sink *s)
 void sink_hold(struct job *j)
 {
     struct sink *s = j->s;
+    if (j->era != s->era) { /* perhaps it was the dead one that took it */
+        outbound_put_back(s->log, j->info.seq);
+        job_free(j);
+        sink_kick(s);
+        return;
+    }
     j->state = JOB_HELD;
     s->n_jobs--;
     s->stats.held++;

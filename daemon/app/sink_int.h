@@ -22,6 +22,7 @@
 #define SINK_PROBE_NS     30000000000u
 #define SINK_HOLD_NS      30000000000u
 #define SINK_HOLD_POLL_MS 5000
+#define SINK_SETTLE_NS    1100000000u /* a start is told in whole seconds */
 #define SECOND_NS         1000000000u
 
 enum sink_state { SINK_WELL, SINK_RETRYING, SINK_BLOCKED };
@@ -59,6 +60,7 @@ struct job { /* one block under way: one unit in the log, however it is cut */
     struct range running;
     bool probing;    /* the request under way is one line that proves the server well */
     bool live;       /* taken as the newest */
+    uint64_t era;    /* the sink's when the whole of it was last posted */
     struct buf part; /* its body when it is not the whole */
     struct httpc_call *call;
     struct ticket *ticket; /* the store's way back */
@@ -138,6 +140,8 @@ struct sink {
     char started[32]; /* what it says about its start; "" not known */
     bool start_known, start_lost, poll_soon;
     uint64_t polled_ns; /* start of the last poll that found it unchanged */
+    uint64_t era;       /* restarts that were seen */
+    uint64_t settle_ns; /* nothing is posted before */
 
     struct sink_stats stats;
 };

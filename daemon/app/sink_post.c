@@ -69,6 +69,8 @@ static void post(struct job *j)
                               .username = s->username,
                               .password = s->password,
                               .ca_file = s->conf->ca_file};
+    if (whole)
+        j->era = s->era;
     j->state = JOB_POSTING;
     j->last_try_ns = loop_now_ns(s->loop);
     s->stats.in_flight++;
@@ -193,8 +195,9 @@ void sink_pump_posts(struct sink *s)
     retry_marks(s);
     if (!sink_hold_ready(s))
         return;
-    if (s->gate_ns > now) {
-        wake_at(s, s->gate_ns);
+    uint64_t from = s->gate_ns > s->settle_ns ? s->gate_ns : s->settle_ns;
+    if (from > now) {
+        wake_at(s, from);
         return;
     }
     if (s->state != SINK_WELL) {

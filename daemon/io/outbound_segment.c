@@ -129,7 +129,7 @@ static int look(struct window *w, uint64_t at, size_t n, const char **out, size_
         if (n > got)
             n = got;
     }
-    *out = w->buf.data + (at - w->at);
+    *out = n > 0 ? w->buf.data + (at - w->at) : ""; /* nothing was read of an empty file */
     *out_n = n;
     return 0;
 }
