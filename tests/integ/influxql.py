@@ -24,6 +24,7 @@ class Table:
     """What may be selected: {field: the catalogue's metric, or None if unknown}, and tags."""
     fields: dict
     tags: set
+    origin: str = ""  # the measurement, or the regular expression of several
 
     def has(self, name):
         return name in self.fields or name in self.tags
@@ -161,13 +162,13 @@ class Reader:
         for n in names:
             if not source.has(n):
                 raise Wrong(f"no field {n}")
-            if hasattr(source, "origin"):
+            if source.origin:
                 self.named.append((source.origin, n))
             metric = source.fields.get(n)
             if metric and set(functions) & OF_NUMBERS and metric["type"] not in ("int", "float"):
                 raise Wrong(f"{functions[0]}() of {n}, which is {metric['type']}")
         keeps = len(names) == 1 and set(functions) <= KEEPS and len(functions) < 2
-        out.fields[alias or (functions or names)[0]] = source.fields.get(names[0]) if keeps else None
+        out.fields[alias or (functions or names)[0]] = metric if keeps else None
 
 
 def split(what):
@@ -198,7 +199,8 @@ def check_comparisons(where, source):
         if not metric:
             continue
         type_ = metric["type"]
-        if other == "text" and type_ == "enum" and value not in [c["name"] for c in metric["codes"]]:
+        codes = [c["name"] for c in metric.get("codes", [])]
+        if other == "text" and type_ == "enum" and value not in codes:
             raise Wrong(f"{name} is never '{value}'")
         if {"text": type_ not in ("enum", "string"), "number": type_ not in ("int", "float"),
                 "word": value in ("true", "false") and type_ != "bool"}.get(other):
