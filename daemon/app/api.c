@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/api.h"
+#include "base/base64.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "core/json.h"
 #include "io/clock.h"
 
 #include <errno.h>
@@ -12,6 +14,7 @@
 #define MAX_ANSWER  ((size_t)64 << 20)
 #define MAX_DEVICES 10000
 #define MAX_REPLAY  100000
+#define MAX_LINE    ((size_t)1 << 20)
 
 struct api {
     struct api_options o;
@@ -359,16 +362,82 @@ static void post_quarantine_replay(struct api *a, struct httpd_request *r, const
     replay(a, r, true);
 }
 
+/* Messages that `gaihouctl journal export` wrote, one JSON object a line: topic, wall_ns and
+ * payload_base64. They are history: their own wall time, no redelivery. */
+static bool replay_text(struct json_value line, const char *key, const char **out, size_t *n)
+{
+    struct json_value v;
+    if (!json_member(line, key, &v) || json_type(v) != JSON_STRING)
+        return false;
+    *out = json_text(v, n);
+    return true;
+}
+
+static int replay_line(struct api *a, struct json *j, const char *text, size_t len,
+                       struct buf *payload)
+{
+    struct json_value line, wall;
+    const char *why, *topic, *base64;
+    size_t topic_len, base64_len;
+    if (json_parse(j, text, len, &line, &why) != 0 || json_type(line) != JSON_OBJECT ||
+        !replay_text(line, "topic", &topic, &topic_len) ||
+        !replay_text(line, "payload_base64", &base64, &base64_len) ||
+        !json_member(line, "wall_ns", &wall) || json_type(wall) != JSON_INT)
+        return -EINVAL;
+    buf_clear(payload);
+    int r = base64_get(payload, base64, base64_len);
+    if (r != 0)
+        return r;
+    return a->o.reinject(a->o.ctx, &(struct store_letter){.wall_ns = json_int(wall),
+                                                          .broker = "",
+                                                          .topic = topic,
+                                                          .topic_len = topic_len,
+                                                          .payload = buf_cstr(payload),
+                                                          .payload_len = payload->len,
+                                                          .flags = 1});
+}
+
+static void post_journal_replay(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)rest;
+    size_t len, n = 0;
+    const char *body = httpd_body(r, &len);
+    char *padded = mem_zalloc(len + JSON_PADDING), text[96];
+    struct json *j = json_new(MAX_LINE);
+    struct buf payload;
+    int status = 0;
+    memcpy(padded, body ? body : "", len);
+    buf_init(&payload, MAX_LINE);
+    for (size_t at = 0; at < len && status == 0;) {
+        const char *nl = memchr(padded + at, '\n', len - at);
+        size_t k = nl ? (size_t)(nl - padded) - at : len - at;
+        if (k > 0)
+            status = replay_line(a, j, padded + at, k, &payload);
+        n += k > 0 && status == 0;
+        at += k + 1;
+    }
+    int m = snprintf(text, sizeof(text), status ? "line %zu: %s" : "{\"replayed\":%zu}",
+                     status ? n + 1 : n, strerror(-status));
+    if (status)
+        answer_error(r, 400, text);
+    else
+        httpd_answer(r, 200, "application/json", text, (size_t)m);
+    buf_done(&payload);
+    json_free(j);
+    free(padded);
+}
+
 /* -- reload ------------------------------------------------------------------------------- */
 
-static void reloaded(void *ctx, bool changed, const char *text)
+static void reloaded(void *ctx, int changed, const char *text)
 {
     struct buf b;
     struct jsonw w;
     buf_init(&b, 1 << 20);
     jsonw_init(&w, &b);
     jsonw_object(&w, NULL);
-    jsonw_bool(&w, "changed", changed);
+    jsonw_bool(&w, "changed", changed > 0);
+    jsonw_bool(&w, "refused", changed < 0);
     jsonw_str(&w, "text", text);
     jsonw_end_object(&w);
     answer_buf(ctx, 200, "application/json", &b);
@@ -403,6 +472,7 @@ static const struct route {
     {"POST", "/api/v1/dead/purge", post_dead_purge},
     {"POST", "/api/v1/quarantine/replay", post_quarantine_replay},
     {"POST", "/api/v1/quarantine/purge", post_quarantine_purge},
+    {"POST", "/api/v1/journal/replay", post_journal_replay},
     {"POST", "/api/v1/reload", post_reload},
 };
 

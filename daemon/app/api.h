@@ -15,9 +15,10 @@ struct api_options {
     struct report_sources *sources; /* live; outlives the api */
     struct report_rates *rates;
     struct loop *loop;
-    /* Begins a reload; done(ctx, changed, text) on the loop, later. -EBUSY: one is under way.
+    /* Begins a reload; done(ctx, changed, text) on the loop, later: 1 it changed, 0 there was
+     * nothing to change, -1 it was refused. -EBUSY: one is under way.
      */
-    int (*reload)(void *ctx, void (*done)(void *ctx, bool changed, const char *text),
+    int (*reload)(void *ctx, void (*done)(void *ctx, int changed, const char *text),
                   void *done_ctx);
     /* Appends a message that is taken up again. 0 or -errno. */
     int (*reinject)(void *ctx, const struct store_letter *l);

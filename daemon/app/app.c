@@ -4,7 +4,6 @@
 #include "io/notify.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,7 +139,7 @@ void app_fatal(void *app, const char *why)
     loop_stop(a->loop);
 }
 
-static void reloaded_by_signal(void *ctx, bool changed, const char *text)
+static void reloaded_by_signal(void *ctx, int changed, const char *text)
 {
     (void)ctx;
     (void)changed;
@@ -175,15 +174,15 @@ int app_run(const char *conf_path)
     if (app_open_all(a, &l) != 0)
         goto out;
     a->exit_code = EX_OK_;
-    loop_signal(a->loop, SIGTERM, app_stop, a);
-    loop_signal(a->loop, SIGINT, app_stop, a);
-    loop_signal(a->loop, SIGHUP, on_hangup, a);
+    loop_signal(a->loop, LOOP_TERM, app_stop, a);
+    loop_signal(a->loop, LOOP_INT, app_stop, a);
+    loop_signal(a->loop, LOOP_HUP, on_hangup, a);
     app_start_ticks(a);
     notify_ready();
     loop_run(a->loop);
-out:;
-    int code = a->exit_code;
+out:
     app_close_all(a);
+    int code = a->exit_code;
     load_free(&l);
     conf_free(a->conf);
     free(a);

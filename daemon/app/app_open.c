@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EX_IOERR_ 74
+
 int app_append(struct app *a, const struct record *r)
 {
     struct record copy = *r;
@@ -208,11 +210,17 @@ static int note_before(struct app *a, size_t i)
         ledger_total(engine_ledger(pipeline_engine(a->pipeline)), &total);
         a->sinks_before[i] = total.n[LEDGER_POINTS_MADE] + total.n[LEDGER_POINTS_OWN];
         r = file_store(path, digits, num_put_u64(digits, a->sinks_before[i]));
-    } else if (file_load(path, sizeof("18446744073709551615"), &text, &len) == 0) {
-        (void)num_get_u64(text, len, &a->sinks_before[i]);
+        if (r != 0)
+            log_error("%s: cannot be written: %s", path, strerror(-r));
+    } else {
+        r = file_load(path, sizeof("18446744073709551615"), &text, &len);
+        if (r == 0)
+            (void)num_get_u64(text, len, &a->sinks_before[i]);
+        else if (r == -ENOENT)
+            r = 0; /* began with the first point */
+        else
+            log_error("%s: cannot be read: %s", path, strerror(-r));
     }
-    if (r != 0)
-        log_error("%s: cannot be written: %s", path, strerror(-r));
     free(text);
     free(path);
     return r;
@@ -252,6 +260,15 @@ static int open_journal(struct app *a, const struct position *known)
         log_notice("journal: the last run did not stop cleanly; %llu messages are kept%s",
                    (unsigned long long)rec.messages,
                    rec.cut_bytes ? ", a torn end was cut" : "");
+    if (rec.time == JOURNAL_TIME_UNKNOWN)
+        log_warn(
+            "journal: the machine was started anew and its clock cannot be trusted: how long "
+            "the gateway was away is not known");
+    if (rec.unreadable || rec.missing || rec.damaged_headers)
+        log_error("journal: %llu segments cannot be read, %llu are missing, %llu headers are "
+                  "damaged; what they held is counted as dead{corrupt}",
+                  (unsigned long long)rec.unreadable, (unsigned long long)rec.missing,
+                  (unsigned long long)rec.damaged_headers);
     if (rec.lost_known)
         log_error(
             "journal: ends before what store or outbound logs have seen (%llu): a power cut "
@@ -415,6 +432,18 @@ int app_open_all(struct app *a, struct loaded *l)
     return open_http(a);
 }
 
+/* What is told here the last sync of a clean stop was to make true. */
+static void close_journal(struct app *a)
+{
+    int r = journal_close(a->journal);
+    if (r == 0 || a->exit_code != 0)
+        return; /* why it ended was said */
+    log_error("journal: cannot be finished: %s; what was not synced may be missing after a "
+              "power cut",
+              strerror(-r));
+    a->exit_code = EX_IOERR_;
+}
+
 void app_close_all(struct app *a)
 {
     if (!a->loop)
@@ -427,7 +456,7 @@ void app_close_all(struct app *a)
         sink_close(a->sinks[i]);
     httpc_free(a->httpc);
     store_close(a->store);
-    journal_close(a->journal);
+    close_journal(a);
     loop_timer_free(a->second);
     loop_timer_free(a->hold);
     loop_timer_free(a->deadline);

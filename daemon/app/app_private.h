@@ -48,7 +48,7 @@ struct app {
     struct problems *loading_problems;
     bool reloading;
     int keep_result; /* of keeping the bundle */
-    void (*reload_done)(void *ctx, bool changed, const char *text);
+    void (*reload_done)(void *ctx, int changed, const char *text);
     void *reload_ctx;
 
     bool stopping;
@@ -66,7 +66,7 @@ int app_append_generation(struct app *a, const struct world *w);
 /* app_tick.c */
 void app_start_ticks(struct app *a);
 /* app_reload.c */
-int app_reload(void *app, void (*done)(void *ctx, bool changed, const char *text), void *ctx);
+int app_reload(void *app, void (*done)(void *ctx, int changed, const char *text), void *ctx);
 /* app.c */
 void app_stop(void *app);
 void app_too_late(void *app);

@@ -29,12 +29,12 @@ static void load_work(void *ctx)
     }
 }
 
-static void finish(struct app *a, bool changed, const char *text)
+static void finish(struct app *a, int changed, const char *text)
 {
     a->reloading = false;
-    if (changed)
+    if (changed > 0)
         a->sources.reloads++;
-    else
+    else if (changed < 0)
         a->sources.reload_failures++;
     load_free(&a->loading);
     problems_free(a->loading_problems);
@@ -52,7 +52,7 @@ static void refuse(struct app *a)
     }
     log_error("reload: %zu errors; nothing was changed", problems_errors(a->loading_problems));
     (void)buf_puts(&all, "nothing was changed");
-    finish(a, false, buf_cstr(&all));
+    finish(a, -1, buf_cstr(&all));
     buf_done(&all);
 }
 
@@ -75,7 +75,7 @@ static void load_done(void *ctx)
 {
     struct app *a = ctx;
     char *text = NULL;
-    bool changed = false;
+    int changed = -1;
     if (problems_errors(a->loading_problems) > 0) {
         refuse(a);
         return;
@@ -88,14 +88,15 @@ static void load_done(void *ctx)
         text = mem_printf("%s cannot change without a restart; nothing was changed", restart);
         log_error("reload: %s", text);
     } else if (strcmp(w->hash, pipeline_newest(a->pipeline)->hash) == 0) {
+        changed = 0;
         text = mem_strdup("no file has changed");
         log_info("reload: %s", text);
     } else {
         size_t devices = registry_devices(w->registry),
                compounds = registry_compounds(w->registry);
         int r = take_over(a);
-        changed = r == 0;
-        if (changed)
+        changed = r == 0 ? 1 : -1;
+        if (r == 0)
             text = mem_printf("reloaded: %zu compounds, %zu devices", compounds, devices);
         else
             text = mem_printf("cannot be kept: %s; nothing was changed", strerror(-r));
@@ -105,7 +106,7 @@ static void load_done(void *ctx)
     free(text);
 }
 
-int app_reload(void *app, void (*done)(void *ctx, bool changed, const char *text), void *ctx)
+int app_reload(void *app, void (*done)(void *ctx, int changed, const char *text), void *ctx)
 {
     struct app *a = app;
     if (a->reloading || a->stopping || pipeline_changing(a->pipeline))

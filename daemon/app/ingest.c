@@ -179,7 +179,7 @@ const char *ingest_held(const struct ingest *in)
 static void nudge(struct ingest_broker *b)
 {
     if (log_broke(&b->silent))
-        log_warn("broker %s: connected, but nothing has come for %.0f s where %.2g messages a "
+        log_warn("broker %s: connected, but nothing has come for %.0f s where %.2f messages a "
                  "second are usual; connecting anew",
                  b->conf->id, b->quiet.silent_s, b->quiet.rate);
     mqtt_reconnect(b->mqtt, "unusual silence");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/load.h"
+#include "base/zone.h"
 #include "io/file.h"
 
 #include <errno.h>
@@ -28,6 +29,18 @@ static int read_part(const char *path, size_t max, const char *named_by, int lin
     return 0;
 }
 
+static void check_zone(const struct conf *c, struct problems *problems)
+{
+    struct zone *z = NULL;
+    if (zone_open(c->gateway.timezone, &z) != 0)
+        problems_add(
+            problems, c->file, 0, 0,
+            "gateway.timezone: this machine knows no time zone \"%s\", expected a name "
+            "like Asia/Shanghai",
+            c->gateway.timezone);
+    zone_free(z);
+}
+
 static void read_parts(const struct conf *c, struct problems *problems,
                        struct world_text parts[WORLD_PARTS])
 {
@@ -39,6 +52,15 @@ static void read_parts(const struct conf *c, struct problems *problems,
         (void)read_part(paths[i], WORLD_MAX_FILE, c->file, 0, problems, &parts[i]);
 }
 
+/* The world reads it once more, from the bundle: what is wrong or remarkable is to be said once. */
+static int read_conf(const struct world_text *t, struct problems *problems, struct conf **out)
+{
+    struct problems *unsaid = problems_new(1);
+    int r = conf_parse(t->text, t->len, t->file, unsaid, out);
+    problems_free(unsaid);
+    return r == 0 ? 0 : conf_parse(t->text, t->len, t->file, problems, out);
+}
+
 int load_all(const char *conf_path, struct problems *problems, struct loaded *out)
 {
     struct world_text parts[WORLD_PARTS] = {{0}};
@@ -46,11 +68,12 @@ int load_all(const char *conf_path, struct problems *problems, struct loaded *ou
     struct world *w = NULL;
     int r = read_part(conf_path, MAX_CONF, NULL, 0, problems, &parts[WORLD_CONF]);
     if (r == 0)
-        r = conf_parse(parts[WORLD_CONF].text, parts[WORLD_CONF].len, conf_path, problems,
-                       &first);
+        r = read_conf(&parts[WORLD_CONF], problems, &first);
     size_t before = problems_errors(problems);
-    if (r == 0)
+    if (r == 0) {
+        check_zone(first, problems);
         read_parts(first, problems, parts);
+    }
     if (r == 0 && problems_errors(problems) != before)
         r = -EINVAL;
     buf_init(&out->bundle, WORLD_MAX_BUNDLE);

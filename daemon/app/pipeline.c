@@ -280,6 +280,7 @@ static void on_sync_timer(void *ctx)
         loop_work(p->o.loop, sync_work, sync_done, p);
     }
     tell_synced(p);
+    pipeline_snapshot_if_tight(p);
 }
 
 static void on_tick(void *ctx)

@@ -28,6 +28,7 @@ struct snap {
     int failed;
     unsigned flushes; /* sinks not durable yet, plus one for the store */
     uint64_t began_ns, last_ns, last_offset;
+    uint64_t release; /* the journal may go below this: the second-newest snapshot */
 };
 
 struct pipeline {
@@ -78,6 +79,7 @@ void pipeline_release_batches(struct pipeline *p);
 void pipeline_free_batches(struct pipeline *p);
 /* pipeline_snapshot.c */
 void pipeline_snapshot_maybe(struct pipeline *p);
+void pipeline_snapshot_if_tight(struct pipeline *p); /* beside it, a few times a second */
 void pipeline_snapshot_begin(struct pipeline *p);
 void pipeline_snapshot_flushed(void *ctx);
 int pipeline_restore(struct pipeline *p, struct err *err);

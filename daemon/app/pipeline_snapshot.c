@@ -7,6 +7,7 @@
 #include "app/pipeline_private.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #define EVERY_NS      60000000000u
+#define TIGHT_NS      1000000000u
 #define FIRST_RECORDS 64
 
 /* -- taking one --------------------------------------------------------------------------- */
@@ -84,8 +86,15 @@ static void commit_work(void *ctx)
         return; /* aborted on the loop */
     p->snap.failed = snapshot_commit(p->snap.writer, &release);
     p->snap.writer = NULL;
+    if (p->snap.failed == 0)
+        p->snap.release = release;
     if (p->snap.failed == 0 && release > 0)
         (void)journal_release(p->o.journal, release, p->o.archive_dir); /* told by its stats */
+    uint64_t pruned;
+    if (p->snap.failed == 0 && p->o.archive_dir)
+        (void)journal_archive_prune(p->o.archive_dir, clock_wall_ns(),
+                                    p->o.conf->archive.keep_s * 1000000000u,
+                                    p->o.conf->archive.max_bytes, &pruned);
 }
 
 static void commit_done(void *ctx)
@@ -147,6 +156,20 @@ void pipeline_snapshot_maybe(struct pipeline *p)
     bool due = loop_hrtime_ns() - p->snap.last_ns > EVERY_NS;
     bool far = p->read_to - p->snap.last_offset > p->o.conf->max_bytes / 8;
     if (due || far)
+        pipeline_snapshot_begin(p);
+}
+
+/* Off the brokers for lack of room nothing arrives that would make the next snapshot due, and only
+ * snapshots make room: two of them, because the journal goes below the second-newest. */
+void pipeline_snapshot_if_tight(struct pipeline *p)
+{
+    struct journal_stats j;
+    uint64_t pause = p->snap.failed ? EVERY_NS : TIGHT_NS;
+    if (p->snap.state != SNAP_IDLE || !p->running || p->stopping ||
+        p->snap.release >= p->read_to || loop_hrtime_ns() - p->snap.last_ns < pause)
+        return;
+    journal_stats(p->o.journal, &j);
+    if (j.low_space)
         pipeline_snapshot_begin(p);
 }
 

@@ -197,7 +197,7 @@ void report_metrics(const struct report_sources *s, struct buf *b)
     metrics_journal(s, b);
     metrics_store(s, b);
     one_u(b, "gaihou_reloads_total", "counter", "Reloads that took effect.", s->reloads);
-    one_u(b, "gaihou_reload_failures_total", "counter", "Reloads that changed nothing.",
+    one_u(b, "gaihou_reload_failures_total", "counter", "Reloads that were refused.",
           s->reload_failures);
     one_u(b, "gaihou_ledger_balanced", "gauge", "1 while every sum of the ledger holds.",
           report_balanced(s));

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -295,7 +296,8 @@ void sink_stats(const struct sink *s, struct sink_stats *out)
     bool idle = s->state == SINK_WELL && s->oks == 0;
     (void)strncpy(out->state, idle ? "idle" : states[s->state], sizeof(out->state) - 1);
     const char *problem = s->write_failing ? strerror(-s->write_rc) : s->problem;
-    (void)strncpy(out->problem, problem, sizeof(out->problem) - 1);
+    memcpy(out->problem, problem,
+           strnlen(problem, sizeof(out->problem) - 1)); /* zeroed above */
 }
 
 static void add_share(void *ctx, const struct block_share *from)

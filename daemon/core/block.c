@@ -214,10 +214,10 @@ void block_builder_add(struct block_builder *bb, const struct point *p)
     /* one step can be larger than any block: it goes on in the next block of the same group */
     if (o->raw.len >= bb->rules.bytes * 2 || o->tally.n >= BLOCK_SHARES_MAX - 1 ||
         o->lines >= UINT32_MAX / 2)
-        close_part(bb, o, p->class_);
+        close_part(bb, o, (int)p->class_);
     int rc = lineproto_put(&o->raw, bb->rules.dialect, p, &bb->refused);
     if (rc == -ENOBUFS && o->raw.len > 0) {
-        close_part(bb, o, p->class_);
+        close_part(bb, o, (int)p->class_);
         rc = lineproto_put(&o->raw, bb->rules.dialect, p, &bb->refused);
     }
     if (rc == -ENOBUFS)

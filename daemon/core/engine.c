@@ -32,7 +32,7 @@ void engine_free(struct engine *e)
     ledger_free(e->ledger);
     free(e->devices);
     for (size_t i = 0; i < MAX_BROKERS; i++)
-        free(e->brokers[i].window);
+        free(e->brokers[i].deliveries);
     buf_done(&e->scratch);
     free(e);
 }
@@ -86,20 +86,15 @@ static struct broker_state *broker_of(struct engine *e, const struct record *r)
 
 static uint64_t delivery_hash(const struct record *r)
 {
-    return hash64(hash64(1, r->topic, r->topic_len), r->body, r->body_len);
+    uint64_t h = hash64(hash64(1, r->topic, r->topic_len), r->body, r->body_len);
+    return h ? h : 1; /* 0: no delivery had that packet id */
 }
 
 /* Was this very delivery journalled on an earlier connection? Then our PUBACK did not reach the
  * broker, and it sends the message again: dup = 1, same packet id, same content. */
-static bool is_redelivery(const struct broker_state *b, const struct record *r, uint64_t hash)
+static bool is_redelivery(const struct broker_state *b, const struct delivery *d, uint64_t hash)
 {
-    uint32_t n = b->n < WINDOW ? b->n : WINDOW;
-    for (uint32_t i = 1; i <= n; i++) {
-        const struct delivery *d = &b->window[(b->n - i) % WINDOW];
-        if (d->packet_id == r->packet_id && d->hash == hash && d->connection != b->connection)
-            return true;
-    }
-    return false;
+    return d->hash == hash && d->connection != b->connection && b->n - d->serial - 1 < b->valid;
 }
 
 static bool note_delivery(struct engine *e, const struct record *r)
@@ -108,12 +103,12 @@ static bool note_delivery(struct engine *e, const struct record *r)
     if (!b || RECORD_QOS(r->flags) == 0)
         return false;
     uint64_t hash = delivery_hash(r);
-    if (!b->window)
-        b->window = mem_zalloc_array(WINDOW, sizeof(*b->window));
-    bool again = (r->flags & RECORD_DUP) && is_redelivery(b, r, hash);
-    b->window[b->n++ % WINDOW] = (struct delivery){hash, b->connection, r->packet_id};
-    if (b->n >= 2u * WINDOW) /* keep the place, never wrap */
-        b->n -= WINDOW;
+    if (!b->deliveries)
+        b->deliveries = mem_zalloc_array(PACKET_IDS, sizeof(*b->deliveries));
+    struct delivery *d = &b->deliveries[r->packet_id];
+    bool again = (r->flags & RECORD_DUP) && is_redelivery(b, d, hash);
+    *d = (struct delivery){hash, b->connection, b->n++};
+    b->valid += b->valid < REACH;
     return again;
 }
 
@@ -291,7 +286,7 @@ static void link_up(struct engine *e, const struct record *r)
     b->up = true;
     b->connection++;
     if (r->body_len < 1 || r->body[0] == 0)
-        b->n = 0; /* the broker kept no session: packet ids begin anew */
+        b->valid = 0; /* the broker kept no session: packet ids begin anew */
 }
 
 /* The gateway was down until this record. Timers that ran before it ended are told by the
@@ -411,13 +406,13 @@ static void move_brokers(struct engine *e, const struct world *w)
         for (size_t k = 0; k < MAX_BROKERS; k++) {
             if (strcmp(e->brokers[k].id, id) == 0) {
                 next[i] = e->brokers[k];
-                e->brokers[k].window = NULL;
+                e->brokers[k].deliveries = NULL;
             }
         }
         memcpy(next[i].id, id, strnlen(id, sizeof(next[i].id) - 1) + 1);
     }
     for (size_t k = 0; k < MAX_BROKERS; k++)
-        free(e->brokers[k].window);
+        free(e->brokers[k].deliveries);
     memcpy(e->brokers, next, sizeof(next));
 }
 

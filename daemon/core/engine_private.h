@@ -8,8 +8,12 @@
 #include "core/engine.h"
 #include "core/json.h"
 
-#define RING          8 /* points a device remembers for dedupe */
-#define WINDOW        4096 /* messages a broker remembers for redelivery; Receive Maximum is below */
+#define RING 8 /* points a device remembers for dedupe */
+/* How many deliveries back a redelivery is looked for. A broker should keep no more than Receive
+ * Maximum under way, but mosquitto 2.0 was seen to repeat 7,000 after a kill; half of all packet
+ * ids is the most that cannot be mistaken for the id's next use. */
+#define REACH         32768
+#define PACKET_IDS    65536
 #define MAX_BROKERS   16
 #define PLACE_STEP_NS 20000000u
 #define PLACE_BATCH   256
@@ -32,18 +36,19 @@ struct device_state {
     bool place_due;
 };
 
-struct delivery { /* a QoS 1 message as the broker numbered it */
-    uint64_t hash;
+struct delivery {  /* the last QoS 1 message that had a packet id */
+    uint64_t hash; /* 0: none */
     uint32_t connection;
-    uint16_t packet_id;
+    uint32_t serial; /* of the broker's deliveries */
 };
 
 struct broker_state {
     char id[65];
     bool up;
-    uint32_t connection; /* counts link-ups */
-    uint32_t n;          /* deliveries ever; the ring holds the last WINDOW */
-    struct delivery *window;
+    uint32_t connection;         /* counts link-ups */
+    uint32_t n;                  /* deliveries ever, wraps */
+    uint32_t valid;              /* of them since the session began, at most REACH */
+    struct delivery *deliveries; /* by packet id */
 };
 
 struct engine {

@@ -54,6 +54,23 @@ static void put_text(struct writer *w, const char *s)
     put(w, s, n);
 }
 
+static void save_deliveries(const struct broker_state *b, struct writer *w)
+{
+    uint64_t kept = 0;
+    for (uint32_t id = 0; b->deliveries && id < PACKET_IDS; id++)
+        kept += b->deliveries[id].hash && b->n - b->deliveries[id].serial - 1 < b->valid;
+    put_u64(w, b->valid);
+    put_u64(w, kept);
+    for (uint32_t id = 0; kept > 0 && id < PACKET_IDS; id++) {
+        const struct delivery *d = &b->deliveries[id];
+        uint32_t age = b->n - d->serial; /* 1: the last one */
+        if (d->hash == 0 || age - 1 >= b->valid)
+            continue;
+        put_u64(w, d->hash);
+        put_u64(w, (uint64_t)d->connection << 32 | (uint64_t)(age - 1) << 16 | id);
+    }
+}
+
 static void save_brokers(const struct engine *e, struct writer *w)
 {
     size_t n =
@@ -61,16 +78,10 @@ static void save_brokers(const struct engine *e, struct writer *w)
     put_u64(w, n);
     for (size_t i = 0; i < n; i++) {
         const struct broker_state *b = &e->brokers[i];
-        uint32_t kept = !b->window ? 0 : b->n < WINDOW ? b->n : WINDOW;
         put_text(w, b->id);
         put_u64(w, b->up);
         put_u64(w, b->connection);
-        put_u64(w, kept);
-        for (uint32_t k = kept; k > 0; k--) {
-            const struct delivery *d = &b->window[(b->n - k) % WINDOW];
-            put_u64(w, d->hash);
-            put_u64(w, (uint64_t)d->connection << 16 | d->packet_id);
-        }
+        save_deliveries(b, w);
     }
 }
 
@@ -173,6 +184,25 @@ static void get_text(struct reader *r, char out[256])
     out[n] = '\0';
 }
 
+static void load_deliveries(struct broker_state *b, struct reader *r)
+{
+    uint64_t valid = get_u64(r), kept = get_u64(r);
+    if (valid > REACH || kept > PACKET_IDS) {
+        r->failed = true;
+        return;
+    }
+    b->n = REACH + 1; /* room for every age behind it */
+    b->valid = (uint32_t)valid;
+    if (kept > 0 && !b->deliveries)
+        b->deliveries = mem_zalloc_array(PACKET_IDS, sizeof(*b->deliveries));
+    for (uint64_t k = 0; k < kept && !r->failed; k++) {
+        uint64_t hash = get_u64(r), packed = get_u64(r);
+        uint32_t age = (uint32_t)(packed >> 16 & 0xffff) + 1;
+        b->deliveries[packed & 0xffff] =
+            (struct delivery){hash, (uint32_t)(packed >> 32), b->n - age};
+    }
+}
+
 static void load_brokers(struct engine *e, struct reader *r)
 {
     uint64_t n = get_u64(r);
@@ -187,22 +217,8 @@ static void load_brokers(struct engine *e, struct reader *r)
             b = &dropped;
         b->up = get_u64(r) != 0;
         b->connection = (uint32_t)get_u64(r);
-        uint64_t kept = get_u64(r);
-        if (kept > WINDOW) {
-            r->failed = true;
-            return;
-        }
-        if (kept > 0 && !b->window)
-            b->window = mem_zalloc_array(WINDOW, sizeof(*b->window));
-        b->n = 0;
-        for (uint64_t k = 0; k < kept; k++) {
-            struct delivery *d = &b->window[b->n++];
-            d->hash = get_u64(r);
-            uint64_t packed = get_u64(r);
-            d->connection = (uint32_t)(packed >> 16);
-            d->packet_id = (uint16_t)packed;
-        }
-        free(dropped.window);
+        load_deliveries(b, r);
+        free(dropped.deliveries);
     }
 }
 

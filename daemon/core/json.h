@@ -55,7 +55,7 @@ static inline int64_t json_int(struct json_value v);
 static inline uint64_t json_uint(struct json_value v);
 static inline double json_double(struct json_value v); /* also of JSON_INT and JSON_UINT */
 /* Unescaped; may hold NUL. */
-static inline const char *json_string(struct json_value v, size_t *out_len);
+static inline const char *json_text(struct json_value v, size_t *out_len);
 size_t json_count(struct json_value v); /* elements or members */
 
 static inline void json_iter(struct json_value array_or_object, struct json_iter *it);
@@ -132,7 +132,7 @@ static inline double json_double(struct json_value v)
     }
 }
 
-static inline const char *json_string(struct json_value v, size_t *out_len)
+static inline const char *json_text(struct json_value v, size_t *out_len)
 {
     const char *at = v.doc->strings + (v.doc->tape[v.at] & JSON_TAPE_PAYLOAD);
     uint32_t n;
@@ -172,7 +172,7 @@ static inline bool json_next(struct json_iter *it, const char **out_key, size_t 
     if (it->next.at >= it->end.at)
         return false;
     if (it->object) {
-        key = json_string(it->next, &key_len);
+        key = json_text(it->next, &key_len);
         it->next.at++;
     }
     if (out_key) {

@@ -33,7 +33,7 @@ static int read_time(struct json_value v, struct decoded_sample *s, const char *
         break;
     case JSON_STRING: {
         size_t n;
-        const char *text = json_string(v, &n);
+        const char *text = json_text(v, &n);
         r = stamp_parse(text, n, &s->time_ms);
         break;
     }
@@ -83,7 +83,7 @@ static int read_value(struct json_value j, struct value *v, bool *is_null, const
         return 0;
     case JSON_STRING:
         *v = (struct value){.type = VALUE_STRING};
-        v->s.p = json_string(j, &v->s.n);
+        v->s.p = json_text(j, &v->s.n);
         return 0;
     case JSON_ARRAY:
     case JSON_OBJECT:

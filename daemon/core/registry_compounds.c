@@ -82,7 +82,7 @@ static double read_degrees(const struct sheet *s, int column, double limit)
         return NAN;
     if (text_double(t, strlen(t), &v) && fabs(v) <= limit)
         return v;
-    sheet_error(s, column, "%s \"%.40s\", expected decimal degrees from -%g to %g",
+    sheet_error(s, column, "%s \"%.40s\", expected decimal degrees from -%.0f to %.0f",
                 columns[column].name, t, limit, limit);
     return NAN;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "core/registry_private.h"
 #include "core/text.h"
 
@@ -148,10 +149,13 @@ static void check_range(struct sheet *s, const struct param *p)
     if (!m)
         return;
     registry_range(r, d, m, &min, &max);
-    if (min > max)
+    if (min > max) {
+        char a[NUM_MAX + 1], b[NUM_MAX + 1];
+        a[num_put_double(a, min)] = '\0';
+        b[num_put_double(b, max)] = '\0';
         problems_add(s->problems, s->file, (int)p->line, 0,
-                     "%s of device \"%s\" makes a range from %g to %g", p->name, d->code, min,
-                     max);
+                     "%s of device \"%s\" makes a range from %s to %s", p->name, d->code, a, b);
+    }
 }
 
 static void finish(struct sheet *s)

@@ -71,7 +71,8 @@ static int judge(const char *path, long status, struct buf *body, json_t **out)
     return CTL_REFUSED;
 }
 
-static int request(const struct ctl *c, bool post, const char *path, json_t **out)
+static int request(const struct ctl *c, const char *post, size_t post_len, const char *path,
+                   json_t **out)
 {
     struct curl_slist *headers = NULL;
     struct buf body;
@@ -95,7 +96,8 @@ static int request(const struct ctl *c, bool post, const char *path, json_t **ou
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     if (post) {
         curl_easy_setopt(curl, CURLOPT_POST, 1L);
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, post);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)post_len);
     }
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
@@ -112,12 +114,18 @@ static int request(const struct ctl *c, bool post, const char *path, json_t **ou
 
 int ctl_get(const struct ctl *c, const char *path, json_t **out)
 {
-    return request(c, false, path, out);
+    return request(c, NULL, 0, path, out);
 }
 
 int ctl_post(const struct ctl *c, const char *path, json_t **out)
 {
-    return request(c, true, path, out);
+    return request(c, "", 0, path, out);
+}
+
+int ctl_post_body(const struct ctl *c, const char *path, const char *body, size_t len,
+                  json_t **out)
+{
+    return request(c, body, len, path, out);
 }
 
 char *ctl_encode(const char *s)

@@ -19,12 +19,15 @@ struct ctl { /* options that stand before the command */
 
 typedef int ctl_fn(const struct ctl *c, int argc, char **argv); /* argv[0]: the command */
 ctl_fn ctl_status, ctl_top, ctl_devices, ctl_compounds, ctl_quarantine, ctl_dead, ctl_ledger,
-    ctl_reload;
+    ctl_reload, ctl_replay;             /* ctl_replay: argv[0] "replay", of journal */
 int ctl_journal(int argc, char **argv); /* argv[0]: "journal"; needs no daemon */
 
 /* A request; the answer's JSON in *out (the caller's). Failures are told on stderr already. */
 int ctl_get(const struct ctl *c, const char *path, json_t **out);
 int ctl_post(const struct ctl *c, const char *path, json_t **out);
+/* With a body (JSON lines). */
+int ctl_post_body(const struct ctl *c, const char *path, const char *body, size_t len,
+                  json_t **out);
 int ctl_print_json(const json_t *j);
 int ctl_usage(const char *text); /* "usage: gaihouctl …" on stderr; CTL_USAGE */
 

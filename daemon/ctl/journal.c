@@ -2,6 +2,7 @@
 #include "ctl/journal.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/base64.h"
 #include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/num.h"
@@ -20,6 +21,7 @@ enum { DONE = 0, REFUSED = 1, USAGE = 64 };
 
 static const char usage[] =
     "usage: gaihouctl journal info|verify [--dir DIR] [--json]\n"
+    "       gaihouctl journal replay FILE|-\n"
     "       gaihouctl journal dump [--dir DIR] [--from OFFSET] [--to OFFSET] [--limit N]\n"
     "                              [--topic PREFIX] [--json]\n"
     "       gaihouctl journal export [--dir DIR] [--from OFFSET] [--to OFFSET] [--limit N]\n"
@@ -114,26 +116,11 @@ static const char *stamp(char room[STAMP_SIZE], int64_t wall_ns)
     return room;
 }
 
-static void base64(struct buf *b, const char *p, size_t n)
-{
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *u = (const unsigned char *)p;
-    for (size_t i = 0; i < n; i += 3) {
-        unsigned v = (unsigned)u[i] << 16 | (i + 1 < n ? (unsigned)u[i + 1] << 8 : 0) |
-                     (i + 2 < n ? u[i + 2] : 0);
-        char four[4] = {digits[v >> 18], digits[v >> 12 & 63],
-                        i + 1 < n ? digits[v >> 6 & 63] : '=',
-                        i + 2 < n ? digits[v & 63] : '='};
-        (void)buf_put(b, four, 4);
-    }
-}
-
 static void json_bytes(struct jsonw *w, const char *key, const char *p, size_t n)
 {
     struct buf b;
     buf_init(&b, (size_t)RECORD_BODY_MAX * 2);
-    base64(&b, p, n);
+    (void)base64_put(&b, p, n);
     jsonw_strn(w, key, b.len ? b.data : "", b.len);
     buf_done(&b);
 }

@@ -148,6 +148,8 @@ int ctl_reload(const struct ctl *c, int argc, char **argv)
         ctl_print_json(j);
     else if (!code)
         printf("%s\n", ctl_text(j, "text"));
+    if (!code && json_is_true(json_object_get(j, "refused")))
+        code = CTL_REFUSED;
     json_decref(j);
     return code;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
 #include "ctl/ctl.h"
 #include "base/err.h"
 
@@ -17,6 +18,7 @@ static const char help[] =
     "  dead [list|show|replay|purge]        what could not be used\n"
     "  ledger                     the accounts, per compound\n"
     "  journal info|verify|dump|export      works on a stopped gateway's folder too\n"
+    "  journal replay FILE|-                takes exported messages up again\n"
     "  reload                     reads the configuration again, or says why not\n"
     "  version, help\n\n"
     "Exit: 0 done, 1 refused or not found, 2 the daemon cannot be reached, 64 usage.\n";
@@ -80,6 +82,22 @@ static int unknown(const char *name)
     return CTL_USAGE;
 }
 
+/* All but replay need no daemon; --json may stand before the command like everywhere. */
+static int journal(const struct ctl *c, int argc, char **argv)
+{
+    char json[] = "--json";
+    if (argc > 1 && strcmp(argv[1], "replay") == 0)
+        return ctl_replay(c, argc - 1, argv + 1);
+    if (!c->json || argc < 2 || strcmp(argv[1], "export") == 0)
+        return ctl_journal(argc, argv);
+    char **longer = mem_zalloc_array((size_t)argc + 2, sizeof(*longer));
+    memcpy(longer, argv, (size_t)argc * sizeof(*longer));
+    longer[argc] = json;
+    int code = ctl_journal(argc + 1, longer);
+    free(longer);
+    return code;
+}
+
 static int run(const struct ctl *c, int argc, char **argv)
 {
     if (strcmp(argv[0], "help") == 0) {
@@ -91,7 +109,7 @@ static int run(const struct ctl *c, int argc, char **argv)
         return CTL_DONE;
     }
     if (strcmp(argv[0], "journal") == 0)
-        return ctl_journal(argc, argv);
+        return journal(c, argc, argv);
     for (size_t i = 0; i < N_COMMANDS; i++)
         if (strcmp(argv[0], commands[i].name) == 0)
             return commands[i].fn(c, argc, argv);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/num.h"
 #include "ctl/ctl.h"
+#include "base/num.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +30,10 @@ const char *ctl_text(const json_t *o, const char *key)
     if (!json_is_number(v))
         return "-";
     char *s = buffer();
-    snprintf(s, 48, "%.10g", json_number_value(v));
+    if (json_is_integer(v))
+        s[num_put_i64(s, json_integer_value(v))] = '\0';
+    else
+        s[num_put_double(s, json_real_value(v))] = '\0';
     return s;
 }
 

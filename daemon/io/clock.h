@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-uint64_t clock_boot_ns(void);  /* CLOCK_BOOTTIME: counts suspend, never steps */
-int64_t clock_wall_ns(void);   /* CLOCK_REALTIME, Unix time */
-bool clock_synchronised(void); /* adjtimex(2): the kernel believes its clock */
+uint64_t clock_boot_ns(void);    /* CLOCK_BOOTTIME: counts suspend, never steps */
+int64_t clock_wall_ns(void);     /* CLOCK_REALTIME, Unix time */
+bool clock_synchronised(void);   /* adjtimex(2): the kernel believes its clock */
 const char *clock_boot_id(void); /* 36 characters; "" if unknown */
 
 #endif

@@ -18,7 +18,8 @@
 #include <stddef.h>
 
 struct httpd;
-struct httpd_request; /* lives until it is answered; if the client leaves, the answer is dropped */
+struct
+    httpd_request; /* lives until it is answered; if the client leaves, the answer is dropped */
 
 struct httpd_options {
     const char *listen; /* "127.0.0.1:9690", "[::1]:0"; NULL: none */
@@ -37,7 +38,7 @@ const char *httpd_path(const struct httpd_request *r);
 const char *httpd_query(const struct httpd_request *r, const char *key); /* NULL: not there */
 const char *httpd_body(const struct httpd_request *r, size_t *out_len);
 bool httpd_may_write(const struct httpd_request *r); /* Unix socket, or the token was right */
-void httpd_answer(struct httpd_request *r, int status, const char *content_type, const void *body,
-                  size_t len); /* copies */
+void httpd_answer(struct httpd_request *r, int status, const char *content_type,
+                  const void *body, size_t len); /* copies */
 
 #endif

@@ -37,6 +37,8 @@ void loop_wake_free(struct loop_wake *w);
 /* work on a pool thread, then done on the loop. */
 void loop_work(struct loop *l, loop_fn *work, loop_fn *done, void *ctx);
 
+/* The numbers of signal(7). */
+enum { LOOP_HUP = 1, LOOP_INT = 2, LOOP_TERM = 15 };
 void loop_signal(struct loop *l, int signum, loop_fn *fn, void *ctx);
 
 enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2 };

@@ -140,7 +140,12 @@ static void certificate_words(struct mqtt *m, const struct mqtt_url *u, long ver
 static void handshake_words(struct mqtt *m, char *out, size_t size)
 {
     const char *reason = last_reason();
-    if (strstr(reason, "alert") && strstr(reason, "certificate"))
+    if (ERR_peek_last_error() == 0 || strstr(reason, "unexpected eof"))
+        (void)snprintf(
+            out, size,
+            "the server closed the connection during the TLS handshake: does it speak "
+            "TLS on this port?");
+    else if (strstr(reason, "alert") && strstr(reason, "certificate"))
         (void)snprintf(out, size, "the server %s: %s",
                        m->broker->tls.cert_file
                            ? "refuses our client certificate (tls.cert_file)"

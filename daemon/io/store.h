@@ -42,7 +42,8 @@ int store_open(struct loop *l, const struct store_options *o, struct err *err,
 /* -EBADMSG: damaged or not ours (left as it is); -EPROTONOSUPPORT: made by a newer gaihoud. */
 void store_close(struct store *s); /* commits what was handed over */
 
-struct store_letter { /* a message that could not be used (dead letter), or of an unknown device */
+struct
+    store_letter { /* a message that could not be used (dead letter), or of an unknown device */
     struct position at;
     uint64_t record_offset; /* in the journal; with at.ordinal unique */
     int64_t wall_ns;
@@ -87,14 +88,20 @@ uint64_t store_waiting_bytes(const struct store *s); /* handed over, not committ
 
 /* Queries for people, answered as JSON text on the loop (contracts of gaihou-http(7)). */
 enum store_query {
-    STORE_DEAD_LIST, STORE_DEAD_SHOW, STORE_DEAD_PURGE, STORE_QUARANTINE_LIST,
-    STORE_QUARANTINE_SHOW, STORE_QUARANTINE_PURGE, STORE_GENERATIONS, STORE_COUNTS,
+    STORE_DEAD_LIST,
+    STORE_DEAD_SHOW,
+    STORE_DEAD_PURGE,
+    STORE_QUARANTINE_LIST,
+    STORE_QUARANTINE_SHOW,
+    STORE_QUARANTINE_PURGE,
+    STORE_GENERATIONS,
+    STORE_COUNTS,
 };
 struct store_filter {
-    uint64_t id;       /* show, purge, replay one; 0: all that match */
+    uint64_t id;                                /* show, purge, replay one; 0: all that match */
     const char *reason, *device, *topic_prefix; /* NULL: any */
-    uint64_t limit;    /* lists: 0: 100, at most 1000; store_letters: 0: all */
-    uint64_t before;   /* lists: only ids below it (0: from the newest); the answer's "next" */
+    uint64_t limit;  /* lists: 0: 100, at most 1000; store_letters: 0: all */
+    uint64_t before; /* lists: only ids below it (0: from the newest); the answer's "next" */
 };
 /* status 0; -ENOENT: show found nothing; -ECANCELED: closing; others: the store failed. */
 typedef void store_json_fn(void *ctx, int status, const char *json, size_t len);

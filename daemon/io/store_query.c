@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/base64.h"
 #include "base/mem.h"
 #include "io/store_impl.h"
 
@@ -72,20 +73,11 @@ static json_t *json_text(sqlite3_stmt *st, int col)
 
 static json_t *json_base64(const unsigned char *p, size_t n)
 {
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *text = mem_zalloc((n + 2) / 3 * 4 + 1), *at = text;
-    for (size_t i = 0; i < n; i += 3) {
-        size_t left = n - i;
-        unsigned v = (unsigned)p[i] << 16 | (left > 1 ? (unsigned)p[i + 1] << 8 : 0) |
-                     (left > 2 ? p[i + 2] : 0u);
-        *at++ = digits[v >> 18];
-        *at++ = digits[v >> 12 & 63];
-        *at++ = left > 1 ? digits[v >> 6 & 63] : '=';
-        *at++ = left > 2 ? digits[v & 63] : '=';
-    }
-    json_t *j = text_new(text);
-    free(text);
+    struct buf b;
+    buf_init(&b, n / 3 * 4 + 16);
+    (void)base64_put(&b, p, n);
+    json_t *j = text_new(buf_cstr(&b));
+    buf_done(&b);
     return j;
 }
 

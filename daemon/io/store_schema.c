@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/store_impl.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -324,10 +325,23 @@ int store_db_open(struct store_db *db, const char *path, struct err *err,
     return code;
 }
 
+/* What closing would do too, but would not tell. */
+static void checkpoint(struct store_db *db)
+{
+    int rc = sqlite3_wal_checkpoint_v2(db->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (rc != SQLITE_OK && rc != SQLITE_BUSY && rc != SQLITE_LOCKED)
+        log_warn(
+            "%s: what its -wal file holds could not be moved into it: %s; nothing is lost, "
+            "the next start tries again",
+            db->path, sqlite3_errmsg(db->sql));
+}
+
 void store_db_close(struct store_db *db)
 {
     for (int i = 0; i < ST_COUNT; i++)
         sqlite3_finalize(db->st[i]);
+    if (db->sql && db->path)
+        checkpoint(db);
     sqlite3_close(db->sql);
     free(db->path);
     *db = (struct store_db){0};

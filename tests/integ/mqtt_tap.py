@@ -15,6 +15,8 @@ class Tap:
         """key(topic, payload) → what to note of a message."""
         self.port, self.to_port, self.key = port, to_port, key
         self.acked = []
+        self.relays = 0 # that have not passed on all they got
+        self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", port))
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -35,12 +37,13 @@ class Tap:
                 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             open_ids = {}
             version = [5]
+            with self.lock:
+                self.relays += 2
             for args in ((a, b, self._from_client), (b, a, self._from_broker)):
                 threading.Thread(target=self._relay, args=(*args, open_ids, version),
                                  daemon=True).start()
 
-    @staticmethod
-    def _relay(source, to, see, open_ids, version):
+    def _relay(self, source, to, see, open_ids, version):
         kept = bytearray()
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
@@ -55,7 +58,8 @@ class Tap:
         for s in (source, to):
             with contextlib.suppress(OSError):
                 s.shutdown(socket.SHUT_RDWR)
-        source.close()
+        with self.lock:
+            self.relays -= 1
 
     def _from_client(self, kind, p, at, _end, open_ids, version):
         if kind >> 4 == 1: # CONNECT: its protocol level

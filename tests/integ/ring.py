@@ -114,3 +114,20 @@ def balanced(g):
 
 def log_lines(g, words):
     return [x for x in g.text().splitlines() if words in x]
+
+
+def dead_letters(g, n):
+    """The n dead letters, once the store has them (its commits come behind the engine)."""
+    def there():
+        d = json.loads(g.ctl("--json", "dead", "list", "--limit", "1000").stdout)["dead"]
+        assert len(d) <= n, d
+        return d if len(d) == n else None
+    return g.until(there, 15, f"{n} dead letters") if n else there() or []
+
+
+def quarantined(g, n):
+    def there():
+        d = json.loads(g.ctl("--json", "quarantine", "list").stdout)["devices"]
+        assert len(d) <= n, d
+        return d if len(d) == n else None
+    return g.until(there, 15, f"{n} devices in quarantine")

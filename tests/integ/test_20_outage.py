@@ -57,7 +57,7 @@ def test_database_away_loses_nothing(bench, influx, how):
     assert "again after" in log_lines(g, "writes to")[0]
 
 
-def test_newest_first_while_the_backlog_drains(bench, broker, rude):
+def test_newest_first_while_the_backlog_drains(bench, rude):
     """A database that takes two small blocks in 50 ms: what is new does not wait for the old."""
     def down(_):
         return (503, b"", {})
@@ -65,6 +65,7 @@ def test_newest_first_while_the_backlog_drains(bench, broker, rude):
     def slow(_):
         time.sleep(0.05)
         return OK
+    broker = bench.mosquitto("max_queued_messages 100000")
     g = small(bench, broker, [rude_sink(rude, batch={"lines": 50, "age": "100ms"})]).start()
     rude.answer = down
     t0 = now_ms() - 3600_000

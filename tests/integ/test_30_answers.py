@@ -236,11 +236,12 @@ def test_victoria_killed_right_after_taking_it_gets_it_again(bench, broker):
     g = small(bench, broker, [{"id": "vm", "type": "victoriametrics", "url": vm.url,
                                "batch": {"age": "100ms"}, "timeout": "2s"}]).start()
     t = now_ms() - 60000
-    publish(broker, [(topic("s1"), {"ts": t + i * 10, "level": i}) for i in range(100)])
+    publish(broker, [(topic("s1"), {"ts": t + i * 10, "level": i / 100})
+                     for i in range(100)])
     g.until(lambda: sink(g)["held"] > 0 and sink(g)["open_lines"] == 0, 10, "it took them")
     g.until(lambda: sum(len(s["values"]) for s in vm.export("sump_level")) == 100, 10, "there")
     # not flushed since: another value that only its memory has
-    publish(broker, [(topic("s2"), {"ts": t, "level": 7})])
+    publish(broker, [(topic("s2"), {"ts": t, "level": 3})])
     g.until(lambda: sink(g)["held"] > 1 or sink(g)["pending_lines"] > 0, 10, "taken")
     vm.kill()
     vm.start()

@@ -204,7 +204,7 @@ struct loop_poll *loop_poll_new(struct loop *l, int fd, loop_poll_fn *fn, void *
     (void)fd;
     (void)fn;
     (void)ctx;
-    ASSERT(!"no descriptors here");
+    ASSERT(false); /* nothing here has one */
     return NULL;
 }
 

@@ -242,7 +242,7 @@ static void db_moods(bool well)
     }
 }
 
-static void reloaded(void *ctx, bool changed, const char *text)
+static void reloaded(void *ctx, int changed, const char *text)
 {
     (void)ctx;
     sim_trace("reload: %d %s", changed, text);

@@ -10,7 +10,7 @@
  *   pass TIME                              100ms 5s 10m 2h
  *   publish [qos=0] [retain] COMPOUND/DEVICE PAYLOAD
  *   answer ID well|down|503|timeout|auth|full
- *   broker up|down|forgets     disk full|free     acks lost|arrive     clock +TIME|-TIME|unsynchronised
+ *   store remember|restore     broker up|down|forgets     disk full|free     acks lost|arrive     clock +TIME|-TIME|unsynchronised
  *   crash   powercut   stop   start   reload   rot SUBSTRING   http METHOD PATH [BODY]
  *   expect [no] log TEXT       expect [no] line ID TEXT      expect lines ID TEXT N
  *   expect before ID TEXT | TEXT             which line the database took first
@@ -264,10 +264,11 @@ static void answer(char *p)
     wrong("no such answer");
 }
 
-static void reloaded(void *ctx, bool changed, const char *text)
+static void reloaded(void *ctx, int changed, const char *text)
 {
     (void)ctx;
-    (void)snprintf(seen.answer, sizeof(seen.answer), "%s %s", changed ? "200" : "409", text);
+    (void)snprintf(seen.answer, sizeof(seen.answer), "%s %s", changed > 0 ? "200" : "409",
+                   text);
 }
 
 static void clock_command(const char *p)
@@ -452,6 +453,12 @@ static void machine(const char *verb, char *p)
             fake_mqtt_lose_session();
         else
             fake_mqtt_broker(is(p, "up"));
+    } else if (is(verb, "store")) {
+        if (is(p, "remember"))
+            fake_store_remember();
+        else if (!fake_store_restore())
+            wrong("nothing was remembered");
+        gateway_store_restored |= is(p, "restore");
     } else if (is(verb, "disk")) {
         fake_file_limit(is(p, "full")); /* one byte: nothing grows */
     } else if (is(verb, "acks")) {

@@ -73,7 +73,7 @@ static void disk_clear(void)
     disk.seed = 88172645463325252u;
 }
 
-static void disk_restart(bool power)
+__attribute__((unused)) static void disk_restart(bool power)
 {
     disk.crash_at = disk.fail_at = disk.ops = 0;
     if (!power)

@@ -328,6 +328,45 @@ static void redelivery_without_clock(void **state)
     rig_done(&r);
 }
 
+/* mosquitto was seen to repeat 7,000 messages after a kill, far beyond the Receive Maximum. */
+static void long_redelivery(void **state)
+{
+    (void)state;
+    struct rig r;
+    char body[64];
+    rig_init(&r);
+    link_up(&r, 1);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 20000; i++) {
+            snprintf(body, sizeof(body), "{\"starts\":%d}", i);
+            r.seen->n = 0;
+            message(&r, D1, body, round ? RECORD_DUP : 0, (unsigned)i + 1);
+        }
+        link_up(&r, 1);
+    }
+    assert_int_equal(count(&r, "c1", LEDGER_DUPLICATE), 20000);
+    assert_int_equal(count(&r, "c1", LEDGER_DECODED), 20000);
+    rig_done(&r);
+}
+
+/* An id's next use half a turn later is another message, whatever it says. */
+static void no_redelivery_after_reach(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r);
+    link_up(&r, 1);
+    message(&r, D1, "{\"level\":1}", 0, 7);
+    for (int i = 0; i < 33000; i++) {
+        r.seen->n = 0;
+        message(&r, D1, "{\"level\":2}", 0, 100 + (unsigned)i % 30000);
+    }
+    link_up(&r, 1);
+    message(&r, D1, "{\"level\":1}", RECORD_DUP, 7);
+    assert_int_equal(count(&r, "c1", LEDGER_DUPLICATE), 0);
+    rig_done(&r);
+}
+
 static void what_is_no_reading(void **state)
 {
     (void)state;
@@ -498,6 +537,8 @@ int main(void)
         cmocka_unit_test(same_time),
         cmocka_unit_test(burst),
         cmocka_unit_test(redelivery_without_clock),
+        cmocka_unit_test(long_redelivery),
+        cmocka_unit_test(no_redelivery_after_reach),
         cmocka_unit_test(what_is_no_reading),
         cmocka_unit_test(saved_state_goes_on),
         cmocka_unit_test(place_of_all_and_of_what_changed),

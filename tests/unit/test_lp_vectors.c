@@ -50,7 +50,7 @@ static bool text_is(struct json_value record, const char *key, const char *want)
     size_t n;
     if (!json_member(record, key, &v) || json_type(v) != JSON_STRING)
         return false;
-    const char *s = json_string(v, &n);
+    const char *s = json_text(v, &n);
     return n >= strlen(want) && memcmp(s, want, strlen(want)) == 0; /* begins so */
 }
 
@@ -77,7 +77,7 @@ static char *bytes_of(struct json_value v, size_t *out_n)
     size_t n;
     struct json_value b64;
     bool coded = json_type(v) == JSON_OBJECT && json_member(v, "b64", &b64);
-    const char *s = json_string(coded ? b64 : v, &n);
+    const char *s = json_text(coded ? b64 : v, &n);
     char *out = malloc(n + 1);
     assert_non_null(out);
     if (coded)

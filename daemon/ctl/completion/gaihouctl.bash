@@ -7,7 +7,7 @@ _gaihouctl()
     devices) words="list show silent" ;;
     quarantine) words="list show adopt purge" ;;
     dead) words="list show replay purge" ;;
-    journal) words="info verify dump export" ;;
+    journal) words="info verify dump export replay" ;;
     *) words="status top devices compounds quarantine dead ledger journal reload version help
         --socket --url --token-file --json" ;;
     esac
