@@ -14,6 +14,7 @@ import http.client
 import json
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import threading
@@ -477,6 +478,7 @@ def main():
         for name, (r, _) in ROWS.items():
             print(f"{name:20} {r.what} ({r.goal})")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started ends too
     results = []
     for name in o.only or ROWS:
         r, fn = ROWS[name]

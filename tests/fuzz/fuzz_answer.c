@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const int statuses[] = {200, 201, 204, 301, 400, 401, 404, 413, 422, 429, 500, 503, 0};
+    static const int statuses[] = {200, 201, 204, 301, 400, 401, 404,
+                                   413, 422, 429, 500, 503, 0};
     if (size < 4)
         return 0;
     char *body = malloc(size - 4 + 1); /* exactly as long, for the sanitizer */

@@ -83,9 +83,9 @@ static void put_file(const char *path, const uint8_t *p, size_t n)
 
 static void from_input(const uint8_t *p, size_t n)
 {
-    static const char *const paths[] = {
-        "log/0000000000000001.blocks", "log/0000000000000001.marks",
-        "log/0000000000000004.blocks", "log/ledger"};
+    static const char *const paths[] = {"log/0000000000000001.blocks",
+                                        "log/0000000000000001.marks",
+                                        "log/0000000000000004.blocks", "log/ledger"};
     for (int i = 0; i < 4; i++) {
         size_t k = n / 4 + (i == 3 ? n % 4 : 0);
         put_file(paths[i], p, k);

@@ -1,8 +1,8 @@
 """The Grafana dashboard: its structure, and every query of it against a real influxd.
 
-The database is filled by the real pipeline (broker, gaihoud, the city and devices of our own) when
-the programs are built, else by lines written here as gaihoud would. Grafana itself is not needed: its
-variables and macros are put in as it does. A query that fails or answers nothing is a failure.
+The database is filled by the real pipeline: broker, gaihoud, the city and devices of our own. Grafana
+itself is not needed: its variables and macros are put in as it does. A query that fails, answers
+nothing, or names what neither the catalogue nor gaihoud's own records have is a failure.
 """
 import collections
 import csv
@@ -15,7 +15,8 @@ import time
 import pytest
 import yaml
 
-from conftest import BIN, TOP, Bench
+import influxql
+from conftest import TOP, Bench
 
 GRAFANA = TOP / "config" / "grafana"
 DASHBOARD = json.loads((GRAFANA / "dashboards" / "gaihou.json").read_text(encoding="utf-8"))
@@ -53,22 +54,25 @@ def devices():
             "alarm": n == 1 and i == 30, "concentration": wave(i, 0.05, 0.02),
             "battery_pct": 80 if n == 1 else 12.5})
         out[f"tjb-gas-{n}"] = ("gas", BUILDING, lambda i, n=n: {
-            "alarm": n == 2 and i == 31, "concentration": wave(i, 1.5, 0.4)})
+            "alarm": n == 2 and i == 31, "lel": wave(i, 1.5, 0.4)})
     out["tjb-water-1"] = ("water-supply", BUILDING, lambda i: {
-        "pressure_in": wave(i, 0.3, 0.02), "pressure_out": wave(i, 0.48, 0.02)})
+        "inlet_pressure": wave(i, 0.3, 0.02), "outlet_pressure": wave(i, 0.48, 0.02)})
     out["tjb-efire-1"] = ("electric-fire", BUILDING, lambda i: {
         "residual_current": wave(i, 120, 20, 1), "temp_a": 31.5})
     out[FLAT] = ("sos", BUILDING, lambda i: {"button": False, "battery_low": True})
     for n in (1, 2, 3, 4):
         out[f"tjb-lamp-{n}"] = ("lamp", "", lambda i, n=n: {
-            "lamp_on": n != 3, "power": 58.5} if n < 4 or i < SAMPLES // 3 else None)
+            "on": n != 3, "power": 58.5} if n < 4 or i < SAMPLES // 3 else None)
     out[NEVER] = ("lamp", "", lambda i: None)
     for n, state in enumerate(("charging", "available", "faulted"), 1):
         out[f"tjb-chg-{n}"] = ("charger", "", lambda i, s=state: {
             "state": s, "power": 6900.0 if s == "charging" else 0.0})
     out["tjb-shed-1"] = ("ebike-shed", "", lambda i: {"power": wave(i, 900, 100, 0)})
+    for metric, of in (("water", 0.4), ("gas", 0.5), ("heat", 20), ("energy", 7)):
+        out[f"tjb-meter-{metric}"] = ("meter", BUILDING, lambda i, m=metric, of=of: {
+            m: round(1000 + i * of / 2880, 3)})
     out["tjb-env-1"] = ("environment", "", lambda i: {
-        "temperature": wave(i, 21, 1, 1), "humidity": wave(i, 70, 5, 1), "pm2_5": wave(i, 40, 5, 0),
+        "temperature": wave(i, 21, 1, 1), "humidity": wave(i, 70, 5, 1), "pm25": wave(i, 40, 5, 0),
         "pm10": wave(i, 60, 5, 0), "noise": wave(i, 48, 4, 1)})
     return out
 
@@ -86,7 +90,7 @@ def series_of(device, start_ms):
     return [(ms, v) for ms, v in values if v is not None]
 
 
-# -- filling, by the real pipeline or by ourselves ---------------------------------------------
+# -- filling, by the real pipeline -------------------------------------------------------------
 
 def publish(broker, device, payload):
     topic = f"gaihou/v1/up/{COMPOUND}/{device}"
@@ -144,83 +148,12 @@ def fill_by_pipeline(bench, influx):
                                  f"WHERE \"compound\" = '{COMPOUND}'")[0]["last"] > 0)
 
 
-def line(measurement, tags, fields, ms):
-    def tag(s):
-        return re.sub(r"([ ,=])", r"\\\1", s)
-
-    def value(v):
-        if isinstance(v, bool):
-            return "true" if v else "false"
-        return json.dumps(v, ensure_ascii=False) if isinstance(v, str) else repr(v)
-    head = ",".join([measurement, *(f"{k}={tag(v)}" for k, v in sorted(tags.items()) if v)])
-    body = ",".join(f"{k}={v[1:] if isinstance(v, str) and v[0] == chr(0) else value(v)}"
-                    for k, v in fields.items())
-    return f"{head} {body} {ms}000000"
-
-
-def whole(n):
-    return f"{chr(0)}{n}i"  # an integer, as line() takes it
-
-
-def typed(kind, values):
-    """Values as the database has them: integers only where the catalogue says int."""
-    for metric, v in values.items():
-        m = KINDS[kind][metric]
-        if m["type"] == "enum":
-            assert v in [c["name"] for c in m["codes"]], (kind, metric, v)
-        yield metric, whole(v) if m["type"] == "int" else float(v) if m["type"] == "float" else v
-
-
-def fill_by_ourselves(influx):
-    start = (int(time.time()) - SAMPLES * STEP) * 1000
-    out = []
-    for device, (kind, building, _) in DEVICES.items():
-        tags = {"compound": COMPOUND, "building": building, "device": device}
-        place = {k: v for k, v in PLACE.items() if k != "name"}
-        out.append(line("gaihou_place", {**tags, **place, "kind": kind}, {
-            "devices": whole(1), "compound_name": PLACE["name"], "lat": 29.55, "lon": 106.58,
-            "kind_title": CATALOG["kinds"][kind]["zh"]}, start))
-        out += [line(kind, tags, dict(typed(kind, v)), ms) for ms, v in series_of(device, start)]
-    for n, (device, metric, value, reason) in enumerate(BAD):
-        kind, building, _ = DEVICES[device]
-        key = metric if isinstance(value, float) else f"{metric}_raw"
-        out.append(line(f"{kind}_bad", {"compound": COMPOUND, "building": building,
-                                        "device": device, "reason": reason}, {key: value},
-                        start + 1000 + n))
-    counters = re.findall(r'X\(\w+, "(\w+)", "(\w*)"\)',
-                          (TOP / "daemon/core/ledger.h").read_text(encoding="utf-8"))
-    for n in range(30):
-        ms = start + n * 60_000
-        own = {"gateway": GATEWAY, "lane": "all"}
-        out.append(line("gaihou_gateway", own, {
-            "messages_s": 1.7, "points_s": 20.5, "lag_s": 0.01, "unread": whole(0),
-            "journal_bytes": whole(n * 4096), "devices_seen": whole(20), "balanced": whole(1)}, ms))
-        out.append(line("gaihou_gateway", {**own, "sink": "influx"}, {
-            "pending_lines": whole(n), "log_bytes": whole(n * 100), "accepted": whole(n * 20),
-            "refused": whole(0), "shed": whole(0), "up": whole(1)}, ms))
-        for compound in (COMPOUND, "-"):
-            out.append(line("gaihou_ledger", {**own, "compound": compound}, {
-                "_".join(x for x in c if x): whole(n) for c in counters}, ms))
-    r = influx.write("\n".join(out).encode())
-    assert r.status_code == 204, r.text
-
-
-BUILT = all((BIN / name).exists() for name in ("gaihoud", "city"))
-
-
-@pytest.fixture(scope="module", params=["pipeline", "generated"])
-def database(request, tmp_path_factory):
-    if request.param == "pipeline" and not BUILT:
-        pytest.skip("gaihoud and city are not built: queries run on generated data only")
-    if request.param == "generated" and BUILT:
-        pytest.skip("not needed: the real pipeline filled the database")
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
     bench = Bench(tmp_path_factory.mktemp("grafana"))
     try:
         influx = bench.influx()
-        if request.param == "pipeline":
-            fill_by_pipeline(bench, influx)
-        else:
-            fill_by_ourselves(influx)
+        fill_by_pipeline(bench, influx)
         yield influx
     finally:
         bench.close()
@@ -391,12 +324,6 @@ def test_variables_are_defined_before_they_are_used():
     assert sorted(kinds.split("|")) == sorted(KINDS), "the kinds of the catalogue"
 
 
-def selected(query):
-    """(measurement, fields) of each SELECT that reads one measurement by its name."""
-    for what, name in re.findall(r'SELECT ((?:(?!SELECT|FROM).)*) FROM "([\w-]+)"', query):
-        yield name, set(re.findall(r'"(\w+)"', re.sub(r'AS "[^"]*"', "", what)))
-
-
 def own_fields():
     def read(path, pattern):
         return re.findall(pattern, (TOP / path).read_text(encoding="utf-8"))
@@ -409,19 +336,94 @@ def own_fields():
     }
 
 
-def test_every_field_is_in_the_catalogue_or_our_own():
-    fields = {**{k: set(m) for k, m in KINDS.items()}, **own_fields()}
-    asked = collections.defaultdict(set)
-    for p in PANELS:
-        for t in p["targets"]:
-            for name, wanted in selected(t["query"]):
-                assert name in fields, f"{p['title']}: no measurement {name}"
-                assert wanted <= fields[name], f"{p['title']}: {wanted - fields[name]}"
-                asked[name] |= wanted
+TAGS = {"compound", "building", "device", "point"}  # of every series of a device
+OWN_TAGS = {
+    "gaihou_gateway": {"gateway", "lane", "sink"},
+    "gaihou_ledger": {"gateway", "lane", "compound"},
+    "gaihou_place": {"building", "city", "community", "compound", "device", "district", "firm",
+                     "grid", "kind", "street"},
+}
+
+
+def schema():
+    """{measurement: what it has}: the kinds of the catalogue, their bad values, our own."""
+    out = {}
+    for kind, metrics in KINDS.items():
+        out[kind] = influxql.Table(metrics, TAGS)
+        raw = {f"{m}_raw": {"type": "string"} for m in metrics}
+        out[f"{kind}_bad"] = influxql.Table({**metrics, **raw}, TAGS | {"reason"})
+    for name, fields in own_fields().items():
+        out[name] = influxql.Table(dict.fromkeys(fields), OWN_TAGS[name])
+    return out
+
+
+def names_of(query):
+    """(measurement, field) pairs that a query names; Wrong for what there is not."""
+    constants = {v["name"]: v["query"] for v in VARIABLES if v["type"] == "constant"}
+    raw = re.sub(r"\$\{(\w+):raw\}", lambda m: constants[m.group(1)], query)
+    return influxql.Reader(raw, schema()).read()
+
+
+def test_every_name_is_in_the_catalogue_or_our_own():
+    asked, wrong = collections.defaultdict(set), []
+    queries = [(v["name"], v["query"]) for v in VARIABLES if v["type"] == "query"]
+    queries += [(f"{p['title']} {t['refId']}", t["query"]) for p in PANELS for t in p["targets"]]
+    for title, query in queries:
+        try:
+            for measurement, field in names_of(query):
+                asked[measurement].add(field)
+        except influxql.Wrong as e:
+            wrong.append(f"{title}: {e}")
+    assert not wrong, wrong
     assert {"sump", "electric-fire", "gaihou_place", "gaihou_ledger"} <= set(asked)
     ledger = {"_".join(x) for x in re.findall(r'X\(\w+, "(dead|ignored)", "(\w+)"\)', (
         TOP / "daemon/core/ledger.h").read_text(encoding="utf-8"))}
     assert ledger <= asked["gaihou_ledger"], "a reason of the ledger that no panel shows"
+
+
+@pytest.mark.parametrize("query, wrong", [
+    ('SELECT mean("pressure_in") FROM "water-supply"', "no field pressure_in"),
+    ('SELECT last("v") FROM "meter-water"', "no measurement meter-water"),
+    ('SELECT last("battery_pct") FROM /^(sump|meter-gas)$/', "no measurement meter-gas"),
+    ('SELECT last("battery_percent") FROM /^(${kinds:raw})$/', "no field battery_percent"),
+    ('SELECT count("s") FROM (SELECT last("lamp_on") AS "s" FROM "lamp")', "no field lamp_on"),
+    ('SELECT count("t") FROM (SELECT last("on") AS "s" FROM "lamp")', "no field t"),
+    ('SELECT "state" FROM "charger" WHERE "state" = \'busy\'', "never 'busy'"),
+    ('SELECT "s" FROM (SELECT last("state") AS "s" FROM "charger") WHERE "s" = \'busy\'', "never"),
+    ('SELECT "level" FROM "sump" WHERE "pump" = true', "no field or tag pump"),
+    ('SELECT "level" FROM "sump" WHERE "level" = true', "level is float"),
+    ('SELECT mean("pump_on") FROM "sump"', "which is bool"),
+    ('SELECT last("level") FROM "sump" GROUP BY "house"', "no tag {'house'}"),
+    ('SELECT last("messages") FROM "gaihou_gateway"', "no field messages"),
+    ('SELECT last(level) FROM "sump"', "not quoted: level"),
+    ('SHOW TAG VALUES FROM "gaihou_place" WITH KEY = "town"', "no tag {'town'}"),
+])
+def test_a_wrong_name_is_noticed(query, wrong):
+    with pytest.raises(influxql.Wrong, match=re.escape(wrong)):
+        names_of(query)
+
+
+def test_what_the_pipeline_stores_is_what_the_check_believes(database):
+    """Fields and tags in the database, the city's among them, are those of the schema above."""
+    known, stored = schema(), set()
+    for r in database.query("SHOW FIELD KEYS"):
+        stored.add(r["measurement"])
+        assert r["fieldKey"] in known[r["measurement"]].fields, r
+    for r in database.query("SHOW TAG KEYS"):
+        assert r["tagKey"] in known[r["measurement"]].tags, r
+    assert set(KINDS) | set(OWN_TAGS) <= stored, "the city has devices of every kind"
+
+
+def test_kinds_are_shown_in_chinese():
+    titles = {name: kind["zh"] for name, kind in CATALOG["kinds"].items()}
+    for title in ("在册设备（按种类）", "有上报的设备（按种类）"):
+        panel, = [p for p in PANELS if p["title"] == title]
+        assert {o["matcher"]["options"]: o["properties"][0]["value"]
+                for o in panel["fieldConfig"]["overrides"]} == titles
+    panel, = [p for p in PANELS if p["title"] == "最久未上报的设备"]
+    shown, = [o["properties"][0]["value"][0]["options"] for o in panel["fieldConfig"]["overrides"]
+              if o["matcher"]["options"] == "种类"]
+    assert {name: m["text"] for name, m in shown.items()} == titles
 
 
 def test_enumerations_are_shown_in_chinese():

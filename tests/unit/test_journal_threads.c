@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two appenders, a reader, a thread that syncs, prepares and releases: for ThreadSanitizer. */
+/* tsan: yes */
 #include "io/journal.h"
 #include "unit/scratch.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* io/mqtt against a real mosquitto and, for answers mosquitto never gives, a broker of 100
  * lines. */
+/* tsan: yes */
 #include "mqtt_rig.h"
 
 /* -- with mosquitto --------------------------------------------------------------------------

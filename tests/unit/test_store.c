@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store: what is kept, what is counted instead, and what a kill leaves behind. */
+/* tsan: yes */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
