@@ -665,7 +665,7 @@ static void test_victoriametrics_restarts_under_way(void **state)
     (void)state;
     conf.type = CONF_VICTORIAMETRICS;
     conf.timeout_ns = 20000000000u;
-    db.slow = "n=100i";
+    db.slow = "n=100 ";
     open_sink();
     for (int i = 0; i < 200; i++)
         step(1, "x", POINT_ROUTINE);
