@@ -3,14 +3,22 @@ import csv
 import json
 import subprocess
 
+import pytest
+
 from conftest import BIN, read_truth, until
+
+
+@pytest.fixture
+def broker(bench):
+    """One that drops nothing for a reader slower than the feed, and says who subscribed."""
+    return bench.mosquitto("max_queued_messages 0", "log_type subscribe")
 
 
 def subscriber(bench, broker):
     p = bench.process("sub", ["mosquitto_sub", "-p", broker.port, "-q", "1", "-i", "reader", "-c",
                               "-t", "gaihou/v1/up/#", "-F", "%t %p"])
     p.start()
-    until(lambda: "reader" in broker.text(), 10, "the subscriber is there")
+    until(lambda: "gaihou/v1/up/#" in broker.text(), 10, "the subscription is there")
     return p
 
 
