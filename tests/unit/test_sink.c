@@ -28,6 +28,8 @@ static struct {
     bool pairs;       /* two posts are answered together, when both are there */
     const char *hang; /* a post with this in it is never answered */
     int hung;
+    const char *slow; /* the first post with this in it is answered after 8 s */
+    uint64_t first_poll_ns, first_post_ns;
 } db;
 static struct rude server;
 static pthread_cond_t another = PTHREAD_COND_INITIALIZER;
@@ -88,7 +90,8 @@ static void handler(void *ctx, const struct rude_request *r, struct rude_reply *
     (void)ctx;
     if (strncmp(r->head, "GET /metrics", 12) == 0) {
         char text[100];
-        db.polls++;
+        if (db.polls++ == 0)
+            db.first_poll_ns = loop_hrtime_ns();
         (void)snprintf(text, sizeof(text), "a 1\nvm_app_start_timestamp %d\nz 2\n", db.start);
         rude_say(out, 200, "", text);
         return;
@@ -98,6 +101,17 @@ static void handler(void *ctx, const struct rude_request *r, struct rude_reply *
         db.hashes[db.posts] = hash_of(r->body, r->body_len);
     }
     int mine = db.posts++;
+    if (mine == 0)
+        db.first_post_ns = loop_hrtime_ns();
+    if (db.slow && strstr(r->text, db.slow)) {
+        out->delay_ms = 8000;
+        db.slow = NULL;
+    }
+    if (db.hang && strstr(r->text, db.hang)) {
+        db.hung++;
+        out->delay_ms = 2000; /* longer than anybody waits; then it closes */
+        return;
+    }
     if (db.pairs) {
         struct timespec end;
         (void)clock_gettime(CLOCK_REALTIME, &end);
@@ -614,6 +628,102 @@ static void test_victoriametrics_restarts(void **state)
     assert_int_equal(stats().pending_lines, 300); /* and held again */
 }
 
+static bool taken(void)
+{
+    return db.posts > 0;
+}
+
+/* A start is told in seconds: what is posted in the second of the start could be lost by a
+ * restart in the same second, which cannot be seen. */
+static void test_victoriametrics_just_started(void **state)
+{
+    (void)state;
+    conf.type = CONF_VICTORIAMETRICS;
+    open_sink();
+    step(5, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    run_until(taken, 10);
+    assert_true(db.first_post_ns - db.first_poll_ns >= 1000000000u);
+}
+
+static bool one_held(void)
+{
+    return stats().held == 1 && db.posts == 2;
+}
+
+static bool slow_sent_again(void)
+{
+    for (int i = 0; i < 200; i++)
+        if (db.stored[i] < 2)
+            return false;
+    return stats().held == 2;
+}
+
+/* The dead server's answer is read after its successor was seen. */
+static void test_victoriametrics_restarts_under_way(void **state)
+{
+    (void)state;
+    conf.type = CONF_VICTORIAMETRICS;
+    conf.timeout_ns = 20000000000u;
+    db.slow = "n=100 ";
+    open_sink();
+    for (int i = 0; i < 200; i++)
+        step(1, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    run_until(one_held, 10);
+    pthread_mutex_lock(&server.lock);
+    db.start = 200;
+    pthread_mutex_unlock(&server.lock);
+    run_until(slow_sent_again, 25);
+}
+
+static bool others_taken(void)
+{
+    for (int i = 0; i < 1000; i++)
+        if ((i < 100 || i >= 200) && db.stored[i] < 1)
+            return false;
+    return db.hung > 1;
+}
+
+static bool later_taken(void)
+{
+    return stats().accepted == 1200;
+}
+
+/* A line that makes its server fall silent: its block is kept and tried again, others go. */
+static void hangs(unsigned in_flight)
+{
+    conf.in_flight = in_flight;
+    conf.timeout_ns = 300000000u;
+    db.hang = "hang";
+    open_sink();
+    for (int i = 0; i < 1000; i++)
+        step(1, i == 133 ? "hang" : "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    run_until(others_taken, 60);
+    assert_int_equal(stats().refused, 0);
+    assert_int_equal(stats().accepted, 900);
+    int asked = db.hung;
+    for (int i = 0; i < 300; i++) /* and what comes later goes as well */
+        step(1, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    run_until(later_taken, 60);
+    assert_true(db.hung >= asked);
+    assert_int_equal(stats().pending_lines, 100);
+}
+
+static void test_a_hanging_line(void **state)
+{
+    (void)state;
+    hangs(2);
+}
+
+static void test_a_hanging_line_and_one_slot(void **state)
+{
+    (void)state;
+    hangs(1);
+}
+
 static int flushed;
 static void on_flushed(void *ctx)
 {
@@ -677,8 +787,10 @@ static void test_a_log_that_cannot_be_written(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     log_set_level(LOG_ERROR_);
     const struct CMUnitTest tests[] = {
         CASE(test_points_arrive),
@@ -692,6 +804,10 @@ int main(void)
         CASE(test_full_log_sheds_the_oldest_routine),
         CASE(test_pause),
         CASE(test_victoriametrics_restarts),
+        CASE(test_victoriametrics_just_started),
+        CASE(test_victoriametrics_restarts_under_way),
+        CASE(test_a_hanging_line),
+        CASE(test_a_hanging_line_and_one_slot),
         CASE(test_flush_and_drain),
         CASE(test_a_log_that_cannot_be_written),
     };
