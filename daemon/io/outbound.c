@@ -753,6 +753,8 @@ static int open_segments(struct outbound *ob, struct listing *ls, struct err *er
                               .made_end = UINT64_MAX};
         if (before && before->first_seq + before->n == w.first_seq)
             w.made_before = before->made_end;
+        else if (w.first_seq == 1)
+            w.made_before = 0;
         if (i + 1 < kept) {
             w.seq_limit = ns->seqs[i + 1];
             w.made_end = out_segment_made_before(ob->dir, w.seq_limit, w.first_seq);

@@ -116,11 +116,6 @@ static int look(struct window *w, uint64_t at, size_t n, const char **out, size_
         at = w->size;
     if (n > w->size - at)
         n = (size_t)(w->size - at);
-    if (n == 0) { /* nothing may have been read yet */
-        *out = "";
-        *out_n = 0;
-        return 0;
-    }
     if (at < w->at || at + n > w->at + w->buf.len) {
         size_t want = n > WINDOW ? n : WINDOW, got;
         buf_clear(&w->buf);
