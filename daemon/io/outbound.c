@@ -699,6 +699,26 @@ static void remove_orphans(struct outbound *ob, const struct listing *ls)
     }
 }
 
+/* A segment without a block can be the last one once a damaged one behind it is gone. Nothing may
+ * be appended to it: it has no header. */
+static int drop_empty(struct outbound *ob, struct err *err)
+{
+    bool dropped = false;
+    while (ob->n_segments > 0 && ob->segments[ob->n_segments - 1]->n == 0) {
+        struct out_segment *s = ob->segments[--ob->n_segments];
+        int rc = remove_files(ob, s->first_seq, err);
+        ob->bytes -= s->size;
+        out_segment_free(s);
+        if (ob->n_segments > 0 && ob->segments[ob->n_segments - 1]->n_open == 0)
+            ob->n_foldable--; /* the last again */
+        if (rc != 0)
+            return rc;
+        dropped = true;
+    }
+    int rc = dropped ? file_sync_dir(ob->dir) : 0;
+    return rc == 0 ? 0 : err_errno(err, rc, "cannot sync %s", ob->dir);
+}
+
 static int open_segments(struct outbound *ob, struct listing *ls, struct err *err)
 {
     struct out_ledger *l = &ob->job.ledger;
@@ -733,6 +753,8 @@ static int open_segments(struct outbound *ob, struct listing *ls, struct err *er
                               .made_end = UINT64_MAX};
         if (before && before->first_seq + before->n == w.first_seq)
             w.made_before = before->made_end;
+        else if (w.first_seq == 1)
+            w.made_before = 0;
         if (i + 1 < kept) {
             w.seq_limit = ns->seqs[i + 1];
             w.made_end = out_segment_made_before(ob->dir, w.seq_limit, w.first_seq);
@@ -741,7 +763,7 @@ static int open_segments(struct outbound *ob, struct listing *ls, struct err *er
         if (rc != 0)
             return rc;
     }
-    return 0;
+    return drop_empty(ob, err);
 }
 
 int outbound_open(const struct outbound_options *o, struct err *err, struct outbound **out)

@@ -11,6 +11,7 @@
 #define SEGMENT_MAGIC 0x534f4847u /* "GHOS" */
 #define VERSION       1
 #define WINDOW        16384
+#define LOST_MOST     (1u << 20) /* more blocks than a segment holds */
 #define MARKS_MAX     (256u << 20)
 
 char *out_path(const char *dir, uint64_t first_seq, const char *suffix)
@@ -411,6 +412,17 @@ static int read_blocks(struct reading *r, uint64_t end)
     return 0;
 }
 
+/* Blocks between the last one read and the next segment's first. How many they were only a next
+ * segment can tell that says that it follows this one; else what stands there may be folded. */
+static void lose_tail(struct reading *r, const struct out_where *where)
+{
+    bool told = where->made_end != UINT64_MAX;
+    if (r->seq >= where->seq_limit || (!told && !r->unreadable && r->seg->n > 0))
+        return;
+    uint64_t n = told ? where->seq_limit - r->seq : 1;
+    lose(r, n <= LOST_MOST ? n : 1, where->made_end);
+}
+
 int out_segment_read(const char *dir, const struct out_where *where, struct out_totals *totals,
                      struct outbound_notes *notes, struct out_segment **out)
 {
@@ -453,12 +465,8 @@ int out_segment_read(const char *dir, const struct out_where *where, struct out_
         goto out_marks;
     if (last)
         notes->torn_bytes += size - end;
-    else if (r.unreadable && r.seq < where->seq_limit) /* how many, only a neighbour can tell */
-        lose(&r,
-             where->made_end != UINT64_MAX && where->seq_limit - r.seq <= size
-                 ? where->seq_limit - r.seq
-                 : 1,
-             where->made_end);
+    else
+        lose_tail(&r, where);
     notes->bad_marks += r.marks.n - r.marks_used;
     r.seg->size = end;
     r.seg->made_end = r.made;

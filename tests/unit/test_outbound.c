@@ -7,7 +7,8 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-#define SEQS 200000
+#define SEQS       200000
+#define OUT_HEADER 64
 
 enum fate { PENDING, ACCEPTED, SHED, EMPTY };
 struct truth {                        /* what the test knows of a block */
@@ -302,10 +303,42 @@ static void test_random_failures_and_crashes(void **state)
     print_message("%ld seeds from %ld\n", n, from);
 }
 
+/* A sealed segment that was emptied: its neighbour tells how many blocks and lines are gone. */
+static void test_a_truncated_segment_is_counted(void **state)
+{
+    (void)state;
+    disk_clear();
+    memset(truths, 0, sizeof(truths));
+    uint64_t offset = 0, made = 0;
+    struct outbound *ob = reopen(false);
+    while (disk.now.n < 3)
+        assert_true(one_write(ob, &offset));
+    const struct outbound_share *sh;
+    size_t n = outbound_shares(ob, &sh);
+    for (size_t i = 0; i < n; i++)
+        made += sh[i].made;
+    outbound_close(ob);
+    disk.now.names[0].in->size = OUT_HEADER;
+    ob = reopen(false);
+    struct outbound_notes notes;
+    outbound_notes(ob, &notes);
+    assert_true(notes.rotten_blocks > 1 && notes.rotten_lines > 0);
+    uint64_t now_made = 0, refused = 0;
+    n = outbound_shares(ob, &sh);
+    for (size_t i = 0; i < n; i++) {
+        now_made += sh[i].made;
+        refused += strcmp(sh[i].compound, "?") == 0 ? sh[i].refused : 0;
+    }
+    assert_int_equal(now_made, made);
+    assert_int_equal(refused, notes.rotten_lines);
+    outbound_close(ob);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_failures_and_crashes),
+        cmocka_unit_test(test_a_truncated_segment_is_counted),
     };
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
     disk_clear();
