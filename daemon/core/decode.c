@@ -15,6 +15,7 @@ void decoded_done(struct decoded *d)
 void decoded_clear(struct decoded *d)
 {
     d->n_samples = d->n_values = 0;
+    d->unknown = 0;
 }
 
 int decoded_begin_sample(struct decoded *d)

@@ -4,7 +4,7 @@
 /*
  * decode — what one message says, before anyone believes it: samples of raw values.
  *
- * Every decoder (the native gaihou-json here; vendor profiles later) fills a struct decoded.
+ * Every decoder (the native gaihou-json here; vendors' by core/profile.h) fills a struct decoded.
  * A sample is what one device said at one time. Keys and strings point into the message or the
  * decoder and live until its next call. Everything has a ceiling: more than DECODE_MAX_SAMPLES
  * samples or DECODE_MAX_VALUES values is -E2BIG.
@@ -14,23 +14,58 @@
 #define DECODE_MAX_SAMPLES 4096
 #define DECODE_MAX_VALUES  65536
 
+enum quality { QUALITY_GOOD, QUALITY_UNCERTAIN, QUALITY_BAD };
+
+/* Why a value is not good: the tag `reason` of a bad point. */
+#define QUALITY_REASONS(X)                                                                     \
+    X(NONE, "")                                                                                \
+    X(RANGE, "range")       /* outside what is plausible */                                    \
+    X(SENTINEL, "sentinel") /* what the device says for "no value" */                          \
+    X(TYPE, "type")         /* not of the metric's type */                                     \
+    X(ENUM, "enum")         /* no code of the enumeration */                                   \
+    X(FAULT, "fault")       /* the device says its sensor is broken */                         \
+    X(DISAGREE, "disagree") /* state and value contradict each other */                        \
+    X(CLOCK, "clock")       /* the time had to be guessed or corrected */                      \
+    X(CATCH_UP, "catch_up") /* old news of a device without a clock */                         \
+    X(OTHER, "other")
+
+enum quality_reason {
+#define X(name, word) REASON_##name,
+    QUALITY_REASONS(X)
+#undef X
+        REASON_N
+};
+
+struct profile_value; /* core/profile.h: which metric, which unit */
+
 struct decoded_value {
-    const char *key;
+    const char *key; /* native: the metric's name; profiles: their own name, for people */
     size_t key_len;
     struct value v;
-    bool is_null; /* JSON null: said, but no value */
+    bool is_null;                     /* JSON null: said, but no value */
+    unsigned char quality;            /* enum quality, as far as the decoder can tell */
+    unsigned char reason;             /* enum quality_reason */
+    const struct profile_value *from; /* NULL: `key` is the metric */
 };
 
 struct decoded_sample {
     bool has_time;
     int64_t time_ms; /* device's own time, Unix ms, not judged yet */
     size_t first, n; /* its values */
+    /* of profiles; NULL: as the topic's captures say */
+    const char *device, *compound, *point;
+    size_t device_len, compound_len, point_len;
+    uint64_t id;         /* hash of the vendor's message id; 0: none */
+    bool not_alive;      /* no sign of life: the broker told a will */
+    bool time_unread;    /* there was a time, and it could not be read */
+    bool time_is_coarse; /* whole seconds or worse */
 };
 
 struct decoded {
     struct decoded_sample *samples;
     struct decoded_value *values;
     size_t n_samples, n_values, cap_samples, cap_values;
+    unsigned unknown; /* names that no mapping knows */
 };
 
 void decoded_done(struct decoded *d);

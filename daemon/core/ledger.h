@@ -27,7 +27,24 @@
     X(OTHER_LANE, "other_lane", "")                                                            \
     X(IGNORED_RETAINED, "ignored", "retained")                                                 \
     X(IGNORED_EMPTY, "ignored", "empty")                                                       \
+    X(IGNORED_DOWNLINK, "ignored", "downlink")                                                 \
+    X(IGNORED_REPLY, "ignored", "reply")                                                       \
+    X(IGNORED_LOG, "ignored", "log")                                                           \
+    X(IGNORED_JOIN, "ignored", "join")                                                         \
+    X(IGNORED_BIRTH, "ignored", "birth")                                                       \
+    X(IGNORED_CONFIG, "ignored", "config")                                                     \
+    X(IGNORED_TEST, "ignored", "test")                                                         \
+    X(IGNORED_SIMULATED, "ignored", "simulated")                                               \
+    X(IGNORED_STATUS, "ignored", "status")                                                     \
+    X(IGNORED_HEARTBEAT, "ignored", "heartbeat")                                               \
+    X(IGNORED_STALE, "ignored", "stale")                                                       \
+    X(IGNORED_OTHER, "ignored", "other")                                                       \
     X(DEAD_NO_SOURCE, "dead", "no_source")                                                     \
+    X(DEAD_NO_MESSAGE, "dead", "no_message")                                                   \
+    X(DEAD_NO_DEVICE, "dead", "no_device")                                                     \
+    X(DEAD_BAD_PAYLOAD, "dead", "bad_payload")                                                 \
+    X(DEAD_BAD_CHECKSUM, "dead", "bad_checksum")                                               \
+    X(DEAD_REFUSED, "dead", "refused")                                                         \
     X(DEAD_BAD_JSON, "dead", "bad_json")                                                       \
     X(DEAD_BAD_SHAPE, "dead", "bad_shape")                                                     \
     X(DEAD_TOO_MANY, "dead", "too_many_points")                                                \

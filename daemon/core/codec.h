@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_CODEC_H
+#define CORE_CODEC_H
+/*
+ * codec — from a payload's bytes to values, in steps that profiles name (gaihou-profiles(5)).
+ *
+ * A chain is some steps from bytes to bytes (hex, base64, a checked frame) and one from bytes to
+ * values (json, csv, tlv, struct …). Definitions (struct, tlv, modbus, pattern …) are data; what
+ * cannot be said in data is one file each (codec_hj212.c …) with its standard named. Compiled
+ * chains are immutable; a run is the scratch of one thread. Never reads past its input; the work
+ * is bounded by the length of the input and the ceilings of struct doc. Pure.
+ */
+#include "core/conf_yaml.h"
+#include "core/doc.h"
+
+struct codec_set;   /* definitions by name, with the built-in ones */
+struct codec_chain; /* compiled; belongs to its set */
+struct codec_run;   /* scratch: parsers, documents, buffers */
+
+struct codec_fault {
+    const char *why; /* static text */
+    size_t at;       /* offset in the bytes that the failing step got; SIZE_MAX: unknown */
+    unsigned step;   /* of the chain, from 0 */
+    bool checksum;   /* a check sum or length that does not agree */
+};
+
+#define CODEC_MAX_STEPS 8
+
+struct codec_set *codec_set_new(void);
+void codec_set_free(struct codec_set *s);
+/* Adds the definitions of a `codecs:` mapping. What is wrong goes to notes; 0 or -EINVAL. Names
+ * used before they are defined (in another file) are settled by codec_set_settle. */
+int codec_set_add(struct codec_set *s, const struct yaml_node *map, const char *file,
+                  struct conf_notes *notes);
+/* A `decode:` value: a name, an inline definition, or a list of such. NULL when it is wrong. */
+struct codec_chain *codec_chain_parse(struct codec_set *s, const struct yaml_node *n,
+                                      struct conf_notes *notes);
+/* Plain JSON and nothing else: the caller may take its short way. */
+bool codec_chain_is_json(const struct codec_chain *c);
+/* Its last step is sparkplug-b: see core/sparkplug.h. */
+bool codec_chain_is_sparkplug(const struct codec_chain *c);
+
+struct codec_run *codec_run_new(size_t max_message_bytes);
+void codec_run_free(struct codec_run *x);
+void codec_run_clear(struct codec_run *x); /* before each message; ends all values' lives */
+/* `p` needs JSON_PADDING readable bytes after it. At most 8 documents between clears.
+ * 0; -EBADMSG with the fault; -E2BIG. */
+int codec_chain_run(const struct codec_chain *c, struct codec_run *x, const char *p, size_t n,
+                    struct json_value *out_root, struct codec_fault *out_fault);
+
+#endif
