@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define REBIRTH_TOPIC_MAX 512
+#define FEW               4 /* sources */
 
 struct text {
     const char *p;
@@ -506,17 +507,31 @@ static bool settled(const struct record *r, bool again, struct verdict *v)
 
 /* -- all ------------------------------------------------------------------------------------- */
 
+/* The sources whose topic may fit. A few are tried faster than the route is walked. */
+static size_t candidates(const struct world *w, const struct record *r,
+                         uint32_t hits[ROUTE_MAX_HITS])
+{
+    bool any = r->type == RECORD_REINJECT;
+    size_t n = 0;
+    if (w->n_sources > FEW)
+        return world_route(w, any ? UINT32_MAX : r->broker, r->topic, r->topic_len, hits);
+    for (uint32_t i = 0; i < w->n_sources; i++)
+        if (any || w->sources[i].broker == r->broker)
+            hits[n++] = i;
+    return n;
+}
+
 /* Sources are asked in their order, until one takes the message. */
 static void judge(struct engine *e, const struct record *r, struct verdict *v)
 {
     bool again = r->type == RECORD_MESSAGE && engine_note_delivery(e, r);
     uint32_t hits[ROUTE_MAX_HITS];
-    unsigned broker = r->type == RECORD_REINJECT ? UINT32_MAX : r->broker;
-    size_t n = world_route(e->world, broker, r->topic, r->topic_len, hits);
+    size_t n = candidates(e->world, r, hits), fit = 0;
     for (size_t i = 0; i < n; i++) {
         const struct world_source *s = &e->world->sources[hits[i]];
         if (!topic_matches(s->topic, r->topic, r->topic_len, &v->match))
             continue;
+        fit++;
         if (!s->profile) {
             take_native(e, r, again, v);
             return;
@@ -527,7 +542,7 @@ static void judge(struct engine *e, const struct record *r, struct verdict *v)
     }
     if (again)
         v->count = LEDGER_DUPLICATE;
-    else if (n == 0)
+    else if (fit == 0)
         dead(v, LEDGER_DEAD_NO_SOURCE, "no source's topic fits");
     else if (r->body_len == 0)
         v->count = LEDGER_IGNORED_EMPTY;

@@ -35,53 +35,59 @@ struct taking {
 };
 
 /* Which metric it is and in which unit: by its profile, or by its name. */
-static bool find_way(const struct engine *e, const struct device *d,
-                     const struct decoded_value *v, struct profile_metric *out)
+static const struct profile_metric *find_way(const struct engine *e, const struct device *d,
+                                             const struct decoded_value *v,
+                                             struct profile_metric *room)
 {
-    if (v->from) {
-        const struct profile_metric *way = profile_metric(v, d->kind);
-        if (way)
-            *out = *way;
-        return way != NULL;
-    }
+    if (v->from)
+        return profile_metric(v, d->kind);
     const struct metric *m = catalog_metric(e->world->catalog, d->kind, v->key, v->key_len);
-    if (m)
-        *out = judge_as_is(m);
-    return m != NULL;
+    if (!m)
+        return NULL;
+    *room = judge_as_is(m);
+    return room;
+}
+
+static void count_quality(struct engine *e, struct reading *g, enum quality quality,
+                          enum quality_reason reason)
+{
+    if (quality == QUALITY_UNCERTAIN) {
+        e->stats.values_uncertain[reason]++;
+        g->uncertain = (unsigned char)reason;
+    }
+    if (quality != QUALITY_BAD) {
+        g->n_good++;
+        return;
+    }
+    e->stats.fields_bad++;
+    e->stats.values_bad[reason]++;
+    g->why[g->n_bad] = (unsigned char)reason;
+    g->bad[g->n_bad++] = g->good[g->n_good];
 }
 
 static void take_value(struct engine *e, const struct device *d, const struct decoded_value *v,
                        struct reading *g)
 {
-    struct profile_metric way;
-    struct judged j;
+    struct profile_metric room;
+    enum quality quality;
+    enum quality_reason reason;
     double min = -HUGE_VAL, max = HUGE_VAL;
     if (v->is_null)
         return;
-    if (!find_way(e, d, v, &way)) {
+    const struct profile_metric *way = find_way(e, d, v, &room);
+    if (!way) {
         g->unknown++;
         e->stats.fields_unknown++;
         return;
     }
-    const struct metric *m = way.metric;
+    const struct metric *m = way->metric;
     if (g->slot[m->index]) /* said twice: the first stands (JSON leaves it open) */
         return;
     if (m->type == METRIC_FLOAT || m->type == METRIC_INT)
         registry_range(e->world->registry, d, m, &min, &max);
-    if (!judge_value(v, &way, min, max, &g->room, &j))
+    if (!judge_field(v, way, min, max, &g->room, &g->good[g->n_good], &quality, &reason))
         return;
-    if (j.quality == QUALITY_BAD) {
-        e->stats.fields_bad++;
-        e->stats.values_bad[j.reason]++;
-        g->why[g->n_bad] = j.reason;
-        g->bad[g->n_bad++] = j.field;
-    } else {
-        if (j.quality == QUALITY_UNCERTAIN) {
-            e->stats.values_uncertain[j.reason]++;
-            g->uncertain = j.reason;
-        }
-        g->good[g->n_good++] = j.field;
-    }
+    count_quality(e, g, quality, reason);
     g->slot[m->index] = true;
     g->mask |= 1u << (m->index & 31);
 }
