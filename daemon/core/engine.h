@@ -47,25 +47,16 @@ struct engine_letter { /* a message that could not be used; memory of the record
     char compound[65]; /* quarantine: as the topic says, "" if it does not */
 };
 
-enum engine_request_kind { ENGINE_REBIRTH }; /* Sparkplug: Node Control/Rebirth */
-
-struct engine_request {
-    enum engine_request_kind kind;
-    unsigned broker;
-    const char *topic; /* to publish to; lives for the call */
-    size_t topic_len;
-    const struct record *record; /* that gave the cause */
-};
-
 struct engine_out {
     void *ctx;
     void (*point)(void *ctx, const struct point *p);
     void (*letter)(void *ctx, const struct engine_letter *l);
     void (*step)(void *ctx, const struct position *at); /* before a step's emissions */
     void (*step_end)(void *ctx, const struct position *at);
-    /* Something that a device should be asked for. A wish, not a duty: a replay asks again, and
-     * the caller may leave it. NULL: nobody asks. */
-    void (*request)(void *ctx, const struct engine_request *q);
+    /* A Sparkplug node whose births are not known, or of which something was lost: it should be
+     * asked for a birth (core/rebirth.h). `topic` is the message's. May come for every message;
+     * in a replay, too: who can ask decides whether to. NULL: nobody can. */
+    void (*rebirth)(void *ctx, unsigned broker, const char *topic, size_t len);
 };
 
 struct engine_stats { /* since the process began, but for the ledger */
@@ -78,7 +69,7 @@ struct engine_stats { /* since the process began, but for the ledger */
     uint64_t times_unread;               /* there was a time, and it could not be read */
     uint64_t repeated_ids;               /* samples known by the vendor's message id */
     uint64_t strangers_not_told;         /* unknown devices beyond MAX_TOLD of one message */
-    uint64_t rebirths;                   /* asked for */
+    uint64_t rebirths;                   /* wished for */
     uint64_t clocks_off;                 /* devices whose clock is corrected, now */
     uint64_t points_known;               /* further (device, point) pairs, now */
     uint64_t wall_steps_held;            /* steps of our clock that were not believed at once */

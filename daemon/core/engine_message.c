@@ -11,8 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REBIRTH_TOPIC_MAX 512
-#define FEW               4 /* sources */
+#define FEW 4 /* sources: tried one by one */
 
 struct text {
     const char *p;
@@ -292,30 +291,11 @@ static void take_native(struct engine *e, const struct record *r, bool again, st
 
 /* -- vendors' profiles ----------------------------------------------------------------------- */
 
-/* spBv1.0/GROUP/TYPE/NODE[/DEVICE] → spBv1.0/GROUP/NCMD/NODE */
 static void ask_rebirth(struct engine *e, const struct record *r)
 {
-    char topic[REBIRTH_TOPIC_MAX];
-    size_t slash[4] = {0}, n = 0;
-    for (size_t i = 0; i < r->topic_len && n < 4; i++)
-        if (r->topic[i] == '/')
-            slash[n++] = i;
-    if (n < 3)
-        return;
-    size_t end = n == 4 ? slash[3] : r->topic_len, node = end - slash[2];
-    if (slash[1] + 5 + node > sizeof(topic))
-        return;
-    memcpy(topic, r->topic, slash[1]);
-    memcpy(topic + slash[1], "/NCMD", 5);
-    memcpy(topic + slash[1] + 5, r->topic + slash[2], node);
     e->stats.rebirths++;
-    struct engine_request q = {.kind = ENGINE_REBIRTH,
-                               .broker = r->broker,
-                               .topic = topic,
-                               .topic_len = slash[1] + 5 + node,
-                               .record = r};
-    if (e->out.request)
-        e->out.request(e->out.ctx, &q);
+    if (e->out.rebirth)
+        e->out.rebirth(e->out.ctx, r->broker, r->topic, r->topic_len);
 }
 
 /* Looks up each sample's device; who is none of ours is noted. */
