@@ -163,16 +163,35 @@ static void go_to_sleep(struct pipeline *p, size_t n)
         loop_wake_send(p->wake);
 }
 
+/* A start on a full disk makes do with a smaller segment, and what cannot be made ahead may be
+ * needed soon: both are known before the brokers have to be left. */
+static void tell_ahead(struct pipeline *p)
+{
+    struct journal_stats j;
+    journal_stats(p->o.journal, &j);
+    if (j.failed != 0) /* who appends or syncs says so */
+        return;
+    if (j.prepare_failed == 0) {
+        if (log_healed(&p->ahead))
+            log_notice("journal: has room for a whole segment again");
+    } else if (log_broke(&p->ahead)) {
+        log_warn("journal: cannot make a whole segment (%llu bytes): %s; goes on in the one it "
+                 "has, tried again each second",
+                 (unsigned long long)p->o.conf->segment_bytes, strerror(-j.prepare_failed));
+    }
+}
+
 static void prepared(void *ctx)
 {
     struct pipeline *p = ctx;
     p->preparing = false;
+    tell_ahead(p);
 }
 
 static void prepare_work(void *ctx)
 {
     struct pipeline *p = ctx;
-    (void)journal_prepare(p->o.journal); /* append tries again and says what is wrong */
+    (void)journal_prepare(p->o.journal); /* its stats keep how it went */
 }
 
 static void keep_ahead(struct pipeline *p)
@@ -338,6 +357,7 @@ void pipeline_start(struct pipeline *p)
     p->start_end = journal_end(p->o.journal);
     p->stats.replaying = p->read_to < p->start_end;
     p->snap.last_ns = p->start_ns;
+    tell_ahead(p);
     loop_timer_start(p->sync, sync_ms, sync_ms ? sync_ms : 1);
     loop_timer_start(p->tick, PLACE_MS, 0);
     loop_wake_send(p->wake);

@@ -476,22 +476,27 @@ static void place_of_all_and_of_what_changed(void **state)
     engine_tick(r.e, r.ns += SECOND);
     assert_int_equal(r.seen->n, 2);
     assert_non_null(strstr(r.seen->lines[0].text,
-                           "gaihou_place,building=3,compound=c1,device=d1,"
+                           "gaihou_place,building=3,compound=c1,compound_now=c1,device=d1,"
                            "district=yuzhong,"));
     struct world *next = world_of("device,source_id,kind,compound,building\n"
                                   "d2,eui-2,sump,c2,4\nd1,eui-1,sump,c1,5\nd3,,sump,c1,1\n");
     engine_use(r.e, next);
     world_free(r.w);
     r.w = next;
+    assert_int_equal(r.seen->n, 4); /* d1 moved house: it leaves one place and enters another */
+    assert_non_null(strstr(r.seen->lines[2].text, "gaihou_place,building=3,compound=c1,"));
+    assert_non_null(strstr(r.seen->lines[2].text, " devices=0i,"));
+    assert_non_null(strstr(r.seen->lines[3].text, "gaihou_place,building=5,compound=c1,"));
+    assert_non_null(strstr(r.seen->lines[3].text, " devices=1i,"));
     engine_tick(r.e, r.ns += SECOND);
-    assert_int_equal(r.seen->n, 4);  /* d1 moved, d3 is new; d2 stays as it was */
+    assert_int_equal(r.seen->n, 5);  /* d3 is new; d2 stays as it was */
     for (int i = 0; i < 1500; i++) { /* a day: each once */
         struct record s = base(&r, RECORD_STATS);
         r.ns += 60u * (uint64_t)SECOND;
         give(&r, &s);
     }
-    assert_true(r.seen->n >= 4 + 3);
-    assert_true(r.seen->n <= 4 + 6);
+    assert_true(r.seen->n >= 5 + 3);
+    assert_true(r.seen->n <= 5 + 6);
     rig_done(&r);
 }
 
