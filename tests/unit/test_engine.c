@@ -5,6 +5,8 @@
  */
 #include "engine_rig.h"
 
+#include <errno.h>
+
 #define D1 "gaihou/v1/up/c1/d1"
 
 static void good_message(void **state)
@@ -268,6 +270,45 @@ static void saved_state_goes_on(void **state)
     }
 }
 
+/* A snapshot of version 0.1 (tests/data/engine/state-1.bin: two messages of d1, one of d2, one of a
+ * stranger) is gone on from. */
+static void state_of_version_1(void **state)
+{
+    (void)state;
+    struct rig r;
+    char bytes[8192], hash[33];
+    rig_init(&r);
+    FILE *f = fopen("tests/data/engine/state-1.bin", "re");
+    assert_non_null(f);
+    size_t n = fread(bytes, 1, sizeof(bytes), f);
+    (void)fclose(f);
+    assert_int_equal(engine_saved_hash(bytes, n, hash), 0);
+    assert_int_equal(engine_load(r.e, bytes, n), 0);
+    assert_int_equal(count(&r, "c1", LEDGER_POINTS_MADE), 2);
+    assert_int_equal(count(&r, "c2", LEDGER_POINTS_MADE), 1);
+    assert_int_equal(count(&r, "-", LEDGER_QUARANTINED), 1);
+    assert_int_equal(engine_messages(r.e), 4);
+    struct position at = engine_position(r.e);
+    r.offset = at.offset;
+    r.ns = at.tick;
+    r.messages = 4;
+    r.seen->at = at;
+    message(&r, D1, "{\"ts\":1795219200000,\"level\":1}", 0, 9); /* known from the ring */
+    assert_int_equal(count(&r, "c1", LEDGER_DUPLICATE), 1);
+    message(&r, D1, "{\"ts\":1795219200600,\"level\":1}", 0, 10);
+    assert_int_equal(count(&r, "c1", LEDGER_POINTS_MADE), 3);
+    struct engine_device d;
+    engine_device(r.e, registry_find(r.w->registry, "d1", 2), &d);
+    assert_int_equal(d.messages, 4);
+    assert_false(d.clock_off);
+    balanced(&r);
+    for (size_t cut = 0; cut < n; cut += 13)
+        assert_int_not_equal(engine_load(r.e, bytes, cut), 0);
+    bytes[8] = 3; /* of a version to come */
+    assert_int_equal(engine_load(r.e, bytes, n), -EBADMSG);
+    rig_done(&r);
+}
+
 static void place_of_all_and_of_what_changed(void **state)
 {
     (void)state;
@@ -350,6 +391,7 @@ int main(void)
         cmocka_unit_test(no_redelivery_after_reach),
         cmocka_unit_test(what_is_no_reading),
         cmocka_unit_test(saved_state_goes_on),
+        cmocka_unit_test(state_of_version_1),
         cmocka_unit_test(place_of_all_and_of_what_changed),
         cmocka_unit_test(own_metrics),
         cmocka_unit_test(rot_is_counted),
