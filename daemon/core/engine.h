@@ -44,6 +44,10 @@ struct engine_out {
     void (*letter)(void *ctx, const struct engine_letter *l);
     void (*step)(void *ctx, const struct position *at); /* before a step's emissions */
     void (*step_end)(void *ctx, const struct position *at);
+    /* A Sparkplug node whose births are not known, or of which something was lost: it should be
+     * asked for a birth (core/rebirth.h). `topic` is the message's. May come for every message;
+     * in a replay, too: who can ask decides whether to. NULL: nobody can. */
+    void (*rebirth)(void *ctx, unsigned broker, const char *topic, size_t len);
 };
 
 struct engine_stats { /* since the process began, but for the ledger */
