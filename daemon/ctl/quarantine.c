@@ -12,6 +12,7 @@
 
 #define PADDING     256 /* what a parser may read behind a payload */
 #define MAX_PAYLOAD ((size_t)64 << 20)
+#define STRAGGLERS  3
 #define KNOWN_TRIES 100 /* of 100 ms: until the engine has passed the new registry */
 
 static const char usage[] =
@@ -141,6 +142,31 @@ static int replay(const struct ctl *c, const char *device)
     return ctl_say(c, ctl_path("/api/v1/quarantine/replay", &p, 1));
 }
 
+static bool still_there(const struct ctl *c, const char *device)
+{
+    struct ctl_param p = {"device", device};
+    char *path = ctl_path("/api/v1/quarantine", &p, 1);
+    json_t *j = NULL;
+    bool there =
+        ctl_get(c, path, &j) == CTL_DONE && json_array_size(json_object_get(j, "devices")) > 0;
+    json_decref(j);
+    free(path);
+    return there;
+}
+
+/* What came just before the reload may reach the store just after the first replay: it is written
+ * only when the journal is on the disk. */
+static int replay_all(const struct ctl *c, const char *device)
+{
+    int code = replay(c, device);
+    for (int i = 0; i < STRAGGLERS && code == CTL_DONE; i++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+        if (still_there(c, device))
+            code = replay(c, device);
+    }
+    return code;
+}
+
 /* Known to the engine, not to the file only: what is taken up earlier is in quarantine again. */
 static bool until_known(const struct ctl *c, const char *code)
 {
@@ -195,7 +221,7 @@ static int settle(const struct ctl *c, const struct admit *a, const char *path,
                 path, a->code, a->device);
         return CTL_REFUSED;
     }
-    return replay(c, a->device);
+    return replay_all(c, a->device);
 }
 
 /* A device that is in the registry needs no line. */
