@@ -419,8 +419,8 @@ static void ref_point(void *ctx, const struct point *p)
             continue;
         }
         size_t n = ref->line.len;
-        bool poison = d == LINEPROTO_INFLUX && fake_db_poison &&
-                      memmem(ref->line.data, n, fake_db_poison, strlen(fake_db_poison));
+        bool poison =
+            fake_db_poison && memmem(ref->line.data, n, fake_db_poison, strlen(fake_db_poison));
         x->good += !poison;
         x->poison += poison;
         if (!poison && fake_db_add(&x->lines, &x->n, &x->cap, fake_db_hash(ref->line.data, n)))
