@@ -465,11 +465,8 @@ static struct world *world_of(struct reference *ref, const struct record *g)
 static void run_reference(struct reference *ref)
 {
     struct position at = engine_position(gateway_app->pipeline->engine);
-    ref->engine = engine_new(&(struct engine_out){.ctx = ref,
-                                                  .point = ref_point,
-                                                  .letter = ref_letter,
-                                                  .step = ref_step,
-                                                  .step_end = ref_step});
+    ref->engine =
+        engine_new(&(struct engine_out){ref, ref_point, ref_letter, ref_step, ref_step, NULL});
     for (size_t i = 0; i < record_log.n && !engine_world(ref->engine); i++)
         if (record_log.r[i].r.type == RECORD_GENERATION)
             engine_use(ref->engine, world_of(ref, &record_log.r[i].r));
