@@ -83,14 +83,20 @@ static void metrics_brokers(const struct report_sources *s, struct buf *b)
         {"gaihou_broker_connects_total", "counter", "Connections made."},
         {"gaihou_broker_losses_total", "counter", "Connections lost."},
         {"gaihou_broker_refused_filters", "gauge", "Topic filters the broker refused."},
+        {"gaihou_broker_rebirths_total", "counter", "Sparkplug births asked for."},
     };
     for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
         head(b, rows[k].name, rows[k].type, rows[k].help);
         for (size_t i = 0; s->ingest && i < ingest_brokers(s->ingest); i++) {
             struct mqtt_stats m;
             ingest_stats(s->ingest, i, &m);
-            const uint64_t v[] = {m.connected, m.messages, m.bytes,
-                                  m.connects,  m.losses,   m.refused_filters};
+            const uint64_t v[] = {m.connected,
+                                  m.messages,
+                                  m.bytes,
+                                  m.connects,
+                                  m.losses,
+                                  m.refused_filters,
+                                  ingest_rebirths(s->ingest, i)};
             (void)buf_printf(b, "%s{broker=\"%s\"} %" PRIu64 "\n", rows[k].name,
                              s->conf->brokers[i].id, v[k]);
         }

@@ -307,7 +307,7 @@ void engine_own_points(struct engine *e, const struct record *r)
     while (s < end) {
         const char *nl = memchr(s, '\n', (size_t)(end - s));
         size_t n = (size_t)((nl ? nl : end) - s);
-        own_line(e, s, n, r->wall_ns / 1000000);
+        own_line(e, s, n, engine_stamp_ms(e, r));
         s += n + 1;
     }
 }

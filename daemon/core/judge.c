@@ -291,46 +291,65 @@ static bool keep_words(const struct metric *m, const struct value *v, struct jud
     return true;
 }
 
-bool judge_value(const struct decoded_value *v, const struct profile_metric *way, double min,
-                 double max, struct judge_room *room, struct judged *out)
+/* Of the metric's type, or why not; -1: the room is full. */
+static int into_type(const struct decoded_value *v, const struct profile_metric *way,
+                     bool as_told, double min, double max, struct judge_room *room,
+                     struct field *out)
+{
+    enum quality_reason found = REASON_NONE;
+    switch (way->metric->type) {
+    case METRIC_FLOAT:
+    case METRIC_INT:
+        return number(v, way, as_told, min, max, out);
+    case METRIC_BOOL:
+        return truth(v, out);
+    case METRIC_ENUM:
+        return enumeration(v, way->metric, out);
+    case METRIC_STRING:
+        return text(v, room, out, &found) ? (int)found : -1;
+    }
+    return REASON_TYPE;
+}
+
+bool judge_field(const struct decoded_value *v, const struct profile_metric *way, double min,
+                 double max, struct judge_room *room, struct field *out,
+                 enum quality *out_quality, enum quality_reason *out_reason)
 {
     const struct metric *m = way->metric;
     if (v->is_null || (v->from && v->v.type == VALUE_STRING && v->v.s.n == 0))
         return false;
-    struct judged j = {.field = {.key = m->name, .key_len = m->name_len}};
-    enum quality_reason found = REASON_NONE, told = (enum quality_reason)v->reason;
+    enum quality_reason told = (enum quality_reason)v->reason;
     bool bad = v->quality == QUALITY_BAD;
     bool as_told = bad && (told == REASON_SENTINEL || told == REASON_FAULT ||
                            told == REASON_ENUM || told == REASON_TYPE);
-    switch (m->type) {
-    case METRIC_FLOAT:
-    case METRIC_INT:
-        found = number(v, way, as_told, min, max, &j.field);
-        break;
-    case METRIC_BOOL:
-        found = truth(v, &j.field);
-        break;
-    case METRIC_ENUM:
-        found = enumeration(v, m, &j.field);
-        break;
-    case METRIC_STRING:
-        if (!text(v, room, &j.field, &found))
-            return false;
-        break;
-    }
-    bool words = found == REASON_TYPE || found == REASON_ENUM;
-    if (words && !keep_words(m, &v->v, room, &j.field))
+    out->key = m->name;
+    out->key_len = m->name_len;
+    out->has_code = false;
+    int found = into_type(v, way, as_told, min, max, room, out);
+    if (found < 0 ||
+        ((found == REASON_TYPE || found == REASON_ENUM) && !keep_words(m, &v->v, room, out)))
         return false;
     if (bad) {
-        j.quality = QUALITY_BAD;
-        j.reason = (unsigned char)(told != REASON_NONE ? told : REASON_OTHER);
+        *out_quality = QUALITY_BAD;
+        *out_reason = told != REASON_NONE ? told : REASON_OTHER;
     } else if (found != REASON_NONE) {
-        j.quality = QUALITY_BAD;
-        j.reason = (unsigned char)found;
+        *out_quality = QUALITY_BAD;
+        *out_reason = (enum quality_reason)found;
     } else {
-        j.quality = v->quality;
-        j.reason = v->reason;
+        *out_quality = (enum quality)v->quality;
+        *out_reason = told;
     }
-    *out = j;
+    return true;
+}
+
+bool judge_value(const struct decoded_value *v, const struct profile_metric *way, double min,
+                 double max, struct judge_room *room, struct judged *out)
+{
+    enum quality quality;
+    enum quality_reason reason;
+    if (!judge_field(v, way, min, max, room, &out->field, &quality, &reason))
+        return false;
+    out->quality = (unsigned char)quality;
+    out->reason = (unsigned char)reason;
     return true;
 }

@@ -43,9 +43,13 @@ static inline struct profile_metric judge_as_is(const struct metric *m)
 
 /* min, max: the plausible range in the canonical unit, ±HUGE_VAL when open (registry_range, or
  * judge_range without a device). False: nothing was said (null, an empty text), or the room is
- * full; *out is then untouched. The field's key and text point into metric, message or room. */
+ * full; *out means nothing then. The field's key and text point into metric, message or room. */
 bool judge_value(const struct decoded_value *v, const struct profile_metric *way, double min,
                  double max, struct judge_room *room, struct judged *out);
+/* The same, in two places. */
+bool judge_field(const struct decoded_value *v, const struct profile_metric *way, double min,
+                 double max, struct judge_room *room, struct field *out,
+                 enum quality *out_quality, enum quality_reason *out_reason);
 void judge_range(const struct metric *m, double *out_min, double *out_max);
 
 #endif

@@ -128,7 +128,11 @@ static void rig_init(struct rig *r)
     r->seen = mem_zalloc(sizeof(*r->seen));
     r->room = mem_zalloc(1 << 20);
     r->w = world_of(devices_text);
-    r->e = engine_new(&(struct engine_out){r->seen, on_point, on_letter, on_step, on_step_end});
+    r->e = engine_new(&(struct engine_out){.ctx = r->seen,
+                                           .point = on_point,
+                                           .letter = on_letter,
+                                           .step = on_step,
+                                           .step_end = on_step_end});
     engine_use(r->e, r->w);
 }
 
@@ -441,8 +445,11 @@ static void saved_state_goes_on(void **state)
         drive(&half, seed, 0, 150);
         assert_int_equal(engine_save(half.e, keep, &b), 0);
         engine_free(half.e);
-        half.e = engine_new(
-            &(struct engine_out){half.seen, on_point, on_letter, on_step, on_step_end});
+        half.e = engine_new(&(struct engine_out){.ctx = half.seen,
+                                                 .point = on_point,
+                                                 .letter = on_letter,
+                                                 .step = on_step,
+                                                 .step_end = on_step_end});
         engine_use(half.e, half.w);
         assert_int_equal(engine_load(half.e, b.data, b.len), 0);
         drive(&half, seed, 150, 300);

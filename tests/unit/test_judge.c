@@ -209,10 +209,9 @@ static void a_full_room(void **state)
     (void)state;
     struct profile_metric way = judge_as_is(&level);
     struct decoded_value v = text_value("no number");
-    struct judged j = {.quality = 77};
+    struct judged j;
     room.n = sizeof(room.p) - 10;
     assert_false(judge_value(&v, &way, 0, 5, &room, &j));
-    assert_int_equal(j.quality, 77);
     /* never inside a character */
     char longer[400];
     memset(longer, 'a', sizeof(longer));
