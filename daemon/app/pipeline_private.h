@@ -31,7 +31,7 @@ struct snap {
     uint64_t began_ns, last_ns, last_offset;
     uint64_t release; /* the journal may go below this: the second-newest snapshot */
     int kept;         /* -errno: old segments could not be archived or removed */
-    bool unsure;      /* the other snapshot that is kept does not verify */
+    bool unsure;      /* a snapshot that is kept does not verify */
     struct log_state kept_log, unsure_log;
 };
 

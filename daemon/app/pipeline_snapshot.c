@@ -109,10 +109,10 @@ static void tell_release(struct pipeline *p)
     if (p->snap.failed)
         return;
     if (p->snap.unsure && log_broke(&p->snap.unsure_log))
-        log_warn("snapshot: the one before the newest cannot be read back; the journal keeps "
-                 "all until two can");
+        log_warn("snapshot: one of those on the disk cannot be read back; the journal keeps "
+                 "all that is above two good ones");
     else if (!p->snap.unsure && log_healed(&p->snap.unsure_log))
-        log_notice("snapshot: two can be read again");
+        log_notice("snapshot: all on the disk can be read back again");
     if (p->snap.kept < 0 && log_broke(&p->snap.kept_log))
         log_warn("journal: old segments cannot be %s: %s; they stay, tried again after each "
                  "snapshot",
