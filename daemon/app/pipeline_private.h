@@ -25,6 +25,7 @@ struct snap {
     enum snap_state state;
     struct snapshot_writer *writer;
     struct position at;
+    uint64_t read_to;           /* the reader's place then */
     struct trailer_entry *ends; /* per sink, as of the commit */
     int failed;
     unsigned flushes; /* sinks not durable yet, plus one for the store */
