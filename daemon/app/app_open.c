@@ -277,6 +277,13 @@ static int open_journal(struct app *a, const struct position *known)
     return 0;
 }
 
+static void ask_rebirth(void *app, unsigned broker, const char *topic, size_t len)
+{
+    struct app *a = app;
+    if (a->ingest)
+        ingest_rebirth(a->ingest, broker, topic, len);
+}
+
 static int open_pipeline(struct app *a, struct loaded *l, const struct store_opened *s)
 {
     struct err err = {{0}};
@@ -300,6 +307,7 @@ static int open_pipeline(struct app *a, struct loaded *l, const struct store_ope
         .conf = &a->conf->journal,
         .world = l->world,
         .fatal = app_fatal,
+        .rebirth = ask_rebirth,
         .ctx = a};
     l->world = NULL;
     r = pipeline_open(&o, &err, &a->pipeline);

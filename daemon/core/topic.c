@@ -118,6 +118,8 @@ bool topic_matches(const struct topic_pattern *p, const char *topic, size_t len,
 {
     const char *s = topic, *end = topic + len;
     out->n = 0;
+    if (len > 0 && *topic == '$' && p->levels[0].sort != LEVEL_TEXT)
+        return false; /* wildcards leave $SYS and its like alone */
     for (size_t i = 0; i < p->n; i++) {
         const struct level *l = &p->levels[i];
         if (l->sort == LEVEL_REST)

@@ -77,8 +77,8 @@ struct journal_stats {
     uint64_t appends, append_bytes, syncs, sync_ns_max, sync_ns_last;
     bool mapped;        /* records are copied into a mapping, else written */
     bool low_space;     /* above the high-water mark: leave the brokers */
-    int prepare_failed; /* -errno of the last attempt to make a segment ahead, 0 if it went well
-                         */
+    int prepare_failed; /* -errno of the last attempt to make a whole segment, 0 if it went well;
+                           tried again each second */
     int failed;         /* -errno, final */
 };
 

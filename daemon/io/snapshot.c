@@ -255,12 +255,14 @@ int snapshot_commit(struct snapshot_writer *w, uint64_t *out_release)
         e = serials_list(w->dir, &s);
     if (e == 0)
         e = prune(w->dir, &s);
-    if (e == 0 && snapshot_list(w->dir, kept, SNAPSHOT_KEEP) == SNAPSHOT_KEEP)
+    int good = e == 0 ? snapshot_list(w->dir, kept, SNAPSHOT_KEEP) : 0;
+    if (good == SNAPSHOT_KEEP)
         release = kept[SNAPSHOT_KEEP - 1].offset;
     writer_free(w);
-    if (e == 0)
-        *out_release = release;
-    return e;
+    if (e < 0)
+        return e;
+    *out_release = release;
+    return good != SNAPSHOT_KEEP && s.n >= SNAPSHOT_KEEP;
 }
 
 void snapshot_abort(struct snapshot_writer *w)
@@ -282,9 +284,10 @@ int snapshot_write(const char *dir, const struct position *p, const void *bytes,
     if (e == 0)
         e = snapshot_seal(w, p);
     if (e == 0)
-        return snapshot_commit(w, &release);
-    snapshot_abort(w);
-    return e;
+        e = snapshot_commit(w, &release);
+    else
+        snapshot_abort(w);
+    return e < 0 ? e : 0;
 }
 
 int snapshot_load_newest(const char *dir, const struct position *max, struct err *why,

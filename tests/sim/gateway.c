@@ -419,8 +419,8 @@ static void ref_point(void *ctx, const struct point *p)
             continue;
         }
         size_t n = ref->line.len;
-        bool poison = d == LINEPROTO_INFLUX && fake_db_poison &&
-                      memmem(ref->line.data, n, fake_db_poison, strlen(fake_db_poison));
+        bool poison =
+            fake_db_poison && memmem(ref->line.data, n, fake_db_poison, strlen(fake_db_poison));
         x->good += !poison;
         x->poison += poison;
         if (!poison && fake_db_add(&x->lines, &x->n, &x->cap, fake_db_hash(ref->line.data, n)))
@@ -466,7 +466,7 @@ static void run_reference(struct reference *ref)
 {
     struct position at = engine_position(gateway_app->pipeline->engine);
     ref->engine =
-        engine_new(&(struct engine_out){ref, ref_point, ref_letter, ref_step, ref_step});
+        engine_new(&(struct engine_out){ref, ref_point, ref_letter, ref_step, ref_step, NULL});
     for (size_t i = 0; i < record_log.n && !engine_world(ref->engine); i++)
         if (record_log.r[i].r.type == RECORD_GENERATION)
             engine_use(ref->engine, world_of(ref, &record_log.r[i].r));

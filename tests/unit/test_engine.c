@@ -128,7 +128,8 @@ static void rig_init(struct rig *r)
     r->seen = mem_zalloc(sizeof(*r->seen));
     r->room = mem_zalloc(1 << 20);
     r->w = world_of(devices_text);
-    r->e = engine_new(&(struct engine_out){r->seen, on_point, on_letter, on_step, on_step_end});
+    r->e = engine_new(
+        &(struct engine_out){r->seen, on_point, on_letter, on_step, on_step_end, NULL});
     engine_use(r->e, r->w);
 }
 
@@ -442,7 +443,7 @@ static void saved_state_goes_on(void **state)
         assert_int_equal(engine_save(half.e, keep, &b), 0);
         engine_free(half.e);
         half.e = engine_new(
-            &(struct engine_out){half.seen, on_point, on_letter, on_step, on_step_end});
+            &(struct engine_out){half.seen, on_point, on_letter, on_step, on_step_end, NULL});
         engine_use(half.e, half.w);
         assert_int_equal(engine_load(half.e, b.data, b.len), 0);
         drive(&half, seed, 150, 300);
@@ -475,22 +476,27 @@ static void place_of_all_and_of_what_changed(void **state)
     engine_tick(r.e, r.ns += SECOND);
     assert_int_equal(r.seen->n, 2);
     assert_non_null(strstr(r.seen->lines[0].text,
-                           "gaihou_place,building=3,compound=c1,device=d1,"
+                           "gaihou_place,building=3,compound=c1,compound_now=c1,device=d1,"
                            "district=yuzhong,"));
     struct world *next = world_of("device,source_id,kind,compound,building\n"
                                   "d2,eui-2,sump,c2,4\nd1,eui-1,sump,c1,5\nd3,,sump,c1,1\n");
     engine_use(r.e, next);
     world_free(r.w);
     r.w = next;
+    assert_int_equal(r.seen->n, 4); /* d1 moved house: it leaves one place and enters another */
+    assert_non_null(strstr(r.seen->lines[2].text, "gaihou_place,building=3,compound=c1,"));
+    assert_non_null(strstr(r.seen->lines[2].text, " devices=0i,"));
+    assert_non_null(strstr(r.seen->lines[3].text, "gaihou_place,building=5,compound=c1,"));
+    assert_non_null(strstr(r.seen->lines[3].text, " devices=1i,"));
     engine_tick(r.e, r.ns += SECOND);
-    assert_int_equal(r.seen->n, 4);  /* d1 moved, d3 is new; d2 stays as it was */
+    assert_int_equal(r.seen->n, 5);  /* d3 is new; d2 stays as it was */
     for (int i = 0; i < 1500; i++) { /* a day: each once */
         struct record s = base(&r, RECORD_STATS);
         r.ns += 60u * (uint64_t)SECOND;
         give(&r, &s);
     }
-    assert_true(r.seen->n >= 4 + 3);
-    assert_true(r.seen->n <= 4 + 6);
+    assert_true(r.seen->n >= 5 + 3);
+    assert_true(r.seen->n <= 5 + 6);
     rig_done(&r);
 }
 
