@@ -173,6 +173,7 @@ int profile_set_open(const struct profile_text *files, size_t n, const struct ca
         struct plan_build b = {.set = s};
         read_file(&f[i], &files[i], &b);
     }
+    bool settled = codec_set_settle(s->codecs, problems) == 0;
     for (size_t i = 0; i < n; i++) {
         struct plan_build b = {.set = s, .notes = &f[i].notes};
         if (f[i].root)
@@ -185,7 +186,7 @@ int profile_set_open(const struct profile_text *files, size_t n, const struct ca
         arena_done(&f[i].tree);
     }
     free(f);
-    if (errors) {
+    if (errors || !settled) {
         profile_set_free(s);
         return -EINVAL;
     }

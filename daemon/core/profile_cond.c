@@ -16,7 +16,10 @@ struct subject { /* what a condition looks at */
 
 static void look(struct profile_run *x, const struct plan_cond *c, struct subject *s)
 {
-    static const char *const words[] = {"data", "birth", "death", "stale", "", "unborn", ""};
+    static const char *const words[] = {[SPARKPLUG_DATA] = "data",
+                                        [SPARKPLUG_BIRTH] = "birth",
+                                        [SPARKPLUG_DEATH] = "death",
+                                        [SPARKPLUG_UNBORN] = "unborn"};
     const struct topic_capture *t;
     struct json_value root;
     *s = (struct subject){.is_text = true};
@@ -48,9 +51,11 @@ static void look(struct profile_run *x, const struct plan_cond *c, struct subjec
     case SUBJECT_SPARKPLUG:
         if (x->message->doc != PLAN_NONE &&
             run_node(x, x->p->docs[x->message->doc].root, &root)) {
-            s->there = true;
-            s->p = words[x->sparkplug_result];
-            s->n = strlen(s->p);
+            s->p = x->sparkplug_result < sizeof(words) / sizeof(*words)
+                       ? words[x->sparkplug_result]
+                       : NULL;
+            s->there = s->p != NULL; /* the others are not for profiles */
+            s->n = s->p ? strlen(s->p) : 0;
         }
         return;
     }

@@ -96,6 +96,7 @@ static int sparkplug_read(struct profile_run *x, const struct plan_doc *d,
     if (!x->own && !x->in->sparkplug)
         x->own = sparkplug_new();
     doc_clear(x->resolved);
+    x->sparkplug_root = payload; /* commands are not resolved */
     x->sparkplug_result =
         sparkplug_take(x->in->sparkplug ? x->in->sparkplug : x->own, x->in->broker, x->in->topic,
                        x->in->topic_len, payload, x->resolved, &x->sparkplug_root,

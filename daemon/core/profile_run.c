@@ -380,6 +380,10 @@ static bool sparkplug_says(struct profile_run *x)
     case SPARKPLUG_DUPLICATE:
         x->v->count = LEDGER_DUPLICATE;
         return true;
+    case SPARKPLUG_TOO_BIG:
+        refuse(x->v, LEDGER_DEAD_TOO_MANY);
+        say(x->v, "a birth of too many metrics, or too many nodes");
+        return true;
     case SPARKPLUG_OTHER:
         break;
     }

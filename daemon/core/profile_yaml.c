@@ -13,7 +13,7 @@
 /* Every allocation is bounded by the file, which has a ceiling itself, and by the PLAN_MAX_…s. */
 void *plan_take(struct plan_build *b, size_t n, size_t size)
 {
-    void *v = arena_alloc(&b->set->arena, n * size ? n * size : 1);
+    void *v = arena_alloc(&b->set->arena, n * size + 1);
     ASSERT(v);
     return v;
 }
