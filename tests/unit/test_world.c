@@ -69,8 +69,8 @@ static void bundle_of(const struct texts *t, struct buf *out)
     free(conf);
 }
 
-/* The world, or NULL; `said` is the first line of its problems, or "". That nobody uses the second
- * broker is not told here. */
+/* The world, or NULL; `said` is its first error, else its first warning, or "". That nobody uses
+ * the second broker is not told here. */
 static struct world *open_world(const struct texts *t, char said[512])
 {
     struct problems *p = problems_new(20);
@@ -81,9 +81,11 @@ static struct world *open_world(const struct texts *t, char said[512])
     assert_int_equal(r == 0, w != NULL);
     assert_int_equal(r == 0, problems_errors(p) == 0);
     *said = '\0';
-    for (size_t i = problems_count(p); i-- > 0;)
-        if (!strstr(problems_get(p, i), "no source uses"))
-            (void)snprintf(said, 512, "%s", problems_get(p, i));
+    for (size_t i = problems_count(p); i-- > 0;) {
+        const char *line = problems_get(p, i);
+        if (r == 0 ? !strstr(line, "no source uses") : strstr(line, ": error: ") != NULL)
+            (void)snprintf(said, 512, "%s", line);
+    }
     problems_free(p);
     buf_done(&b);
     return w;
