@@ -6,6 +6,10 @@ bench-hot: $(B)/bench/bench_hot
 .PHONY: bench-route
 bench-route: $(B)/bench/bench_route
 	$(Q)$<
+# How long a reload with 100,000 devices holds the loop up.
+.PHONY: bench-reload
+bench-reload: $(B)/bench/bench_reload
+	$(Q)$<
 $(B)/bench/%: $(B)/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
