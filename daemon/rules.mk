@@ -10,6 +10,9 @@ LIBS += -lssl
 # libjansson writes and reads the JSON of the HTTP API (io/store_query.c, ctl/).
 LIBS += -ljansson
 
+# core/codec_cbor.c
+LIBS += -lcbor
+
 # Paho without its tracing: named as an object, and before Paho's archive, so that it is linked
 # whether or not anything of ours asks for it. From our archive alone it would come too late.
 ifeq ($(PAHO),lean)

@@ -18,6 +18,7 @@ struct codec_run *codec_run_new(size_t max_message_bytes)
     for (size_t i = 0; i < 2; i++)
         buf_init(&x->bufs[i], max_message_bytes + 2 * JSON_PADDING);
     buf_init(&x->text, 4 * max_message_bytes + 2 * JSON_PADDING);
+    buf_init(&x->field, max_message_bytes + JSON_PADDING);
     return x;
 }
 
@@ -33,6 +34,7 @@ void codec_run_free(struct codec_run *x)
     for (size_t i = 0; i < 2; i++)
         buf_done(&x->bufs[i]);
     buf_done(&x->text);
+    buf_done(&x->field);
     free(x->entries);
     codec_close_gb18030(x);
     free(x);
@@ -55,6 +57,7 @@ void codec_run_clear(struct codec_run *x)
     clear_buf(&x->bufs[0]);
     clear_buf(&x->bufs[1]);
     clear_buf(&x->text);
+    clear_buf(&x->field);
     if (x->cap_entries * sizeof(*x->entries) > KEEP_BYTES) {
         free(x->entries);
         x->entries = NULL;
@@ -83,6 +86,16 @@ bool codec_resolve(struct codec_range r, size_t n, size_t here, size_t *out_from
     *out_from = (size_t)from;
     *out_to = (size_t)to;
     return true;
+}
+
+int codec_put_key(struct codec_run *x, struct doc *d, const char *p, size_t n)
+{
+    if (utf8_valid(p, n))
+        return doc_key(d, p, n);
+    buf_clear(&x->text);
+    if (utf8_clean(&x->text, p, n) < 0)
+        return -E2BIG;
+    return doc_key(d, x->text.data, x->text.len);
 }
 
 int codec_put_text(struct codec_run *x, struct doc *d, const char *p, size_t n)

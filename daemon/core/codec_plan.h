@@ -89,7 +89,8 @@ struct codec_run {
     struct doc *docs[CODEC_MAX_DOCS];
     unsigned used;
     struct buf bufs[2]; /* of bytes between steps */
-    struct buf text;    /* of one text being made */
+    struct buf text;    /* of one text being made: whoever puts values uses it */
+    struct buf field;   /* of one text being put together before it is put */
     struct codec_list_entry *entries;
     size_t n_entries, cap_entries;
     void *gb18030; /* iconv_t, kept: opening it reads files */
@@ -111,6 +112,7 @@ static inline int codec_refuse_sum(struct codec_fault *f, const char *why, size_
 }
 
 /* Text that may not be UTF-8: what is not becomes U+FFFD. */
+int codec_put_key(struct codec_run *x, struct doc *d, const char *p, size_t n);
 int codec_put_text(struct codec_run *x, struct doc *d, const char *p, size_t n);
 int codec_put_hex(struct codec_run *x, struct doc *d, const char *p, size_t n);
 int codec_put_gb18030(struct codec_run *x, struct doc *d, const char *p, size_t n);
@@ -300,7 +302,7 @@ typedef int codec_bytes_fn(const struct codec_op *op, struct codec_span *io, str
                            struct codec_fault *f);
 codec_bytes_fn codec_hex, codec_base64, codec_reverse;
 codec_value_fn codec_json, codec_jsonl, codec_text, codec_number, codec_bytes, codec_csv,
-    codec_keyvalue, codec_bcd;
+    codec_keyvalue, codec_bcd, codec_cbor;
 
 /* ---- compiling ---- */
 
