@@ -49,7 +49,7 @@ struct decoding {
 
 struct shown { /* a value, for people */
     const char *metric, *unit, *quality, *reason, *place;
-    char value[280], place_room[48], key[96];
+    char value[280], place_room[48], key[96], raw[128];
 };
 
 static const struct metric *any_metric(const struct catalog *c, const struct decoded_value *v,
@@ -81,23 +81,24 @@ static void print_value(char out[280], const struct value *v)
     out[n < 279 ? n : 279] = '\0';
 }
 
-/* Where a name stands in a payload of text, when it stands there once. */
-static void find_place(const struct decoding *d, const char *key, size_t n, struct shown *s)
+/* Where a value came from: its path, and the place in a payload that is JSON. */
+static void find_place(const struct decoding *d, const struct decoded_value *v, struct shown *s)
 {
-    const char *dot = key + n;
-    while (dot > key && dot[-1] != '.' && dot[-1] != ' ')
-        dot--;
-    char quoted[96];
-    int k = snprintf(quoted, sizeof(quoted), "\"%.*s\"", (int)(key + n - dot), dot);
-    s->place = "";
-    if (k <= 2 || k >= (int)sizeof(quoted) || d->len == 0)
-        return;
-    const char *at = memmem(d->payload, d->len, quoted, (size_t)k);
-    size_t from = at ? (size_t)(at - d->payload) + 1 : 0;
-    if (!at || memmem(d->payload + from, d->len - from, quoted, (size_t)k))
-        return;
+    struct profile_trace t = {.path = ""};
+    size_t at, i = (size_t)(v - d->message.decoded.values);
     int line, col;
-    json_place(d->payload, from - 1, &line, &col);
+    if (!d->profile)
+        (void)snprintf(s->key, sizeof(s->key), "$.%.*s", (int)v->key_len, v->key);
+    else if (profile_trace_value(d->message.run, i, &t) && t.path[0])
+        (void)snprintf(s->key, sizeof(s->key), "%.95s", t.path);
+    else
+        (void)snprintf(s->key, sizeof(s->key), "%.*s", (int)v->key_len, v->key);
+    if (t.raw[0])
+        (void)snprintf(s->raw, sizeof(s->raw), "%s", t.raw);
+    s->place = "";
+    if (s->key[0] != '$' || !json_find(d->payload, d->len, s->key, &at))
+        return;
+    json_place(d->payload, at, &line, &col);
     (void)snprintf(s->place_room, sizeof(s->place_room), "line %d, col %d", line, col);
     s->place = s->place_room;
 }
@@ -113,8 +114,7 @@ static bool show_value(const struct decoding *d, const struct kind *k, const str
     bool known = k ? message_metric(d->site.catalog, k, v, &way)
                    : any_metric(d->site.catalog, v, &way) != NULL;
     *s = (struct shown){.metric = "", .unit = "", .quality = "", .reason = "", .place = ""};
-    (void)snprintf(s->key, sizeof(s->key), "%.*s", (int)v->key_len, v->key);
-    find_place(d, v->key, v->key_len, s);
+    find_place(d, v, s);
     print_value(s->value, &v->v);
     if (!known)
         return false;
@@ -202,7 +202,7 @@ static void text_sample(const struct decoding *d, const struct decoded_sample *s
            s->not_alive ? "   no sign of life" : "");
     printf("  kind   %s%s\n", w.kind ? w.kind->name : "unknown: say --kind",
            w.guessed ? " (guessed by its values)" : "");
-    struct ctl_table *t = ctl_table_new("  METRIC|VALUE>:60|UNIT|QUALITY|FROM:40|WHERE");
+    struct ctl_table *t = ctl_table_new("  METRIC|VALUE>:60|UNIT|QUALITY|FROM:60|RAW:30|WHERE");
     for (size_t i = s->first; i < s->first + s->n; i++) {
         struct shown x;
         char metric[96], quality[48];
@@ -210,7 +210,7 @@ static void text_sample(const struct decoding *d, const struct decoded_sample *s
         (void)snprintf(metric, sizeof(metric), "  %s", known ? x.metric : "—");
         (void)snprintf(quality, sizeof(quality), "%s%s%s",
                        known ? x.quality : "not of this kind", *x.reason ? ": " : "", x.reason);
-        const char *cells[] = {metric, x.value, x.unit, quality, x.key, x.place};
+        const char *cells[] = {metric, x.value, x.unit, quality, x.key, x.raw, x.place};
         ctl_table_add(t, cells);
     }
     ctl_table_print(t, stdout);
@@ -249,6 +249,8 @@ static void json_sample(const struct decoding *d, const struct decoded_sample *s
             jsonw_str(w, "reason", x.reason);
         }
         jsonw_str(w, "value", x.value);
+        if (x.raw[0])
+            jsonw_str(w, "raw", x.raw);
         if (*x.place)
             jsonw_str(w, "place", x.place);
         jsonw_end_object(w);
@@ -552,6 +554,7 @@ int tools_decode(bool json, int argc, char **argv)
         (void)site_registry(&d.site, NULL, 0); /* devices' own kinds and ranges */
     if (code == CTL_DONE) {
         message_init(&d.message);
+        profile_run_trace(d.message.run, true);
         code = decode_file(&d, argv[1], hex ? HEX : base64 ? BASE64 : lines ? LINES : RAW);
         message_done(&d.message);
     }

@@ -201,3 +201,76 @@ bool json_raw(const char *p, size_t len, const char *key, struct buf *out)
     struct scan s = {.p = p, .n = len, .key = key};
     return whole(&s) && s.to > 0 && buf_put(out, p + s.from, s.to - s.from) == 0;
 }
+
+/* One step of a path: `.name`, `["name"]` or `[3]`. False: it is none. */
+static bool next_step(const char **path, const char **name, size_t *n, size_t *index)
+{
+    const char *p = *path;
+    *name = NULL;
+    *index = 0;
+    if (*p == '.') {
+        *name = ++p;
+        *n = strcspn(p, ".[");
+        *path = p + *n;
+        return *n > 0;
+    }
+    if (p[0] == '[' && p[1] == '"') {
+        const char *end = strstr(p + 2, "\"]");
+        *name = p + 2;
+        *n = end ? (size_t)(end - p - 2) : 0;
+        *path = end ? end + 2 : p;
+        return end != NULL;
+    }
+    if (*p != '[')
+        return false;
+    for (p++; *p >= '0' && *p <= '9' && *index < 1000000; p++)
+        *index = *index * 10 + (size_t)(*p - '0');
+    *path = *p == ']' ? p + 1 : p;
+    return *p == ']';
+}
+
+/* From the beginning of an object or array to the value that the step names. */
+static bool go(struct scan *s, const char *name, size_t n, size_t index)
+{
+    char open = name ? '{' : '[', end = name ? '}' : ']';
+    if (!at_char(s, open))
+        return false;
+    s->at++;
+    for (size_t i = 0;; i++) {
+        blanks(s);
+        if (s->at >= s->n || at_char(s, end))
+            return false;
+        size_t key = s->at;
+        if (name) {
+            if (!text(s))
+                return false;
+            size_t len = s->at - key - 2;
+            blanks(s);
+            s->at++;
+            blanks(s);
+            if (len == n && memcmp(s->p + key + 1, name, n) == 0)
+                return true;
+        } else if (i == index) {
+            return true;
+        }
+        if (!value(s))
+            return false;
+        blanks(s);
+        s->at += at_char(s, ',');
+    }
+}
+
+bool json_find(const char *p, size_t len, const char *path, size_t *out_at)
+{
+    struct scan s = {.p = p, .n = len};
+    const char *name;
+    size_t n, index;
+    if (*path++ != '$' || json_fault(p, len, &n, &name))
+        return false;
+    blanks(&s);
+    while (*path)
+        if (!next_step(&path, &name, &n, &index) || !go(&s, name, n, index))
+            return false;
+    *out_at = s.at;
+    return true;
+}

@@ -12,5 +12,8 @@ void json_place(const char *text, size_t at, int *out_line, int *out_col);
 bool json_fault(const char *text, size_t len, size_t *out_at, const char **out_why);
 /* The text of a member of the outermost object (the first of that name), as it stands there. */
 bool json_raw(const char *text, size_t len, const char *key, struct buf *out);
+/* Where the value of a path like `$.records[3]["a b"].t` begins; false: it is not there, or names
+ * escape what the text writes otherwise. */
+bool json_find(const char *text, size_t len, const char *path, size_t *out_at);
 
 #endif
