@@ -52,6 +52,14 @@ static void on_step_end(void *ctx, const struct position *at)
             sink_step_end(p->o.sinks[i], at);
 }
 
+/* Those of a replay were asked for when they were new. */
+static void on_rebirth(void *ctx, unsigned broker, const char *topic, size_t len)
+{
+    struct pipeline *p = ctx;
+    if (p->read_to >= p->start_end && p->o.rebirth)
+        p->o.rebirth(p->o.ctx, broker, topic, len);
+}
+
 /* -- draining ----------------------------------------------------------------------------- */
 
 static bool stalls(struct pipeline *p)
@@ -92,6 +100,7 @@ static size_t slice(struct pipeline *p, bool *out_more)
         struct record r;
         int k = journal_read(p->reader, &r);
         if (k == 0) {
+            p->read_to = journal_reader_at(p->reader);
             *out_more = false;
             break;
         }
@@ -155,16 +164,35 @@ static void go_to_sleep(struct pipeline *p, size_t n)
         loop_wake_send(p->wake);
 }
 
+/* A start on a full disk makes do with a smaller segment, and what cannot be made ahead may be
+ * needed soon: both are known before the brokers have to be left. */
+static void tell_ahead(struct pipeline *p)
+{
+    struct journal_stats j;
+    journal_stats(p->o.journal, &j);
+    if (j.failed != 0) /* who appends or syncs says so */
+        return;
+    if (j.prepare_failed == 0) {
+        if (log_healed(&p->ahead))
+            log_notice("journal: has room for a whole segment again");
+    } else if (log_broke(&p->ahead)) {
+        log_warn("journal: cannot make a whole segment (%llu bytes): %s; goes on in the one it "
+                 "has, tried again each second",
+                 (unsigned long long)p->o.conf->segment_bytes, strerror(-j.prepare_failed));
+    }
+}
+
 static void prepared(void *ctx)
 {
     struct pipeline *p = ctx;
     p->preparing = false;
+    tell_ahead(p);
 }
 
 static void prepare_work(void *ctx)
 {
     struct pipeline *p = ctx;
-    (void)journal_prepare(p->o.journal); /* append tries again and says what is wrong */
+    (void)journal_prepare(p->o.journal); /* its stats keep how it went */
 }
 
 static void keep_ahead(struct pipeline *p)
@@ -305,8 +333,8 @@ int pipeline_open(const struct pipeline_options *o, struct err *err, struct pipe
     p->o = *o;
     p->batches_end = &p->batches;
     p->worlds[p->n_worlds++] = o->world;
-    p->engine =
-        engine_new(&(struct engine_out){p, on_point, pipeline_letter, on_step, on_step_end});
+    p->engine = engine_new(
+        &(struct engine_out){p, on_point, pipeline_letter, on_step, on_step_end, on_rebirth});
     int r = pipeline_restore(p, err);
     if (r != 0) {
         pipeline_close(p);
@@ -330,6 +358,7 @@ void pipeline_start(struct pipeline *p)
     p->start_end = journal_end(p->o.journal);
     p->stats.replaying = p->read_to < p->start_end;
     p->snap.last_ns = p->start_ns;
+    tell_ahead(p);
     loop_timer_start(p->sync, sync_ms, sync_ms ? sync_ms : 1);
     loop_timer_start(p->tick, PLACE_MS, 0);
     loop_wake_send(p->wake);

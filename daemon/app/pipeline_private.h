@@ -5,6 +5,7 @@
  * pipeline_private — what the pipeline's files share; included by app/pipeline*.c only.
  */
 #include "app/pipeline.h"
+#include "base/log.h"
 #include "io/snapshot.h"
 
 #include <stdatomic.h>
@@ -24,11 +25,15 @@ struct snap {
     enum snap_state state;
     struct snapshot_writer *writer;
     struct position at;
+    uint64_t read_to;           /* the reader's place then */
     struct trailer_entry *ends; /* per sink, as of the commit */
     int failed;
     unsigned flushes; /* sinks not durable yet, plus one for the store */
     uint64_t began_ns, last_ns, last_offset;
     uint64_t release; /* the journal may go below this: the second-newest snapshot */
+    int kept;         /* -errno: old segments could not be archived or removed */
+    bool unsure;      /* a snapshot that is kept does not verify */
+    struct log_state kept_log, unsure_log;
 };
 
 struct pipeline {
@@ -55,6 +60,7 @@ struct pipeline {
     int sync_result;
     uint64_t synced;
     bool preparing;
+    struct log_state ahead; /* a whole segment can be made */
 
     struct store_batch *batch; /* open */
     size_t batch_rows;

@@ -24,7 +24,7 @@ static void retire(struct pipeline *p)
 {
     p->snap.state = SNAP_IDLE;
     p->snap.last_ns = loop_hrtime_ns();
-    p->snap.last_offset = p->snap.at.offset;
+    p->snap.last_offset = p->snap.read_to;
     if (p->snap.failed) {
         log_error("snapshot: cannot be written: %s; the last one stays, the journal keeps all "
                   "since then",
@@ -84,21 +84,47 @@ static void commit_work(void *ctx)
     p->snap.failed = r;
     if (r != 0)
         return; /* aborted on the loop */
-    p->snap.failed = snapshot_commit(p->snap.writer, &release);
+    r = snapshot_commit(p->snap.writer, &release);
+    p->snap.failed = r < 0 ? r : 0;
+    p->snap.unsure = r == 1;
     p->snap.writer = NULL;
-    if (p->snap.failed == 0)
-        p->snap.release = release;
-    if (p->snap.failed == 0 && release > 0)
-        (void)journal_release(p->o.journal, release, p->o.archive_dir); /* told by its stats */
+    p->snap.kept = 0;
+    if (r < 0)
+        return;
+    p->snap.release = release;
+    if (release > 0)
+        p->snap.kept = journal_release(p->o.journal, release, p->o.archive_dir);
     uint64_t pruned;
-    if (p->snap.failed == 0 && p->o.archive_dir)
-        (void)journal_archive_prune(p->o.archive_dir, clock_wall_ns(),
-                                    p->o.conf->archive.keep_s * 1000000000u,
-                                    p->o.conf->archive.max_bytes, &pruned);
+    if (p->o.archive_dir)
+        r = journal_archive_prune(p->o.archive_dir, clock_wall_ns(),
+                                  p->o.conf->archive.keep_s * 1000000000u,
+                                  p->o.conf->archive.max_bytes, &pruned);
+    if (p->snap.kept == 0 && r < 0)
+        p->snap.kept = r;
+}
+
+/* What does not go although it may: nothing is lost by it, but the room is. */
+static void tell_release(struct pipeline *p)
+{
+    if (p->snap.failed)
+        return;
+    if (p->snap.unsure && log_broke(&p->snap.unsure_log))
+        log_warn("snapshot: one of those on the disk cannot be read back; the journal keeps "
+                 "all that is above two good ones");
+    else if (!p->snap.unsure && log_healed(&p->snap.unsure_log))
+        log_notice("snapshot: all on the disk can be read back again");
+    if (p->snap.kept < 0 && log_broke(&p->snap.kept_log))
+        log_warn("journal: old segments cannot be %s: %s; they stay, tried again after each "
+                 "snapshot",
+                 p->o.archive_dir ? "archived and removed" : "removed",
+                 strerror(-p->snap.kept));
+    else if (p->snap.kept == 0 && log_healed(&p->snap.kept_log))
+        log_notice("journal: old segments can be removed again");
 }
 
 static void commit_done(void *ctx)
 {
+    tell_release(ctx);
     retire(ctx);
 }
 
@@ -145,6 +171,7 @@ void pipeline_snapshot_begin(struct pipeline *p)
 {
     p->snap.state = SNAP_SAVING;
     p->snap.at = engine_position(p->engine);
+    p->snap.read_to = p->read_to;
     p->snap.began_ns = loop_hrtime_ns();
     loop_work(p->o.loop, save_work, save_done, p);
 }
@@ -166,7 +193,8 @@ void pipeline_snapshot_if_tight(struct pipeline *p)
     struct journal_stats j;
     uint64_t pause = p->snap.failed ? EVERY_NS : TIGHT_NS;
     if (p->snap.state != SNAP_IDLE || !p->running || p->stopping ||
-        p->snap.release >= p->read_to || loop_hrtime_ns() - p->snap.last_ns < pause)
+        p->snap.release >= engine_position(p->engine).offset ||
+        loop_hrtime_ns() - p->snap.last_ns < pause)
         return;
     journal_stats(p->o.journal, &j);
     if (j.low_space)
@@ -241,20 +269,25 @@ static int open_reader(struct pipeline *p, uint64_t from, struct err *err)
 
 /* Without a snapshot the history begins under the generation that its first records name, not
  * under the one of today. */
-static void stand_at_the_beginning(struct pipeline *p)
+static int stand_at_the_beginning(struct pipeline *p, struct err *err)
 {
-    struct journal_reader *reader;
+    struct journal_reader *reader = NULL;
     struct record r;
     engine_use(p->engine, p->o.world);
-    if (journal_reader_open(p->o.journal, 0, &reader) != 0)
-        return;
-    for (int i = 0; i < FIRST_RECORDS && journal_read(reader, &r) == 1; i++) {
-        if (r.type != RECORD_GENERATION)
+    int e = journal_reader_open(p->o.journal, 0, &reader);
+    for (int i = 0; i < FIRST_RECORDS && e == 0; i++) {
+        int k = journal_read(reader, &r);
+        if (k == 0)
+            break;
+        if (k < 0 && k != -EBADMSG) /* a rotten stretch is passed, and told when it is read */
+            e = k;
+        if (k != 1 || r.type != RECORD_GENERATION)
             continue;
         pipeline_switch(p, &r);
         break;
     }
     journal_reader_close(reader);
+    return e == 0 ? 0 : err_errno(err, e, "journal: its first records cannot be read");
 }
 
 int pipeline_restore(struct pipeline *p, struct err *err)
@@ -284,6 +317,6 @@ int pipeline_restore(struct pipeline *p, struct err *err)
             break;
         max = (struct position){at.offset - 1, UINT64_MAX, UINT64_MAX};
     }
-    stand_at_the_beginning(p);
-    return open_reader(p, 0, err);
+    int e = stand_at_the_beginning(p, err);
+    return e == 0 ? open_reader(p, 0, err) : e;
 }

@@ -121,6 +121,14 @@ static void note_backfill(struct sink *s, const struct block_info *i)
         st->backfill_to_ms = to;
 }
 
+static void leave_hold(struct job *j)
+{
+    if (j->state != JOB_HELD)
+        return;
+    j->s->stats.held--;
+    j->s->n_jobs++;
+}
+
 static void mark(struct job *j)
 {
     struct sink *s = j->s;
@@ -140,10 +148,7 @@ static void mark(struct job *j)
     if (log_allowed(&s->mark_limit, loop_now_ns(s->loop), 60 * (uint64_t)SECOND_NS, &held))
         log_error("sink %s: cannot mark block %llu as done: %s; tried again each second",
                   s->conf->id, (unsigned long long)j->info.seq, strerror(-rc));
-    if (j->state == JOB_HELD) {
-        s->stats.held--;
-        s->n_jobs++;
-    }
+    leave_hold(j);
     j->state = JOB_MARKING;
     j->due_ns = loop_now_ns(s->loop) + SECOND_NS;
 }
@@ -184,23 +189,23 @@ static void store_refused(struct job *j)
                                .text_len = j->starts[r->line + 1] - j->starts[r->line] - 1};
         store_batch_line(b, &l);
     }
+    leave_hold(j);
     j->state = JOB_STORING;
     j->ticket = mem_zalloc(sizeof(*j->ticket));
     j->ticket->job = j;
     store_commit(s->store, b, on_stored, j->ticket);
 }
 
-/* All its lines are decided. */
+/* All its lines are decided, and if some were taken by VictoriaMetrics, held since then. */
 void sink_finish_job(struct job *j)
 {
-    if (j->state == JOB_MARKING || j->state == JOB_HELD) {
+    if (j->state == JOB_MARKING)
         mark(j);
-        return;
-    }
-    if (j->n_refused > 0 && j->s->store)
-        store_refused(j);
-    else if (j->s->conf->type == CONF_VICTORIAMETRICS && j->n_refused == 0)
+    else if (j->state != JOB_HELD && j->s->conf->type == CONF_VICTORIAMETRICS &&
+             j->n_refused < j->info.lines)
         sink_hold(j);
+    else if (j->n_refused > 0 && j->s->store)
+        store_refused(j);
     else
         mark(j);
 }

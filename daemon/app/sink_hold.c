@@ -44,7 +44,8 @@ static void release(struct sink *s, uint64_t seen_ns)
 {
     for (struct job *j = s->jobs, *next; j; j = next) {
         next = j->next;
-        if (j->state == JOB_HELD && j->held_ns + SINK_HOLD_NS <= seen_ns)
+        if (j->state == JOB_HELD && j->held_ns + SINK_HOLD_NS <= seen_ns &&
+            (j->n_refused == 0 || job_reload(j) == 0)) /* the refused lines' bytes are wanted */
             sink_finish_job(j);
     }
 }
@@ -150,11 +151,7 @@ void sink_hold(struct job *j)
     s->n_jobs--;
     s->stats.held++;
     j->held_ns = loop_now_ns(s->loop);
-    buf_done(&j->body); /* the log has it */
-    buf_done(&j->raw);
-    buf_done(&j->part);
-    free(j->starts);
-    j->starts = NULL;
+    job_unload(j); /* the log has it */
     if (!s->poll && !loop_timer_active(s->poll_timer))
         loop_timer_start(s->poll_timer, SINK_HOLD_POLL_MS, 0);
 }

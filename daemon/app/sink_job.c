@@ -42,6 +42,14 @@ static void say_corrupt(struct sink *s, const struct block_info *i)
                   s->conf->id, (unsigned long long)i->seq, i->lines);
 }
 
+static void say_unreadable(struct sink *s, uint64_t block, int rc)
+{
+    uint64_t held;
+    if (log_allowed(&s->mark_limit, loop_now_ns(s->loop), 60 * (uint64_t)SECOND_NS, &held))
+        log_error("sink %s: cannot read block %llu of its log: %s", s->conf->id,
+                  (unsigned long long)block, strerror(-rc));
+}
+
 /* The next block of the log, read; NULL: none, or none that can be read now. */
 struct job *job_take(struct sink *s, bool newest)
 {
@@ -68,11 +76,7 @@ struct job *job_take(struct sink *s, bool newest)
         free(j);
         if (rc != -EBADMSG) { /* the disk, or too little memory: not this block's end */
             outbound_put_back(s->log, info.seq);
-            uint64_t held;
-            if (log_allowed(&s->mark_limit, loop_now_ns(s->loop), 60 * (uint64_t)SECOND_NS,
-                            &held))
-                log_error("sink %s: cannot read block %llu of its log: %s", s->conf->id,
-                          (unsigned long long)info.seq, strerror(-rc));
+            say_unreadable(s, info.seq, rc);
             return NULL;
         }
         say_corrupt(s, &info);
@@ -101,10 +105,7 @@ void job_free(struct job *j)
         free(j->refused[i].detail);
     free(j->refused);
     free(j->ranges);
-    free(j->starts);
-    buf_done(&j->body);
-    buf_done(&j->raw);
-    buf_done(&j->part);
+    job_unload(j);
     free(j);
 }
 
@@ -145,6 +146,29 @@ int job_part(struct job *j, struct range r)
     size_t n = j->starts[r.end] - j->starts[r.first];
     buf_clear(&j->part);
     return j->info.gzip ? block_pack(p, n, &j->part) : buf_put(&j->part, p, n);
+}
+
+void job_unload(struct job *j)
+{
+    buf_done(&j->body);
+    buf_done(&j->raw);
+    buf_done(&j->part);
+    free(j->starts);
+    j->starts = NULL;
+}
+
+int job_reload(struct job *j)
+{
+    struct block_info info;
+    buf_clear(&j->body);
+    int rc = outbound_load(j->s->log, j->info.seq, &j->body, &info);
+    if (rc == 0)
+        rc = job_unpack(j);
+    if (rc != 0) {
+        job_unload(j);
+        say_unreadable(j->s, j->info.seq, rc);
+    }
+    return rc;
 }
 
 void job_refuse(struct job *j, uint32_t line, const char *reason, int status,

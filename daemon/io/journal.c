@@ -367,9 +367,10 @@ bool journal_wants_prepare(struct journal *j)
 {
     lock(j);
     bool wants = unsealed(j) > 0;
-    if (!wants && !j->prepared && !j->making && quota_allows(j, false) &&
-        room_left(j) < (j->active->size - SEGMENT_HEADER) / 4 * 3)
-        wants = j->prepare_failed == 0 || clock_boot_ns() - j->prepare_failed_ns > second;
+    if (!wants && !j->prepared && !j->making && quota_allows(j, false))
+        wants = j->prepare_failed == 0
+                    ? room_left(j) < (j->active->size - SEGMENT_HEADER) / 4 * 3
+                    : clock_boot_ns() - j->prepare_failed_ns > second;
     unlock(j);
     return wants && failed(j) == 0;
 }
@@ -440,6 +441,10 @@ static int open_first(struct journal *j, struct err *err, struct journal_recover
         struct segment_info info =
             next_info(j, base, rec->end, size & ~(uint64_t)(SEGMENT_HEADER - 1));
         e = journal_segment_make(j, &info, &s);
+        if (e == -ENOSPC) { /* journal_prepare tries for a whole one, and this is told */
+            j->prepare_failed = e;
+            j->prepare_failed_ns = clock_boot_ns();
+        }
     }
     if (e < 0)
         return err_errno(err, e, "journal: cannot make a segment in %s", j->dir);

@@ -77,8 +77,8 @@ struct journal_stats {
     uint64_t appends, append_bytes, syncs, sync_ns_max, sync_ns_last;
     bool mapped;        /* records are copied into a mapping, else written */
     bool low_space;     /* above the high-water mark: leave the brokers */
-    int prepare_failed; /* -errno of the last attempt to make a segment ahead, 0 if it went well
-                         */
+    int prepare_failed; /* -errno of the last attempt to make a whole segment, 0 if it went well;
+                           tried again each second */
     int failed;         /* -errno, final */
 };
 
@@ -115,6 +115,9 @@ void journal_reader_close(struct journal_reader *r);
  * … out->end, and out->messages is how many messages it held. Goes on after it. Other -errno:
  * an old segment cannot be opened now; may be called again. */
 int journal_read(struct journal_reader *r, struct record *out);
+/* Where it stands: everything below was read. At the journal's end it is journal_end, also when
+ * that lies at the beginning of a segment and the last record far before. */
+uint64_t journal_reader_at(const struct journal_reader *r);
 
 /* Segments wholly below `offset` may go. Blocking; pool job. Archived first when archive_dir is
  * given (the folder is made); a segment that cannot be archived stays. */

@@ -104,10 +104,9 @@ bool fake_db_has(const struct fake_db *d, uint64_t line_hash)
 
 /* -- what a database does ------------------------------------------------------------------- */
 
-static bool poisoned(const struct fake_db *d, const char *line, size_t n)
+static bool poisoned(const char *line, size_t n)
 {
-    return d->type != CONF_VICTORIAMETRICS && fake_db_poison &&
-           memmem(line, n, fake_db_poison, strlen(fake_db_poison));
+    return fake_db_poison && memmem(line, n, fake_db_poison, strlen(fake_db_poison));
 }
 
 static size_t count_poison(const struct httpc_call *c)
@@ -115,7 +114,7 @@ static size_t count_poison(const struct httpc_call *c)
     size_t n = 0;
     for (size_t at = 0, len; at < c->len; at += len) {
         len = (size_t)((char *)memchr(c->text + at, '\n', c->len - at) - c->text) - at + 1;
-        n += poisoned(c->db, c->text + at, len);
+        n += poisoned(c->text + at, len);
     }
     return n;
 }
@@ -124,7 +123,10 @@ static void take_lines(struct httpc_call *c)
 {
     for (size_t at = 0, len; at < c->len; at += len) {
         len = (size_t)((char *)memchr(c->text + at, '\n', c->len - at) - c->text) - at + 1;
-        if (poisoned(c->db, c->text + at, len))
+        bool bad = poisoned(c->text + at, len);
+        if (bad && c->db->type == CONF_VICTORIAMETRICS)
+            break; /* what stands behind a line that it cannot read is lost */
+        if (bad)
             continue;
         sim_trace("%s takes %016llx %.*s", c->db->url,
                   (unsigned long long)fake_db_hash(c->text + at, len), (int)len - 1,
@@ -162,13 +164,15 @@ static void refuse_lines(struct httpc_call *c, size_t bad)
         for (size_t at = 0, len; at < c->len; at += len) {
             len = (size_t)((char *)memchr(c->text + at, '\n', c->len - at) - c->text) - at + 1;
             number++;
-            if (poisoned(c->db, c->text + at, len) && n < 400)
+            if (poisoned(c->text + at, len) && n < 400)
                 n += (size_t)snprintf(text + n, sizeof(text) - n,
                                       "%s{\"error_message\":\"bad\",\"line_number\":%zu}",
                                       text[n - 1] == '[' ? "" : ",", number);
         }
         (void)snprintf(text + n, sizeof(text) - n, "]}");
         say(c, 400, text);
+    } else if (c->db->type == CONF_VICTORIAMETRICS) {
+        say(c, 400, "cannot read influx line protocol data: too long line");
     } else {
         (void)snprintf(text, sizeof(text),
                        "{\"error\":\"partial write: field type conflict: input field \\\"x\\\" "

@@ -18,6 +18,7 @@
 static struct {
     int plan[64], n_plan, at;    /* statuses to answer first, whatever comes; 0: close */
     bool away, only_auth, named; /* 503 to all; 401 to all; InfluxDB 3's numbers */
+    const char *unreadable;      /* lines with this are refused as VictoriaMetrics does it */
     int posts;
     char bodies[4096][64]; /* beginnings of what came, in order */
     uint64_t hashes[4096];
@@ -59,7 +60,7 @@ static void write_answer(const struct rude_request *r, struct rude_reply *out)
     char *copy = mem_strdup(r->text), *save = NULL;
     for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
         number++;
-        if (strstr(l, "bad") == NULL) {
+        if (strstr(l, db.unreadable ? db.unreadable : "bad") == NULL) {
             if (!poison)
                 take_line(l);
             continue;
@@ -77,6 +78,8 @@ static void write_answer(const struct rude_request *r, struct rude_reply *out)
                        "{\"error\":\"partial write of line protocol occurred\",\"data\":[%s]}",
                        data);
         rude_say(out, 400, "", text);
+    } else if (bad && db.unreadable) {
+        rude_say(out, 400, "", "cannot read influx line protocol data: too long line");
     } else if (bad) {
         rude_say(out, 400, "",
                  "{\"error\":\"partial write: field type conflict: x dropped=1\"}");
@@ -628,6 +631,42 @@ static void test_victoriametrics_restarts(void **state)
     assert_int_equal(stats().pending_lines, 300); /* and held again */
 }
 
+static bool all_but_bad(void)
+{
+    for (int i = 0; i < 300; i++)
+        if (i != 150 && db.stored[i] < 1)
+            return false;
+    return true;
+}
+
+static bool refused_held(void)
+{
+    return stats().held == 3;
+}
+
+/* Also the lines of a block whose other lines were refused may be lost by a restart. */
+static void test_victoriametrics_refuses_and_restarts(void **state)
+{
+    (void)state;
+    conf.type = CONF_VICTORIAMETRICS;
+    db.unreadable = "n=150 ";
+    open_sink();
+    for (int i = 0; i < 300; i++)
+        step(1, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    run_until(refused_held, 10);
+    assert_int_equal(kept.n, 0); /* it is decided when the rest is */
+    assert_int_equal(db.stored[150], 0);
+    pthread_mutex_lock(&server.lock);
+    memset(db.stored, 0, sizeof(db.stored));
+    db.start = 200;
+    pthread_mutex_unlock(&server.lock);
+    run_until(all_but_bad, 15);
+    run_until(refused_held, 10);
+    assert_int_equal(stats().pending_lines, 300);
+    assert_int_equal(kept.n, 0);
+}
+
 static bool taken(void)
 {
     return db.posts > 0;
@@ -804,6 +843,7 @@ int main(int argc, char **argv)
         CASE(test_full_log_sheds_the_oldest_routine),
         CASE(test_pause),
         CASE(test_victoriametrics_restarts),
+        CASE(test_victoriametrics_refuses_and_restarts),
         CASE(test_victoriametrics_just_started),
         CASE(test_victoriametrics_restarts_under_way),
         CASE(test_a_hanging_line),
