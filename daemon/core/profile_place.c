@@ -199,6 +199,14 @@ static uint16_t read_root(struct reader *r)
             return scope->levels[scope->n_levels - 1 - up].item;
         return PLAN_NONE;
     }
+    if (r->b->relative && r->s < r->end && is_name_char(*r->s) && scope->n_levels) {
+        struct plan_node n = {.kind = NODE_MEMBER,
+                              .parent = scope->levels[scope->n_levels - 1].item,
+                              .key = r->s,
+                              .key_len = (uint32_t)name_len(r)};
+        r->s += n.key_len;
+        return child(r->b, r->at, n);
+    }
     refuse(r, "expected $ (the payload), $NAME (a document of `also`) or @ (the item of "
               "`each`) at its beginning");
     return PLAN_NONE;
@@ -614,7 +622,7 @@ static uint16_t piece_slot(const struct profile *p, const struct plan_piece *pie
                                       : 0;
 }
 
-uint16_t plan_text(struct plan_build *b, const struct yaml_node *n)
+static uint16_t one_text(struct plan_build *b, const struct yaml_node *n)
 {
     struct plan_piece pieces[PLAN_MAX_PIECES] = {0};
     size_t count = 0;
@@ -655,8 +663,28 @@ uint16_t plan_text(struct plan_build *b, const struct yaml_node *n)
         return PLAN_NONE;
     }
     b->p->texts = grow(b->p->texts, b->p->n_texts, &b->cap_texts, sizeof(struct plan_text));
-    b->p->texts[b->p->n_texts] = (struct plan_text){list, count, slot};
+    b->p->texts[b->p->n_texts] = (struct plan_text){list, count, slot, PLAN_NONE};
     return (uint16_t)b->p->n_texts++;
+}
+
+uint16_t plan_text(struct plan_build *b, const struct yaml_node *n)
+{
+    uint16_t first = PLAN_NONE, last = PLAN_NONE;
+    if (n->kind != YAML_LIST)
+        return one_text(b, n);
+    if (!n->first)
+        conf_error(b->notes, AT(n), "an empty list, expected texts");
+    for (const struct yaml_node *v = n->first; v; v = v->next) {
+        uint16_t t = one_text(b, v);
+        if (t == PLAN_NONE)
+            continue;
+        if (last == PLAN_NONE)
+            first = t;
+        else
+            b->p->texts[last].next = t;
+        last = t;
+    }
+    return first;
 }
 
 /* ---- what a walk over an object looks for ---- */
