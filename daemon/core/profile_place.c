@@ -415,7 +415,7 @@ static bool add_level(struct plan_build *b, const struct yaml_node *at, struct p
     return true;
 }
 
-bool plan_each(struct plan_build *b, const struct yaml_node *n, struct plan_part *part)
+static bool each_of(struct plan_build *b, const struct yaml_node *n, struct plan_part *part)
 {
     const char *s = plan_scalar_text(b, n, "each");
     if (!s)
@@ -439,6 +439,15 @@ bool plan_each(struct plan_build *b, const struct yaml_node *n, struct plan_part
         node = base = part->levels[part->n_levels - 1].item;
     }
     return r.failed ? false : refuse(&r, "more than 16 steps");
+}
+
+bool plan_each(struct plan_build *b, const struct yaml_node *n, struct plan_part *part)
+{
+    if (each_of(b, n, part))
+        return true;
+    if (b->scope->n_levels < PLAN_MAX_LEVELS) /* so that what follows is not blamed for it */
+        (void)add_level(b, n, part, LEVEL_MEMBERS, 0);
+    return false;
 }
 
 /* ---- texts ---- */
@@ -516,20 +525,28 @@ static bool read_filter(struct plan_build *b, const struct yaml_node *n, const c
     return false;
 }
 
+bool plan_key_slot(const struct plan_scope *s, size_t up, uint16_t *out_slot)
+{
+    for (size_t i = s->n_levels; i-- > 0;) {
+        if (up > 0) {
+            up--;
+        } else if (s->levels[i].keyed) {
+            *out_slot = s->levels[i].slot;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool read_key_piece(struct plan_build *b, const struct yaml_node *n, size_t up,
                            struct plan_piece *out)
 {
     const struct plan_scope *s = b->scope;
-    for (size_t i = s->n_levels; i-- > 0;) {
-        if (s->levels[i].keyed && up-- == 0) {
-            out->kind = PIECE_KEY;
-            out->slot = s->levels[i].slot;
-            return true;
-        }
-    }
-    return text_refuse(b, n,
+    out->kind = PIECE_KEY;
+    return plan_key_slot(s, up, &out->slot) ||
+           text_refuse(b, n,
                        "{key} is the name of a member that .* of `each` goes through, {^key} "
-                       "that of the .* before it; there are not so many");
+                       "that of the level before; there is no such .*");
 }
 
 /* What stands between braces. */

@@ -442,6 +442,8 @@ uint16_t plan_item_node(struct plan_build *b, uint16_t slot);
 uint16_t plan_path(struct plan_build *b, const struct yaml_node *n);
 /* A path with stars: fills levels of the scope and the part. */
 bool plan_each(struct plan_build *b, const struct yaml_node *n, struct plan_part *part);
+/* The .* that {key} means, {^key} with up 1: outward from the level that many up. */
+bool plan_key_slot(const struct plan_scope *s, size_t up, uint16_t *out_slot);
 size_t plan_paths(struct plan_build *b, const struct yaml_node *n, uint16_t out[PLAN_MAX_FROM]);
 /* A text, or a list of them: the first that is there. */
 uint16_t plan_text(struct plan_build *b, const struct yaml_node *n);
