@@ -165,7 +165,7 @@ static struct marks marks_of(const struct run *x)
     struct marks m = {0};
     const struct ledger *l = engine_ledger(x->engine);
     engine_stats(x->engine, &s);
-    m.clock = s.times_replaced;
+    m.clock = s.times_replaced + s.times_corrected + s.times_unread;
     /* compounds are few against messages only if they are looked at where they can have changed */
     for (size_t i = 0; i < ledger_rows(l); i++) {
         const struct ledger_row *r = ledger_at(l, i);
