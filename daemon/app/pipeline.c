@@ -100,6 +100,7 @@ static size_t slice(struct pipeline *p, bool *out_more)
         struct record r;
         int k = journal_read(p->reader, &r);
         if (k == 0) {
+            p->read_to = journal_reader_at(p->reader);
             *out_more = false;
             break;
         }

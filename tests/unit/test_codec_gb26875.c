@@ -154,10 +154,13 @@ static void test_others(void **state)
           "010300",
           ",\"type\":6,\"count\":2,\"objects\":[{" SYSTEM "\"description\":\"a\"},{" SYSTEM
           "\"description\":\"\"}]");
+    /* 31 bytes: two that are no character, 14 times 一, and half of one */
     check(5,
-          "0701" PART_HEX "ff20"
-          "0000000000000000000000000000000000000000000000000000000000",
-          ",\"type\":7,\"count\":1,\"objects\":[{" PART "\"description\":null}]");
+          "0701" PART_HEX "ffff"
+          "d2bbd2bbd2bbd2bbd2bbd2bbd2bbd2bbd2bbd2bbd2bbd2bbd2bbd2bb"
+          "d2",
+          ",\"type\":7,\"count\":1,\"objects\":[{" PART
+          "\"description\":\"\xef\xbf\xbd\xef\xbf\xbd一一一一一一一一一一一一一一\"}]");
     check(2,
           "0801"
           "0103" TIME,
