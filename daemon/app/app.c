@@ -115,7 +115,11 @@ static void ingest_closed(void *ctx)
 {
     struct app *a = ctx;
     a->closing = NULL;
-    (void)app_append(a, &(struct record){.type = RECORD_STOP, .broker = 255});
+    int r = app_append(a, &(struct record){.type = RECORD_STOP, .broker = 255});
+    if (r != 0)
+        log_warn("journal: cannot take the mark of a clean stop: %s; nothing is lost, the next "
+                 "start will say that it is not there",
+                 strerror(-r));
     pipeline_stop(a->pipeline, pipeline_stopped, a);
 }
 

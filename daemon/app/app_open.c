@@ -284,6 +284,37 @@ static void ask_rebirth(void *app, unsigned broker, const char *topic, size_t le
         ingest_rebirth(a->ingest, broker, topic, len);
 }
 
+/* The oldest place that journal, archive or snapshot has: generations used only before it go. */
+uint64_t app_oldest_offset(const struct app *a)
+{
+    struct journal_stats j;
+    struct pipeline_stats p;
+    struct journal_archive archive = {0};
+    journal_stats(a->journal, &j);
+    pipeline_stats(a->pipeline, &p);
+    uint64_t oldest = j.first;
+    if (p.snapshot.offset < oldest)
+        oldest = p.snapshot.offset;
+    if (journal_archive_span(a->paths.archive, &archive) != 0)
+        return 0;
+    return archive.end > 0 && archive.first < oldest ? archive.first : oldest;
+}
+
+static int keep_generation(struct app *a)
+{
+    const char *hash = pipeline_newest(a->pipeline)->hash;
+    int r = content_prune(a->paths.generations, app_oldest_offset(a), hash);
+    if (r != 0)
+        log_warn("%s: old generations cannot be removed: %s; tried again at the next reload",
+                 a->paths.generations, strerror(-r));
+    if (r != 0)
+        (void)log_broke(&a->prune_log);
+    r = content_use(a->paths.generations, hash, journal_end(a->journal));
+    if (r != 0)
+        log_error("%s: cannot note the generation: %s", a->paths.generations, strerror(-r));
+    return r;
+}
+
 static int open_pipeline(struct app *a, struct loaded *l, const struct store_opened *s)
 {
     struct err err = {{0}};
@@ -313,6 +344,8 @@ static int open_pipeline(struct app *a, struct loaded *l, const struct store_ope
     r = pipeline_open(&o, &err, &a->pipeline);
     if (r != 0)
         log_error("%s", err.text);
+    else
+        r = keep_generation(a);
     for (size_t i = 0; i < a->n_sinks && r == 0; i++)
         r = note_before(a, i);
     return r;

@@ -47,7 +47,10 @@ struct app {
     struct loaded loading; /* a reload under way */
     struct problems *loading_problems;
     bool reloading;
-    int keep_result; /* of keeping the bundle */
+    uint64_t loading_oldest;       /* app_oldest_offset when it began */
+    char loading_over[33];         /* hash of the newest world when it began */
+    int keep_result, prune_result; /* of keeping the bundle, of removing old ones */
+    struct log_state prune_log;
     void (*reload_done)(void *ctx, int changed, const char *text);
     void *reload_ctx;
 
@@ -63,6 +66,7 @@ int app_load_secrets(const struct conf *c, struct app_secrets *out, struct probl
 void app_free_secrets(const struct conf *c, struct app_secrets *s);
 int app_append(struct app *a, const struct record *r);
 int app_append_generation(struct app *a, const struct world *w);
+uint64_t app_oldest_offset(const struct app *a); /* that journal, archive or snapshot has */
 /* app_tick.c */
 void app_start_ticks(struct app *a);
 /* app_reload.c */

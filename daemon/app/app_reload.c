@@ -15,17 +15,33 @@
 
 #define MAX_PROBLEMS 200
 
+/* Before its record is appended it is there, and noted as in use from here on. If it is refused
+ * then, the note of the one that stays goes on with the next reload or start. */
+static void keep(struct app *a)
+{
+    const char *dir = a->paths.generations;
+    char hash[CONTENT_HEX + 1];
+    uint64_t from = journal_end(a->journal);
+    a->prune_result = content_prune(dir, a->loading_oldest, a->loading_over);
+    int r = content_put(dir, a->loading.bundle.data, a->loading.bundle.len, hash);
+    if (r == 0)
+        r = content_use(dir, a->loading_over, from);
+    if (r == 0)
+        r = content_use(dir, hash, from);
+    a->keep_result = r;
+}
+
 static void load_work(void *ctx)
 {
     struct app *a = ctx;
     struct app_secrets secrets = {0};
-    char hash[CONTENT_HEX + 1];
     int r = load_all(a->conf_path, a->loading_problems, &a->loading);
     if (r == 0) {
         (void)app_load_secrets(a->loading.conf, &secrets, a->loading_problems);
         app_free_secrets(a->loading.conf, &secrets);
-        a->keep_result = content_put(a->paths.generations, a->loading.bundle.data,
-                                     a->loading.bundle.len, hash);
+        /* The newest one stays: there is one reload at a time, and the engine has left the rest. */
+        world_link(a->loading.world, pipeline_newest(a->pipeline));
+        keep(a);
     }
 }
 
@@ -71,11 +87,21 @@ static int take_over(struct app *a)
     return 0;
 }
 
+static void tell_prune(struct app *a)
+{
+    if (a->prune_result != 0 && log_broke(&a->prune_log))
+        log_warn("%s: old generations cannot be removed: %s; tried again at the next reload",
+                 a->paths.generations, strerror(-a->prune_result));
+    else if (a->prune_result == 0 && log_healed(&a->prune_log))
+        log_notice("%s: old generations can be removed again", a->paths.generations);
+}
+
 static void load_done(void *ctx)
 {
     struct app *a = ctx;
     char *text = NULL;
     int changed = -1;
+    tell_prune(a);
     if (problems_errors(a->loading_problems) > 0) {
         refuse(a);
         return;
@@ -115,6 +141,9 @@ int app_reload(void *app, void (*done)(void *ctx, int changed, const char *text)
     a->reload_done = done;
     a->reload_ctx = ctx;
     a->loading_problems = problems_new(MAX_PROBLEMS);
+    a->prune_result = 0;
+    a->loading_oldest = app_oldest_offset(a);
+    memcpy(a->loading_over, pipeline_newest(a->pipeline)->hash, sizeof(a->loading_over));
     loop_work(a->loop, load_work, load_done, a);
     return 0;
 }

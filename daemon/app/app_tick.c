@@ -52,10 +52,12 @@ static void clock_step(struct app *a)
              clock_synchronised() ? "" : " and is not synchronised");
     char body[8];
     memcpy(body, &moved, sizeof(body));
-    (void)app_append(a, &(struct record){.type = RECORD_CLOCK_STEP,
-                                         .broker = 255,
-                                         .body = body,
-                                         .body_len = sizeof(body)});
+    int r = app_append(a, &(struct record){.type = RECORD_CLOCK_STEP,
+                                           .broker = 255,
+                                           .body = body,
+                                           .body_len = sizeof(body)});
+    if (r != 0)
+        log_warn("journal: cannot take the record of that step: %s", strerror(-r));
 }
 
 static void on_second(void *ctx)

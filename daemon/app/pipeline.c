@@ -100,6 +100,7 @@ static size_t slice(struct pipeline *p, bool *out_more)
         struct record r;
         int k = journal_read(p->reader, &r);
         if (k == 0) {
+            p->read_to = journal_reader_at(p->reader);
             *out_more = false;
             break;
         }
@@ -332,12 +333,8 @@ int pipeline_open(const struct pipeline_options *o, struct err *err, struct pipe
     p->o = *o;
     p->batches_end = &p->batches;
     p->worlds[p->n_worlds++] = o->world;
-    p->engine = engine_new(&(struct engine_out){.ctx = p,
-                                                .point = on_point,
-                                                .letter = pipeline_letter,
-                                                .step = on_step,
-                                                .step_end = on_step_end,
-                                                .rebirth = on_rebirth});
+    p->engine = engine_new(
+        &(struct engine_out){p, on_point, pipeline_letter, on_step, on_step_end, on_rebirth});
     int r = pipeline_restore(p, err);
     if (r != 0) {
         pipeline_close(p);

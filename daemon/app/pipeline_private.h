@@ -25,13 +25,14 @@ struct snap {
     enum snap_state state;
     struct snapshot_writer *writer;
     struct position at;
+    uint64_t read_to;           /* the reader's place then */
     struct trailer_entry *ends; /* per sink, as of the commit */
     int failed;
     unsigned flushes; /* sinks not durable yet, plus one for the store */
     uint64_t began_ns, last_ns, last_offset;
     uint64_t release; /* the journal may go below this: the second-newest snapshot */
     int kept;         /* -errno: old segments could not be archived or removed */
-    bool unsure;      /* the other snapshot that is kept does not verify */
+    bool unsure;      /* a snapshot that is kept does not verify */
     struct log_state kept_log, unsure_log;
 };
 

@@ -24,7 +24,7 @@ static void retire(struct pipeline *p)
 {
     p->snap.state = SNAP_IDLE;
     p->snap.last_ns = loop_hrtime_ns();
-    p->snap.last_offset = p->snap.at.offset;
+    p->snap.last_offset = p->snap.read_to;
     if (p->snap.failed) {
         log_error("snapshot: cannot be written: %s; the last one stays, the journal keeps all "
                   "since then",
@@ -109,10 +109,10 @@ static void tell_release(struct pipeline *p)
     if (p->snap.failed)
         return;
     if (p->snap.unsure && log_broke(&p->snap.unsure_log))
-        log_warn("snapshot: the one before the newest cannot be read back; the journal keeps "
-                 "all until two can");
+        log_warn("snapshot: one of those on the disk cannot be read back; the journal keeps "
+                 "all that is above two good ones");
     else if (!p->snap.unsure && log_healed(&p->snap.unsure_log))
-        log_notice("snapshot: two can be read again");
+        log_notice("snapshot: all on the disk can be read back again");
     if (p->snap.kept < 0 && log_broke(&p->snap.kept_log))
         log_warn("journal: old segments cannot be %s: %s; they stay, tried again after each "
                  "snapshot",
@@ -171,6 +171,7 @@ void pipeline_snapshot_begin(struct pipeline *p)
 {
     p->snap.state = SNAP_SAVING;
     p->snap.at = engine_position(p->engine);
+    p->snap.read_to = p->read_to;
     p->snap.began_ns = loop_hrtime_ns();
     loop_work(p->o.loop, save_work, save_done, p);
 }
@@ -192,7 +193,8 @@ void pipeline_snapshot_if_tight(struct pipeline *p)
     struct journal_stats j;
     uint64_t pause = p->snap.failed ? EVERY_NS : TIGHT_NS;
     if (p->snap.state != SNAP_IDLE || !p->running || p->stopping ||
-        p->snap.release >= p->read_to || loop_hrtime_ns() - p->snap.last_ns < pause)
+        p->snap.release >= engine_position(p->engine).offset ||
+        loop_hrtime_ns() - p->snap.last_ns < pause)
         return;
     journal_stats(p->o.journal, &j);
     if (j.low_space)

@@ -28,8 +28,9 @@
  *   25  2 software_version               26 1+L description                28 6 time
  * bits is an object of booleans, each bit that the standard names: see the tables below. Other
  * types, and whole frames of commands other than 2 (send) and 5 (answer), whose data are queries
- * and controls, have "data": hex instead of objects. Descriptions are GB18030, NUL padded; null
- * if they are not.
+ * and controls, have "data": hex instead of objects. Descriptions are GB18030, NUL padded;
+ * what is no character becomes U+FFFD, half a one at the end goes, and all are null on a system
+ * without GB18030.
  */
 #include "base/mem.h"
 #include "base/num.h"
@@ -194,10 +195,16 @@ static void put_text(struct reader *r, const char *name, size_t bytes)
         return;
     }
     (void)iconv(r->gb18030, NULL, NULL, NULL, NULL);
-    if (iconv(r->gb18030, &from, &in, &to, &room) == (size_t)-1)
-        doc_null(r->d);
-    else
-        doc_text(r->d, out, (size_t)(to - out));
+    while (in > 0 && iconv(r->gb18030, &from, &in, &to, &room) == (size_t)-1) {
+        if (errno != EILSEQ)
+            break; /* a character cut in half: 31 is an odd number */
+        memcpy(to, "\xef\xbf\xbd", 3);
+        to += 3;
+        room -= 3;
+        from++;
+        in--;
+    }
+    doc_text(r->d, out, (size_t)(to - out));
 }
 
 static void put_version(struct reader *r, const char *name)

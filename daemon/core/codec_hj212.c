@@ -18,6 +18,7 @@
  */
 #include "base/num.h"
 #include "base/utf8.h"
+#include "core/codec_plan.h"
 #include "core/codec_private.h"
 
 #include <errno.h>
@@ -38,19 +39,6 @@ static bool ends(struct span s, const char *text)
 {
     size_t n = strlen(text);
     return s.n >= n && memcmp(s.p + s.n - n, text, n) == 0;
-}
-
-/* Annex A: CRC-16 with Modbus' polynomial that, unlike Modbus, lets each byte in by XOR with the
- * register's upper byte moved down (and so forgets the lower one). */
-static uint16_t annex_a(const char *p, size_t n)
-{
-    unsigned crc = 0xffff;
-    for (size_t i = 0; i < n; i++) {
-        crc = crc >> 8 ^ (unsigned char)p[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc & 1 ? crc >> 1 ^ 0xa001 : crc >> 1;
-    }
-    return (uint16_t)crc;
 }
 
 static int hex_value(char c)
@@ -269,7 +257,8 @@ static int take_packet(const char *p, size_t n, size_t at, struct span *out,
             return refuse(f, at + 6 + len, true, "no CRC where its length says");
         told = told << 4 | (unsigned)v;
     }
-    if (told != annex_a(p + at + 6, len))
+    const struct codec_sum *sum = codec_sum_find("crc16-hj212");
+    if (told != sum->of(sum, (const unsigned char *)p + at + 6, len))
         return refuse(f, at + 6 + len, true, "CRC does not agree");
     *out = (struct span){p + at + 6, len};
     return 0;

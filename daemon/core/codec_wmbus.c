@@ -26,7 +26,7 @@
  * null with error "invalid" when the meter marks them so, as are BCD with letters and the most
  * negative integer.
  */
-#include "core/codec_wmbus.h"
+#include "core/codec_wmbus_private.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "core/codec_private.h"

@@ -5,7 +5,7 @@
  * kW.h and MJ and mass to kg by the exponent, so that meters of one kind agree in name and unit
  * however they choose their resolution.
  */
-#include "core/codec_wmbus.h"
+#include "core/codec_wmbus_private.h"
 
 #include <stddef.h>
 

@@ -221,20 +221,31 @@ static void move_votes(struct engine *e, const struct world *w)
     e->vote_at = 0;
 }
 
+/* The rows of the compounds that have devices, by the compound's index; each is looked for once,
+ * in the order of the devices. */
+static uint32_t row_of(struct engine *e, uint32_t *rows, const struct compound *c)
+{
+    if (rows[c->index] == UINT32_MAX)
+        rows[c->index] = ledger_row(e->ledger, c->code);
+    return rows[c->index];
+}
+
 static void move_devices(struct engine *e, const struct world *w)
 {
-    size_t n = registry_devices(w->registry);
+    size_t n = registry_devices(w->registry), compounds = registry_compounds(w->registry);
+    uint32_t *rows = mem_zalloc_array(compounds, sizeof(*rows));
+    memset(rows, 0xff, compounds * sizeof(*rows));
     struct device_state *next = mem_zalloc_array(n, sizeof(*next));
     for (size_t i = 0; i < n; i++) {
         const struct device *d = registry_device_at(w->registry, i);
-        const struct device *old =
-            e->world ? registry_find(e->world->registry, d->code, strlen(d->code)) : NULL;
+        const struct device *old = e->world ? world_device_before(w, e->world, d) : NULL;
         if (old)
             next[i] = e->devices[old->index];
         else
             next[i].place_due = true;
-        next[i].row = ledger_row(e->ledger, d->compound->code);
+        next[i].row = row_of(e, rows, d->compound);
     }
+    free(rows);
     free(e->devices);
     e->devices = next;
     e->n_devices = n;

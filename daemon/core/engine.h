@@ -47,53 +47,6 @@ struct engine_letter { /* a message that could not be used; memory of the record
     char compound[65]; /* quarantine: as the topic says, "" if it does not */
 };
 
-struct engine_out, in *order, between steps never.Pure; one thread at a time. A message that brings several letters
- * makes a step for each.
- *
- * Samples of one message may speak for several devices and points. Each makes its own points, in
- * its device's compound; the message counts once, in that of the first device known.
- *
- * Times (docs/time.md): a device's own time if its clock is known to be sane, corrected if it is
- * known to be off, else the receipt's, in milliseconds. Receipt is engine time plus the last
- * wall offset that was believed. One series' points of one time: the same fields and values are
- * a duplicate;
-other fields merge;
-other values of the same fields take the next free *millisecond.The
-            series' last 8 points are compared; a longer burst goes on behind itself, *so that nothing
-                is overwritten.*
-    /
-#include "core/decode.h"
-#include "core/ledger.h"
-#include "core/position.h"
-#include "core/record.h"
-#include "core/value.h"
-#include "core/world.h"
-
-#define ENGINE_MAX_POINTS 64         /* further points of one device */
-#define ENGINE_ALL_POINTS (1u << 20) /* of all */
-
-    struct engine;
-
-struct engine_letter { /* a message that could not be used; memory of the record */
-    bool quarantine;   /* an unknown device, else a dead letter */
-    const char *reason, *detail;
-    const struct record *record; /* NULL for a rotten stretch */
-    uint64_t offset;
-    const char *device; /* quarantine: what it calls itself */
-    size_t device_len;
-    char compound[65]; /* quarantine: as the topic says, "" if it does not */
-};
-
-enum engine_request_kind { ENGINE_REBIRTH }; /* Sparkplug: Node Control/Rebirth */
-
-struct engine_request {
-    enum engine_request_kind kind;
-    unsigned broker;
-    const char *topic; /* to publish to; lives for the call */
-    size_t topic_len;
-    const struct record *record; /* that gave the cause */
-};
-
 struct engine_out {
     void *ctx;
     void (*point)(void *ctx, const struct point *p);
@@ -116,7 +69,7 @@ struct engine_stats { /* since the process began, but for the ledger */
     uint64_t times_unread;               /* there was a time, and it could not be read */
     uint64_t repeated_ids;               /* samples known by the vendor's message id */
     uint64_t strangers_not_told;         /* unknown devices beyond MAX_TOLD of one message */
-    uint64_t rebirths;                   /* asked for */
+    uint64_t rebirths;                   /* wished for */
     uint64_t clocks_off;                 /* devices whose clock is corrected, now */
     uint64_t points_known;               /* further (device, point) pairs, now */
     uint64_t wall_steps_held;            /* steps of our clock that were not believed at once */

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FEW 4 /* sources */
+#define FEW 4 /* sources: tried one by one */
 
 struct text {
     const char *p;

@@ -189,7 +189,7 @@ static void close_places(struct engine *e, const struct world *before, const str
     bool began = false;
     for (size_t i = 0; i < registry_devices(before->registry); i++) {
         const struct device *old = registry_device_at(before->registry, i);
-        const struct device *d = registry_find(now->registry, old->code, strlen(old->code));
+        const struct device *d = world_device_after(now, before, old);
         if (d && same_tags(before->registry, old, now->registry, d))
             continue;
         if (!began) {
@@ -212,7 +212,7 @@ void engine_place_changed(struct engine *e, const struct world *before, const st
     bool *unchanged = unchanged_compounds(before->registry, now->registry);
     for (size_t i = 0; i < e->n_devices; i++) {
         const struct device *d = registry_device_at(now->registry, i);
-        const struct device *old = registry_find(before->registry, d->code, strlen(d->code));
+        const struct device *old = world_device_before(now, before, d);
         if (!old || !unchanged[d->compound->index] || !same_device(old, d))
             e->devices[i].place_due = true;
     }

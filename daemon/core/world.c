@@ -251,10 +251,73 @@ int world_open(const char *bundle, size_t len, struct problems *problems, struct
     return 0;
 }
 
+/* -- the generation before ---------------------------------------------------------------- */
+
+struct world_link {
+    char before[33];         /* its hash */
+    uint32_t *older, *newer; /* by index: the other's index, or NONE */
+};
+
+#define NONE UINT32_MAX
+
+static uint32_t *look_up(const struct registry *of, const struct registry *in)
+{
+    size_t n = registry_devices(of);
+    uint32_t *map = mem_zalloc_array(n, sizeof(*map));
+    for (size_t i = 0; i < n; i++) {
+        const char *code = registry_device_at(of, i)->code;
+        const struct device *d = registry_find(in, code, strlen(code));
+        map[i] = d ? d->index : NONE;
+    }
+    return map;
+}
+
+static void link_free(struct world_link *l)
+{
+    if (!l)
+        return;
+    free(l->older);
+    free(l->newer);
+    free(l);
+}
+
+void world_link(struct world *w, const struct world *before)
+{
+    link_free(w->link);
+    w->link = mem_zalloc(sizeof(*w->link));
+    memcpy(w->link->before, before->hash, sizeof(w->link->before));
+    w->link->older = look_up(w->registry, before->registry);
+    w->link->newer = look_up(before->registry, w->registry);
+}
+
+static bool is_linked(const struct world *w, const struct world *before)
+{
+    return w->link && memcmp(w->link->before, before->hash, sizeof(w->link->before)) == 0;
+}
+
+const struct device *world_device_before(const struct world *w, const struct world *before,
+                                         const struct device *d)
+{
+    if (!is_linked(w, before))
+        return registry_find(before->registry, d->code, strlen(d->code));
+    uint32_t i = w->link->older[d->index];
+    return i == NONE ? NULL : registry_device_at(before->registry, i);
+}
+
+const struct device *world_device_after(const struct world *w, const struct world *before,
+                                        const struct device *old)
+{
+    if (!is_linked(w, before))
+        return registry_find(w->registry, old->code, strlen(old->code));
+    uint32_t i = w->link->newer[old->index];
+    return i == NONE ? NULL : registry_device_at(w->registry, i);
+}
+
 void world_free(struct world *w)
 {
     if (!w)
         return;
+    link_free(w->link);
     for (size_t i = 0; w->routes && i <= w->conf->n_brokers; i++)
         route_free(w->routes[i]);
     free(w->routes);

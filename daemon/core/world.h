@@ -42,6 +42,7 @@ struct world {
     /* conf->n_brokers + 1: by broker, and the last one of all brokers, for reinjected messages,
      * which may come from one that is no longer there. */
     struct route **routes;
+    struct world_link *link; /* to the generation before; NULL: not made */
 };
 
 enum world_part {
@@ -76,6 +77,14 @@ int world_zone_text(const struct zone *z, struct buf *out); /* 0 or -ENOBUFS */
 /* 0; -EINVAL with every problem told. */
 int world_open(const char *bundle, size_t len, struct problems *problems, struct world **out);
 void world_free(struct world *w);
+/* Looks every device of `w` up in the generation before and the other way round, so that the
+ * change-over, which the loop makes, need not: for the pool, before `w` is offered. */
+void world_link(struct world *w, const struct world *before);
+/* The device of the same code in the other generation, or NULL; with a link or without. */
+const struct device *world_device_before(const struct world *w, const struct world *before,
+                                         const struct device *d);
+const struct device *world_device_after(const struct world *w, const struct world *before,
+                                        const struct device *old);
 /* The sources whose topic fits, as indexes into `sources`, ascending: the order in which they are
  * asked. broker ≥ conf->n_brokers: of any broker. */
 size_t world_route(const struct world *w, unsigned broker, const char *topic, size_t len,

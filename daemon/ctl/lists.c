@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 #include "base/stamp.h"
+#include "ctl/audit.h"
 #include "ctl/ctl.h"
 #include "ctl/table.h"
 
@@ -95,15 +96,33 @@ static void prepare_device(json_t *row)
     set_text(row, "state", retired ? "retired" : silent ? "silent" : "");
 }
 
+/* --json may stand before the command like everywhere. */
+static int audit(const struct ctl *c, int argc, char **argv)
+{
+    char json[] = "--json";
+    if (!c->json)
+        return ctl_audit(argc, argv);
+    char **longer = mem_zalloc_array((size_t)argc + 2, sizeof(*longer));
+    memcpy(longer, argv, (size_t)argc * sizeof(*longer));
+    longer[argc] = json;
+    int code = ctl_audit(argc + 1, longer);
+    free(longer);
+    return code;
+}
+
 int ctl_devices(const struct ctl *c, int argc, char **argv)
 {
     static const char usage[] =
-        "devices [list | show ID | silent] [--compound C] [--limit N] [--after N]";
+        "devices [list | show ID | silent] [--compound C] [--limit N] [--after N]\n"
+        "       gaihouctl devices audit --period P [--vendor V] [--model M] [--compound C]\n"
+        "                               [--by-device] [--csv] [--dir DIR]";
     static const char *const keys[] = {"device",   "compound", "kind", "building",
                                        "messages", "seen",     "state"};
     const char *id = NULL;
     int at;
     const char *verb = ctl_verb(argc, argv, &at);
+    if (strcmp(verb, "audit") == 0)
+        return audit(c, argc - 1, argv + 1);
     struct ctl_param p[] = {
         {"compound", NULL}, {"limit", NULL}, {"after", NULL}, {"silent", NULL}};
     if (!ctl_options(argc - at, argv + at, p, 3, &id))

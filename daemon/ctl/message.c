@@ -46,6 +46,8 @@ static bool match_topic(struct message *m, const struct message_in *in)
     m->match.n = 0;
     if (!in->topic)
         return true;
+    if (in->compiled)
+        return topic_matches(in->compiled, in->topic, in->topic_len, &m->match);
     if (in->pattern)
         return try_pattern(m, in->pattern, in->topic);
     if (!in->profile)
@@ -88,7 +90,9 @@ bool message_decode(struct message *m, const struct message_in *in)
         return true;
     }
     struct profile_input input = {.topic = in->topic ? in->topic : "",
-                                  .topic_len = in->topic ? strlen(in->topic) : 0,
+                                  .topic_len = in->compiled ? in->topic_len
+                                               : in->topic  ? strlen(in->topic)
+                                                            : 0,
                                   .match = &m->match,
                                   .payload = in->payload,
                                   .len = in->len,

@@ -20,8 +20,10 @@ struct message {
 struct message_in {
     const struct profile *profile; /* NULL: the native one */
     const char *pattern;           /* a source's topic; NULL: the profile's own that fits */
-    const char *topic;             /* NULL: not known, nothing is captured */
-    const char *payload;           /* JSON_PADDING readable bytes behind it */
+    const struct topic_pattern *compiled; /* the same, ready; then topic_len tells its end */
+    size_t topic_len;
+    const char *topic;   /* NULL: not known, nothing is captured */
+    const char *payload; /* JSON_PADDING readable bytes behind it */
     size_t len;
     int64_t received_ms;
 };

@@ -66,9 +66,97 @@ int content_put(const char *dir, const void *p, size_t n, char out_hex[CONTENT_H
     return e;
 }
 
-struct sweep {
-    const char *const *keep;
+/* -- what is in use ------------------------------------------------------------------------ */
+
+/* `<dir>/uses`: a line for each change, "<16 hex digits: from this offset at the earliest>
+ * <address>", in order. */
+enum { USE_LINE = 16 + 1 + CONTENT_HEX + 1, USES_MAX = 1 << 20 };
+
+struct use {
+    uint64_t from;
+    char hex[CONTENT_HEX + 1];
+};
+struct uses {
+    struct use *at;
     size_t n;
+};
+
+static bool parse_offset(const char *p, uint64_t *out)
+{
+    uint64_t v = 0;
+    for (int i = 0; i < 16; i++) {
+        const char *digits = "0123456789abcdef", *d = p[i] ? strchr(digits, p[i]) : NULL;
+        if (!d)
+            return false;
+        v = v << 4 | (uint64_t)(d - digits);
+    }
+    *out = v;
+    return true;
+}
+
+/* None, or one that makes no sense: nothing is known of what was used before now. */
+static int uses_load(const char *dir, struct uses *out)
+{
+    char *path = mem_printf("%s/uses", dir), *text = NULL;
+    size_t len = 0;
+    struct uses u = {0};
+    int e = file_load(path, USES_MAX, &text, &len);
+    free(path);
+    if (e == -ENOENT || e == -EFBIG)
+        len = 0;
+    else if (e < 0)
+        return e;
+    u.at = mem_zalloc_array(len / USE_LINE + 1, sizeof(*u.at));
+    for (size_t i = 0; i + USE_LINE <= len; i += USE_LINE) {
+        struct use *one = &u.at[u.n];
+        memcpy(one->hex, text + i + 17, CONTENT_HEX);
+        if (!parse_offset(text + i, &one->from) || !is_address(one->hex) ||
+            text[i + USE_LINE - 1] != '\n' || (u.n > 0 && one->from < one[-1].from)) {
+            u.n = 0;
+            break;
+        }
+        u.n++;
+    }
+    free(text);
+    *out = u;
+    return 0;
+}
+
+static int uses_store(const char *dir, const struct use *at, size_t n)
+{
+    char *path = mem_printf("%s/uses", dir), *text = mem_zalloc(n * USE_LINE + 1);
+    for (size_t i = 0; i < n; i++)
+        (void)snprintf(text + i * USE_LINE, USE_LINE + 1, "%016" PRIx64 " %s\n", at[i].from,
+                       at[i].hex);
+    int e = file_store(path, text, n * USE_LINE);
+    free(text);
+    free(path);
+    return e;
+}
+
+int content_use(const char *dir, const char *hex, uint64_t from)
+{
+    struct uses u;
+    int e = uses_load(dir, &u);
+    if (e < 0)
+        return e;
+    size_t n = u.n;
+    while (u.n > 0 && u.at[u.n - 1].from > from) /* the journal's end was lost since then */
+        u.n--;
+    if (u.n == 0 || strcmp(u.at[u.n - 1].hex, hex) != 0) {
+        u.at[u.n].from = from; /* there is room for one more */
+        memcpy(u.at[u.n++].hex, hex, sizeof(u.at->hex));
+        n = 0;
+    }
+    if (n != u.n)
+        e = uses_store(dir, u.at, u.n);
+    free(u.at);
+    return e;
+}
+
+struct sweep {
+    const struct uses *keep;
+    const char *current;
     char **go;
     size_t n_go;
 };
@@ -77,21 +165,19 @@ static void sweep_add(void *ctx, const char *name)
 {
     struct sweep *s = ctx;
     bool temp = strlen(name) == CONTENT_HEX + 4 && strcmp(name + CONTENT_HEX, ".new") == 0;
-    if (!temp && !is_address(name))
+    if ((!temp && !is_address(name)) || strcmp(name, s->current) == 0)
         return;
-    for (size_t i = 0; i < s->n; i++)
-        if (strcmp(s->keep[i], name) == 0)
+    for (size_t i = 0; i < s->keep->n; i++)
+        if (strcmp(s->keep->at[i].hex, name) == 0)
             return;
     s->go = mem_realloc_array(s->go, s->n_go + 1, sizeof(*s->go));
     s->go[s->n_go++] = mem_strdup(name);
 }
 
-int content_prune(const char *dir, const char *const *keep, size_t n)
+static int sweep(const char *dir, const struct uses *keep, const char *current)
 {
-    struct sweep s = {.keep = keep, .n = n};
+    struct sweep s = {.keep = keep, .current = current};
     int e = file_list(dir, sweep_add, &s);
-    if (e == -ENOENT)
-        e = 0;
     for (size_t i = 0; i < s.n_go; i++) {
         char *path = mem_printf("%s/%s", dir, s.go[i]);
         if (e == 0)
@@ -100,7 +186,25 @@ int content_prune(const char *dir, const char *const *keep, size_t n)
         free(s.go[i]);
     }
     free(s.go);
-    if (e == 0 && s.n_go > 0)
-        e = file_sync_dir(dir);
+    return e == 0 && s.n_go > 0 ? file_sync_dir(dir) : e;
+}
+
+int content_prune(const char *dir, uint64_t offset, const char *current)
+{
+    struct uses u;
+    size_t first = 0;
+    int e = uses_load(dir, &u);
+    if (e < 0)
+        return e;
+    /* A use ends where the next one begins, at the latest where the one after that may begin. */
+    while (first + 2 < u.n && u.at[first + 2].from <= offset)
+        first++;
+    struct uses keep = {u.at + first, u.n - first};
+    if (u.n > 0 && u.at[0].from <= offset) {
+        e = sweep(dir, &keep, current);
+        if (e == 0 && first > 0)
+            e = uses_store(dir, keep.at, keep.n);
+    }
+    free(u.at);
     return e;
 }

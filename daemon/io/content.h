@@ -9,6 +9,7 @@
  * finds and verifies; it is no protection against a forger. Blocking; any one thread at a time.
  */
 #include <stddef.h>
+#include <stdint.h>
 
 enum { CONTENT_HEX = 32 };
 #define CONTENT_MAX ((size_t)256 << 20)
@@ -17,8 +18,12 @@ enum { CONTENT_HEX = 32 };
 int content_put(const char *dir, const void *p, size_t n, char out_hex[CONTENT_HEX + 1]);
 /* NUL-terminated, free(). -ENOENT; -EBADMSG: what is there is not what its name says. */
 int content_get(const char *dir, const char *hex, char **out, size_t *out_len);
-/* Removes all that `keep` (n addresses) does not name. */
-int content_prune(const char *dir, const char *const *keep, size_t n);
+/* Notes that records at `from` and later may be taken under this one: before the record that
+ * says so is appended. */
+int content_use(const char *dir, const char *hex, uint64_t from);
+/* Removes what was used below `offset` only, and what never was; not `current`. Nothing, if it
+ * is not known what was used at `offset`. */
+int content_prune(const char *dir, uint64_t offset, const char *current);
 void content_address(const void *p, size_t n, char out_hex[CONTENT_HEX + 1]);
 
 #endif

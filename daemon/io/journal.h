@@ -115,6 +115,9 @@ void journal_reader_close(struct journal_reader *r);
  * … out->end, and out->messages is how many messages it held. Goes on after it. Other -errno:
  * an old segment cannot be opened now; may be called again. */
 int journal_read(struct journal_reader *r, struct record *out);
+/* Where it stands: everything below was read. At the journal's end it is journal_end, also when
+ * that lies at the beginning of a segment and the last record far before. */
+uint64_t journal_reader_at(const struct journal_reader *r);
 
 /* Segments wholly below `offset` may go. Blocking; pool job. Archived first when archive_dir is
  * given (the folder is made); a segment that cannot be archived stays. */

@@ -222,6 +222,11 @@ int journal_read(struct journal_reader *r, struct record *out)
     }
 }
 
+uint64_t journal_reader_at(const struct journal_reader *r)
+{
+    return r->at;
+}
+
 /* -- letting go ---------------------------------------------------------------------------- */
 
 /* The oldest segment if it may go, marked as going. */

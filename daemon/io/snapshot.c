@@ -162,7 +162,8 @@ static int unlink_serial(const char *dir, uint64_t serial)
     return e;
 }
 
-static int prune(const char *dir, const struct serials *s)
+/* *out_bad: one that is kept does not verify, or cannot be read now. */
+static int prune(const char *dir, const struct serials *s, bool *out_bad)
 {
     unsigned good = 0;
     bool any = false;
@@ -170,7 +171,9 @@ static int prune(const char *dir, const struct serials *s)
     for (size_t i = 0; e == 0 && i < s->n; i++) {
         struct position at;
         if (good < SNAPSHOT_KEEP) {
-            good += check(dir, s->at[i], &at) == 0;
+            bool fine = check(dir, s->at[i], &at) == 0;
+            good += fine;
+            *out_bad = *out_bad || !fine;
             continue; /* a damaged one is kept for the eyes until it is the oldest */
         }
         e = unlink_serial(dir, s->at[i]);
@@ -248,13 +251,14 @@ int snapshot_commit(struct snapshot_writer *w, uint64_t *out_release)
     struct serials s;
     struct position kept[SNAPSHOT_KEEP];
     uint64_t release = 0;
+    bool bad = false;
     int e = file_rename(w->temporary, w->path);
     if (e == 0)
         e = file_sync_dir(w->dir);
     if (e == 0)
         e = serials_list(w->dir, &s);
     if (e == 0)
-        e = prune(w->dir, &s);
+        e = prune(w->dir, &s, &bad);
     int good = e == 0 ? snapshot_list(w->dir, kept, SNAPSHOT_KEEP) : 0;
     if (good == SNAPSHOT_KEEP)
         release = kept[SNAPSHOT_KEEP - 1].offset;
@@ -262,7 +266,7 @@ int snapshot_commit(struct snapshot_writer *w, uint64_t *out_release)
     if (e < 0)
         return e;
     *out_release = release;
-    return good != SNAPSHOT_KEEP && s.n >= SNAPSHOT_KEEP;
+    return bad || good < (s.n < SNAPSHOT_KEEP ? (int)s.n : SNAPSHOT_KEEP);
 }
 
 void snapshot_abort(struct snapshot_writer *w)

@@ -103,6 +103,56 @@ def test_dead_letters_of_a_source_that_was_not_configured(bench, broker, influx)
     balanced(g)
 
 
+def test_dead_letters_make_the_history_once_all_is_mended(bench, broker, influx):
+    """A configuration without the source, a registry without the device and a catalogue without
+    the metric meet what waits at the broker. With all three mended the replay makes the points,
+    at their own times."""
+    both = ["gaihou/v1/up/{compound}/{device}", "old/{device}/data"]
+    good = (TOP / "config" / "catalog.yaml").read_text()
+    good = good.replace("      float_high: {type: bool",
+                        "      depth: {type: float, unit: m, min: 0, max: 9, zh: 深度, en: Depth}\n"
+                        "      float_high: {type: bool", 1)
+
+    def configure(topics):
+        g.configure(catalog="catalog.yaml", sources=[
+            {"profile": "gaihou-json", "broker": "main", "qos": 1, "topics": topics}])
+    g = small(bench, broker, [influx_sink(influx)])
+    (g.folder / "catalog.yaml").write_text(good)
+    configure(both)
+    g.start()
+    t = now_ms() - 60000
+    publish(broker, [("old/s1/data", {"ts": t, "depth": 0.5})])
+    wait_settled(g, 1)
+    assert g.stop() == 0
+
+    (g.folder / "catalog.yaml").write_text((TOP / "config" / "catalog.yaml").read_text())
+    (g.folder / "devices.csv").write_text(DEVICES.replace("s1,", "other,"))
+    configure(both[:1])
+    publish(broker, [("old/s1/data", {"ts": t + i, "depth": i / 10}) for i in range(1, 21)])
+    g.start()
+    wait_settled(g, 21)
+    letters = dead_letters(g, 20)
+    assert {x["reason"] for x in letters} == {"no_source"}
+    assert balanced(g)["messages"]["dead{no_source}"] == 20
+    assert len(influx.query("SELECT depth FROM sump")) == 1
+
+    (g.folder / "catalog.yaml").write_text(good)
+    (g.folder / "devices.csv").write_text(DEVICES)
+    configure(both)
+    assert "reloaded" in g.ctl("reload").stdout
+    assert "20" in g.ctl("dead", "replay").stdout
+    g.until(lambda: len(influx.query("SELECT depth FROM sump")) == 21, 15, "the history")
+    assert {r["time"]: r["depth"] for r in influx.query("SELECT depth FROM sump")} == {
+        t: 0.5, **{t + i: i / 10 for i in range(1, 21)}}
+    wait_settled(g, 21)
+    m = balanced(g)["messages"]
+    assert (m["received"], m["reinjected"], m["dead{no_source}"], m["decoded"]) == (21, 20, 20, 21)
+    # they are marked, so that a second replay takes none of them
+    assert "0" in g.ctl("dead", "replay").stdout.split()
+    wait_settled(g)
+    assert balanced(g)["messages"]["reinjected"] == 20
+
+
 def test_reload_refused_changes_nothing(bench, broker, influx):
     g = small(bench, broker, [influx_sink(influx)]).start()
     generation = g.status()["generation"]

@@ -10,7 +10,7 @@ SIM_OBJ := $(filter-out $(patsubst %,$(B)/obj/io/%.c.o,$(SIM_FAKED)) $(B)/obj/ba
 SIM_OWN := $(patsubst %,$(B)/tests/sim/%.o,world gateway fake_clock fake_file fake_loop fake_small \
              fake_mqtt fake_store fake_httpc)
 SIM_WRAP := load_all app_open_all journal_append outbound_open outbound_write snapshot_commit \
-            pipeline_open hash_seed journal_release
+            pipeline_open hash_seed journal_release content_put content_get
 
 $(B)/sim/%: $(B)/tests/sim/%.o $(SIM_OWN) $(B)/tests/lp_decode.o $(SIM_OBJ)
 	@mkdir -p $(@D)

@@ -102,7 +102,11 @@ static void begin(struct rig *r, const char *compounds, const char *devices)
 {
     *r = (struct rig){.offset = 4096};
     buf_init(&r->said, 1 << 20);
-    r->e = engine_new(&(struct engine_out){r, on_point, on_letter, on_step, on_step_end});
+    r->e = engine_new(&(struct engine_out){.ctx = r,
+                                           .point = on_point,
+                                           .letter = on_letter,
+                                           .step = on_step,
+                                           .step_end = on_step_end});
     r->w = world_of(compounds, devices);
     engine_use(r->e, r->w);
     record(r, RECORD_START);
@@ -217,7 +221,11 @@ static void worlds_before_the_first_record(void **state)
     (void)state;
     struct rig r = {.offset = 4096};
     buf_init(&r.said, 1 << 20);
-    r.e = engine_new(&(struct engine_out){&r, on_point, on_letter, on_step, on_step_end});
+    r.e = engine_new(&(struct engine_out){.ctx = &r,
+                                          .point = on_point,
+                                          .letter = on_letter,
+                                          .step = on_step,
+                                          .step_end = on_step_end});
     r.w = world_of("compound\na\nb\n", HEAD "d,sump,a,,,,,\n");
     struct world *next = world_of("compound\na\nb\n", HEAD "d,sump,b,,,,,\n");
     engine_use(r.e, r.w);

@@ -14,7 +14,10 @@ static const char catalog_text[] =
     "    metrics:\n"
     "      level: {type: float, unit: m, min: 0, max: 10, zh: 水位, en: Level}\n";
 static const char compounds_text[] = "compound,name\nc1,一村\n";
-static const char devices_text[] = "device,source_id,kind,compound\nd1,s1,sump,c1\n";
+static const char devices_text[] = "device,source_id,kind,compound\nd1,s1,sump,c1\n"
+                                   "d2,s2,sump,c1\nd3,s3,sump,c1\n";
+static const char devices_later[] = "device,source_id,kind,compound\nd3,s3,sump,c1\n"
+                                    "d0,s0,sump,c1\nd1,s9,sump,c1\n";
 static const char acme[] = "version: 1\n"
                            "profile: acme\n"
                            "topics: [\"acme/{id}/up\"]\n"
@@ -34,12 +37,14 @@ static const char zone_text[] = "-9223372036854775808 28800\n1798761600 32400\n"
 
 struct texts {
     const char *sources, *zone;
+    const char *devices;     /* NULL: devices_text */
     const char *profiles[4]; /* file names are p0.yaml … */
     bool backwards;
 };
 
 static void bundle_of(const struct texts *t, struct buf *out)
 {
+    const char *devices = t->devices ? t->devices : devices_text;
     char *conf = mem_printf("gateway: {id: g}\n"
                             "brokers: [{id: a, url: mqtt://h}, {id: b, url: mqtt://i}]\n"
                             "sinks: [{id: s, type: victoriametrics, url: http://h}]\n"
@@ -49,7 +54,7 @@ static void bundle_of(const struct texts *t, struct buf *out)
         [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf, strlen(conf)},
         [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
         [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds_text, strlen(compounds_text)},
-        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices_text, strlen(devices_text)},
+        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices, strlen(devices)},
     };
     static const char *const names[] = {"/etc/t/p0.yaml", "/etc/t/p1.yaml", "/etc/t/p2.yaml",
                                         "/etc/t/p3.yaml"};
@@ -69,8 +74,8 @@ static void bundle_of(const struct texts *t, struct buf *out)
     free(conf);
 }
 
-/* The world, or NULL; `said` is the first line of its problems, or "". That nobody uses the second
- * broker is not told here. */
+/* The world, or NULL; `said` is its first error, else its first warning, or "". That nobody uses
+ * the second broker is not told here. */
 static struct world *open_world(const struct texts *t, char said[512])
 {
     struct problems *p = problems_new(20);
@@ -81,9 +86,11 @@ static struct world *open_world(const struct texts *t, char said[512])
     assert_int_equal(r == 0, w != NULL);
     assert_int_equal(r == 0, problems_errors(p) == 0);
     *said = '\0';
-    for (size_t i = problems_count(p); i-- > 0;)
-        if (!strstr(problems_get(p, i), "no source uses"))
-            (void)snprintf(said, 512, "%s", problems_get(p, i));
+    for (size_t i = problems_count(p); i-- > 0;) {
+        const char *line = problems_get(p, i);
+        if (r == 0 ? !strstr(line, "no source uses") : strstr(line, ": error: ") != NULL)
+            (void)snprintf(said, 512, "%s", line);
+    }
     problems_free(p);
     buf_done(&b);
     return w;
@@ -260,6 +267,37 @@ static void unverified_profiles_are_told_once(void **state)
     buf_done(&b);
 }
 
+static void check_links(const struct world *w, const struct world *before)
+{
+    for (size_t i = 0; i < registry_devices(w->registry); i++) {
+        const struct device *d = registry_device_at(w->registry, i);
+        assert_ptr_equal(world_device_before(w, before, d),
+                         registry_find(before->registry, d->code, strlen(d->code)));
+    }
+    for (size_t i = 0; i < registry_devices(before->registry); i++) {
+        const struct device *d = registry_device_at(before->registry, i);
+        assert_ptr_equal(world_device_after(w, before, d),
+                         registry_find(w->registry, d->code, strlen(d->code)));
+    }
+}
+
+static void devices_are_found_in_the_other_generation(void **state)
+{
+    (void)state;
+    static const char sources[] = "  - {profile: gaihou-json, broker: a}\n";
+    struct world *a = good(&(struct texts){.sources = sources});
+    struct world *b = good(&(struct texts){.sources = sources, .devices = devices_later});
+    check_links(b, a);
+    world_link(b, a);
+    check_links(b, a);
+    check_links(b, b); /* another generation than the one it is linked to */
+    world_link(b, b);
+    check_links(b, a);
+    check_links(b, b);
+    world_free(a);
+    world_free(b);
+}
+
 /* Whatever is cut out of a bundle is refused or opened, and nothing is read beyond it. */
 static void broken_bundles(void **state)
 {
@@ -290,6 +328,7 @@ int main(void)
         cmocka_unit_test(a_topic_has_several_sources),
         cmocka_unit_test(what_is_wrong_with_sources),
         cmocka_unit_test(unverified_profiles_are_told_once),
+        cmocka_unit_test(devices_are_found_in_the_other_generation),
         cmocka_unit_test(broken_bundles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef CORE_CODEC_WMBUS_H
-#define CORE_CODEC_WMBUS_H
+#ifndef CORE_CODEC_WMBUS_PRIVATE_H
+#define CORE_CODEC_WMBUS_PRIVATE_H
 /*
- * codec_wmbus — the tables of EN 13757-3 that codec_wmbus.c decodes with: what a value
+ * codec_wmbus_private — the tables of EN 13757-3 that codec_wmbus.c decodes with: what a value
  * information field means, what its extensions change, what a medium is called. Included by
  * core/codec_wmbus*.c only. Pure.
  */
