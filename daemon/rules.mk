@@ -10,6 +10,9 @@ LIBS += -lssl
 # libjansson writes and reads the JSON of the HTTP API (io/store_query.c, ctl/).
 LIBS += -ljansson
 
+# core/codec_cbor.c
+LIBS += -lcbor
+
 # Paho without its tracing: named as an object, and before Paho's archive, so that it is linked
 # whether or not anything of ours asks for it. From our archive alone it would come too late.
 ifeq ($(PAHO),lean)
@@ -17,14 +20,14 @@ LIBS := $(B)/obj/io/paho/lean.c.o $(LIBS)
 endif
 
 # -- installing ----------------------------------------------------------------
-# Programs, man pages, completion, units, the user, and an example configuration that passes
-# --check. What people have changed in SYSCONFDIR is never written over.
+# Programs, man pages, completion, units, the user, the vendors' profiles, and an example
+# configuration that passes --check. What people have changed in SYSCONFDIR is never written over.
 MANDIR    ?= $(PREFIX)/share/man
 DATADIR   ?= $(PREFIX)/share
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 D = $(DESTDIR)
 install: all
-	install -d $(D)$(PREFIX)/bin $(D)$(SYSCONFDIR)/gaihou $(D)$(UNITDIR) $(D)$(SYSUSERSDIR)
+	install -d $(D)$(PREFIX)/bin $(D)$(SYSCONFDIR)/gaihou/profiles $(D)$(UNITDIR) $(D)$(SYSUSERSDIR)
 	install -m 755 $(B)/gaihoud $(B)/gaihouctl $(D)$(PREFIX)/bin/
 	for f in daemon/man/*.[1-9]; do \
 	    install -D -m 644 $$f $(D)$(MANDIR)/man$${f##*.}/$${f##*/} || exit 1; done
@@ -39,5 +42,8 @@ install: all
 	for f in config/gaihou.yaml config/catalog.yaml config/example/*.csv; do \
 	    [ -e $(D)$(SYSCONFDIR)/gaihou/$${f##*/} ] || \
 	    install -m 644 $$f $(D)$(SYSCONFDIR)/gaihou/ || exit 1; done
+	for f in config/profiles/*.yaml; do \
+	    [ -e $(D)$(SYSCONFDIR)/gaihou/profiles/$${f##*/} ] || \
+	    install -m 644 $$f $(D)$(SYSCONFDIR)/gaihou/profiles/ || exit 1; done
 	for f in $$(cd config && find . -type f); do \
 	    install -D -m 644 config/$$f $(D)$(DATADIR)/gaihou/$${f#./} || exit 1; done

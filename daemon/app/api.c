@@ -149,6 +149,10 @@ static void device_json(const struct api *a, const struct device *d, struct json
         jsonw_str(w, "room", d->room);
         jsonw_str(w, "point", d->point);
         jsonw_str(w, "uplink", d->uplink);
+        jsonw_str(w, "vendor", d->vendor);
+        jsonw_str(w, "model", d->model);
+        jsonw_str(w, "replaces", d->replaces ? d->replaces->code : "");
+        jsonw_str(w, "replaced_by", d->replaced_by ? d->replaced_by->code : "");
         jsonw_str(w, "series", d->series);
         jsonw_u64(w, "expected_interval_s", d->expected_interval_s);
         jsonw_str(w, "note", d->note);
@@ -180,6 +184,7 @@ static void get_devices(struct api *a, struct httpd_request *r, const char *rest
         return;
     }
     const char *compound = httpd_query(r, "compound"), *silent = httpd_query(r, "silent");
+    const char *one = httpd_query(r, "device");
     uint64_t limit = query_u64(r, "limit", 1000), at = query_u64(r, "after", 0), n = 0;
     limit = limit > MAX_DEVICES ? MAX_DEVICES : limit;
     jsonw_object(&w, NULL);
@@ -188,7 +193,7 @@ static void get_devices(struct api *a, struct httpd_request *r, const char *rest
     for (; at < registry_devices(g) && n < limit; at++) {
         const struct device *d = registry_device_at(g, at);
         if ((compound && strcmp(d->compound->code, compound) != 0) ||
-            (silent && !is_silent(a, d)))
+            (one && strcmp(d->code, one) != 0) || (silent && !is_silent(a, d)))
             continue;
         device_json(a, d, &w, false);
         n++;
@@ -226,6 +231,8 @@ static void get_compounds(struct api *a, struct httpd_request *r, const char *re
         jsonw_str(&w, "community", c->community);
         jsonw_str(&w, "firm", c->firm);
         jsonw_str(&w, "tier", c->tier);
+        jsonw_str(&w, "merged_into", c->merged_into);
+        jsonw_str(&w, "split_from", c->split_from);
         jsonw_u64(&w, "devices", devices[i]);
         jsonw_end_object(&w);
     }
@@ -268,13 +275,74 @@ static void get_dead(struct api *a, struct httpd_request *r, const char *rest)
               store_answered, r);
 }
 
+struct asked { /* of the quarantine, on its way through the store */
+    struct api *api;
+    struct httpd_request *request;
+};
+
+/* The profile by whose source a device's last message came; NULL: no source fits any more. */
+static const char *profile_of(const struct world *w, const char *topic, size_t len)
+{
+    uint32_t hits[ROUTE_MAX_HITS];
+    if (world_route(w, (unsigned)w->conf->n_brokers, topic, len, hits) == 0)
+        return NULL;
+    const struct profile *p = w->sources[hits[0]].profile;
+    return p ? profile_name(p) : WORLD_NATIVE;
+}
+
+/* What the store says, and what the world knows besides: by which profile the device speaks, and
+ * where the configuration is, for who writes its line (gaihouctl quarantine adopt). */
+static void quarantined(void *ctx, int status, const char *json, size_t len)
+{
+    struct asked *q = ctx;
+    struct httpd_request *r = q->request;
+    const struct world *w = engine_world(pipeline_engine(q->api->o.sources->pipeline));
+    struct json_value row, topic;
+    const char *why;
+    free(q);
+    if (status != 0 || len < 2) {
+        store_answered(r, status, json, len);
+        return;
+    }
+    char *padded = mem_zalloc(len + JSON_PADDING);
+    struct json *j = json_new(MAX_ANSWER);
+    struct buf b;
+    struct jsonw more;
+    memcpy(padded, json, len);
+    buf_init(&b, MAX_ANSWER);
+    jsonw_init(&more, &b);
+    jsonw_object(&more, NULL);
+    if (json_parse(j, padded, len, &row, &why) == 0 && json_member(row, "topic", &topic) &&
+        json_type(topic) == JSON_STRING) {
+        size_t n;
+        const char *t = json_text(topic, &n), *name = profile_of(w, t, n);
+        if (name)
+            jsonw_str(&more, "profile", name);
+    }
+    jsonw_str(&more, "config", w->conf->file);
+    jsonw_end_object(&more);
+    struct buf both; /* {…} and {…} are one object */
+    buf_init(&both, MAX_ANSWER);
+    (void)buf_put(&both, json, len - 1);
+    (void)buf_putc(&both, ',');
+    (void)buf_put(&both, b.data + 1, b.len - 1);
+    answer_buf(r, 200, "application/json", &both);
+    buf_done(&b);
+    json_free(j);
+    free(padded);
+}
+
 static void get_quarantine(struct api *a, struct httpd_request *r, const char *rest)
 {
     struct store_filter f = filter_of(r);
-    if (rest[0])
-        f.device = rest;
-    store_ask(a->o.sources->store, rest[0] ? STORE_QUARANTINE_SHOW : STORE_QUARANTINE_LIST, &f,
-              store_answered, r);
+    if (!rest[0]) {
+        store_ask(a->o.sources->store, STORE_QUARANTINE_LIST, &f, store_answered, r);
+        return;
+    }
+    struct asked *q = mem_zalloc(sizeof(*q));
+    *q = (struct asked){a, r};
+    f.device = rest;
+    store_ask(a->o.sources->store, STORE_QUARANTINE_SHOW, &f, quarantined, q);
 }
 
 static void post_dead_purge(struct api *a, struct httpd_request *r, const char *rest)

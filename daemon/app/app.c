@@ -38,6 +38,16 @@ static int load_checked(const char *conf_path, struct loaded *out)
     return r;
 }
 
+/* Of every profile, used or not; how many there were, or negative when one fails. */
+static int run_examples(const struct world *w)
+{
+    struct problems *problems = problems_new(MAX_PROBLEMS);
+    int n = profile_check_examples(w->profiles, NULL, problems);
+    print_problems(problems);
+    problems_free(problems);
+    return n;
+}
+
 int app_check(const char *conf_path)
 {
     struct loaded l = {0};
@@ -45,11 +55,15 @@ int app_check(const char *conf_path)
         return EX_CONFIG_;
     for (size_t i = 0; registry_remark(l.world->registry, i); i++)
         fprintf(stderr, "%s\n", registry_remark(l.world->registry, i));
-    printf("%s: good: %zu brokers, %zu sources, %zu sinks, %zu compounds, %zu devices\n",
-           conf_path, l.conf->n_brokers, l.conf->n_sources, l.conf->n_sinks,
-           registry_compounds(l.world->registry), registry_devices(l.world->registry));
+    int examples = run_examples(l.world);
+    if (examples >= 0)
+        printf("%s: good: %zu brokers, %zu sources, %zu sinks, %zu compounds, %zu devices, "
+               "%zu profiles, %d examples\n",
+               conf_path, l.conf->n_brokers, l.conf->n_sources, l.conf->n_sinks,
+               registry_compounds(l.world->registry), registry_devices(l.world->registry),
+               profile_set_count(l.world->profiles), examples);
     load_free(&l);
-    return EX_OK_;
+    return examples >= 0 ? EX_OK_ : EX_CONFIG_;
 }
 
 int app_print_config(const char *conf_path)

@@ -277,6 +277,13 @@ static int open_journal(struct app *a, const struct position *known)
     return 0;
 }
 
+static void ask_rebirth(void *app, unsigned broker, const char *topic, size_t len)
+{
+    struct app *a = app;
+    if (a->ingest)
+        ingest_rebirth(a->ingest, broker, topic, len);
+}
+
 /* The oldest place that journal, archive or snapshot has: generations used only before it go. */
 uint64_t app_oldest_offset(const struct app *a)
 {
@@ -331,6 +338,7 @@ static int open_pipeline(struct app *a, struct loaded *l, const struct store_ope
         .conf = &a->conf->journal,
         .world = l->world,
         .fatal = app_fatal,
+        .rebirth = ask_rebirth,
         .ctx = a};
     l->world = NULL;
     r = pipeline_open(&o, &err, &a->pipeline);

@@ -39,6 +39,8 @@ static void load_work(void *ctx)
     if (r == 0) {
         (void)app_load_secrets(a->loading.conf, &secrets, a->loading_problems);
         app_free_secrets(a->loading.conf, &secrets);
+        /* The newest one stays: there is one reload at a time, and the engine has left the rest. */
+        world_link(a->loading.world, pipeline_newest(a->pipeline));
         keep(a);
     }
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/ingest.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/quiet.h"
+#include "core/rebirth.h"
+#include "io/clock.h"
 #include "io/stop.h"
 
 #include <errno.h>
@@ -10,7 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CUT_BYTES 65536 /* of a message that no record can hold */
+#define CUT_BYTES    65536 /* of a message that no record can hold */
+#define REBIRTH_NS   60000000000u
+#define REBIRTH_SETS 1024
+#define REBIRTH_WAYS 8
+
+struct rebirth {             /* a node that was asked */
+    uint64_t node, asked_ns; /* node: hash of broker and topic; 0: none */
+};
 
 struct ingest_broker {
     struct ingest *in;
@@ -20,6 +30,7 @@ struct ingest_broker {
     uint8_t index;
     struct quiet quiet;
     struct log_state silent;
+    uint64_t rebirths;
 };
 
 struct ingest {
@@ -27,6 +38,7 @@ struct ingest {
     struct ingest_broker *brokers;
     size_t n;
     char *held;
+    struct rebirth (*asked)[REBIRTH_WAYS]; /* REBIRTH_SETS, made when first needed */
     atomic_uint_fast64_t appends;
 };
 
@@ -199,6 +211,48 @@ void ingest_tick(struct ingest *in, double seconds)
     }
 }
 
+/* -- births ------------------------------------------------------------------------------- */
+
+/* Where to note that the node is asked now; NULL when it was within the minute, or when so many
+ * others were that there is no room to know. */
+static struct rebirth *may_ask(struct ingest *in, uint64_t node, uint64_t now)
+{
+    if (!in->asked)
+        in->asked = mem_zalloc_array(REBIRTH_SETS, sizeof(*in->asked));
+    struct rebirth *set = in->asked[(node >> 32) % REBIRTH_SETS], *oldest = &set[0];
+    for (size_t i = 0; i < REBIRTH_WAYS; i++) {
+        if (set[i].node == node)
+            return now - set[i].asked_ns >= REBIRTH_NS ? &set[i] : NULL;
+        if (set[i].asked_ns < oldest->asked_ns)
+            oldest = &set[i];
+    }
+    return !oldest->node || now - oldest->asked_ns >= REBIRTH_NS ? oldest : NULL;
+}
+
+void ingest_rebirth(struct ingest *in, unsigned broker, const char *topic, size_t len)
+{
+    char command[REBIRTH_TOPIC_MAX];
+    uint8_t payload[REBIRTH_PAYLOAD_MAX];
+    if (broker >= in->n || rebirth_topic(topic, len, command) != 0)
+        return;
+    struct ingest_broker *b = &in->brokers[broker];
+    uint64_t now = clock_boot_ns(),
+             node = hash64(hash_seed() + broker, command, strlen(command)) | 1;
+    struct rebirth *r = may_ask(in, node, now);
+    if (!r)
+        return;
+    size_t n = rebirth_payload(clock_wall_ns() / 1000000, payload);
+    if (mqtt_publish(b->mqtt, command, payload, n, 0) != 0)
+        return;
+    *r = (struct rebirth){node, now};
+    b->rebirths++;
+}
+
+uint64_t ingest_rebirths(const struct ingest *in, size_t broker)
+{
+    return in->brokers[broker].rebirths;
+}
+
 size_t ingest_brokers(const struct ingest *in)
 {
     return in->n;
@@ -224,5 +278,6 @@ void ingest_close(struct ingest *in)
     }
     free(in->brokers);
     free(in->held);
+    free(in->asked);
     free(in);
 }

@@ -8,7 +8,7 @@
  * journal has it; when the journal cannot take it, the process stops (74) instead. Before that
  * point the gateway leaves the brokers: when the journal runs low, or a sink that says `pause`
  * is full; it comes back by itself. A subscription that falls silent against its habit is made
- * anew.
+ * anew. The one thing that is published is the request for a Sparkplug node's births.
  *
  * Threads: callbacks of io/mqtt run on Paho's threads and only append; the rest is the loop's.
  */
@@ -36,6 +36,10 @@ void ingest_tick(struct ingest *in,
                  double seconds); /* once a second: the watchdog of silence */
 size_t ingest_brokers(const struct ingest *in);
 void ingest_stats(const struct ingest *in, size_t broker, struct mqtt_stats *out);
+/* Asks the Sparkplug node that published on `topic` for its births, at most once a minute; a
+ * broker that is away is not waited for, the node's next message asks again. */
+void ingest_rebirth(struct ingest *in, unsigned broker, const char *topic, size_t len);
+uint64_t ingest_rebirths(const struct ingest *in, size_t broker); /* that went out */
 uint64_t ingest_appends(const struct ingest *in); /* messages appended; any thread */
 void ingest_close(struct ingest *in);
 

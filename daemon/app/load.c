@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/load.h"
-#include "base/zone.h"
+#include "base/mem.h"
 #include "io/file.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,17 +30,115 @@ static int read_part(const char *path, size_t max, const char *named_by, int lin
     return 0;
 }
 
-static void check_zone(const struct conf *c, struct problems *problems)
+/* As it is on this machine now: the generation keeps it. */
+static void read_zone(const struct conf *c, struct problems *problems, struct world_text *out)
 {
     struct zone *z = NULL;
+    struct buf text;
+    buf_init(&text, 1 << 20);
     if (zone_open(c->gateway.timezone, &z) != 0)
         problems_add(
             problems, c->file, 0, 0,
             "gateway.timezone: this machine knows no time zone \"%s\", expected a name "
             "like Asia/Shanghai",
             c->gateway.timezone);
+    else if (world_zone_text(z, &text) == 0)
+        *out = (struct world_text){c->gateway.timezone, mem_dup(text.data, text.len), text.len};
+    buf_done(&text);
     zone_free(z);
 }
+
+/* -- profiles ----------------------------------------------------------------------------- */
+
+struct profile_files {
+    struct world_text texts[WORLD_MAX_PROFILES];
+    char *paths[WORLD_MAX_PROFILES];
+    size_t n, more; /* that there is no room for */
+};
+
+struct matching { /* the names of one folder */
+    struct profile_files *files;
+    const char *pattern, *name; /* name: the part of it behind the folder */
+    size_t found, bad;
+};
+
+static void add_file(struct profile_files *f, char *path)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        if (strcmp(f->paths[i], path) == 0) { /* two patterns find it */
+            free(path);
+            return;
+        }
+    }
+    if (f->n < WORLD_MAX_PROFILES) {
+        f->paths[f->n++] = path;
+    } else {
+        f->more++;
+        free(path);
+    }
+}
+
+static void match_name(void *ctx, const char *name)
+{
+    struct matching *m = ctx;
+    if (fnmatch(m->name, name, FNM_PERIOD) != 0)
+        return;
+    m->found++;
+    bool control = false;
+    for (const char *s = name; *s; s++)
+        control = control || (unsigned char)*s < 0x20 || *s == 0x7f;
+    m->bad += control;
+    if (!control)
+        add_file(m->files, mem_printf("%.*s%s", (int)(m->name - m->pattern), m->pattern, name));
+}
+
+static void find_files(const struct conf *c, const char *pattern, struct profile_files *f,
+                       struct problems *problems)
+{
+    struct matching m = {.files = f, .pattern = pattern};
+    if (!conf_glob(pattern, &m.name)) {
+        add_file(f, mem_strdup(pattern));
+        return;
+    }
+    size_t folder = (size_t)(m.name - pattern); /* with its slash */
+    char *dir = mem_strndup(pattern, folder > 1 ? folder - 1 : folder);
+    int r = file_list(dir, match_name, &m);
+    bool may_lack = conf_is_default_glob(c, pattern);
+    if (r != 0 && !(r == -ENOENT && may_lack))
+        problems_add(problems, c->file, 0, 0, "profiles: cannot read the folder %s: %s", dir,
+                     strerror(-r));
+    else if (m.found == 0 && !may_lack)
+        problems_add(problems, c->file, 0, 0,
+                     "profiles: \"%s\" finds no file, expected at least one", pattern);
+    if (m.bad)
+        problems_add(problems, c->file, 0, 0,
+                     "profiles: \"%s\" finds a file with control characters in its name",
+                     pattern);
+    free(dir);
+}
+
+static void read_profiles(const struct conf *c, struct problems *problems,
+                          struct profile_files *f)
+{
+    for (size_t i = 0; i < c->profiles.n; i++)
+        find_files(c, c->profiles.items[i], f, problems);
+    if (f->more)
+        problems_add(problems, c->file, 0, 0, "profiles: %zu files, expected at most %d",
+                     f->n + f->more, WORLD_MAX_PROFILES);
+    for (size_t i = 0; i < f->n; i++)
+        (void)read_part(f->paths[i], WORLD_MAX_PROFILE, c->file, 0, problems, &f->texts[i]);
+}
+
+static void free_profiles(struct profile_files *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        free((char *)(uintptr_t)f->texts[i].text);
+        free(f->paths[i]);
+    }
+    free(f);
+}
+
+/* -- all ---------------------------------------------------------------------------------- */
 
 static void read_parts(const struct conf *c, struct problems *problems,
                        struct world_text parts[WORLD_PARTS])
@@ -48,7 +147,7 @@ static void read_parts(const struct conf *c, struct problems *problems,
                                       [WORLD_COMPOUNDS] = c->registry.compounds,
                                       [WORLD_DEVICES] = c->registry.devices,
                                       [WORLD_PARAMS] = c->registry.params};
-    for (size_t i = WORLD_CATALOG; i < WORLD_PARTS; i++)
+    for (size_t i = WORLD_CATALOG; i <= WORLD_PARAMS; i++)
         (void)read_part(paths[i], WORLD_MAX_FILE, c->file, 0, problems, &parts[i]);
 }
 
@@ -61,9 +160,17 @@ static int read_conf(const struct world_text *t, struct problems *problems, stru
     return r == 0 ? 0 : conf_parse(t->text, t->len, t->file, problems, out);
 }
 
+static int bundle(const struct world_text parts[WORLD_PARTS], const struct profile_files *f,
+                  struct buf *out)
+{
+    int r = world_bundle(parts, out);
+    return r == 0 ? world_bundle_profiles(f->texts, f->n, out) : r;
+}
+
 int load_all(const char *conf_path, struct problems *problems, struct loaded *out)
 {
     struct world_text parts[WORLD_PARTS] = {{0}};
+    struct profile_files *profiles = mem_zalloc(sizeof(*profiles));
     struct conf *first = NULL;
     struct world *w = NULL;
     int r = read_part(conf_path, MAX_CONF, NULL, 0, problems, &parts[WORLD_CONF]);
@@ -71,13 +178,14 @@ int load_all(const char *conf_path, struct problems *problems, struct loaded *ou
         r = read_conf(&parts[WORLD_CONF], problems, &first);
     size_t before = problems_errors(problems);
     if (r == 0) {
-        check_zone(first, problems);
+        read_zone(first, problems, &parts[WORLD_ZONE]);
         read_parts(first, problems, parts);
+        read_profiles(first, problems, profiles);
     }
     if (r == 0 && problems_errors(problems) != before)
         r = -EINVAL;
     buf_init(&out->bundle, WORLD_MAX_BUNDLE);
-    if (r == 0 && (r = world_bundle(parts, &out->bundle)) != 0)
+    if (r == 0 && (r = bundle(parts, profiles, &out->bundle)) != 0)
         problems_add(problems, conf_path, 0, 0, "all files together are larger than %zu bytes",
                      WORLD_MAX_BUNDLE);
     if (r == 0)
@@ -91,6 +199,7 @@ int load_all(const char *conf_path, struct problems *problems, struct loaded *ou
     }
     for (size_t i = 0; i < WORLD_PARTS; i++)
         free((char *)(uintptr_t)parts[i].text);
+    free_profiles(profiles);
     return r == 0 ? 0 : -EINVAL;
 }
 

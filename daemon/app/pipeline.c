@@ -52,6 +52,14 @@ static void on_step_end(void *ctx, const struct position *at)
             sink_step_end(p->o.sinks[i], at);
 }
 
+/* Those of a replay were asked for when they were new. */
+static void on_rebirth(void *ctx, unsigned broker, const char *topic, size_t len)
+{
+    struct pipeline *p = ctx;
+    if (p->read_to >= p->start_end && p->o.rebirth)
+        p->o.rebirth(p->o.ctx, broker, topic, len);
+}
+
 /* -- draining ----------------------------------------------------------------------------- */
 
 static bool stalls(struct pipeline *p)
@@ -325,8 +333,8 @@ int pipeline_open(const struct pipeline_options *o, struct err *err, struct pipe
     p->o = *o;
     p->batches_end = &p->batches;
     p->worlds[p->n_worlds++] = o->world;
-    p->engine =
-        engine_new(&(struct engine_out){p, on_point, pipeline_letter, on_step, on_step_end});
+    p->engine = engine_new(
+        &(struct engine_out){p, on_point, pipeline_letter, on_step, on_step_end, on_rebirth});
     int r = pipeline_restore(p, err);
     if (r != 0) {
         pipeline_close(p);

@@ -31,6 +31,8 @@ struct pipeline_options {
     const struct conf_journal *conf;
     struct world *world;                       /* the newest one; becomes the pipeline's */
     void (*fatal)(void *ctx, const char *why); /* journal or store cannot go on: stop (74) */
+    /* The engine's, of messages that this process received; never in a replay. */
+    void (*rebirth)(void *ctx, unsigned broker, const char *topic, size_t len);
     void *ctx;
 };
 

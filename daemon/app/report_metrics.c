@@ -5,6 +5,7 @@
  */
 #include "app/report_private.h"
 #include "base/num.h"
+#include "core/judge.h"
 #include "core/lineproto.h"
 
 #include <inttypes.h>
@@ -83,14 +84,20 @@ static void metrics_brokers(const struct report_sources *s, struct buf *b)
         {"gaihou_broker_connects_total", "counter", "Connections made."},
         {"gaihou_broker_losses_total", "counter", "Connections lost."},
         {"gaihou_broker_refused_filters", "gauge", "Topic filters the broker refused."},
+        {"gaihou_broker_rebirths_total", "counter", "Sparkplug births asked for."},
     };
     for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
         head(b, rows[k].name, rows[k].type, rows[k].help);
         for (size_t i = 0; s->ingest && i < ingest_brokers(s->ingest); i++) {
             struct mqtt_stats m;
             ingest_stats(s->ingest, i, &m);
-            const uint64_t v[] = {m.connected, m.messages, m.bytes,
-                                  m.connects,  m.losses,   m.refused_filters};
+            const uint64_t v[] = {m.connected,
+                                  m.messages,
+                                  m.bytes,
+                                  m.connects,
+                                  m.losses,
+                                  m.refused_filters,
+                                  ingest_rebirths(s->ingest, i)};
             (void)buf_printf(b, "%s{broker=\"%s\"} %" PRIu64 "\n", rows[k].name,
                              s->conf->brokers[i].id, v[k]);
         }
@@ -162,9 +169,7 @@ static void metrics_journal(const struct report_sources *s, struct buf *b)
 static void metrics_store(const struct report_sources *s, struct buf *b)
 {
     struct store_stats t;
-    struct engine_stats e;
     store_stats(s->store, &t);
-    engine_stats(pipeline_engine(s->pipeline), &e);
     one_u(b, "gaihou_store_commits_total", "counter", "Transactions committed.", t.commits);
     one_d(b, "gaihou_store_commit_seconds_max", "gauge", "The longest commit.",
           (double)t.commit_ns_max / 1e9);
@@ -175,16 +180,61 @@ static void metrics_store(const struct report_sources *s, struct buf *b)
           t.quarantine_devices);
     one_u(b, "gaihou_quarantine_not_kept_total", "counter",
           "Quarantined messages counted but not kept.", t.quarantine_not_kept);
+}
+
+static void by_reason(struct buf *b, const char *name, const char *help,
+                      const uint64_t n[REASON_N])
+{
+    head(b, name, "counter", help);
+    for (unsigned i = REASON_NONE + 1; i < REASON_N; i++)
+        (void)buf_printf(b, "%s{reason=\"%s\"} %" PRIu64 "\n", name,
+                         judge_reason((enum quality_reason)i), n[i]);
+}
+
+static void metrics_quality(const struct report_sources *s, struct buf *b)
+{
+    struct engine_stats e;
+    engine_stats(pipeline_engine(s->pipeline), &e);
     one_u(b, "gaihou_fields_unknown_total", "counter",
-          "Values whose name the catalogue does not know.", e.fields_unknown);
-    one_u(b, "gaihou_fields_bad_total", "counter",
-          "Values out of range, sentinels, or of the wrong type.", e.fields_bad);
-    one_u(b, "gaihou_times_replaced_total", "counter",
-          "Samples whose own time was not sane: the receipt's was taken.", e.times_replaced);
-    one_u(b, "gaihou_times_moved_total", "counter",
-          "Samples moved to the next free millisecond.", e.times_moved);
+          "Values whose name neither profile nor catalogue knows.", e.fields_unknown);
+    by_reason(b, "gaihou_fields_bad_total", "Values kept apart as bad.", e.values_bad);
+    by_reason(b, "gaihou_fields_uncertain_total", "Values stored as uncertain.",
+              e.values_uncertain);
+    const struct {
+        const char *how;
+        uint64_t n;
+    } times[] = {{"replaced", e.times_replaced},
+                 {"corrected", e.times_corrected},
+                 {"doubted", e.times_doubted},
+                 {"unread", e.times_unread},
+                 {"moved", e.times_moved}};
+    head(
+        b, "gaihou_times_total", "counter",
+        "Samples whose time was not taken as told: replaced by the receipt's, corrected by the "
+        "clock's known offset, told by a clock that nothing is known of, unreadable, moved to "
+        "the next free millisecond.");
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+        (void)buf_printf(b, "gaihou_times_total{how=\"%s\"} %" PRIu64 "\n", times[i].how,
+                         times[i].n);
+    one_u(b, "gaihou_repeated_ids_total", "counter",
+          "Samples known already by the vendor's message id.", e.repeated_ids);
+    one_u(b, "gaihou_strangers_not_told_total", "counter",
+          "Unknown devices beyond the 16 that are told of one message.", e.strangers_not_told);
+    one_u(b, "gaihou_rebirths_wished_total", "counter",
+          "Messages of Sparkplug nodes whose births are not known.", e.rebirths);
     one_u(b, "gaihou_devices_seen", "gauge", "Devices that have ever reported.",
           e.devices_seen);
+    one_u(b, "gaihou_device_clocks_off", "gauge", "Devices whose clock is off and corrected.",
+          e.clocks_off);
+    one_u(b, "gaihou_points_known", "gauge", "Points of devices besides their own.",
+          e.points_known);
+    one_u(b, "gaihou_clock_steps_doubted_total", "counter",
+          "Steps of our own clock that were not believed at once.", e.wall_steps_held);
+    one_u(b, "gaihou_clock_doubted", "gauge",
+          "1 while a step of our own clock is not believed: stamps go on from before it.",
+          e.wall_held);
+    one_d(b, "gaihou_clock_doubted_seconds", "gauge", "By how much it went ahead.",
+          e.wall_held_by_s);
 }
 
 void report_metrics(const struct report_sources *s, struct buf *b)
@@ -196,6 +246,7 @@ void report_metrics(const struct report_sources *s, struct buf *b)
     metrics_sinks(s, b);
     metrics_journal(s, b);
     metrics_store(s, b);
+    metrics_quality(s, b);
     one_u(b, "gaihou_reloads_total", "counter", "Reloads that took effect.", s->reloads);
     one_u(b, "gaihou_reload_failures_total", "counter", "Reloads that were refused.",
           s->reload_failures);

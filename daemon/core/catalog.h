@@ -24,7 +24,7 @@
  *         mode: {type: enum, zh: 模式, en: Mode, codes: [{code: 0, name: auto, zh: 自动, en: Automatic}]}
  *
  * A kind's own metric of the same name replaces that of a set. Names of metrics and codes are
- * [a-z][a-z0-9_]*, of kinds and sets [a-z][a-z0-9-]*. `time`, `ts`, names ending in `_bad` or
+ * [a-z][a-z0-9_]*, of kinds and sets [a-z][a-z0-9-]*. `time`, `ts`, `uncertain`, names ending in `_bad` or
  * `_raw` and kinds beginning with `gaihou` or ending in `-bad` are our own.
  */
 #include "base/err.h"

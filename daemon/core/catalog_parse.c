@@ -337,8 +337,8 @@ static void check_metric_name(struct parse *p, const struct yaml_node *key)
     if (!text_is_name(s, strlen(s)))
         conf_error(&p->notes, AT(key), "metric \"%.64s\", expected [a-z][a-z0-9_]*, at most 64",
                    s);
-    else if (strcmp(s, "time") == 0 || strcmp(s, "ts") == 0 || ends_with(s, "_bad") ||
-             ends_with(s, "_raw"))
+    else if (strcmp(s, "time") == 0 || strcmp(s, "ts") == 0 || strcmp(s, "uncertain") == 0 ||
+             ends_with(s, "_bad") || ends_with(s, "_raw"))
         conf_error(&p->notes, AT(key),
                    "metric \"%s\" is our own: time, ts and names ending in _bad or _raw", s);
 }

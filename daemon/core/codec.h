@@ -18,23 +18,32 @@ struct codec_chain; /* compiled; belongs to its set */
 struct codec_run;   /* scratch: parsers, documents, buffers */
 
 struct codec_fault {
-    const char *why; /* static text */
+    const char *why; /* lives as long as the set */
     size_t at;       /* offset in the bytes that the failing step got; SIZE_MAX: unknown */
     unsigned step;   /* of the chain, from 0 */
     bool checksum;   /* a check sum or length that does not agree */
 };
 
 #define CODEC_MAX_STEPS 8
+#define CODEC_MAX_DOCS  8
 
+/* First all files' definitions are added, then the set is settled, then chains are parsed:
+ * names may be used before, and in another file than, they are defined. */
 struct codec_set *codec_set_new(void);
 void codec_set_free(struct codec_set *s);
-/* Adds the definitions of a `codecs:` mapping. What is wrong goes to notes; 0 or -EINVAL. Names
- * used before they are defined (in another file) are settled by codec_set_settle. */
+/* Adds the definitions of a `codecs:` mapping (not kept). What is wrong goes to notes; 0 or
+ * -EINVAL. `file` is for what is found wrong later and is copied. */
 int codec_set_add(struct codec_set *s, const struct yaml_node *map, const char *file,
                   struct conf_notes *notes);
-/* A `decode:` value: a name, an inline definition, or a list of such. NULL when it is wrong. */
+/* Resolves the names; -EINVAL with what is unknown, or defined by itself, in problems. */
+int codec_set_settle(struct codec_set *s, struct problems *problems);
+/* A `decode:` value: a name, an inline definition, or a list of such. NULL when it is wrong, or
+ * when a definition that it names is (told already). Only after codec_set_settle. Without a
+ * step to values the bytes are given as lower hexadecimal text. */
 struct codec_chain *codec_chain_parse(struct codec_set *s, const struct yaml_node *n,
                                       struct conf_notes *notes);
+/* The built-in chain `json`. */
+const struct codec_chain *codec_chain_json(const struct codec_set *s);
 /* Plain JSON and nothing else: the caller may take its short way. */
 bool codec_chain_is_json(const struct codec_chain *c);
 /* Its last step is sparkplug-b: see core/sparkplug.h. */
@@ -43,8 +52,8 @@ bool codec_chain_is_sparkplug(const struct codec_chain *c);
 struct codec_run *codec_run_new(size_t max_message_bytes);
 void codec_run_free(struct codec_run *x);
 void codec_run_clear(struct codec_run *x); /* before each message; ends all values' lives */
-/* `p` needs JSON_PADDING readable bytes after it. At most 8 documents between clears.
- * 0; -EBADMSG with the fault; -E2BIG. */
+/* `p` needs JSON_PADDING readable bytes after it. At most CODEC_MAX_DOCS documents between
+ * clears. 0; -EBADMSG with the fault; -E2BIG (the fault says what is too big). */
 int codec_chain_run(const struct codec_chain *c, struct codec_run *x, const char *p, size_t n,
                     struct json_value *out_root, struct codec_fault *out_fault);
 

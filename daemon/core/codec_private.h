@@ -22,6 +22,5 @@ int codec_wmbus(const char *p, size_t n, struct doc *d, struct codec_fault *f);
 /* Sparkplug B 3.0 payload (protobuf), as it is: {timestamp, seq, uuid, metrics: [{name, alias,
  * timestamp, datatype, is_historical, is_transient, is_null, value}]}. */
 int codec_sparkplug(const char *p, size_t n, struct doc *d, struct codec_fault *f);
-int codec_cbor(const char *p, size_t n, struct doc *d, struct codec_fault *f);
 
 #endif

@@ -340,3 +340,17 @@ void conf_free(struct conf *c)
     arena_done(&own->arena);
     free(own);
 }
+
+bool conf_glob(const char *pattern, const char **out_name)
+{
+    const char *slash = strrchr(pattern, '/');
+    *out_name = slash ? slash + 1 : pattern;
+    return strpbrk(*out_name, "*?[") != NULL;
+}
+
+bool conf_is_default_glob(const struct conf *c, const char *pattern)
+{
+    const char *slash = strrchr(c->file, '/');
+    size_t n = slash ? (size_t)(slash + 1 - c->file) : 0;
+    return strncmp(pattern, c->file, n) == 0 && strcmp(pattern + n, CONF_DEFAULT_PROFILES) == 0;
+}

@@ -55,7 +55,7 @@ struct conf_broker {
 };
 
 struct conf_source {
-    const char *profile, *broker;
+    const char *profile, *broker; /* the world says whether there is such a profile */
     uint64_t qos;
     struct conf_list topics; /* empty: the profile's own */
     int line;
@@ -93,6 +93,8 @@ struct conf {
     struct conf_sink *sinks;
     size_t n_brokers, n_sources, n_sinks;
     const char *catalog;
+    /* Absolute patterns of files' names, as conf_glob takes them apart. */
+    struct conf_list profiles;
     struct {
         const char *compounds, *devices, *params; /* NULL: not given */
     } registry;
@@ -121,6 +123,11 @@ int conf_print(const struct conf *c, struct buf *out);
  * "sinks.influx.url", and "sinks" when the ids themselves differ. Static or of `next`: stays as
  * long as `next`. */
 const char *conf_needs_restart(const struct conf *now, const struct conf *next);
+/* A pattern of `profiles`: its folder with the slash (up to *out_name) and the pattern of the file
+ * names in it; true when it is one (`*`, `?` or `[` in it), false when it is one file's name. */
+bool conf_glob(const char *pattern, const char **out_name);
+/* The pattern that is there without being given: that it finds nothing is no error. */
+bool conf_is_default_glob(const struct conf *c, const char *pattern);
 /* Words as the file writes them: "influxdb2", "life-safety", "interval", "pause". */
 const char *conf_sink_type_name(int type);
 const char *conf_lane_name(int lane);

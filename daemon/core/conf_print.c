@@ -106,6 +106,7 @@ int conf_put_value(struct buf *b, const struct conf_option *o, const void *base)
         return put_number(b, o->type, *(const uint64_t *)at);
     case CONF_MQTT_URLS:
     case CONF_TOPICS:
+    case CONF_GLOBS:
         return put_list(b, at, o->type == CONF_MQTT_URLS);
     case CONF_SECRET:
     case CONF_STRING:

@@ -22,8 +22,7 @@ static const char *const sink_types[] = {"influxdb1", "influxdb2", "influxdb3",
 static const char *const on_fulls[] = {"shed", "pause", NULL};
 static const char *const levels[] = {"error", "warn", "notice", "info", "debug", NULL};
 
-const char *const conf_profiles[] = {"gaihou-json", NULL};
-const char *const conf_later_keys[] = {"profiles", "rules", "tiers", "alerts", NULL};
+const char *const conf_later_keys[] = {"rules", "tiers", "alerts", NULL};
 
 const struct conf_section conf_sections[] = {
     {"gateway", false, CONF_IN_ROOT, 0, "who this gateway is", NULL, "网关本身"},
@@ -285,16 +284,19 @@ const struct conf_option conf_options[] = {
      .zh = "共享订阅组"},
 
     {.path = "sources.profile",
-     CONF_WORD,
+     CONF_CODE,
      S(profile),
      CONF_REQUIRED | CONF_LIVE,
      NULL,
-     .words = conf_profiles,
+     .max = 64,
      .shown = "gaihou-json",
-     .help = "how messages are read: gaihou-json",
+     .help = "how messages are read: gaihou-json, or a vendor's profile",
      .man =
-         "This version knows\n.Cm gaihou-json :\none JSON object of metric names to values on "
-         "\n.Li gaihou/v1/up/{compound}/{device} .",
+         "The name of a profile in the files of\n.Cm profiles ,\nor\n.Cm gaihou-json ,\nwhich "
+         "is built in: one JSON object of metric names to values on\n"
+         ".Li gaihou/v1/up/{compound}/{device} .\nSeveral sources may share a broker, and a "
+         "topic: their profiles are asked in the order of this list, until one knows the "
+         "message.\nSee\n.Xr gaihou-profiles 5 .",
      .zh = "报文格式"},
     {.path = "sources.broker",
      CONF_CODE,
@@ -328,9 +330,24 @@ const struct conf_option conf_options[] = {
      .help = "topic filters; default: the profile's own",
      .man =
          "MQTT filters with\n.Li +\nand\n.Li # ;\n.Li {name}\nstands for one level and names "
-         "what is there.",
+         "what is there.\nThe names that the profile takes device, compound or point from must "
+         "be in each of them.\nA filter that several sources of a broker name is subscribed "
+         "once, at the highest QoS.",
      .zh = "主题过滤器，默认用格式自带的"},
 
+    {.path = "profiles",
+     CONF_GLOBS,
+     R(profiles),
+     CONF_LIVE | CONF_NULLABLE,
+     CONF_DEFAULT_PROFILES,
+     .max = 32,
+     .help = "files of vendors' profiles and codecs",
+     .man =
+         "Names, or patterns of names\n.Pq Li * ? [...]\nin one folder; what begins with a "
+         "dot does not fit a pattern.\nAll files are checked, used or not.\nThe default may "
+         "find nothing; a name or pattern that is given and finds nothing is an error.\nAt "
+         "most 256 files of 1 MiB each.",
+     .zh = "厂家报文格式（profile）文件"},
     {.path = "catalog",
      CONF_PATH,
      R(catalog),

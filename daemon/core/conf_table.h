@@ -31,7 +31,10 @@ enum conf_type {
     CONF_HTTP_URL,  /* http:// or https:// */
     CONF_MQTT_URLS, /* one, or a list of, mqtt:// or mqtts:// */
     CONF_TOPICS,    /* list of MQTT topic filters */
+    CONF_GLOBS,     /* list of paths, whose file names may be patterns (glob(7)) */
 };
+
+#define CONF_DEFAULT_PROFILES "profiles/*.yaml"
 
 /* Which structure `offset` is an offset into. */
 enum conf_home { CONF_IN_ROOT, CONF_IN_BROKER, CONF_IN_SOURCE, CONF_IN_SINK };
@@ -74,7 +77,6 @@ extern const size_t conf_sections_n;
 
 /* Keys of other versions: refused, but not called a typo. NULL-terminated. */
 extern const char *const conf_later_keys[];
-extern const char *const conf_profiles[]; /* the profiles there are; NULL-terminated */
 
 const struct conf_option *conf_option_find(const char *path, size_t len);
 const struct conf_section *conf_section_find(const char *path, size_t len);

@@ -140,6 +140,11 @@ static void refuse_word(struct conf_ctx *x, const struct conf_option *o,
     buf_done(&b);
 }
 
+static bool is_list(const struct conf_option *o)
+{
+    return o->type == CONF_MQTT_URLS || o->type == CONF_TOPICS || o->type == CONF_GLOBS;
+}
+
 /* ---- text ---- */
 
 static bool is_code(const char *s)
@@ -185,6 +190,17 @@ static const char *keep_path(struct conf_ctx *x, const char *s)
     return p;
 }
 
+static const char *check_glob(const char *s)
+{
+    const char *name;
+    (void)conf_glob(s, &name);
+    if (!*name)
+        return "the name of a file, or a pattern of names such as " CONF_DEFAULT_PROFILES;
+    if (strcspn(s, "*?[") < (size_t)(name - s) || strchr(s, '\\'))
+        return "* ? and [...] in the file's name only, and no backslash";
+    return NULL;
+}
+
 /* NULL, or what was expected. */
 static const char *check_text(const struct conf_option *o, const char *s)
 {
@@ -210,6 +226,8 @@ static const char *check_text(const struct conf_option *o, const char *s)
         return conf_check_topic(s, &why) ? NULL : why;
     case CONF_LISTEN:
         return conf_check_listen(s, NULL, &why) ? NULL : why;
+    case CONF_GLOBS:
+        return check_glob(s);
     case CONF_PATH:
     case CONF_SECRET:
         return s[strlen(s) - 1] == '/' && o->offset != offsetof(struct conf, gateway.data_dir)
@@ -225,7 +243,7 @@ static bool take_text(struct conf_ctx *x, const struct conf_option *o,
 {
     size_t len = strlen(n->text);
     /* For lists `max` is the number of items. */
-    size_t most = o->type == CONF_MQTT_URLS || o->type == CONF_TOPICS ? 512 : o->max;
+    size_t most = is_list(o) ? 512 : o->max;
     if (len > most) {
         conf_error(&x->notes, n->line, n->col, "%s: %zu bytes, expected at most %zu", o->path,
                    len, most);
@@ -239,7 +257,8 @@ static bool take_text(struct conf_ctx *x, const struct conf_option *o,
             conf_error(&x->notes, n->line, n->col, "%s: empty, expected %s", o->path, expected);
         return false;
     }
-    if (o->type == CONF_PATH || (o->type == CONF_SECRET && strchr(n->text, '/'))) {
+    if (o->type == CONF_PATH || o->type == CONF_GLOBS ||
+        (o->type == CONF_SECRET && strchr(n->text, '/'))) {
         *out = keep_path(x, n->text);
         len = strlen(*out);
         if (o->offset == offsetof(struct conf, http.socket) && o->home == CONF_IN_ROOT &&
@@ -267,6 +286,7 @@ static bool take_list(struct conf_ctx *x, const struct conf_option *o, struct co
 {
     bool ok = true;
     size_t count = 0;
+    *out = (struct conf_list){0}; /* a default may be there */
     if (n->kind == YAML_SCALAR) { /* one instead of a list of one */
         out->items = arena_alloc(x->arena, sizeof(*out->items));
         ASSERT(out->items);
@@ -311,11 +331,6 @@ static bool take_list(struct conf_ctx *x, const struct conf_option *o, struct co
 
 /* ---- any value ---- */
 
-static bool is_list(const struct conf_option *o)
-{
-    return o->type == CONF_MQTT_URLS || o->type == CONF_TOPICS;
-}
-
 static bool take_null(struct conf_ctx *x, const struct conf_option *o, void *base,
                       const struct yaml_node *n)
 {
@@ -324,8 +339,11 @@ static bool take_null(struct conf_ctx *x, const struct conf_option *o, void *bas
         conf_error(&x->notes, n->line, n->col, "%s: empty, expected %s", o->path, o->help);
         return false;
     }
-    if (!is_list(o))
-        *(const char **)((char *)base + o->offset) = NULL;
+    void *at = (char *)base + o->offset;
+    if (is_list(o))
+        *(struct conf_list *)at = (struct conf_list){0};
+    else
+        *(const char **)at = NULL;
     return true;
 }
 
@@ -407,6 +425,7 @@ bool conf_take_value(struct conf_ctx *x, const struct conf_option *o, void *base
     case CONF_HTTP_URL:
     case CONF_MQTT_URLS:
     case CONF_TOPICS:
+    case CONF_GLOBS:
         return take_text(x, o, n, at);
     }
     return false;

@@ -8,14 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_MESSAGE_BYTES ((size_t)64 << 20)
-#define SILENCE_NS        86400000000000u
+#define SILENCE_NS 86400000000000u
 
 struct engine *engine_new(const struct engine_out *out)
 {
     struct engine *e = mem_zalloc(sizeof(*e));
     e->out = *out;
-    e->json = json_new(MAX_MESSAGE_BYTES);
+    e->json = json_new(MAX_MESSAGE);
     e->ledger = ledger_new();
     e->place_next_ns = UINT64_MAX;
     e->rotate_next_ns = UINT64_MAX;
@@ -30,7 +29,11 @@ void engine_free(struct engine *e)
     json_free(e->json);
     decoded_done(&e->decoded);
     ledger_free(e->ledger);
+    profile_run_free(e->run);
+    sparkplug_free(e->sparkplug);
+    free(e->speeches);
     free(e->devices);
+    engine_series_free(e);
     for (size_t i = 0; i < MAX_BROKERS; i++)
         free(e->brokers[i].deliveries);
     buf_done(&e->scratch);
@@ -39,14 +42,14 @@ void engine_free(struct engine *e)
 
 /* -- steps ------------------------------------------------------------------------------- */
 
-static void step_begin(struct engine *e, uint64_t offset, uint64_t tick)
+void engine_step_begin(struct engine *e, uint64_t offset, uint64_t tick)
 {
     bool same = e->at.offset == offset && e->at.tick == tick;
     e->at = (struct position){offset, tick, same ? e->at.ordinal + 1 : 0};
     e->out.step(e->out.ctx, &e->at);
 }
 
-static void step_end(struct engine *e)
+void engine_step_end(struct engine *e)
 {
     e->out.step_end(e->out.ctx, &e->at);
 }
@@ -63,12 +66,12 @@ static void fire_due(struct engine *e, uint64_t engine_ns)
     for (uint64_t due = engine_next_due(e); due <= engine_ns; due = engine_next_due(e)) {
         /* A timer that should have fired before the last step (its device came late) fires now:
          * the position never goes back. */
-        step_begin(e, e->at.offset, due > e->at.tick ? due : e->at.tick);
+        engine_step_begin(e, e->at.offset, due > e->at.tick ? due : e->at.tick);
         if (e->rotate_next_ns == due)
             engine_rotate_step(e, due);
         else
             engine_place_step(e, due);
-        step_end(e);
+        engine_step_end(e);
     }
 }
 
@@ -97,7 +100,7 @@ static bool is_redelivery(const struct broker_state *b, const struct delivery *d
     return d->hash == hash && d->connection != b->connection && b->n - d->serial - 1 < b->valid;
 }
 
-static bool note_delivery(struct engine *e, const struct record *r)
+bool engine_note_delivery(struct engine *e, const struct record *r)
 {
     struct broker_state *b = broker_of(e, r);
     if (!b || RECORD_QOS(r->flags) == 0)
@@ -112,170 +115,6 @@ static bool note_delivery(struct engine *e, const struct record *r)
     return again;
 }
 
-/* -- messages ----------------------------------------------------------------------------- */
-
-struct verdict {
-    enum ledger_count count;
-    uint32_t row;
-    const char *reason, *detail; /* of a letter; NULL: none */
-    bool quarantine;
-    const struct device *device;
-    struct topic_match match;
-};
-
-static const struct world_source *source_of(const struct engine *e, const struct record *r,
-                                            struct topic_match *match)
-{
-    const struct world *w = e->world;
-    for (size_t i = 0; i < w->n_sources; i++) {
-        const struct world_source *s = &w->sources[i];
-        if ((r->type == RECORD_REINJECT || s->broker == r->broker) &&
-            topic_matches(s->topic, r->topic, r->topic_len, match))
-            return s;
-    }
-    return NULL;
-}
-
-static bool other_lane(const struct world *w, const struct device *d)
-{
-    switch ((enum conf_lane)w->conf->gateway.lane) {
-    case CONF_LANE_ROUTINE:
-        return d->life_safety;
-    case CONF_LANE_LIFE_SAFETY:
-        return !d->life_safety;
-    case CONF_LANE_ALL:
-        break;
-    }
-    return false;
-}
-
-static void quarantine(struct verdict *v, const char *reason)
-{
-    v->count = LEDGER_QUARANTINED;
-    v->row = LEDGER_NONE;
-    v->reason = reason;
-    v->quarantine = true;
-}
-
-/* Finds the device a message speaks for, or says why it speaks for none. */
-static bool find_device(struct engine *e, struct verdict *v)
-{
-    const struct registry *g = e->world->registry;
-    const struct topic_capture *id = topic_get(&v->match, "device");
-    const struct topic_capture *compound = topic_get(&v->match, "compound");
-    const struct device *d = registry_find(g, id->p, id->n);
-    if (!d)
-        d = registry_find_source(g, id->p, id->n);
-    if (!d) {
-        quarantine(v, "unknown_device");
-        return false;
-    }
-    if (d->retired) {
-        quarantine(v, "retired_device");
-        return false;
-    }
-    if (compound &&
-        (strlen(d->compound->code) != compound->n ||
-         memcmp(d->compound->code, compound->p, compound->n) != 0) &&
-        !registry_same_compound(g, d, compound->p, compound->n)) {
-        quarantine(v, "other_compound"); /* a publisher of one compound speaks for another's */
-        return false;
-    }
-    v->device = d;
-    v->row = e->devices[d->index].row;
-    return true;
-}
-
-static void dead(struct verdict *v, enum ledger_count count, const char *detail)
-{
-    v->count = count;
-    v->reason = ledger_reason(count);
-    v->detail = detail;
-}
-
-static void decode(struct engine *e, const struct record *r, struct verdict *v)
-{
-    const char *why = "not JSON";
-    decoded_clear(&e->decoded);
-    int k = native_decode(e->json, r->body, r->body_len, &e->decoded, &why);
-    if (k == -E2BIG) {
-        dead(v, LEDGER_DEAD_TOO_MANY, "more samples or values than one message may have");
-        return;
-    }
-    if (k != 0) {
-        dead(v, LEDGER_DEAD_BAD_JSON, why);
-        return;
-    }
-    unsigned made = 0, duplicates = 0;
-    engine_points(e, v->device, r, &made, &duplicates);
-    v->count = made == 0 && duplicates > 0 ? LEDGER_DUPLICATE : LEDGER_DECODED;
-}
-
-static void judge(struct engine *e, const struct record *r, struct verdict *v)
-{
-    bool again = r->type == RECORD_MESSAGE && note_delivery(e, r);
-    if (!source_of(e, r, &v->match)) {
-        dead(v, LEDGER_DEAD_NO_SOURCE, "no source's topic fits");
-        return;
-    }
-    bool known = find_device(e, v);
-    if (again) { /* counted once, whatever it was the first time */
-        *v = (struct verdict){.count = LEDGER_DUPLICATE, .row = v->row};
-        return;
-    }
-    if (!known)
-        return;
-    if (other_lane(e->world, v->device)) {
-        v->count = LEDGER_OTHER_LANE;
-        return;
-    }
-    /* Delivered as retained: neither a reading nor a sign of life. */
-    if ((r->flags & RECORD_RETAIN) && r->type == RECORD_MESSAGE) {
-        v->count = LEDGER_IGNORED_RETAINED;
-        return;
-    }
-    struct device_state *s = &e->devices[v->device->index];
-    s->last_seen_ms = r->wall_ns / 1000000;
-    s->messages++;
-    if (r->body_len == 0) {
-        v->count = LEDGER_IGNORED_EMPTY;
-        return;
-    }
-    if (r->flags & RECORD_CUT)
-        dead(v, LEDGER_DEAD_OVERSIZED, "larger than a record may be; its beginning is kept");
-    else
-        decode(e, r, v);
-}
-
-static void send_letter(struct engine *e, const struct record *r, const struct verdict *v)
-{
-    struct engine_letter l = {.quarantine = v->quarantine,
-                              .reason = v->reason,
-                              .detail = v->detail,
-                              .record = r,
-                              .offset = r->offset};
-    const struct topic_capture *id = topic_get(&v->match, "device");
-    const struct topic_capture *compound = topic_get(&v->match, "compound");
-    if (id) {
-        l.device = id->p;
-        l.device_len = id->n;
-    }
-    if (compound && compound->n < sizeof(l.compound))
-        memcpy(l.compound, compound->p, compound->n);
-    e->out.letter(e->out.ctx, &l);
-}
-
-static void message(struct engine *e, const struct record *r)
-{
-    struct verdict v = {.row = LEDGER_NONE};
-    judge(e, r, &v);
-    ledger_add(e->ledger, v.row,
-               r->type == RECORD_MESSAGE ? LEDGER_RECEIVED : LEDGER_REINJECTED, 1);
-    ledger_add(e->ledger, v.row, v.count, 1);
-    if (v.reason)
-        send_letter(e, r, &v);
-}
-
 /* -- records ------------------------------------------------------------------------------ */
 
 static void link_up(struct engine *e, const struct record *r)
@@ -287,6 +126,7 @@ static void link_up(struct engine *e, const struct record *r)
     b->connection++;
     if (r->body_len < 1 || r->body[0] == 0)
         b->valid = 0; /* the broker kept no session: packet ids begin anew */
+    engine_link_up(b, r);
 }
 
 /* The gateway was down until this record. Timers that ran before it ended are told by the
@@ -316,17 +156,6 @@ static void skip_silence(struct engine *e, uint64_t engine_ns)
         e->rotate_next_ns = engine_ns + 1;
 }
 
-/* The first record that tells the time of day starts the timers. */
-static void learn_time(struct engine *e, const struct record *r)
-{
-    e->wall_minus_engine_ns = r->wall_ns - (int64_t)r->engine_ns;
-    if (e->wall_known)
-        return;
-    e->wall_known = true;
-    e->rotate_next_ns = r->engine_ns + 60000000000u;
-    e->place_next_ns = r->engine_ns + 1;
-}
-
 void engine_record(struct engine *e, const struct record *r)
 {
     ASSERT(e->world);
@@ -334,15 +163,15 @@ void engine_record(struct engine *e, const struct record *r)
         started(e, r);
     skip_silence(e, r->engine_ns);
     fire_due(e, r->engine_ns);
-    step_begin(e, r->end, r->engine_ns > e->at.tick ? r->engine_ns : e->at.tick);
+    engine_step_begin(e, r->end, r->engine_ns > e->at.tick ? r->engine_ns : e->at.tick);
     e->stats.records++;
     if (r->type != RECORD_REINJECT)
-        learn_time(e, r);
+        engine_learn_time(e, r);
     switch (r->type) {
     case RECORD_MESSAGE:
     case RECORD_REINJECT:
         e->messages = r->messages;
-        message(e, r);
+        engine_message(e, r);
         break;
     case RECORD_LINK_UP:
         link_up(e, r);
@@ -356,17 +185,17 @@ void engine_record(struct engine *e, const struct record *r)
         break;
     case RECORD_START:
     case RECORD_STOP:
-    case RECORD_CLOCK_STEP: /* seen in wall_minus_engine_ns */
+    case RECORD_CLOCK_STEP: /* seen from each record's two times */
     case RECORD_GENERATION: /* the caller calls engine_use next */
     case RECORD_END:
         break;
     }
-    step_end(e);
+    engine_step_end(e);
 }
 
 void engine_rot(struct engine *e, uint64_t offset, uint64_t end, uint64_t messages)
 {
-    step_begin(e, end, e->at.tick);
+    engine_step_begin(e, end, e->at.tick);
     e->messages += messages;
     ledger_add(e->ledger, LEDGER_NONE, LEDGER_RECEIVED, messages);
     ledger_add(e->ledger, LEDGER_NONE, LEDGER_DEAD_CORRUPT, messages);
@@ -374,28 +203,55 @@ void engine_rot(struct engine *e, uint64_t offset, uint64_t end, uint64_t messag
                               .detail = "a stretch of the journal did not verify",
                               .offset = offset};
     e->out.letter(e->out.ctx, &l);
-    step_end(e);
+    engine_step_end(e);
 }
 
 /* -- generations -------------------------------------------------------------------------- */
 
+static void move_votes(struct engine *e, const struct world *w)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < e->n_votes; i++) {
+        const struct device *was = registry_device_at(e->world->registry, e->votes[i].device);
+        const struct device *d = registry_find(w->registry, was->code, strlen(was->code));
+        if (d)
+            e->votes[n++] = (struct vote){d->index, e->votes[i].minus_engine_ms};
+    }
+    e->n_votes = n;
+    e->vote_at = 0;
+}
+
+/* The rows of the compounds that have devices, by the compound's index; each is looked for once,
+ * in the order of the devices. */
+static uint32_t row_of(struct engine *e, uint32_t *rows, const struct compound *c)
+{
+    if (rows[c->index] == UINT32_MAX)
+        rows[c->index] = ledger_row(e->ledger, c->code);
+    return rows[c->index];
+}
+
 static void move_devices(struct engine *e, const struct world *w)
 {
-    size_t n = registry_devices(w->registry);
+    size_t n = registry_devices(w->registry), compounds = registry_compounds(w->registry);
+    uint32_t *rows = mem_zalloc_array(compounds, sizeof(*rows));
+    memset(rows, 0xff, compounds * sizeof(*rows));
     struct device_state *next = mem_zalloc_array(n, sizeof(*next));
     for (size_t i = 0; i < n; i++) {
         const struct device *d = registry_device_at(w->registry, i);
-        const struct device *old =
-            e->world ? registry_find(e->world->registry, d->code, strlen(d->code)) : NULL;
+        const struct device *old = e->world ? world_device_before(w, e->world, d) : NULL;
         if (old)
             next[i] = e->devices[old->index];
         else
             next[i].place_due = true;
-        next[i].row = ledger_row(e->ledger, d->compound->code);
+        next[i].row = row_of(e, rows, d->compound);
     }
+    free(rows);
     free(e->devices);
     e->devices = next;
     e->n_devices = n;
+    if (e->world)
+        engine_series_move(e, w);
+    move_votes(e, w);
 }
 
 static void move_brokers(struct engine *e, const struct world *w)
@@ -454,13 +310,23 @@ const struct ledger *engine_ledger(const struct engine *e)
 void engine_stats(const struct engine *e, struct engine_stats *out)
 {
     *out = e->stats;
-    out->devices_seen = 0;
-    for (size_t i = 0; i < e->n_devices; i++)
+    for (size_t i = 0; i < e->n_devices; i++) {
         out->devices_seen += e->devices[i].last_seen_ms != 0;
+        out->clocks_off += e->devices[i].clock.state == CLOCK_OFF;
+    }
+    out->points_known = e->n_points;
+    out->wall_held = e->wall_held;
+    if (e->wall_held)
+        out->wall_held_by_s = (double)(e->held_minus_engine_ns - e->wall_minus_engine_ns) / 1e9;
 }
 
 void engine_device(const struct engine *e, const struct device *d, struct engine_device *out)
 {
     const struct device_state *s = &e->devices[d->index];
-    *out = (struct engine_device){s->last_seen_ms, s->last_time_ms, s->messages};
+    *out = (struct engine_device){.last_seen_ms = s->last_seen_ms,
+                                  .last_time_ms = s->last_time_ms,
+                                  .messages = s->messages,
+                                  .clock_offset_ms = clock_fit_offset_ms(&s->clock),
+                                  .clock_off = s->clock.state == CLOCK_OFF,
+                                  .points = s->n_points};
 }

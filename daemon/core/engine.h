@@ -12,19 +12,28 @@
  *
  * What it decides per message: which source and device, duplicate or not, the time of each
  * sample, good or bad values, the points. What it emits goes through struct engine_out, in
- * order, between steps never. Pure; one thread at a time.
+ * order, between steps never. Pure; one thread at a time. A message that brings several letters
+ * makes a step for each.
  *
- * Times: a sample's own time if it is sane (2015 … receipt + 10 min), else the receipt's wall
- * time, in milliseconds. One device's points of one time: the same fields and values are a
- * duplicate; other fields merge; other values of the same fields take the next free
- * millisecond. The device's last 8 points are compared; a longer burst goes on behind itself,
+ * Samples of one message may speak for several devices and points. Each makes its own points, in
+ * its device's compound; the message counts once, in that of the first device known.
+ *
+ * Times (docs/time.md): a device's own time if its clock is known to be sane, corrected if it is
+ * known to be off, else the receipt's, in milliseconds. Receipt is engine time plus the last
+ * wall offset that was believed. One series' points of one time: the same fields and values are
+ * a duplicate; other fields merge; other values of the same fields take the next free
+ * millisecond. The series' last 8 points are compared; a longer burst goes on behind itself,
  * so that nothing is overwritten.
  */
+#include "core/decode.h"
 #include "core/ledger.h"
 #include "core/position.h"
 #include "core/record.h"
 #include "core/value.h"
 #include "core/world.h"
+
+#define ENGINE_MAX_POINTS 64         /* further points of one device */
+#define ENGINE_ALL_POINTS (1u << 20) /* of all */
 
 struct engine;
 
@@ -44,17 +53,37 @@ struct engine_out {
     void (*letter)(void *ctx, const struct engine_letter *l);
     void (*step)(void *ctx, const struct position *at); /* before a step's emissions */
     void (*step_end)(void *ctx, const struct position *at);
+    /* A Sparkplug node whose births are not known, or of which something was lost: it should be
+     * asked for a birth (core/rebirth.h). `topic` is the message's. May come for every message;
+     * in a replay, too: who can ask decides whether to. NULL: nobody can. */
+    void (*rebirth)(void *ctx, unsigned broker, const char *topic, size_t len);
 };
 
 struct engine_stats { /* since the process began, but for the ledger */
     uint64_t records, points, fields_unknown, fields_bad, times_replaced, times_moved;
     uint64_t devices_seen;
+    uint64_t values_bad[REASON_N];       /* by enum quality_reason; their sum is fields_bad */
+    uint64_t values_uncertain[REASON_N]; /* in good lines */
+    uint64_t times_corrected;            /* by the device's known offset */
+    uint64_t times_doubted;              /* old, by a clock that nothing is known of */
+    uint64_t times_unread;               /* there was a time, and it could not be read */
+    uint64_t repeated_ids;               /* samples known by the vendor's message id */
+    uint64_t strangers_not_told;         /* unknown devices beyond MAX_TOLD of one message */
+    uint64_t rebirths;                   /* wished for */
+    uint64_t clocks_off;                 /* devices whose clock is corrected, now */
+    uint64_t points_known;               /* further (device, point) pairs, now */
+    uint64_t wall_steps_held;            /* steps of our clock that were not believed at once */
+    bool wall_held;                      /* and one is not believed now … */
+    double wall_held_by_s;               /* … that goes ahead by so much */
 };
 
 struct engine_device {    /* for people */
     int64_t last_seen_ms; /* wall time of its last message; 0: never */
     int64_t last_time_ms; /* newest point's time */
     uint64_t messages;
+    int64_t clock_offset_ms; /* its clock is ahead by; 0 while unknown */
+    bool clock_off;          /* and its times are corrected by it */
+    unsigned points;         /* further points */
 };
 
 struct engine *engine_new(const struct engine_out *out);

@@ -1,182 +1,95 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the samples of a decoded message to points: each value is judged, each sample gets its
+ * time and its place among the last points of its series.
+ */
 #include "base/hash.h"
-#include "base/num.h"
 #include "core/engine_private.h"
+#include "core/judge.h"
+#include "core/lineproto.h"
 
 #include <math.h>
 #include <string.h>
 
-/* A device's own time is believed from 2015 on (before: clocks that were never set) up to ten
- * minutes ahead of receipt. */
-#define TIME_MIN_MS   1420070400000
-#define TIME_AHEAD_MS 600000
-
-enum bad { BAD_RANGE, BAD_SENTINEL, BAD_TYPE, BAD_ENUM, BAD_N };
-static const char *const bad_names[BAD_N] = {"range", "sentinel", "type", "enum"};
+#define MAX_POINT_NAME 64 /* bytes */
 
 /* The judged values of one sample: at most one per metric, the first said. */
-struct judged {
-    struct field good[CATALOG_MAX_METRICS];
+struct reading {
+    struct field good[CATALOG_MAX_METRICS + 1];
     struct field bad[CATALOG_MAX_METRICS];
-    enum bad why[CATALOG_MAX_METRICS];
-    bool slot[CATALOG_MAX_METRICS]; /* was it said? */
+    unsigned char why[CATALOG_MAX_METRICS]; /* enum quality_reason */
+    bool slot[CATALOG_MAX_METRICS];         /* was it said? */
     size_t n_good, n_bad, unknown;
+    unsigned char uncertain; /* enum quality_reason of a good line */
     uint32_t mask;
     uint64_t hash;
-    char text[4096]; /* keys and texts of bad values */
-    size_t text_len;
+    struct judge_room room;
 };
 
-static bool sentinel(const struct metric *m, double v)
+/* One sample under way. */
+struct taking {
+    const struct device *device;
+    const struct decoded_sample *sample;
+    const struct point_state *further; /* NULL: the device's own point */
+    int64_t time_ms;
+};
+
+/* Which metric it is and in which unit: by its profile, or by its name. */
+static const struct profile_metric *find_way(const struct engine *e, const struct device *d,
+                                             const struct decoded_value *v,
+                                             struct profile_metric *room)
 {
-    for (size_t i = 0; i < m->n_sentinels; i++)
-        if (m->sentinels[i] == v)
-            return true;
-    return false;
+    if (v->from)
+        return profile_metric(v, d->kind);
+    const struct metric *m = catalog_metric(e->world->catalog, d->kind, v->key, v->key_len);
+    if (!m)
+        return NULL;
+    *room = judge_as_is(m);
+    return room;
 }
 
-static bool as_number(const struct value *v, double *out)
+static void count_quality(struct engine *e, struct reading *g, enum quality quality,
+                          enum quality_reason reason)
 {
-    if (v->type == VALUE_FLOAT)
-        *out = v->f;
-    else if (v->type == VALUE_INT)
-        *out = (double)v->i;
-    else
-        return false;
-    return true;
-}
-
-/* A number in the metric's type, or why it is bad. */
-static int convert_number(const struct engine *e, const struct device *d,
-                          const struct metric *m, const struct value *v, struct value *out)
-{
-    double x;
-    if (!as_number(v, &x))
-        return BAD_TYPE;
-    if (m->type == METRIC_INT && v->type == VALUE_FLOAT &&
-        (x != floor(x) || fabs(x) > 9007199254740992.0))
-        return BAD_TYPE;
-    if (m->type == METRIC_INT)
-        *out = (struct value){.type = VALUE_INT, .i = v->type == VALUE_INT ? v->i : (int64_t)x};
-    else
-        *out = (struct value){.type = VALUE_FLOAT, .f = x};
-    if (sentinel(m, x))
-        return BAD_SENTINEL;
-    double min, max;
-    registry_range(e->world->registry, d, m, &min, &max);
-    return x < min || x > max ? BAD_RANGE : -1;
-}
-
-static int convert_bool(const struct value *v, struct value *out)
-{
-    if (v->type == VALUE_BOOL)
-        *out = *v;
-    else if (v->type == VALUE_INT && (v->i == 0 || v->i == 1))
-        *out = (struct value){.type = VALUE_BOOL, .b = v->i == 1};
-    else
-        return BAD_TYPE;
-    return -1;
-}
-
-static int convert_enum(const struct metric *m, const struct value *v, struct field *out)
-{
-    const struct metric_code *c = NULL;
-    if (v->type == VALUE_STRING)
-        c = metric_code(m, v->s.p, v->s.n);
-    else if (v->type == VALUE_INT)
-        c = metric_code_by_number(m, v->i);
-    else
-        return BAD_TYPE;
-    if (!c)
-        return BAD_ENUM;
-    out->v = (struct value){.type = VALUE_STRING, .s = {c->name, strlen(c->name)}};
-    out->code = c->code;
-    out->has_code = true;
-    return -1;
-}
-
-static int convert(const struct engine *e, const struct device *d, const struct metric *m,
-                   const struct value *v, struct field *out)
-{
-    switch (m->type) {
-    case METRIC_FLOAT:
-    case METRIC_INT:
-        return convert_number(e, d, m, v, &out->v);
-    case METRIC_BOOL:
-        return convert_bool(v, &out->v);
-    case METRIC_ENUM:
-        return convert_enum(m, v, out);
-    case METRIC_STRING:
-        break;
+    if (quality == QUALITY_UNCERTAIN) {
+        e->stats.values_uncertain[reason]++;
+        g->uncertain = (unsigned char)reason;
     }
-    if (v->type != VALUE_STRING)
-        return BAD_TYPE;
-    out->v = *v;
-    return -1;
-}
-
-/* A value that has not the metric's type keeps its words: field METRIC_raw, a string. */
-static bool keep_words(struct judged *j, const struct metric *m, const struct value *v,
-                       struct field *out)
-{
-    size_t words = v->type == VALUE_STRING ? (v->s.n < 256 ? v->s.n : 256) : 40;
-    if (j->text_len + m->name_len + 4 + words > sizeof(j->text))
-        return false;
-    char *key = j->text + j->text_len;
-    memcpy(key, m->name, m->name_len);
-    memcpy(key + m->name_len, "_raw", 4);
-    char *at = key + m->name_len + 4;
-    size_t n = 0;
-    switch (v->type) {
-    case VALUE_STRING:
-        n = words;
-        while (n < v->s.n && n > 0 && ((unsigned char)v->s.p[n] & 0xc0) == 0x80)
-            n--; /* not inside a character */
-        memcpy(at, v->s.p, n);
-        break;
-    case VALUE_BOOL:
-        n = v->b ? 4 : 5;
-        memcpy(at, v->b ? "true" : "false", n);
-        break;
-    case VALUE_INT:
-        n = num_put_i64(at, v->i);
-        break;
-    case VALUE_FLOAT:
-        n = num_put_double(at, v->f);
-        break;
+    if (quality != QUALITY_BAD) {
+        g->n_good++;
+        return;
     }
-    *out = (struct field){
-        .key = key, .key_len = m->name_len + 4, .v = {.type = VALUE_STRING, .s = {at, n}}};
-    j->text_len += m->name_len + 4 + n;
-    return true;
+    e->stats.fields_bad++;
+    e->stats.values_bad[reason]++;
+    g->why[g->n_bad] = (unsigned char)reason;
+    g->bad[g->n_bad++] = g->good[g->n_good];
 }
 
-static void judge_value(struct engine *e, const struct device *d, const struct decoded_value *v,
-                        struct judged *j)
+static void take_value(struct engine *e, const struct device *d, const struct decoded_value *v,
+                       struct reading *g)
 {
+    struct profile_metric room;
+    enum quality quality;
+    enum quality_reason reason;
+    double min = -HUGE_VAL, max = HUGE_VAL;
     if (v->is_null)
         return;
-    const struct metric *m = catalog_metric(e->world->catalog, d->kind, v->key, v->key_len);
-    if (!m) {
-        j->unknown++;
+    const struct profile_metric *way = find_way(e, d, v, &room);
+    if (!way) {
+        g->unknown++;
         e->stats.fields_unknown++;
         return;
     }
-    if (j->slot[m->index]) /* said twice: the first stands (JSON leaves it open) */
+    const struct metric *m = way->metric;
+    if (g->slot[m->index]) /* said twice: the first stands (JSON leaves it open) */
         return;
-    struct field f = {.key = m->name, .key_len = m->name_len};
-    int why = convert(e, d, m, &v->v, &f);
-    if (why < 0) {
-        j->good[j->n_good++] = f;
-    } else {
-        e->stats.fields_bad++;
-        if ((why == BAD_TYPE || why == BAD_ENUM) && !keep_words(j, m, &v->v, &f))
-            return;
-        j->why[j->n_bad] = (enum bad)why;
-        j->bad[j->n_bad++] = f;
-    }
-    j->slot[m->index] = true;
-    j->mask |= 1u << (m->index & 31);
+    if (m->type == METRIC_FLOAT || m->type == METRIC_INT)
+        registry_range(e->world->registry, d, m, &min, &max);
+    if (!judge_field(v, way, min, max, &g->room, &g->good[g->n_good], &quality, &reason))
+        return;
+    count_quality(e, g, quality, reason);
+    g->slot[m->index] = true;
+    g->mask |= 1u << (m->index & 31);
 }
 
 /* Keys and values in the order in which they were said; many small ones hashed as one. */
@@ -208,7 +121,7 @@ enum at_time { TIME_FREE, TIME_TAKEN, TIME_SAME };
 
 /* What the ring knows of one millisecond: nothing in the way, other values of the same metrics, or this
  * very point. `*out_there`: some point has it. */
-static enum at_time look(const struct device_state *s, const struct judged *j, uint64_t t,
+static enum at_time look(const struct series *s, const struct reading *j, uint64_t t,
                          bool *out_there)
 {
     enum at_time found = TIME_FREE;
@@ -227,17 +140,17 @@ static enum at_time look(const struct device_state *s, const struct judged *j, u
     return found;
 }
 
-static void note_run(struct device_state *s, int64_t wanted, int64_t got)
+static void note_run(struct series *s, int64_t wanted, int64_t got)
 {
     if (wanted < s->run_from_ms || wanted > s->run_to_ms)
         s->run_from_ms = wanted;
     s->run_to_ms = got;
 }
 
-/* Finds the sample's place in time among the device's last points. False: it is there already.
+/* Finds the sample's place in time among its series' last points. False: it is there already.
  * A burst at one millisecond may be longer than the ring: what it was given is one run of
  * milliseconds, and goes on behind it. */
-static bool place_in_time(struct device_state *s, const struct judged *j, int64_t *time_ms)
+static bool place_in_time(struct series *s, const struct reading *j, int64_t *time_ms)
 {
     int64_t wanted = *time_ms, t = wanted;
     for (;;) {
@@ -258,17 +171,38 @@ static bool place_in_time(struct device_state *s, const struct judged *j, int64_
     return true;
 }
 
-static int64_t sample_time(struct engine *e, const struct decoded_sample *s,
-                           const struct record *r)
+/* -- times ----------------------------------------------------------------------------------- */
+
+/* The sample's stamp; what makes it uncertain, or REASON_NONE. */
+static enum quality_reason stamp(struct engine *e, const struct taking *t, bool catching_up,
+                                 int64_t received_ms, int64_t *out_ms)
 {
-    int64_t received_ms = r->wall_ns > 0 ? r->wall_ns / 1000000 : 0;
+    const struct decoded_sample *s = t->sample;
+    *out_ms = received_ms;
+    if (s->time_unread) {
+        e->stats.times_unread++;
+        return REASON_CLOCK;
+    }
     if (!s->has_time)
-        return received_ms;
-    if (s->time_ms >= TIME_MIN_MS && s->time_ms <= received_ms + TIME_AHEAD_MS)
-        return s->time_ms;
-    e->stats.times_replaced++;
-    return received_ms;
+        return catching_up ? REASON_CATCH_UP : REASON_NONE;
+    switch (
+        clock_fit_stamp(&e->devices[t->device->index].clock, s->time_ms, received_ms, out_ms)) {
+    case CLOCK_TOLD:
+        return REASON_NONE;
+    case CLOCK_DOUBTED:
+        e->stats.times_doubted++;
+        break;
+    case CLOCK_CORRECTED:
+        e->stats.times_corrected++;
+        break;
+    case CLOCK_REPLACED:
+        e->stats.times_replaced++;
+        break;
+    }
+    return REASON_CLOCK;
 }
+
+/* -- lines ----------------------------------------------------------------------------------- */
 
 static void emit(struct engine *e, const struct device *d, const char *series,
                  size_t series_len, int64_t time_ms, const struct field *fields, size_t n)
@@ -284,73 +218,161 @@ static void emit(struct engine *e, const struct device *d, const char *series,
     e->out.point(e->out.ctx, &p);
 }
 
-static void emit_bad(struct engine *e, const struct device *d, const struct judged *j,
-                     enum bad why, int64_t time_ms)
+/* The series of a further point: as the registry makes that of the device's own. */
+static void put_series(struct engine *e, const struct taking *t, bool bad)
+{
+    const struct device *d = t->device;
+    buf_clear(&e->scratch);
+    if (!t->further) {
+        (void)buf_put(&e->scratch, bad ? d->series_bad : d->series,
+                      bad ? d->series_bad_len : d->series_len);
+        return;
+    }
+    const struct lineproto_tag tags[] = {{"building", d->building},
+                                         {"compound", d->compound->code},
+                                         {"device", d->code},
+                                         {"point", t->further->name}};
+    char kind[256];
+    size_t n = strnlen(d->kind->name, sizeof(kind) - 5);
+    memcpy(kind, d->kind->name, n);
+    memcpy(kind + n, "_bad", 5);
+    if (!bad)
+        kind[n] = '\0';
+    (void)lineproto_put_series(&e->scratch, kind, tags, 4);
+}
+
+/* A line that is not quite certain says why, in a field of ours. */
+static void emit_good(struct engine *e, const struct taking *t, struct reading *g)
+{
+    const struct device *d = t->device;
+    if (g->uncertain) {
+        const char *why = judge_reason((enum quality_reason)g->uncertain);
+        g->good[g->n_good++] =
+            (struct field){.key = "uncertain",
+                           .key_len = 9,
+                           .v = {.type = VALUE_STRING, .s = {why, strlen(why)}},
+                           .code = g->uncertain,
+                           .has_code = true};
+    }
+    if (!t->further) {
+        emit(e, d, d->series, d->series_len, t->time_ms, g->good, g->n_good);
+        return;
+    }
+    put_series(e, t, false);
+    emit(e, d, e->scratch.data, e->scratch.len, t->time_ms, g->good, g->n_good);
+}
+
+static void emit_bad(struct engine *e, const struct taking *t, const struct reading *g,
+                     unsigned why)
 {
     struct field fields[CATALOG_MAX_METRICS];
     size_t n = 0;
-    for (size_t i = 0; i < j->n_bad; i++)
-        if (j->why[i] == why)
-            fields[n++] = j->bad[i];
-    buf_clear(&e->scratch);
-    (void)buf_put(&e->scratch, d->series_bad, d->series_bad_len);
+    for (size_t i = 0; i < g->n_bad; i++)
+        if (g->why[i] == why)
+            fields[n++] = g->bad[i];
+    put_series(e, t, true);
     (void)buf_puts(&e->scratch, ",reason=");
-    (void)buf_puts(&e->scratch, bad_names[why]);
-    emit(e, d, e->scratch.data, e->scratch.len, time_ms, fields, n);
+    (void)buf_puts(&e->scratch, judge_reason((enum quality_reason)why));
+    emit(e, t->device, e->scratch.data, e->scratch.len, t->time_ms, fields, n);
 }
 
 /* Lines that the judged sample makes: one of good values, one per reason of bad ones. */
-static unsigned lines_of(const struct judged *j, bool bad[BAD_N])
+static unsigned lines_of(const struct reading *g, bool bad[REASON_N])
 {
-    unsigned n = j->n_good > 0;
-    for (size_t i = 0; i < j->n_bad; i++) {
-        n += !bad[j->why[i]];
-        bad[j->why[i]] = true;
+    unsigned n = g->n_good > 0;
+    for (size_t i = 0; i < g->n_bad; i++) {
+        n += !bad[g->why[i]];
+        bad[g->why[i]] = true;
     }
     return n;
 }
 
-static void sample(struct engine *e, const struct device *d, const struct record *r,
-                   const struct decoded_sample *s, unsigned *made, unsigned *duplicates)
+/* -- samples --------------------------------------------------------------------------------- */
+
+/* Its values, judged; nothing and counted if it has none of this kind of device. */
+static bool read_values(struct engine *e, const struct taking *t, struct reading *g,
+                        struct outcome *o)
 {
-    struct judged j;
-    memset(j.slot, 0, sizeof(j.slot));
-    j.n_good = j.n_bad = j.unknown = j.text_len = 0;
-    j.mask = 0;
-    for (size_t i = 0; i < s->n; i++)
-        judge_value(e, d, &e->decoded.values[s->first + i], &j);
-    struct device_state *st = &e->devices[d->index];
-    if (j.mask == 0) {
-        ledger_add(e->ledger, st->row, LEDGER_POINTS_DECODED, 1);
-        ledger_add(e->ledger, st->row,
-                   j.unknown ? LEDGER_POINTS_REFUSED_METRIC : LEDGER_POINTS_REFUSED_EMPTY, 1);
-        return;
+    uint32_t row = e->devices[t->device->index].row;
+    memset(g->slot, 0, sizeof(g->slot));
+    g->n_good = g->n_bad = g->unknown = g->room.n = 0;
+    g->uncertain = REASON_NONE;
+    g->mask = 0;
+    for (size_t i = 0; i < t->sample->n; i++)
+        take_value(e, t->device, &e->decoded.values[t->sample->first + i], g);
+    if (g->mask == 0) {
+        ledger_add(e->ledger, row, LEDGER_POINTS_DECODED, 1);
+        ledger_add(e->ledger, row,
+                   g->unknown ? LEDGER_POINTS_REFUSED_METRIC : LEDGER_POINTS_REFUSED_EMPTY, 1);
+        o->refused++;
+        return false;
     }
-    j.hash = hash_fields(hash_fields(5, j.good, j.n_good), j.bad, j.n_bad);
-    int64_t time_ms = sample_time(e, s, r), wanted = time_ms;
-    bool bad[BAD_N] = {false};
-    unsigned n = lines_of(&j, bad);
-    ledger_add(e->ledger, st->row, LEDGER_POINTS_DECODED, n);
-    if (!place_in_time(st, &j, &time_ms)) {
-        ledger_add(e->ledger, st->row, LEDGER_POINTS_DUPLICATE, n);
-        *duplicates += n;
-        return;
-    }
-    e->stats.times_moved += time_ms != wanted;
-    if (time_ms > st->last_time_ms)
-        st->last_time_ms = time_ms;
-    ledger_add(e->ledger, st->row, LEDGER_POINTS_MADE, n);
-    *made += n;
-    if (j.n_good > 0)
-        emit(e, d, d->series, d->series_len, time_ms, j.good, j.n_good);
-    for (int why = 0; why < BAD_N; why++)
-        if (bad[why])
-            emit_bad(e, d, &j, (enum bad)why, time_ms);
+    g->hash = hash_fields(hash_fields(5, g->good, g->n_good), g->bad, g->n_bad);
+    return true;
 }
 
-void engine_points(struct engine *e, const struct device *d, const struct record *r,
-                   unsigned *out_made, unsigned *out_duplicates)
+/* The sample's point: a name of one line, at most MAX_POINT_NAME bytes. */
+static bool find_series(struct engine *e, struct taking *t, struct series **out,
+                        struct outcome *o)
 {
-    for (size_t i = 0; i < e->decoded.n_samples; i++)
-        sample(e, d, r, &e->decoded.samples[i], out_made, out_duplicates);
+    const struct decoded_sample *s = t->sample;
+    uint32_t row = e->devices[t->device->index].row;
+    size_t len = s->point ? s->point_len : 0;
+    *out = NULL;
+    if (len <= MAX_POINT_NAME && (len == 0 || !memchr(s->point, '\0', len)))
+        *out = engine_series(e, t->device, s->point, len, &t->further);
+    if (*out)
+        return true;
+    ledger_add(e->ledger, row, LEDGER_POINTS_DECODED, 1);
+    ledger_add(e->ledger, row, LEDGER_POINTS_REFUSED_TOO_MANY, 1);
+    o->too_many++;
+    return false;
+}
+
+static void sample(struct engine *e, struct taking *t, bool repeated, bool catching_up,
+                   int64_t received_ms, struct outcome *o)
+{
+    struct device_state *st = &e->devices[t->device->index];
+    struct reading g;
+    struct series *series;
+    if (!find_series(e, t, &series, o) || !read_values(e, t, &g, o))
+        return;
+    enum quality_reason doubt = stamp(e, t, catching_up, received_ms, &t->time_ms);
+    int64_t wanted = t->time_ms;
+    bool bad[REASON_N] = {false};
+    unsigned n = lines_of(&g, bad);
+    ledger_add(e->ledger, st->row, LEDGER_POINTS_DECODED, n);
+    if (repeated || !place_in_time(series, &g, &t->time_ms)) {
+        e->stats.repeated_ids += repeated;
+        ledger_add(e->ledger, st->row, LEDGER_POINTS_DUPLICATE, n);
+        o->duplicates += n;
+        return;
+    }
+    if (doubt != REASON_NONE) {
+        e->stats.values_uncertain[doubt] += g.n_good;
+        g.uncertain = (unsigned char)doubt;
+    }
+    e->stats.times_moved += t->time_ms != wanted;
+    if (t->time_ms > st->last_time_ms)
+        st->last_time_ms = t->time_ms;
+    ledger_add(e->ledger, st->row, LEDGER_POINTS_MADE, n);
+    o->made += n;
+    if (g.n_good > 0)
+        emit_good(e, t, &g);
+    for (unsigned why = 0; g.n_bad > 0 && why < REASON_N; why++)
+        if (bad[why])
+            emit_bad(e, t, &g, why);
+}
+
+void engine_points(struct engine *e, const struct record *r, int64_t received_ms,
+                   struct outcome *o)
+{
+    bool catching_up = engine_catching_up(e, r);
+    for (size_t i = 0; i < e->decoded.n_samples; i++) {
+        const struct speech *p = &e->speeches[i];
+        if (!p->device)
+            continue;
+        struct taking t = {.device = p->device, .sample = &e->decoded.samples[i]};
+        sample(e, &t, p->repeated, catching_up, received_ms, o);
+    }
 }

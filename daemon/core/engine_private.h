@@ -4,11 +4,13 @@
 /*
  * engine_private — what the engine's files share; included by core/engine*.c only.
  */
+#include "base/table.h"
+#include "core/clock_fit.h"
 #include "core/decode.h"
 #include "core/engine.h"
 #include "core/json.h"
 
-#define RING 8 /* points a device remembers for dedupe */
+#define RING 8 /* points a series remembers for dedupe */
 /* How many deliveries back a redelivery is looked for. A broker should keep no more than Receive
  * Maximum under way, but mosquitto 2.0 was seen to repeat 7,000 after a kill; half of all packet
  * ids is the most that cannot be mistaken for the id's next use. */
@@ -17,23 +19,50 @@
 #define MAX_BROKERS   16
 #define PLACE_STEP_NS 20000000u
 #define PLACE_BATCH   256
+#define IDS           4  /* vendor's message ids a device remembers */
+#define VOTES         64 /* device clocks asked about a step of ours */
+#define MAX_MESSAGE   ((size_t)64 << 20)
+#define MAX_TOLD      16 /* unknown devices told of one message */
 
-/* One point that a device had: 16 bytes, because 100,000 devices have 8 of them. */
+/* One point that a series had: 16 bytes, because 100,000 devices have 8 of them. */
 struct seen {
     uint64_t time_hash; /* time_ms << 16 | upper 16 bits of the hash */
     uint32_t mask;      /* metrics, by index modulo 32 */
     uint32_t hash;
 };
 
-struct device_state {
+/* The newest points of one (device, point). */
+struct series {
     struct seen ring[RING];
+    /* milliseconds handed out in a burst, beyond what the ring keeps */
+    int64_t run_from_ms, run_to_ms;
+    uint8_t at; /* next place in the ring */
+};
+
+struct device_state {
+    struct series series; /* of the registry's own point */
     int64_t last_seen_ms, last_time_ms;
-    int64_t run_from_ms,
-        run_to_ms; /* milliseconds handed out in a burst, beyond what the ring keeps */
+    struct clock_fit clock;
     uint32_t messages;
-    uint32_t row; /* of the ledger; follows from the world */
-    uint8_t at;   /* next place in the ring */
+    uint32_t row;    /* of the ledger; follows from the world */
+    uint32_t points; /* the first of its further points in engine.points, 1-based; 0: none */
+    uint32_t ids;    /* place in engine.ids, 1-based; 0: it never sent one */
+    uint16_t said;   /* while a message is passed: its first sample, 1-based */
+    uint8_t n_points;
+    uint8_t ids_at; /* next place among its ids */
     bool place_due;
+};
+
+/* A further (device, point). */
+struct point_state {
+    struct series series;
+    uint32_t device; /* registry index */
+    uint32_t next;   /* of the same device, 1-based */
+    char *name;
+};
+
+struct id_ring { /* hash of id << 32 | hash of content; 0: none */
+    uint64_t id[IDS];
 };
 
 struct delivery {  /* the last QoS 1 message that had a packet id */
@@ -45,27 +74,60 @@ struct delivery {  /* the last QoS 1 message that had a packet id */
 struct broker_state {
     char id[65];
     bool up;
+    bool catch_up;               /* what arrives may be old news (docs/time.md) */
     uint32_t connection;         /* counts link-ups */
     uint32_t n;                  /* deliveries ever, wraps */
     uint32_t valid;              /* of them since the session began, at most REACH */
+    uint32_t window_n;           /* messages in the window */
+    uint32_t normal;             /* messages in 1,000 s, when nothing is caught up with */
+    uint64_t catch_up_from_ns;   /* engine time, as the next two */
+    uint64_t window_from_ns;     /* when the window began */
+    uint64_t last_ns;            /* the last message */
     struct delivery *deliveries; /* by packet id */
+};
+
+/* What a device's clock says of ours. */
+struct vote {
+    uint32_t device;         /* registry index */
+    int64_t minus_engine_ms; /* its time less engine time */
+};
+
+/* What the message under way says, sample by sample: whom it speaks for. */
+struct speech {
+    const struct device *device; /* NULL: nobody of ours */
+    int64_t newest_ms;           /* at the device's first sample: the newest sane time */
+    uint32_t first;              /* that sample's number */
+    bool timed, alive, repeated; /* at first: any sane time, any sign of life; by its id */
 };
 
 struct engine {
     struct engine_out out;
     const struct world *world;
     struct json *json;
+    struct profile_run *run;     /* NULL until a profile is used */
+    struct sparkplug *sparkplug; /* likewise */
     struct decoded decoded;
+    struct speech *speeches;
+    size_t cap_speeches;
     struct ledger *ledger;
 
     struct device_state *devices; /* by registry index */
     size_t n_devices;
+    struct point_state *points;
+    size_t n_points, cap_points;
+    struct table by_point;
+    struct id_ring *ids;
+    size_t n_ids, cap_ids;
     struct broker_state brokers[MAX_BROKERS];
 
     struct position at;
     uint64_t messages;
-    int64_t wall_minus_engine_ns; /* of the last record that told both */
+    int64_t wall_minus_engine_ns; /* the last that was believed: all stamps come from it */
     bool wall_known;
+    bool wall_held;               /* the wall clock made a step that is not believed yet … */
+    int64_t held_minus_engine_ns; /* … to here */
+    struct vote votes[VOTES];
+    uint32_t n_votes, vote_at;
 
     uint64_t place_next_ns; /* UINT64_MAX: nothing due */
     uint64_t rotate_next_ns;
@@ -76,10 +138,42 @@ struct engine {
     struct buf scratch; /* a series being built */
 };
 
-/* engine_points.c: the points of one decoded message; how many were made and how many
- * duplicates */
-void engine_points(struct engine *e, const struct device *d, const struct record *r,
-                   unsigned *out_made, unsigned *out_duplicates);
+/* How a message's samples came out, in points and in samples that made none. */
+struct outcome {
+    const struct device *first; /* the first known device that it speaks for, of any lane */
+    unsigned made, duplicates, refused;
+    unsigned too_many, other_lane, unknown, nameless; /* samples */
+};
+
+/* engine.c */
+void engine_step_begin(struct engine *e, uint64_t offset, uint64_t tick);
+void engine_step_end(struct engine *e);
+bool engine_note_delivery(struct engine *e, const struct record *r);
+/* engine_message.c */
+void engine_message(struct engine *e, const struct record *r);
+/* engine_points.c: the points of the decoded message, whose speeches are prepared */
+void engine_points(struct engine *e, const struct record *r, int64_t received_ms,
+                   struct outcome *o);
+/* engine_series.c. find: NULL when the device or the table has no room for one more point;
+ * *out_further: NULL for the device's own. */
+struct series *engine_series(struct engine *e, const struct device *d, const char *point,
+                             size_t len, const struct point_state **out_further);
+/* Was this id with this content told before? Remembered from now on. */
+bool engine_id_seen(struct engine *e, const struct device *d, uint64_t id, uint64_t content);
+void engine_series_move(struct engine *e, const struct world *now);
+void engine_series_free(struct engine *e);
+struct point_state *engine_point_add(struct engine *e, uint32_t device, const char *name,
+                                     size_t len);
+struct id_ring *engine_ids_of(struct engine *e, struct device_state *s);
+/* engine_clock.c */
+int64_t engine_stamp_ms(const struct engine *e, const struct record *r);
+void engine_learn_time(struct engine *e, const struct record *r);
+void engine_link_up(struct broker_state *b, const struct record *r);
+void engine_arrival(struct engine *e, const struct record *r);
+bool engine_catching_up(const struct engine *e, const struct record *r);
+/* A device told its time: what its clock is worth, and ours. silent_ms: before this message. */
+void engine_clock_told(struct engine *e, const struct device *d, const struct record *r,
+                       int64_t newest_ms, int64_t silent_ms);
 /* engine_place.c */
 void engine_place_changed(struct engine *e, const struct world *before,
                           const struct world *now);

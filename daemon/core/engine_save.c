@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC   0x31474e4548474147u /* "GAGHENG1" */
-#define VERSION 1u
+#define MAGIC     0x31474e4548474147u /* "GAGHENG1" */
+#define VERSION   2u                  /* 1 is read, too: it knew no clocks, points, ids */
+#define SPARKPLUG ((size_t)1 << 30)   /* bytes that births may take */
 
 /* -- writing ------------------------------------------------------------------------------ */
 
@@ -82,6 +83,11 @@ static void save_brokers(const struct engine *e, struct writer *w)
         put_u64(w, b->up);
         put_u64(w, b->connection);
         save_deliveries(b, w);
+        put_u64(w, b->catch_up);
+        put_u64(w, b->catch_up_from_ns);
+        put_u64(w, b->window_from_ns);
+        put_u64(w, b->last_ns);
+        put_u64(w, (uint64_t)b->normal << 32 | b->window_n);
     }
 }
 
@@ -102,7 +108,30 @@ static void save_ledger(const struct engine *e, struct writer *w)
 
 static bool has_state(const struct device_state *s)
 {
-    return s->last_seen_ms != 0 || s->place_due || s->ring[0].mask != 0;
+    return s->last_seen_ms != 0 || s->place_due || s->series.ring[0].mask != 0 || s->points ||
+           s->ids;
+}
+
+static void save_series(const struct series *s, struct writer *w)
+{
+    put_u64(w, (uint64_t)s->run_from_ms);
+    put_u64(w, (uint64_t)s->run_to_ms);
+    put_u64(w, s->at);
+    put(w, s->ring, sizeof(s->ring));
+}
+
+/* What version 2 added. */
+static void save_further(const struct engine *e, const struct device_state *s, struct writer *w)
+{
+    put(w, &s->clock, sizeof(s->clock));
+    put_u64(w, (uint64_t)s->ids_at << 1 | (s->ids != 0));
+    if (s->ids)
+        put(w, &e->ids[s->ids - 1], sizeof(e->ids[0]));
+    put_u64(w, s->n_points);
+    for (uint32_t i = s->points; i; i = e->points[i - 1].next) {
+        put_text(w, e->points[i - 1].name);
+        save_series(&e->points[i - 1].series, w);
+    }
 }
 
 static void save_devices(const struct engine *e, struct writer *w)
@@ -118,11 +147,39 @@ static void save_devices(const struct engine *e, struct writer *w)
         put_text(w, registry_device_at(e->world->registry, i)->code);
         put_u64(w, (uint64_t)s->last_seen_ms);
         put_u64(w, (uint64_t)s->last_time_ms);
-        put_u64(w, (uint64_t)s->run_from_ms);
-        put_u64(w, (uint64_t)s->run_to_ms);
-        put_u64(w, (uint64_t)s->messages << 16 | (uint64_t)s->at << 8 | s->place_due);
-        put(w, s->ring, sizeof(s->ring));
+        put_u64(w, (uint64_t)s->series.run_from_ms);
+        put_u64(w, (uint64_t)s->series.run_to_ms);
+        put_u64(w, (uint64_t)s->messages << 16 | (uint64_t)s->series.at << 8 | s->place_due);
+        put(w, s->series.ring, sizeof(s->series.ring));
+        save_further(e, s, w);
     }
+}
+
+static void save_clock(const struct engine *e, struct writer *w)
+{
+    put_u64(w, e->wall_held);
+    put_u64(w, (uint64_t)e->held_minus_engine_ns);
+    put_u64(w, (uint64_t)e->vote_at << 32 | e->n_votes);
+    for (uint32_t i = 0; i < e->n_votes; i++) {
+        put_text(w, registry_device_at(e->world->registry, e->votes[i].device)->code);
+        put_u64(w, (uint64_t)e->votes[i].minus_engine_ms);
+    }
+}
+
+static void save_sparkplug(const struct engine *e, struct writer *w)
+{
+    struct buf b;
+    buf_init(&b, SPARKPLUG);
+    if (e->sparkplug)
+        sparkplug_save(e->sparkplug, &b);
+    if (b.failed && w->failed == 0)
+        w->failed = -ENOBUFS;
+    put_u64(w, b.len);
+    for (size_t at = 0, n; at < b.len; at += n) {
+        n = b.len - at < sizeof(w->room) ? b.len - at : sizeof(w->room);
+        put(w, b.data + at, n);
+    }
+    buf_done(&b);
 }
 
 int engine_save(const struct engine *e, engine_put_fn *fn, void *ctx)
@@ -144,6 +201,8 @@ int engine_save(const struct engine *e, engine_put_fn *fn, void *ctx)
     save_brokers(e, w);
     save_ledger(e, w);
     save_devices(e, w);
+    save_clock(e, w);
+    save_sparkplug(e, w);
     put_u64(w, MAGIC);
     flush(w);
     int r = w->failed;
@@ -156,6 +215,7 @@ int engine_save(const struct engine *e, engine_put_fn *fn, void *ctx)
 struct reader {
     const char *p, *end;
     bool failed;
+    uint64_t version;
 };
 
 static void get(struct reader *r, void *out, size_t n)
@@ -218,6 +278,15 @@ static void load_brokers(struct engine *e, struct reader *r)
         b->up = get_u64(r) != 0;
         b->connection = (uint32_t)get_u64(r);
         load_deliveries(b, r);
+        if (r->version >= 2) {
+            b->catch_up = get_u64(r) != 0;
+            b->catch_up_from_ns = get_u64(r);
+            b->window_from_ns = get_u64(r);
+            b->last_ns = get_u64(r);
+            uint64_t packed = get_u64(r);
+            b->normal = (uint32_t)(packed >> 32);
+            b->window_n = (uint32_t)packed;
+        }
         free(dropped.deliveries);
     }
 }
@@ -258,6 +327,70 @@ static void load_ledger(struct engine *e, struct reader *r)
     }
 }
 
+static void load_series(struct series *s, struct reader *r)
+{
+    s->run_from_ms = (int64_t)get_u64(r);
+    s->run_to_ms = (int64_t)get_u64(r);
+    s->at = (uint8_t)get_u64(r);
+    get(r, s->ring, sizeof(s->ring));
+}
+
+/* d NULL: a device that is no longer there; its state is read and dropped. */
+static void load_further(struct engine *e, const struct device *d, struct device_state *s,
+                         struct reader *r)
+{
+    get(r, &s->clock, sizeof(s->clock));
+    uint64_t ids = get_u64(r);
+    s->ids_at = (uint8_t)(ids >> 1);
+    if (ids & 1) {
+        struct id_ring ring;
+        get(r, &ring, sizeof(ring));
+        if (d)
+            *engine_ids_of(e, s) = ring;
+    }
+    uint64_t n = get_u64(r);
+    for (uint64_t i = 0; i < n && !r->failed; i++) {
+        char name[256];
+        struct series series;
+        get_text(r, name);
+        load_series(&series, r);
+        struct point_state *p =
+            d && !r->failed ? engine_point_add(e, d->index, name, strlen(name)) : NULL;
+        if (p)
+            p->series = series;
+    }
+}
+
+static void load_clock(struct engine *e, struct reader *r)
+{
+    e->wall_held = get_u64(r) != 0;
+    e->held_minus_engine_ns = (int64_t)get_u64(r);
+    uint64_t packed = get_u64(r);
+    e->vote_at = (uint32_t)(packed >> 32);
+    for (uint32_t i = 0; i < (uint32_t)packed && !r->failed; i++) {
+        char code[256];
+        get_text(r, code);
+        int64_t v = (int64_t)get_u64(r);
+        const struct device *d = registry_find(e->world->registry, code, strlen(code));
+        if (d && e->n_votes < VOTES)
+            e->votes[e->n_votes++] = (struct vote){d->index, v};
+    }
+}
+
+static void load_sparkplug(struct engine *e, struct reader *r)
+{
+    uint64_t n = get_u64(r);
+    if (r->failed || n > (size_t)(r->end - r->p)) {
+        r->failed = true;
+        return;
+    }
+    if (n > 0) {
+        e->sparkplug = sparkplug_new();
+        r->failed = sparkplug_load(e->sparkplug, r->p, (size_t)n) != 0;
+    }
+    r->p += n;
+}
+
 static void load_devices(struct engine *e, struct reader *r)
 {
     for (size_t i = 0; i < e->n_devices; i++)
@@ -270,19 +403,24 @@ static void load_devices(struct engine *e, struct reader *r)
         struct device_state dropped = {0}, *s = d ? &e->devices[d->index] : &dropped;
         s->last_seen_ms = (int64_t)get_u64(r);
         s->last_time_ms = (int64_t)get_u64(r);
-        s->run_from_ms = (int64_t)get_u64(r);
-        s->run_to_ms = (int64_t)get_u64(r);
+        s->series.run_from_ms = (int64_t)get_u64(r);
+        s->series.run_to_ms = (int64_t)get_u64(r);
         uint64_t packed = get_u64(r);
         s->messages = (uint32_t)(packed >> 16);
-        s->at = (uint8_t)(packed >> 8);
+        s->series.at = (uint8_t)(packed >> 8);
         s->place_due = packed & 1;
-        get(r, s->ring, sizeof(s->ring));
+        get(r, s->series.ring, sizeof(s->series.ring));
+        if (r->version >= 2)
+            load_further(e, d, s, r);
     }
 }
 
 static bool load_head(struct reader *r, char hash[256])
 {
-    if (get_u64(r) != MAGIC || get_u64(r) != VERSION)
+    if (get_u64(r) != MAGIC)
+        return false;
+    r->version = get_u64(r);
+    if (r->version < 1 || r->version > VERSION)
         return false;
     get_text(r, hash);
     return !r->failed && strlen(hash) == 32;
@@ -290,7 +428,7 @@ static bool load_head(struct reader *r, char hash[256])
 
 int engine_saved_hash(const char *bytes, size_t len, char out_hash[33])
 {
-    struct reader r = {bytes, bytes + len, false};
+    struct reader r = {.p = bytes, .end = bytes + len};
     char hash[256];
     if (!load_head(&r, hash))
         return -EBADMSG;
@@ -312,7 +450,7 @@ static void forget(struct engine *e)
 
 int engine_load(struct engine *e, const char *bytes, size_t len)
 {
-    struct reader r = {bytes, bytes + len, false};
+    struct reader r = {.p = bytes, .end = bytes + len};
     char hash[256];
     forget(e);
     if (!load_head(&r, hash))
@@ -328,6 +466,10 @@ int engine_load(struct engine *e, const char *bytes, size_t len)
     load_brokers(e, &r);
     load_ledger(e, &r);
     load_devices(e, &r);
+    if (r.version >= 2) {
+        load_clock(e, &r);
+        load_sparkplug(e, &r);
+    }
     if (get_u64(&r) != MAGIC || r.failed || r.p != r.end) {
         forget(e);
         return -EBADMSG;

@@ -54,6 +54,7 @@
     X(POINTS_MADE, "points_made", "")                                                          \
     X(POINTS_DUPLICATE, "points_duplicate", "")                                                \
     X(POINTS_REFUSED_METRIC, "points_refused", "unknown_metric")                               \
+    X(POINTS_REFUSED_TOO_MANY, "points_refused", "too_many_points")                            \
     X(POINTS_REFUSED_EMPTY, "points_refused", "no_value")                                      \
     X(POINTS_OWN, "points_own", "")
 

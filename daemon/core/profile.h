@@ -89,6 +89,17 @@ void profile_decode(const struct profile *p, struct profile_run *x,
                     const struct profile_input *in, struct decoded *out,
                     struct profile_verdict *v);
 
+/* For tools: where the values of the last decode stood. Costs time; off at first. */
+void profile_run_trace(struct profile_run *x, bool on);
+struct profile_trace {
+    char path[256]; /* "$.records[3].t"; "" a constant or a text of several pieces */
+    char raw[128];  /* as the document has it, cut */
+    int line;       /* of the mapping in the profile's file; 0: taken under its own name */
+    const char *metric;
+};
+/* Of value i of the last decode's `out`; false when nothing was traced. */
+bool profile_trace_value(const struct profile_run *x, size_t i, struct profile_trace *out);
+
 /* A value's metric for a device of this kind, and the way from the profile's unit to the
  * catalogue's: canonical = (v × mul ÷ div) + add, exact in decimals where it can be. NULL when
  * the kind has no such metric (or the mapping is not for this kind). Hot path: two loads. */

@@ -28,7 +28,8 @@ bool registry_same_code(const void *ctx, uint32_t value, const void *key, size_t
 
 bool registry_same_source(const void *ctx, uint32_t value, const void *key, size_t len)
 {
-    return equal(((const struct registry *)ctx)->devices[value].source_id, key, len);
+    const struct device *d = &((const struct registry *)ctx)->devices[value];
+    return !d->source_given && equal(d->source_id, key, len);
 }
 
 bool registry_same_name(const void *ctx, uint32_t value, const void *key, size_t len)
@@ -94,13 +95,28 @@ const struct compound *registry_compound_resolve(const struct registry *r, const
     return c ? &r->compounds[resolve(r, c->index)] : NULL;
 }
 
+const struct compound *registry_compound_now(const struct registry *r, const struct compound *c)
+{
+    return &r->compounds[resolve(r, c->index)];
+}
+
 bool registry_same_compound(const struct registry *r, const struct device *d, const char *code,
                             size_t len)
 {
     if (equal(d->compound->code, code, len)) /* nearly always, and without a hash */
         return true;
     const struct compound *c = registry_compound(r, code, len);
-    return c && resolve(r, c->index) == resolve(r, d->compound->index);
+    if (!c)
+        return false;
+    uint32_t said = resolve(r, c->index), own = resolve(r, d->compound->index);
+    if (said == own)
+        return true;
+    for (uint32_t i = d->compound->index; r->split[i] != UINT32_MAX;) {
+        i = r->split[i];
+        if (i == c->index || resolve(r, i) == said)
+            return true;
+    }
+    return false;
 }
 
 bool registry_param(const struct registry *r, const struct device *d, const char *name,
@@ -159,6 +175,7 @@ void registry_free(struct registry *r)
     free(r->params);
     free(r->ranges);
     free(r->merged);
+    free(r->split);
     table_done(&r->by_compound);
     table_done(&r->by_code);
     table_done(&r->by_source);

@@ -15,10 +15,13 @@
  * to `compound`, `firm` to `none`, `life_safety` to what the catalogue says of the kind. A date
  * in `retired` makes a device retired, whatever day it is: it is still known and named.
  *
- * Merging compounds never forks a series: the tag `compound` is the code that the device's row
- * says, and stays. A compound that is merged into another keeps its row and says so in
- * `merged_into`; registry_compound_resolve() leads from the old code to the one that is worked
- * with today, and registry_same_compound() takes a topic with either code.
+ * For life (docs/registry.md). Merging compounds never forks a series: the tag `compound` is the
+ * code that the device's row says, and stays. A compound that is merged into another keeps its
+ * row and says so in `merged_into`; registry_compound_resolve() leads from the old code to the
+ * one that is worked with today. A compound that was cut out of another says so in `split_from`.
+ * registry_same_compound() takes a topic with any of these codes. A device that takes another's
+ * place names it in `replaces`, and the other is retired; the source_id of a retired device may
+ * be given to another one.
  */
 #include "base/err.h"
 #include "core/catalog.h"
@@ -30,6 +33,8 @@ struct compound {
     double lon, lat;          /* as given; NaN if not */
     const char *datum;
     const char *merged_into; /* "" if not */
+    const char *split_from;  /* "" if not */
+    const char *valid_from;  /* as written; "" if not. Of a merged one: the day of the merge */
     unsigned index;          /* ledger index, from 0 */
 };
 
@@ -41,11 +46,14 @@ struct device {
     const struct kind *kind;
     const struct compound *compound;
     const char *source_id, *building, *unit, *room, *point, *uplink, *power_domain, *note;
-    uint32_t index;               /* from 0, dense */
-    uint32_t expected_interval_s; /* 0 unknown */
+    const char *vendor, *model;                  /* "" unknown */
+    const struct device *replaces, *replaced_by; /* NULL: none */
+    uint32_t index;                              /* from 0, dense */
+    uint32_t expected_interval_s;                /* 0 unknown */
     uint16_t series_len, series_bad_len;
     bool life_safety, retired;
-    bool has_range; /* params.csv says something about its ranges */
+    bool has_range;    /* params.csv says something about its ranges */
+    bool source_given; /* retired, and its source_id is another device's now */
 };
 
 struct registry_input { /* one file's text; text NULL: the file is not configured */
@@ -79,8 +87,11 @@ const struct compound *registry_compound(const struct registry *r, const char *c
 /* The same, followed along merged_into to its end. */
 const struct compound *registry_compound_resolve(const struct registry *r, const char *code,
                                                  size_t len);
-/* Does `code`, as a topic says it, name this device's compound: its own code, or one that was
- * merged, on either side? Old codes in topics go on resolving. */
+/* The compound that is worked with today: c itself, or what it was merged into. */
+const struct compound *registry_compound_now(const struct registry *r,
+                                             const struct compound *c);
+/* Does `code`, as a topic says it, name this device's compound: its own code, one that was
+ * merged, on either side, or one that it was split from? Old codes in topics go on resolving. */
 bool registry_same_compound(const struct registry *r, const struct device *d, const char *code,
                             size_t len);
 /* A parameter of a device; false if it has none of that name. */

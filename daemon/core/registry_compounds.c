@@ -23,6 +23,7 @@ enum {
     DATUM,
     MERGED_INTO,
     VALID_FROM,
+    SPLIT_FROM,
     N_COLUMNS
 };
 
@@ -42,6 +43,7 @@ static const struct column columns[N_COLUMNS] = {
     [DATUM] = {"datum", false},
     [MERGED_INTO] = {"merged_into", false},
     [VALID_FROM] = {"valid_from", false},
+    [SPLIT_FROM] = {"split_from", false},
 };
 
 struct word {
@@ -89,7 +91,8 @@ static double read_degrees(const struct sheet *s, int column, double limit)
 
 static bool check_texts(const struct sheet *s)
 {
-    static const int codes[] = {DISTRICT, STREET, COMMUNITY, GRID, FIRM, MERGED_INTO};
+    static const int codes[] = {DISTRICT, STREET,      COMMUNITY, GRID,
+                                FIRM,     MERGED_INTO, SPLIT_FROM};
     bool good = sheet_plain(s, NAME, 255);
     good = sheet_plain(s, CITY, 255) && good;
     for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
@@ -134,10 +137,10 @@ static void on_row(struct sheet *s)
     c.grid = sheet_keep(s, GRID);
     c.firm = *sheet_text(s, FIRM) ? sheet_keep(s, FIRM) : "none";
     c.merged_into = sheet_keep(s, MERGED_INTO);
-    struct place *p = &s->link_places[c.index];
-    *p = (struct place){.line = s->row->line};
-    if (*c.merged_into)
-        csv_place(s->row, (size_t)s->at[MERGED_INTO], &p->line, &p->col);
+    c.split_from = sheet_keep(s, SPLIT_FROM);
+    c.valid_from = sheet_keep(s, VALID_FROM);
+    sheet_link_note(s, &s->links[0], c.index, c.merged_into);
+    sheet_link_note(s, &s->links[1], c.index, c.split_from);
     s->lines[c.index] = (uint32_t)s->row->line;
     r->compounds[r->n_compounds++] = c;
     table_add(&r->by_compound, registry_hash(c.code, strlen(c.code)), c.index);
@@ -147,43 +150,51 @@ static void begin(struct sheet *s)
 {
     s->r->compounds = mem_zalloc_array(s->rows, sizeof(*s->r->compounds));
     table_init(&s->r->by_compound, s->rows);
+    s->links[0] = (struct link){.column = MERGED_INTO, .thing = "compound"};
+    s->links[1] = (struct link){.column = SPLIT_FROM, .thing = "compound"};
 }
 
-static void on_circle(void *ctx, uint32_t at)
+static const char *code_of(const struct registry *r, uint32_t i)
 {
-    const struct sheet *s = ctx;
-    problems_add(s->problems, s->file, s->link_places[at].line, s->link_places[at].col,
-                 "merged_into \"%s\" leads back to \"%s\" itself",
-                 s->r->compounds[at].merged_into, s->r->compounds[at].code);
+    return r->compounds[i].code;
 }
 
-static void resolve_merges(struct sheet *s)
+static uint32_t find(const struct registry *r, const char *code)
 {
-    struct registry *r = s->r;
-    r->merged = mem_zalloc_array(r->n_compounds, sizeof(*r->merged));
-    for (size_t i = 0; i < r->n_compounds; i++) {
-        const char *into = r->compounds[i].merged_into;
-        const struct compound *c = *into ? registry_compound(r, into, strlen(into)) : NULL;
-        r->merged[i] = c ? c->index : UINT32_MAX;
-        if (*into && !c)
-            problems_add(s->problems, s->file, s->link_places[i].line, s->link_places[i].col,
-                         "merged_into \"%s\": there is no such compound", into);
+    const struct compound *c = registry_compound(r, code, strlen(code));
+    return c ? c->index : UINT32_MAX;
+}
+
+/* A part that is merged back into the whole would be both at once: each way alone ends, the two
+ * together go round. */
+static void check_split_of_merged(const struct sheet *s)
+{
+    const struct registry *r = s->r;
+    for (uint32_t i = 0; i < r->n_compounds; i++) {
+        const struct place *p = &s->links[1].places[i];
+        if (r->split[i] != UINT32_MAX && r->merged[i] == r->split[i])
+            problems_add(s->problems, s->file, p->line, p->col,
+                         "\"%s\" was split from \"%s\" and is merged into it: expected one of "
+                         "both; clear split_from when the parts are one again",
+                         r->compounds[i].code, p->to);
     }
-    find_circles(r->merged, r->n_compounds, on_circle, s);
 }
 
-void compounds_read(struct registry *r, const struct registry_input *in, struct problems *p)
+static void finish(struct sheet *s, bool complete)
 {
-    struct sheet *s = mem_zalloc(sizeof(*s));
-    *s = (struct sheet){.r = r,
-                        .problems = p,
-                        .file = in->file,
-                        .columns = columns,
-                        .n_columns = N_COLUMNS,
-                        .begin = begin,
-                        .on_row = on_row,
-                        .rows = REGISTRY_MAX_COMPOUNDS};
-    if (sheet_read(s, in))
-        resolve_merges(s);
-    sheet_free(s);
+    (void)complete; /* compounds are few: saying it twice is better than not at all */
+    struct registry *r = s->r;
+    for (size_t i = 0; i < 2; i++)
+        sheet_link(s, &s->links[i], r->n_compounds, true, code_of, find);
+    r->merged = s->links[0].next;
+    r->split = s->links[1].next;
+    s->links[0].next = s->links[1].next = NULL;
+    check_split_of_merged(s);
 }
+
+const struct sheet_kind compounds_sheet = {.columns = columns,
+                                           .n_columns = N_COLUMNS,
+                                           .rows = REGISTRY_MAX_COMPOUNDS,
+                                           .begin = begin,
+                                           .on_row = on_row,
+                                           .finish = finish};

@@ -26,6 +26,8 @@ enum {
     RETIRED,
     REPLACES,
     NOTE,
+    VENDOR,
+    MODEL,
     N_COLUMNS
 };
 
@@ -47,6 +49,8 @@ static const struct column columns[N_COLUMNS] = {
     [RETIRED] = {"retired", false},
     [REPLACES] = {"replaces", false},
     [NOTE] = {"note", false},
+    [VENDOR] = {"vendor", false},
+    [MODEL] = {"model", false},
 };
 
 static void begin(struct sheet *s)
@@ -54,6 +58,8 @@ static void begin(struct sheet *s)
     s->r->devices = mem_zalloc_array(s->rows, sizeof(*s->r->devices));
     table_init(&s->r->by_code, s->rows);
     table_init(&s->r->by_source, s->rows);
+    s->links[0] = (struct link){.column = UPLINK, .thing = "device"};
+    s->links[1] = (struct link){.column = REPLACES, .thing = "device"};
 }
 
 static const struct kind *read_kind(const struct sheet *s)
@@ -127,6 +133,8 @@ static bool check_texts(const struct sheet *s)
     good = sheet_plain(s, POINT, 64) && good;
     good = sheet_plain(s, POWER_DOMAIN, 255) && good;
     good = sheet_plain(s, CONSENT, 255) && good;
+    good = sheet_plain(s, VENDOR, 64) && good;
+    good = sheet_plain(s, MODEL, 64) && good;
     good = sheet_code(s, BUILDING, false) && good;
     good = sheet_code(s, UPLINK, false) && good;
     good = sheet_code(s, REPLACES, false) && good;
@@ -140,18 +148,55 @@ static bool check_texts(const struct sheet *s)
 }
 
 /* Both must be free: by whom they are taken, in which line. */
-static bool check_unique(const struct sheet *s, const char *code, const char *source)
+static bool check_unique(const struct sheet *s, const char *code, const char *source,
+                         struct device *taken)
 {
     const struct device *d = registry_find(s->r, code, strlen(code));
     if (d)
         sheet_error(s, DEVICE, "device \"%s\" is repeated, first in line %u", code,
                     s->lines[d->index]);
     const struct device *e = registry_find_source(s->r, source, strlen(source));
+    if (e && (e->retired || taken->retired)) { /* what is in use has it */
+        if (taken->retired)
+            taken->source_given = true;
+        else
+            s->r->devices[e->index].source_given = true;
+        return !d;
+    }
     if (e && e != d)
         sheet_error(s, *sheet_text(s, SOURCE_ID) ? SOURCE_ID : DEVICE,
-                    "source_id \"%s\" is that of device \"%s\" in line %u", source, e->code,
-                    s->lines[e->index]);
+                    "source_id \"%s\" is that of device \"%s\" in line %u; is that one gone? "
+                    "Then give it a date in column retired",
+                    source, e->code, s->lines[e->index]);
     return !d && !e;
+}
+
+/* 20260301 of 2026-03-01 or 2026/3/1 (a date that was checked); 0 when there is none. */
+static uint32_t day_of(const char *s)
+{
+    uint32_t part[3] = {0}, n = 0;
+    for (; *s && n < 3; s++) {
+        if (*s >= '0' && *s <= '9')
+            part[n] = part[n] * 10 + (uint32_t)(*s - '0');
+        else
+            n++;
+    }
+    return part[0] * 10000 + part[1] * 100 + part[2];
+}
+
+/* What stood there before a merge stays under its old code; what is put up afterwards belongs
+ * under the new one. */
+static void check_merged(const struct sheet *s, const struct device *d)
+{
+    const struct compound *c = d->compound;
+    uint32_t merged = day_of(c->valid_from), installed = day_of(sheet_text(s, INSTALLED));
+    if (*c->merged_into && merged && installed > merged)
+        sheet_warn(s, COMPOUND,
+                   "device \"%s\" was installed on %s, after \"%s\" was merged into \"%s\" "
+                   "(%s): expected compound %s",
+                   sheet_text(s, DEVICE), sheet_text(s, INSTALLED), c->code,
+                   registry_compound_now(s->r, c)->code, c->valid_from,
+                   registry_compound_now(s->r, c)->code);
 }
 
 /* "kind,building=…" and "kind_bad,building=…" differ in their measurement only. */
@@ -178,6 +223,20 @@ static bool make_series(struct sheet *s, struct device *d)
     return true;
 }
 
+/* Vendors and models are few and repeat from row to row: one copy does. */
+static const char *keep_word(struct sheet *s, int column)
+{
+    const struct registry *r = s->r;
+    const char *t = sheet_text(s, column);
+    for (size_t back = 1; back <= 8 && back <= r->n_devices; back++) {
+        const struct device *d = &r->devices[r->n_devices - back];
+        const char *have = column == VENDOR ? d->vendor : d->model;
+        if (strcmp(have, t) == 0)
+            return have;
+    }
+    return sheet_keep(s, column);
+}
+
 static void take_device(struct sheet *s, struct device *d)
 {
     struct registry *r = s->r;
@@ -199,9 +258,10 @@ static void take_device(struct sheet *s, struct device *d)
     d->uplink = sheet_keep(s, UPLINK);
     d->power_domain = sheet_keep(s, POWER_DOMAIN);
     d->note = sheet_keep(s, NOTE);
-    struct place *p = &s->link_places[d->index];
-    if (*d->uplink)
-        csv_place(s->row, (size_t)s->at[UPLINK], &p->line, &p->col);
+    d->vendor = keep_word(s, VENDOR);
+    d->model = keep_word(s, MODEL);
+    sheet_link_note(s, &s->links[0], d->index, d->uplink);
+    sheet_link_note(s, &s->links[1], d->index, sheet_keep(s, REPLACES));
     s->lines[d->index] = (uint32_t)s->row->line;
     r->devices[r->n_devices++] = *d;
     table_add(&r->by_code, registry_hash(d->code, n), d->index);
@@ -221,9 +281,10 @@ static void on_row(struct sheet *s)
     if (!sheet_len(s, DEVICE) || !text_is_code(sheet_text(s, DEVICE), sheet_len(s, DEVICE)))
         return;
     const char *source = sheet_text(s, *sheet_text(s, SOURCE_ID) ? SOURCE_ID : DEVICE);
-    good = check_unique(s, sheet_text(s, DEVICE), source) && good;
+    good = check_unique(s, sheet_text(s, DEVICE), source, &d) && good;
     if (!good || !d.kind || !d.compound)
         return;
+    check_merged(s, &d);
     if (s->r->n_devices == s->rows) {
         sheet_error(s, DEVICE, "more than %d devices", REGISTRY_MAX_DEVICES);
         return;
@@ -231,44 +292,59 @@ static void on_row(struct sheet *s)
     take_device(s, &d);
 }
 
-static void on_circle(void *ctx, uint32_t at)
+static const char *code_of(const struct registry *r, uint32_t i)
 {
-    const struct sheet *s = ctx;
-    problems_add(s->problems, s->file, s->link_places[at].line, s->link_places[at].col,
-                 "uplink \"%s\" leads back to \"%s\" itself", s->r->devices[at].uplink,
-                 s->r->devices[at].code);
+    return r->devices[i].code;
 }
 
-/* Uplinks may stand below their devices: they are looked up when all are known. When rows were
- * refused an uplink may be among them, which would be said twice. */
-static void resolve_uplinks(struct sheet *s, bool complete)
+static uint32_t find(const struct registry *r, const char *code)
+{
+    const struct device *d = registry_find(r, code, strlen(code));
+    return d ? d->index : UINT32_MAX;
+}
+
+/* One takes the place of one, of the same kind, and the other does not speak any more. */
+static void check_replaced(struct sheet *s, uint32_t i)
 {
     struct registry *r = s->r;
-    for (size_t i = 0; i < r->n_devices; i++) {
-        const char *up = r->devices[i].uplink;
-        const struct device *d = *up ? registry_find(r, up, strlen(up)) : NULL;
-        s->links[i] = d ? d->index : UINT32_MAX;
-        if (*up && !d && complete)
-            problems_add(s->problems, s->file, s->link_places[i].line, s->link_places[i].col,
-                         "uplink \"%s\": there is no such device", up);
+    const struct link *l = &s->links[1];
+    const struct place *p = &l->places[i];
+    struct device *d = &r->devices[i], *old = &r->devices[l->next[i]];
+    if (old->replaced_by) {
+        problems_add(s->problems, s->file, p->line, p->col,
+                     "device \"%s\" is already replaced by \"%s\" in line %u: one device takes "
+                     "the place of one",
+                     old->code, old->replaced_by->code, s->lines[old->replaced_by->index]);
+        return;
     }
-    find_circles(s->links, r->n_devices, on_circle, s);
+    if (!old->retired)
+        problems_add(s->problems, s->file, p->line, p->col,
+                     "\"%s\" replaces \"%s\", which is not retired: give it the day of the "
+                     "exchange in column retired (line %u)",
+                     d->code, old->code, s->lines[old->index]);
+    if (old->kind != d->kind)
+        problems_warn(s->problems, s->file, p->line, p->col,
+                      "\"%s\" is a %s and replaces \"%s\", a %s: their histories are different "
+                      "measurements",
+                      d->code, d->kind->name, old->code, old->kind->name);
+    d->replaces = old;
+    old->replaced_by = d;
 }
 
-void devices_read(struct registry *r, const struct registry_input *in, struct problems *p)
+/* Links may name a row below: they are looked up when all are known. */
+static void finish(struct sheet *s, bool complete)
 {
-    struct sheet *s = mem_zalloc(sizeof(*s));
-    *s = (struct sheet){.r = r,
-                        .problems = p,
-                        .file = in->file,
-                        .columns = columns,
-                        .n_columns = N_COLUMNS,
-                        .begin = begin,
-                        .on_row = on_row,
-                        .rows = REGISTRY_MAX_DEVICES};
-    buf_init(&s->scratch, 8192);
-    size_t before = problems_errors(p);
-    if (sheet_read(s, in))
-        resolve_uplinks(s, problems_errors(p) == before);
-    sheet_free(s);
+    struct registry *r = s->r;
+    for (size_t k = 0; k < 2; k++)
+        sheet_link(s, &s->links[k], r->n_devices, complete, code_of, find);
+    for (uint32_t i = 0; i < r->n_devices; i++)
+        if (s->links[1].next[i] != UINT32_MAX && s->links[1].next[i] != i)
+            check_replaced(s, i);
 }
+
+const struct sheet_kind devices_sheet = {.columns = columns,
+                                         .n_columns = N_COLUMNS,
+                                         .rows = REGISTRY_MAX_DEVICES,
+                                         .begin = begin,
+                                         .on_row = on_row,
+                                         .finish = finish};

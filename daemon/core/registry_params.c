@@ -158,8 +158,9 @@ static void check_range(struct sheet *s, const struct param *p)
     }
 }
 
-static void finish(struct sheet *s)
+static void finish(struct sheet *s, bool complete)
 {
+    (void)complete;
     struct registry *r = s->r;
     qsort(r->params, r->n_params, sizeof(*r->params), by_device_and_name);
     for (size_t i = 1; i < r->n_params; i++) {
@@ -174,18 +175,9 @@ static void finish(struct sheet *s)
         check_range(s, &r->params[i]);
 }
 
-void params_read(struct registry *r, const struct registry_input *in, struct problems *p)
-{
-    struct sheet *s = mem_zalloc(sizeof(*s));
-    *s = (struct sheet){.r = r,
-                        .problems = p,
-                        .file = in->file,
-                        .columns = columns,
-                        .n_columns = N_COLUMNS,
-                        .begin = begin,
-                        .on_row = on_row,
-                        .rows = REGISTRY_MAX_PARAMS};
-    if (sheet_read(s, in))
-        finish(s);
-    sheet_free(s);
-}
+const struct sheet_kind params_sheet = {.columns = columns,
+                                        .n_columns = N_COLUMNS,
+                                        .rows = REGISTRY_MAX_PARAMS,
+                                        .begin = begin,
+                                        .on_row = on_row,
+                                        .finish = finish};

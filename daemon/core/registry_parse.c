@@ -147,18 +147,31 @@ static void one_line(char *text)
             *c = '?';
 }
 
-void sheet_error(const struct sheet *s, int column, const char *fmt, ...)
+static void tell(const struct sheet *s, int column, bool error, const char *fmt, va_list ap)
 {
     char text[768];
-    va_list ap;
-    va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
     one_line(text);
     int line = s->row->line, col = 0, i = column < 0 ? -1 : s->at[column];
     if (i >= 0 && (size_t)i < s->row->n)
         csv_place(s->row, (size_t)i, &line, &col);
-    problems_add(s->problems, s->file, line, col, "%s", text);
+    (error ? problems_add : problems_warn)(s->problems, s->file, line, col, "%s", text);
+}
+
+void sheet_error(const struct sheet *s, int column, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    tell(s, column, true, fmt, ap);
+    va_end(ap);
+}
+
+void sheet_warn(const struct sheet *s, int column, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    tell(s, column, false, fmt, ap);
+    va_end(ap);
 }
 
 bool sheet_code(const struct sheet *s, int column, bool required)
@@ -167,13 +180,13 @@ bool sheet_code(const struct sheet *s, int column, bool required)
     size_t n = sheet_len(s, column);
     if (n == 0) {
         if (required)
-            sheet_error(s, column, "%s is empty", s->columns[column].name);
+            sheet_error(s, column, "%s is empty", s->kind->columns[column].name);
         return !required;
     }
     if (text_is_code(t, n))
         return true;
     sheet_error(s, column, "%s \"%.100s\", expected letters, digits and . _ - only, at most %d",
-                s->columns[column].name, t, TEXT_CODE_MAX);
+                s->kind->columns[column].name, t, TEXT_CODE_MAX);
     return false;
 }
 
@@ -182,10 +195,10 @@ bool sheet_plain(const struct sheet *s, int column, size_t most)
     size_t n = sheet_len(s, column);
     if (n > most)
         sheet_error(s, column, "%s has %zu bytes, expected at most %zu",
-                    s->columns[column].name, n, most);
+                    s->kind->columns[column].name, n, most);
     else if (!text_is_plain(sheet_text(s, column), n))
         sheet_error(s, column, "%s has a line end or another control character",
-                    s->columns[column].name);
+                    s->kind->columns[column].name);
     else
         return true;
     return false;
@@ -197,7 +210,7 @@ bool sheet_date(const struct sheet *s, int column)
     if (n == 0 || text_is_date(sheet_text(s, column), n))
         return true;
     sheet_error(s, column, "%s \"%.40s\" is no date, expected e.g. 2026-03-01",
-                s->columns[column].name, sheet_text(s, column));
+                s->kind->columns[column].name, sheet_text(s, column));
     return false;
 }
 
@@ -209,9 +222,9 @@ static void read_header_field(struct sheet *s, size_t i)
     one_line(name);
     int line, col;
     csv_place(s->row, i, &line, &col);
-    for (size_t c = 0; c < s->n_columns; c++)
-        names[c] = s->columns[c].name;
-    for (size_t c = 0; c < s->n_columns; c++) {
+    for (size_t c = 0; c < s->kind->n_columns; c++)
+        names[c] = s->kind->columns[c].name;
+    for (size_t c = 0; c < s->kind->n_columns; c++) {
         if (strcmp(names[c], name) != 0)
             continue;
         if (s->at[c] >= 0) {
@@ -225,7 +238,7 @@ static void read_header_field(struct sheet *s, size_t i)
         s->of[i] = NULL;
         return;
     }
-    const char *near = err_nearest(name, names, s->n_columns);
+    const char *near = err_nearest(name, names, s->kind->n_columns);
     problems_add(s->problems, s->file, line, col, "unknown column \"%.64s\"%s%s%s", name,
                  near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     s->header_bad = true;
@@ -239,10 +252,11 @@ static void read_header(struct sheet *s)
         s->of[i] = "";
         read_header_field(s, i);
     }
-    for (size_t c = 0; c < s->n_columns; c++)
-        if (s->columns[c].required && s->at[c] < 0) {
+    for (size_t c = 0; c < s->kind->n_columns; c++)
+        if (s->kind->columns[c].required && s->at[c] < 0) {
             problems_add(s->problems, s->file, s->row->line, 0,
-                         "column \"%s\" is missing in the header line", s->columns[c].name);
+                         "column \"%s\" is missing in the header line",
+                         s->kind->columns[c].name);
             s->header_bad = true;
         }
 }
@@ -271,7 +285,7 @@ static void on_csv_row(void *ctx, const struct csv_row *row)
         return;
     }
     if (!empty)
-        s->on_row(s);
+        s->kind->on_row(s);
 }
 
 static size_t count_lines(const char *text, size_t len)
@@ -282,7 +296,8 @@ static size_t count_lines(const char *text, size_t len)
     return n;
 }
 
-bool sheet_read(struct sheet *s, const struct registry_input *in)
+/* False if it could not be read at all. */
+static bool read_rows(struct sheet *s, const struct registry_input *in)
 {
     const char *text;
     size_t len;
@@ -296,13 +311,10 @@ bool sheet_read(struct sheet *s, const struct registry_input *in)
     }
     if (!decode(s, in, &text, &len, &made))
         return false;
-    size_t most = s->rows, lines = count_lines(text, len);
-    s->rows = lines < most ? lines : most;
+    size_t lines = count_lines(text, len);
+    s->rows = lines < s->kind->rows ? lines : s->kind->rows;
     s->lines = mem_zalloc_array(s->rows, sizeof(*s->lines));
-    s->links = mem_zalloc_array(s->rows, sizeof(*s->links));
-    s->link_places = mem_zalloc_array(s->rows, sizeof(*s->link_places));
-    if (s->begin)
-        s->begin(s);
+    s->kind->begin(s);
     (void)csv_read(text, len, s->file, s->problems, on_csv_row, s);
     free(made);
     if (!s->header_read)
@@ -310,30 +322,72 @@ bool sheet_read(struct sheet *s, const struct registry_input *in)
     return true;
 }
 
-void sheet_free(struct sheet *s)
+void sheet_run(struct registry *r, const struct sheet_kind *kind,
+               const struct registry_input *in, struct problems *p)
 {
+    if (!in || !in->text)
+        return;
+    struct sheet *s = mem_zalloc(sizeof(*s));
+    *s = (struct sheet){.r = r, .problems = p, .file = in->file, .kind = kind};
+    buf_init(&s->scratch, 8192);
+    size_t before = problems_errors(p);
+    if (read_rows(s, in))
+        kind->finish(s, problems_errors(p) == before);
     free(s->lines);
-    free(s->links);
-    free(s->link_places);
+    for (size_t i = 0; i < MAX_LINKS; i++) {
+        free(s->links[i].places);
+        free(s->links[i].next);
+    }
     buf_done(&s->scratch);
     free(s);
 }
 
+/* ---- links between rows ---- */
+
+void sheet_link_note(struct sheet *s, struct link *l, uint32_t i, const char *kept)
+{
+    if (!l->places)
+        l->places = mem_zalloc_array(s->rows, sizeof(*l->places));
+    struct place *p = &l->places[i];
+    *p = (struct place){.to = kept, .line = s->row->line};
+    if (*kept)
+        csv_place(s->row, (size_t)s->at[l->column], &p->line, &p->col);
+}
+
 /* Each node has one way out: walk from every node, mark what this walk has seen by its start.
- */
-void find_circles(const uint32_t *next, size_t n, void (*fn)(void *ctx, uint32_t at), void *ctx)
+ * One problem for each circle. */
+static void tell_circles(struct sheet *s, const struct link *l, size_t n,
+                         const char *(*code_of)(const struct registry *r, uint32_t i))
 {
     uint32_t *seen = mem_zalloc_array(n, sizeof(*seen)); /* 0, or start + 1 */
     for (uint32_t start = 0; start < n; start++) {
         uint32_t i = start;
         while (i != UINT32_MAX && seen[i] == 0) {
             seen[i] = start + 1;
-            i = next[i];
+            i = l->next[i];
         }
         if (i != UINT32_MAX && seen[i] == start + 1)
-            fn(ctx, i);
+            problems_add(s->problems, s->file, l->places[i].line, l->places[i].col,
+                         "%s \"%s\" leads back to \"%s\" itself",
+                         s->kind->columns[l->column].name, l->places[i].to, code_of(s->r, i));
     }
     free(seen);
+}
+
+void sheet_link(struct sheet *s, struct link *l, size_t n, bool complete,
+                const char *(*code_of)(const struct registry *r, uint32_t i),
+                uint32_t (*find)(const struct registry *r, const char *code))
+{
+    l->next = mem_zalloc_array(n, sizeof(*l->next));
+    for (size_t i = 0; i < n; i++) {
+        const struct place *p = &l->places[i];
+        l->next[i] = *p->to ? find(s->r, p->to) : UINT32_MAX;
+        if (*p->to && l->next[i] == UINT32_MAX && complete)
+            problems_add(s->problems, s->file, p->line, p->col,
+                         "%s \"%s\": there is no such %s", s->kind->columns[l->column].name,
+                         p->to, l->thing);
+    }
+    tell_circles(s, l, n, code_of);
 }
 
 int registry_parse(const struct registry_input *compounds, const struct registry_input *devices,
@@ -344,12 +398,9 @@ int registry_parse(const struct registry_input *compounds, const struct registry
     struct registry *r = mem_zalloc(sizeof(*r));
     r->catalog = catalog;
     arena_init(&r->pool, pool_max);
-    if (compounds && compounds->text)
-        compounds_read(r, compounds, problems);
-    if (devices && devices->text)
-        devices_read(r, devices, problems);
-    if (params && params->text)
-        params_read(r, params, problems);
+    sheet_run(r, &compounds_sheet, compounds, problems);
+    sheet_run(r, &devices_sheet, devices, problems);
+    sheet_run(r, &params_sheet, params, problems);
     if (problems_errors(problems) != before) {
         registry_free(r);
         return -EINVAL;

@@ -33,12 +33,13 @@ struct registry {
     struct range *ranges; /* by device and metric */
     size_t n_compounds, n_devices, n_params, n_ranges;
     uint32_t *merged; /* of a compound: the index of what it is merged into, or UINT32_MAX */
+    uint32_t *split;  /* … of what it was split from */
     struct table by_compound, by_code, by_source;
     const char *remarks[3];
     size_t n_remarks;
 };
 
-enum { MAX_COLUMNS = 24 };
+enum { MAX_COLUMNS = 24, MAX_LINKS = 2 };
 
 struct column {
     const char *name;
@@ -50,10 +51,7 @@ struct sheet {
     struct registry *r;
     struct problems *problems;
     const char *file;
-    const struct column *columns;
-    size_t n_columns;
-    void (*begin)(struct sheet *s); /* NULL, or called when `rows` is known */
-    void (*on_row)(struct sheet *s);
+    const struct sheet_kind *kind;
     size_t rows; /* how many there can be at most */
 
     const struct csv_row *row;
@@ -63,12 +61,25 @@ struct sheet {
     bool header_read, header_bad;
 
     uint32_t *lines; /* of the rows that were taken */
-    uint32_t *links; /* devices: uplink, compounds: merged_into; resolved at the end */
-    struct place {
-        const char *text;
-        int line, col;
-    } * link_places;
+    struct link {    /* columns that name another row of the same file */
+        int column;
+        const char *thing;  /* "compound" */
+        struct place {      /* of each row that was taken */
+            const char *to; /* "" none */
+            int line, col;
+        } * places;
+        uint32_t *next; /* UINT32_MAX: none; made by sheet_link */
+    } links[MAX_LINKS];
     struct buf scratch;
+};
+
+/* What one file is: sheet_run() reads it. */
+struct sheet_kind {
+    const struct column *columns;
+    size_t n_columns, rows;
+    void (*begin)(struct sheet *s); /* `rows` is known */
+    void (*on_row)(struct sheet *s);
+    void (*finish)(struct sheet *s, bool complete); /* complete: no row was refused */
 };
 
 /* The text of a column; "" when it is missing. */
@@ -85,17 +96,22 @@ bool sheet_date(const struct sheet *s, int column);
 /* A copy in the pool; "" is shared. */
 const char *sheet_keep(const struct sheet *s, int column);
 const char *keep(struct registry *r, const char *text, size_t len);
-/* Where links lead round in a circle: calls fn once for each circle. next[i] is UINT32_MAX at
- * the end. */
-void find_circles(const uint32_t *next, size_t n, void (*fn)(void *ctx, uint32_t at),
-                  void *ctx);
+/* Notes the place of a link's column for the row that is taken as number i, whose text is
+ * `kept`. */
+void sheet_link_note(struct sheet *s, struct link *l, uint32_t i, const char *kept);
+/* Looks up what the links of n rows name: fills l->next, tells what there is not (if `complete`:
+ * else it may be among the refused rows, which would be said twice) and what leads round in a
+ * circle. code_of, find: of this file's rows. */
+void sheet_link(struct sheet *s, struct link *l, size_t n, bool complete,
+                const char *(*code_of)(const struct registry *r, uint32_t i),
+                uint32_t (*find)(const struct registry *r, const char *code));
 
-void compounds_read(struct registry *r, const struct registry_input *in, struct problems *p);
-void devices_read(struct registry *r, const struct registry_input *in, struct problems *p);
-void params_read(struct registry *r, const struct registry_input *in, struct problems *p);
-/* Reads the file through s: encoding, header, rows. False if it could not be read at all. */
-bool sheet_read(struct sheet *s, const struct registry_input *in);
-void sheet_free(struct sheet *s);
+extern const struct sheet_kind compounds_sheet, devices_sheet, params_sheet;
+/* Reads a file: encoding, header, rows. */
+void sheet_run(struct registry *r, const struct sheet_kind *kind,
+               const struct registry_input *in, struct problems *p);
+void sheet_warn(const struct sheet *s, int column, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 uint64_t registry_hash(const char *s, size_t n);
 table_same registry_same_code, registry_same_source, registry_same_name;

@@ -118,6 +118,8 @@ bool topic_matches(const struct topic_pattern *p, const char *topic, size_t len,
 {
     const char *s = topic, *end = topic + len;
     out->n = 0;
+    if (len > 0 && *topic == '$' && p->levels[0].sort != LEVEL_TEXT)
+        return false; /* wildcards leave $SYS and its like alone */
     for (size_t i = 0; i < p->n; i++) {
         const struct level *l = &p->levels[i];
         if (l->sort == LEVEL_REST)
@@ -133,6 +135,28 @@ bool topic_matches(const struct topic_pattern *p, const char *topic, size_t len,
         s += n + 1;
     }
     return s == end + 1;
+}
+
+bool topic_matches_end(const struct topic_pattern *p, const char *topic, size_t len,
+                       struct topic_match *out)
+{
+    size_t levels = 1, wanted = p->n;
+    if (p->levels[p->n - 1].sort == LEVEL_REST) /* its end may be anywhere */
+        return topic_matches(p, topic, len, out);
+    for (size_t i = 0; i < len; i++)
+        levels += topic[i] == '/';
+    const char *s = topic;
+    for (; levels > wanted; levels--)
+        s = (const char *)memchr(s, '/', (size_t)(topic + len - s)) + 1;
+    return topic_matches(p, s, (size_t)(topic + len - s), out);
+}
+
+bool topic_has(const struct topic_pattern *p, const char *name)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->levels[i].sort == LEVEL_CAPTURE && strcmp(p->levels[i].text, name) == 0)
+            return true;
+    return false;
 }
 
 const struct topic_capture *topic_get(const struct topic_match *m, const char *name)

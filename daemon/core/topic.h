@@ -30,8 +30,16 @@ struct topic_match {
 int topic_compile(const char *pattern, struct topic_pattern **out, const char **out_why);
 void topic_free(struct topic_pattern *p);
 const char *topic_filter(const struct topic_pattern *p); /* for SUBSCRIBE */
+/* A topic that begins with `$` fits no pattern whose first level is a wildcard or capture. The
+ * captures point into the topic. */
 bool topic_matches(const struct topic_pattern *p, const char *topic, size_t len,
                    struct topic_match *out);
+/* Has the pattern a capture of that name? */
+bool topic_has(const struct topic_pattern *p, const char *name);
+/* As topic_matches, but only the last levels of the topic need to fit: what a bridge puts before
+ * a topic does not matter. */
+bool topic_matches_end(const struct topic_pattern *p, const char *topic, size_t len,
+                       struct topic_match *out);
 /* The capture of that name, or NULL. */
 const struct topic_capture *topic_get(const struct topic_match *m, const char *name);
 

@@ -1,77 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/world.h"
+#include "core/world_private.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "base/num.h"
+#include "base/table.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC        "gaihou-bundle 1\n"
 #define NATIVE_TOPIC "gaihou/v1/up/{compound}/{device}"
-
-static const char *const part_names[WORLD_PARTS] = {"config", "catalog", "compounds", "devices",
-                                                    "params"};
-
-int world_bundle(const struct world_text parts[WORLD_PARTS], struct buf *out)
-{
-    (void)buf_puts(out, MAGIC);
-    for (size_t i = 0; i < WORLD_PARTS; i++) {
-        if (!parts[i].file)
-            continue;
-        (void)buf_printf(out, "%s %zu %s\n", part_names[i], parts[i].len, parts[i].file);
-        (void)buf_put(out, parts[i].text, parts[i].len);
-        (void)buf_putc(out, '\n');
-    }
-    return out->failed ? -ENOBUFS : 0;
-}
-
-/* One "name length file\n" line; returns what follows it, or NULL. */
-static const char *unbundle_head(const char *s, const char *end, char name[16], size_t *out_len,
-                                 char **out_file)
-{
-    const char *nl = memchr(s, '\n', (size_t)(end - s));
-    const char *sp = nl ? memchr(s, ' ', (size_t)(nl - s)) : NULL;
-    const char *sp2 = sp ? memchr(sp + 1, ' ', (size_t)(nl - sp - 1)) : NULL;
-    uint64_t len;
-    if (!sp2 || sp - s > 15 || num_get_u64(sp + 1, (size_t)(sp2 - sp - 1), &len) != 0)
-        return NULL;
-    if (len >= (uint64_t)(end - nl - 1)) /* the text and its newline */
-        return NULL;
-    memcpy(name, s, (size_t)(sp - s));
-    name[sp - s] = '\0';
-    *out_len = (size_t)len;
-    *out_file = mem_strndup(sp2 + 1, (size_t)(nl - sp2 - 1));
-    return nl + 1;
-}
-
-static int unbundle(const char *bundle, size_t len, struct world_text parts[WORLD_PARTS],
-                    char *files[WORLD_PARTS])
-{
-    const char *s = bundle, *end = bundle + len;
-    if (len < strlen(MAGIC) || memcmp(s, MAGIC, strlen(MAGIC)) != 0)
-        return -EINVAL;
-    s += strlen(MAGIC);
-    while (s < end) {
-        char name[16], *file = NULL;
-        size_t n = 0, i = 0;
-        s = unbundle_head(s, end, name, &n, &file);
-        if (!s)
-            return -EINVAL;
-        while (i < WORLD_PARTS && strcmp(name, part_names[i]) != 0)
-            i++;
-        if (i == WORLD_PARTS || files[i]) {
-            free(file);
-            return -EINVAL;
-        }
-        files[i] = file;
-        parts[i] = (struct world_text){file, s, n};
-        s += n + 1;
-    }
-    return 0;
-}
 
 static unsigned broker_of(const struct conf *c, const char *id)
 {
@@ -81,42 +19,137 @@ static unsigned broker_of(const struct conf *c, const char *id)
     return 0; /* conf_parse has refused unknown ones */
 }
 
-static void add_source(struct world *w, const struct conf_source *s, const char *topic,
-                       struct problems *problems)
+/* -- sources ------------------------------------------------------------------------------ */
+
+/* What the messages' device is taken from must be in the topic. */
+static bool has_captures(const struct world *w, const struct world_source *t, const char *topic,
+                         struct problems *problems)
 {
-    struct world_source *t = &w->sources[w->n_sources];
-    const char *why = NULL;
-    if (topic_compile(topic, &t->topic, &why) != 0) {
-        problems_add(problems, w->conf->file, s->line, 0, "topic \"%s\": %s", topic, why);
-        return;
-    }
-    if (!strstr(topic, "{device}")) {
+    const struct conf_source *s = &w->conf->sources[t->index];
+    const char *lacks = t->profile ? profile_missing_capture(t->profile, t->topic)
+                        : strstr(topic, "{device}") ? NULL
+                                                    : "device";
+    if (lacks)
         problems_add(problems, w->conf->file, s->line, 0,
-                     "topic \"%s\" does not say where the device is, expected a level {device}",
-                     topic);
-        topic_free(t->topic);
-        t->topic = NULL;
-        return;
+                     "topic \"%s\" has no level {%s}, which profile %s needs", topic, lacks,
+                     s->profile);
+    return !lacks;
+}
+
+static void add_topic(struct world *w, unsigned index, const struct profile *p,
+                      const char *topic, struct problems *problems)
+{
+    const struct conf_source *s = &w->conf->sources[index];
+    struct world_source t = {.profile = p,
+                             .broker = broker_of(w->conf, s->broker),
+                             .qos = (unsigned)s->qos,
+                             .index = index};
+    const char *why = NULL;
+    if (topic_compile(topic, &t.topic, &why) != 0)
+        problems_add(problems, w->conf->file, s->line, 0, "topic \"%s\": %s", topic, why);
+    else if (has_captures(w, &t, topic, problems))
+        w->sources[w->n_sources++] = t;
+    else
+        topic_free(t.topic);
+}
+
+static void refuse_profile(const struct world *w, const struct conf_source *s,
+                           struct problems *problems)
+{
+    static const char *const native[] = {WORLD_NATIVE};
+    const char *near = profile_nearest(w->profiles, s->profile);
+    if (!near)
+        near = err_nearest(s->profile, native, 1);
+    if (near)
+        problems_add(problems, w->conf->file, s->line, 0,
+                     "sources.profile: there is no profile \"%s\", did you mean \"%s\"?",
+                     s->profile, near);
+    else
+        problems_add(problems, w->conf->file, s->line, 0,
+                     "sources.profile: there is no profile \"%s\", expected " WORLD_NATIVE
+                     " or one of the %zu in the files of profiles:",
+                     s->profile, profile_set_count(w->profiles));
+}
+
+/* Told once, at the first source that uses it. */
+static void warn_unverified(const struct world *w, unsigned index, const struct profile *p,
+                            struct problems *problems)
+{
+    const struct conf_source *s = &w->conf->sources[index];
+    for (unsigned i = 0; i < index; i++)
+        if (strcmp(w->conf->sources[i].profile, s->profile) == 0)
+            return;
+    if (!profile_verified(p))
+        problems_warn(problems, w->conf->file, s->line, 0,
+                      "profile %s is unverified: it was written from documents, not from "
+                      "messages of a device; compare its first values with the device's own",
+                      s->profile);
+}
+
+static void add_source(struct world *w, unsigned index, struct problems *problems)
+{
+    const struct conf_source *s = &w->conf->sources[index];
+    const struct profile *p = NULL;
+    bool native = strcmp(s->profile, WORLD_NATIVE) == 0;
+    if (!native) {
+        p = profile_find(w->profiles, s->profile);
+        if (!p) {
+            refuse_profile(w, s, problems);
+            return;
+        }
+        warn_unverified(w, index, p, problems);
     }
-    t->broker = broker_of(w->conf, s->broker);
-    t->qos = (unsigned)s->qos;
-    t->profile = s->profile;
-    w->n_sources++;
+    for (size_t k = 0; k < s->topics.n; k++)
+        add_topic(w, index, p, s->topics.items[k], problems);
+    if (s->topics.n)
+        return;
+    if (native)
+        add_topic(w, index, NULL, NATIVE_TOPIC, problems);
+    else if (profile_topics(p) == 0)
+        problems_add(problems, w->conf->file, s->line, 0,
+                     "sources.topics is missing: profile %s has no topics of its own",
+                     s->profile);
+    for (size_t k = 0; !native && k < profile_topics(p); k++)
+        add_topic(w, index, p, profile_topic(p, k), problems);
+}
+
+static size_t topics_of(const struct world *w, const struct conf_source *s)
+{
+    const struct profile *p = profile_find(w->profiles, s->profile);
+    return s->topics.n ? s->topics.n : p ? profile_topics(p) : 1;
 }
 
 static void add_sources(struct world *w, struct problems *problems)
 {
     size_t n = 0;
     for (size_t i = 0; i < w->conf->n_sources; i++)
-        n += w->conf->sources[i].topics.n ? w->conf->sources[i].topics.n : 1;
+        n += topics_of(w, &w->conf->sources[i]);
     w->sources = mem_zalloc_array(n, sizeof(*w->sources));
-    for (size_t i = 0; i < w->conf->n_sources; i++) {
-        const struct conf_source *s = &w->conf->sources[i];
-        if (s->topics.n == 0)
-            add_source(w, s, NATIVE_TOPIC, problems);
-        for (size_t k = 0; k < s->topics.n; k++)
-            add_source(w, s, s->topics.items[k], problems);
+    for (unsigned i = 0; i < w->conf->n_sources; i++)
+        add_source(w, i, problems);
+    if (profile_find(w->profiles, WORLD_NATIVE))
+        problems_add(problems, w->conf->file, 0, 0,
+                     "profiles: one calls itself " WORLD_NATIVE
+                     ", which is built in, expected another name");
+}
+
+static void add_routes(struct world *w)
+{
+    size_t n = w->conf->n_brokers;
+    w->routes = mem_zalloc_array(n + 1, sizeof(*w->routes));
+    for (size_t i = 0; i <= n; i++)
+        w->routes[i] = route_new();
+    for (uint32_t i = 0; i < w->n_sources; i++) {
+        route_add(w->routes[w->sources[i].broker], w->sources[i].topic, i);
+        route_add(w->routes[n], w->sources[i].topic, i);
     }
+}
+
+size_t world_route(const struct world *w, unsigned broker, const char *topic, size_t len,
+                   uint32_t out_sources[ROUTE_MAX_HITS])
+{
+    size_t n = w->conf->n_brokers;
+    return route_find(w->routes[broker < n ? broker : n], topic, len, out_sources);
 }
 
 /* QoS 0 begins its accounting at the append: for life-safety devices that is not enough
@@ -135,48 +168,80 @@ static void check_life_safety(const struct world *w, struct problems *problems)
                          ls->code);
 }
 
-static int open_parts(const struct world_text parts[WORLD_PARTS], struct problems *problems,
+/* -- opening ------------------------------------------------------------------------------ */
+
+/* Bundles of 0.1 have no zone, and nothing that asks for one. */
+static void open_zone(struct world *w, const struct world_text *t, struct problems *problems)
+{
+    static const char utc[] = "-9223372036854775808 0\n";
+    if (t->file && world_zone_read(t->text, t->len, &w->zone) != 0)
+        problems_add(problems, "bundle", 0, 0, "its time zone cannot be read");
+    else if (!t->file && w->conf && zone_open(w->conf->gateway.timezone, &w->zone) != 0)
+        (void)world_zone_read(utc, strlen(utc), &w->zone);
+}
+
+static void open_profiles(struct world *w, const struct world_unbundled *u,
+                          struct problems *problems)
+{
+    struct profile_text *texts = mem_zalloc_array(u->n_profiles, sizeof(*texts));
+    for (size_t i = 0; i < u->n_profiles; i++)
+        texts[i] =
+            (struct profile_text){u->profiles[i].file, u->profiles[i].text, u->profiles[i].len};
+    (void)profile_set_open(texts, u->n_profiles, w->catalog, w->zone, problems, &w->profiles);
+    free(texts);
+}
+
+static void open_registry(struct world *w, const struct world_unbundled *u,
+                          struct problems *problems)
+{
+    struct registry_input in[3];
+    for (size_t i = 0; i < 3; i++) {
+        const struct world_text *t = &u->parts[WORLD_COMPOUNDS + i];
+        in[i] = (struct registry_input){t->file, t->text, t->len};
+    }
+    (void)registry_parse(&in[0], &in[1], &in[2], w->catalog, problems, &w->registry);
+}
+
+static int open_parts(const struct world_unbundled *u, struct problems *problems,
                       struct world **out)
 {
     struct world *w = mem_zalloc(sizeof(*w));
     size_t before = problems_errors(problems);
-    const struct world_text *c = &parts[WORLD_CONF], *k = &parts[WORLD_CATALOG];
+    const struct world_text *c = &u->parts[WORLD_CONF], *k = &u->parts[WORLD_CATALOG];
     if (c->file)
         (void)conf_parse(c->text, c->len, c->file, problems, &w->conf);
     if (k->file)
         (void)catalog_parse(k->text, k->len, k->file, problems, &w->catalog);
-    if (w->catalog) {
-        struct registry_input in[3];
-        for (size_t i = 0; i < 3; i++) {
-            const struct world_text *t = &parts[WORLD_COMPOUNDS + i];
-            in[i] = (struct registry_input){t->file, t->text, t->len};
-        }
-        (void)registry_parse(&in[0], &in[1], &in[2], w->catalog, problems, &w->registry);
-    }
-    if (w->conf)
+    open_zone(w, &u->parts[WORLD_ZONE], problems);
+    if (w->catalog && w->zone)
+        open_profiles(w, u, problems);
+    if (w->catalog)
+        open_registry(w, u, problems);
+    if (w->conf && w->profiles)
         add_sources(w, problems);
     if (w->conf && w->registry)
         check_life_safety(w, problems);
-    if (!w->conf || !w->catalog || !w->registry || problems_errors(problems) != before) {
+    if (!w->conf || !w->catalog || !w->registry || !w->profiles ||
+        problems_errors(problems) != before) {
         world_free(w);
         return -EINVAL;
     }
+    add_routes(w);
     *out = w;
     return 0;
 }
 
 int world_open(const char *bundle, size_t len, struct problems *problems, struct world **out)
 {
-    struct world_text parts[WORLD_PARTS] = {{0}};
-    char *files[WORLD_PARTS] = {0};
+    struct world_unbundled *u = mem_zalloc(sizeof(*u));
     struct world *w = NULL;
-    int r = unbundle(bundle, len, parts, files);
+    int r = world_unbundle(bundle, len, u);
     if (r != 0)
         problems_add(problems, "bundle", 0, 0, "not a bundle that this version can read");
     else
-        r = open_parts(parts, problems, &w);
-    for (size_t i = 0; i < WORLD_PARTS; i++)
-        free(files[i]);
+        r = open_parts(u, problems, &w);
+    world_unbundled_done(u);
+    free(u);
     if (r != 0)
         return r;
     struct hash128 h = hash128(bundle, len);
@@ -186,31 +251,128 @@ int world_open(const char *bundle, size_t len, struct problems *problems, struct
     return 0;
 }
 
+/* -- the generation before ---------------------------------------------------------------- */
+
+struct world_link {
+    char before[33];         /* its hash */
+    uint32_t *older, *newer; /* by index: the other's index, or NONE */
+};
+
+#define NONE UINT32_MAX
+
+static uint32_t *look_up(const struct registry *of, const struct registry *in)
+{
+    size_t n = registry_devices(of);
+    uint32_t *map = mem_zalloc_array(n, sizeof(*map));
+    for (size_t i = 0; i < n; i++) {
+        const char *code = registry_device_at(of, i)->code;
+        const struct device *d = registry_find(in, code, strlen(code));
+        map[i] = d ? d->index : NONE;
+    }
+    return map;
+}
+
+static void link_free(struct world_link *l)
+{
+    if (!l)
+        return;
+    free(l->older);
+    free(l->newer);
+    free(l);
+}
+
+void world_link(struct world *w, const struct world *before)
+{
+    link_free(w->link);
+    w->link = mem_zalloc(sizeof(*w->link));
+    memcpy(w->link->before, before->hash, sizeof(w->link->before));
+    w->link->older = look_up(w->registry, before->registry);
+    w->link->newer = look_up(before->registry, w->registry);
+}
+
+static bool is_linked(const struct world *w, const struct world *before)
+{
+    return w->link && memcmp(w->link->before, before->hash, sizeof(w->link->before)) == 0;
+}
+
+const struct device *world_device_before(const struct world *w, const struct world *before,
+                                         const struct device *d)
+{
+    if (!is_linked(w, before))
+        return registry_find(before->registry, d->code, strlen(d->code));
+    uint32_t i = w->link->older[d->index];
+    return i == NONE ? NULL : registry_device_at(before->registry, i);
+}
+
+const struct device *world_device_after(const struct world *w, const struct world *before,
+                                        const struct device *old)
+{
+    if (!is_linked(w, before))
+        return registry_find(w->registry, old->code, strlen(old->code));
+    uint32_t i = w->link->newer[old->index];
+    return i == NONE ? NULL : registry_device_at(w->registry, i);
+}
+
 void world_free(struct world *w)
 {
     if (!w)
         return;
+    link_free(w->link);
+    for (size_t i = 0; w->routes && i <= w->conf->n_brokers; i++)
+        route_free(w->routes[i]);
+    free(w->routes);
     for (size_t i = 0; i < w->n_sources; i++)
         topic_free(w->sources[i].topic);
     free(w->sources);
+    profile_set_free(w->profiles);
+    zone_free(w->zone);
     registry_free(w->registry);
     catalog_free(w->catalog);
     conf_free(w->conf);
     free(w);
 }
 
+struct filters {
+    const char **filters;
+    unsigned *qos;
+    size_t n;
+};
+
+static bool same_filter(const void *ctx, uint32_t value, const void *key, size_t key_len)
+{
+    const struct filters *f = ctx;
+    return strlen(f->filters[value]) == key_len && memcmp(f->filters[value], key, key_len) == 0;
+}
+
 size_t world_filters(const struct world *w, unsigned broker, const char **out_filters,
                      unsigned *out_qos, size_t max)
 {
-    size_t n = 0;
+    struct filters f = {mem_zalloc_array(w->n_sources, sizeof(*f.filters)),
+                        mem_zalloc_array(w->n_sources, sizeof(*f.qos)), 0};
+    struct table seen;
+    table_init(&seen, w->n_sources);
     for (size_t i = 0; i < w->n_sources; i++) {
-        if (w->sources[i].broker != broker)
+        const struct world_source *s = &w->sources[i];
+        if (s->broker != broker)
             continue;
-        if (n < max) {
-            out_filters[n] = topic_filter(w->sources[i].topic);
-            out_qos[n] = w->sources[i].qos;
+        const char *filter = topic_filter(s->topic);
+        size_t len = strlen(filter);
+        uint64_t hash = hash64(hash_seed(), filter, len);
+        uint32_t at = table_find(&seen, hash, same_filter, &f, filter, len);
+        if (at == UINT32_MAX) {
+            at = (uint32_t)f.n++;
+            f.filters[at] = filter;
+            table_add(&seen, hash, at);
         }
-        n++;
+        if (s->qos > f.qos[at])
+            f.qos[at] = s->qos;
     }
-    return n;
+    for (size_t i = 0; i < f.n && i < max; i++) {
+        out_filters[i] = f.filters[i];
+        out_qos[i] = f.qos[i];
+    }
+    table_done(&seen);
+    free(f.filters);
+    free(f.qos);
+    return f.n;
 }

@@ -4,21 +4,30 @@
 /*
  * world — one generation of everything people configure, as the engine sees it.
  *
- * A generation is a bundle: the texts of configuration, catalogue and registry in one piece,
- * addressed by the hash of its content. The journal records which generation was in force from
- * where; a replay opens the same bundle and gets the same world. Immutable once open; opening
- * may run on any thread. Cross-checks that need more than one file are made here.
+ * A generation is a bundle: the texts of configuration, catalogue, registry and profiles in one
+ * piece, addressed by the hash of its content. The journal records which generation was in force
+ * from where; a replay opens the same bundle and gets the same world. Immutable once open;
+ * opening may run on any thread. Cross-checks that need more than one file are made here.
+ *
+ * The time zone is in the bundle as the table of its changes, so that a replay under another
+ * tzdata gives the same times. Bundles of 0.1 have neither zone nor profiles: the system is
+ * asked for the zone then (nothing in them reads local times).
  */
+#include "base/zone.h"
 #include "core/catalog.h"
 #include "core/conf.h"
+#include "core/profile.h"
 #include "core/registry.h"
-#include "core/topic.h"
+#include "core/route.h"
 
-struct world_source {
+#define WORLD_NATIVE "gaihou-json" /* the profile that is not a file */
+
+struct world_source { /* one topic of a source: what a route's values count */
     struct topic_pattern *topic;
-    unsigned broker; /* index into conf->brokers */
+    const struct profile *profile; /* NULL: the native one */
+    unsigned broker;               /* index into conf->brokers */
     unsigned qos;
-    const char *profile;
+    unsigned index; /* into conf->sources */
 };
 
 struct world {
@@ -26,8 +35,14 @@ struct world {
     struct conf *conf;
     struct catalog *catalog;
     struct registry *registry;
+    struct zone *zone; /* gateway.timezone; always there */
+    struct profile_set *profiles;
     struct world_source *sources;
     size_t n_sources;
+    /* conf->n_brokers + 1: by broker, and the last one of all brokers, for reinjected messages,
+     * which may come from one that is no longer there. */
+    struct route **routes;
+    struct world_link *link; /* to the generation before; NULL: not made */
 };
 
 enum world_part {
@@ -36,6 +51,7 @@ enum world_part {
     WORLD_COMPOUNDS,
     WORLD_DEVICES,
     WORLD_PARAMS,
+    WORLD_ZONE, /* what world_zone_text wrote */
     WORLD_PARTS
 };
 
@@ -48,13 +64,33 @@ struct world_text {
 /* The ceiling of one file and of the bundle, bytes. */
 #define WORLD_MAX_FILE   ((size_t)128 << 20)
 #define WORLD_MAX_BUNDLE ((size_t)256 << 20)
+/* Of profiles, bytes and files. */
+#define WORLD_MAX_PROFILE  ((size_t)1 << 20)
+#define WORLD_MAX_PROFILES 256
 
 int world_bundle(const struct world_text parts[WORLD_PARTS],
                  struct buf *out); /* 0 or -ENOBUFS */
+/* The profiles, behind what world_bundle wrote; in the order of their names, whatever they come
+ * in. 0 or -ENOBUFS. */
+int world_bundle_profiles(const struct world_text *profiles, size_t n, struct buf *out);
+int world_zone_text(const struct zone *z, struct buf *out); /* 0 or -ENOBUFS */
 /* 0; -EINVAL with every problem told. */
 int world_open(const char *bundle, size_t len, struct problems *problems, struct world **out);
 void world_free(struct world *w);
-/* Subscriptions of one broker; returns how many, fills at most `max`. */
+/* Looks every device of `w` up in the generation before and the other way round, so that the
+ * change-over, which the loop makes, need not: for the pool, before `w` is offered. */
+void world_link(struct world *w, const struct world *before);
+/* The device of the same code in the other generation, or NULL; with a link or without. */
+const struct device *world_device_before(const struct world *w, const struct world *before,
+                                         const struct device *d);
+const struct device *world_device_after(const struct world *w, const struct world *before,
+                                        const struct device *old);
+/* The sources whose topic fits, as indexes into `sources`, ascending: the order in which they are
+ * asked. broker ≥ conf->n_brokers: of any broker. */
+size_t world_route(const struct world *w, unsigned broker, const char *topic, size_t len,
+                   uint32_t out_sources[ROUTE_MAX_HITS]);
+/* Subscriptions of one broker, each filter once at its highest QoS; returns how many, fills at
+ * most `max`. */
 size_t world_filters(const struct world *w, unsigned broker, const char **out_filters,
                      unsigned *out_qos, size_t max);
 

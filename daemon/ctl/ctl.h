@@ -7,10 +7,10 @@
  *
  * Not a layer of the daemon: it uses base/ and, for the journal of a stopped gateway, io/journal.
  */
+#include "ctl/exit.h"
+
 #include <jansson.h>
 #include <stdbool.h>
-
-enum ctl_exit { CTL_DONE = 0, CTL_REFUSED = 1, CTL_UNREACHABLE = 2, CTL_USAGE = 64 };
 
 struct ctl { /* options that stand before the command */
     const char *socket, *url, *token_file;
@@ -42,6 +42,17 @@ char *ctl_encode(const char *s);
  * *out_rest, at most one. False: unknown option, told. */
 bool ctl_options(int argc, char **argv, struct ctl_param *params, size_t n,
                  const char **out_rest);
+
+/* What most commands are made of (lists.c). The verb, or "list" when there is none; options follow
+ * from *out_at on. */
+const char *ctl_verb(int argc, char **argv, int *out_at);
+/* GET path (freed), the array `name` of the answer as a table; keys are the columns of spec.
+ * `prepare` (may be NULL) puts what people want to read into each row first. */
+int ctl_list(const struct ctl *c, char *path, const char *name, const char *spec,
+             const char *const *keys, size_t n, void (*prepare)(json_t *row));
+int ctl_one(const struct ctl *c, const char *prefix, const char *id); /* as JSON */
+int ctl_say(const struct ctl *c,
+            char *path); /* POST path (freed); {"replayed":3}: replayed 3 */
 
 /* Members for people: never NULL, "-" when missing. Numbers into one of 4 rotating buffers. */
 const char *ctl_text(const json_t *o, const char *key);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 #include "ctl/ctl.h"
+#include "ctl/tools.h"
 #include "base/err.h"
 
 #include <curl/curl.h>
@@ -13,15 +14,28 @@ static const char help[] =
     "  status                     health at a glance\n"
     "  top                        the same, live (q ends it)\n"
     "  devices [list|show|silent] what is known of devices\n"
+    "  devices audit --period P   availability, bad values, silence by vendor and model\n"
     "  compounds                  the compounds\n"
     "  quarantine [list|show|adopt|purge]   devices that the registry does not know\n"
     "  dead [list|show|replay|purge]        what could not be used\n"
     "  ledger                     the accounts, per compound\n"
     "  journal info|verify|dump|export      works on a stopped gateway's folder too\n"
     "  journal replay FILE|-                takes exported messages up again\n"
+    "  decode --profile P FILE|-  what one message says; needs no daemon\n"
+    "  profile list|test|new      vendors' profiles; needs no daemon\n"
     "  reload                     reads the configuration again, or says why not\n"
     "  version, help\n\n"
     "Exit: 0 done, 1 refused or not found, 2 the daemon cannot be reached, 64 usage.\n";
+
+static int decode(const struct ctl *c, int argc, char **argv)
+{
+    return tools_decode(c->json, argc, argv);
+}
+
+static int profile(const struct ctl *c, int argc, char **argv)
+{
+    return tools_profile(c->json, argc, argv);
+}
 
 static const struct command {
     const char *name;
@@ -29,7 +43,8 @@ static const struct command {
 } commands[] = {
     {"status", ctl_status},       {"top", ctl_top},       {"devices", ctl_devices},
     {"compounds", ctl_compounds}, {"dead", ctl_dead},     {"quarantine", ctl_quarantine},
-    {"ledger", ctl_ledger},       {"reload", ctl_reload},
+    {"ledger", ctl_ledger},       {"reload", ctl_reload}, {"decode", decode},
+    {"profile", profile},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(*commands))
 

@@ -196,6 +196,7 @@ static enum leave_for stay_connected(struct mqtt *m)
     while (why == STAY) {
         bool answers = mqtt_subs_work(m);
         mqtt_subs_report(m);
+        mqtt_publish_work(m);
         pthread_mutex_lock(&m->lock);
         if (m->phase != MQTT_CONNECTED)
             why = LEAVE_LOST;
@@ -205,10 +206,11 @@ static enum leave_for stay_connected(struct mqtt *m)
             why = LEAVE_KICKED;
         else if (!answers)
             why = LEAVE_SILENT;
-        else
+        else if (!m->outgoing)
             (void)mqtt_wait(m, mqtt_now_ns() + SECOND);
         pthread_mutex_unlock(&m->lock);
     }
+    mqtt_publish_forget(m);
     return why;
 }
 
@@ -289,6 +291,7 @@ static void live(struct mqtt *m)
 static void free_all(struct mqtt *m)
 {
     mqtt_subs_done(m);
+    mqtt_publish_forget(m);
     for (char *p = m->password; p && *p; p++)
         *(volatile char *)p = '\0';
     for (char *p = m->key_password; p && *p; p++)

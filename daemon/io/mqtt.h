@@ -3,7 +3,7 @@
 #define IO_MQTT_H
 /*
  * mqtt — one inbound MQTT client: connection, subscriptions, messages (Paho MQTTAsync). Faked
- * in tests/sim.
+ * in tests/sim. It publishes next to nothing: commands that ask a device to speak.
  *
  * MQTT 5, falling back to 3.1.1 (remembered for the life of the client); clean start false with
  * a session expiry; resubscribes on every CONNACK and reads every SUBACK code; its own
@@ -78,6 +78,7 @@ struct mqtt_stats { /* a snapshot; any thread */
     bool connected, wanted;
     unsigned version; /* 4 or 5; 0 not connected yet */
     uint64_t connects, losses, messages, bytes;
+    uint64_t published;       /* handed to Paho */
     uint64_t refused_filters; /* now, of those named */
     int64_t last_message_wall_ns, connected_wall_ns;
     char server[256];  /* URL in use, as configured */
@@ -97,6 +98,11 @@ void mqtt_return(struct mqtt *m);                 /* connect again */
 /* Filters no longer named are unsubscribed after the new ones are there. Always 0. */
 int mqtt_resubscribe(struct mqtt *m, const struct mqtt_filter *filters, size_t n);
 void mqtt_reconnect(struct mqtt *m, const char *why); /* the watchdog's */
+/* A word to a device (not retained), copied; sent by the client's own thread over the present
+ * connection or not at all: nothing is kept for the next one. 0; -ENOTCONN; -ENOBUFS when 64
+ * wait already. */
+int mqtt_publish(struct mqtt *m, const char *topic, const void *payload, size_t len,
+                 unsigned qos);
 void mqtt_stats(struct mqtt *m, struct mqtt_stats *out);
 
 #endif

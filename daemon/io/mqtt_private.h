@@ -7,6 +7,7 @@
  *   mqtt.c            the public calls, the control thread, when to try again, the log lines
  *   mqtt_connect.c    Paho: handles, one attempt to connect, its callbacks, leaving
  *   mqtt_subscribe.c  filters: SUBSCRIBE in chunks, the codes of SUBACK, UNSUBSCRIBE
+ *   mqtt_publish.c    the few messages that go out
  *   mqtt_diagnose.c   why it does not work, in words
  *
  * Locks: `cb_lock` is held while a callback of the owner runs and guards `link_up`; `lock`
@@ -78,6 +79,8 @@ struct mqtt {
     uint64_t asked_ns;        /* … since */
     unsigned
         subs_gen; /* counts connections and resubscriptions: answers from before are void */
+    struct mqtt_outgoing *outgoing; /* first to last */
+    size_t n_outgoing;
     struct mqtt_stats stats;
 
     atomic_uint_fast64_t messages, bytes;
@@ -121,6 +124,10 @@ bool mqtt_subs_work(struct mqtt *m);
 void mqtt_subs_report(
     struct mqtt *m); /* log lines and problem of what SUBACKs said; control thread */
 void mqtt_subs_done(struct mqtt *m);
+
+/* mqtt_publish.c */
+void mqtt_publish_work(struct mqtt *m);   /* sends what waits; control thread, connected */
+void mqtt_publish_forget(struct mqtt *m); /* at the end of a connection */
 
 /* mqtt_diagnose.c */
 const char *mqtt_code_text(int version, int code, bool connack);

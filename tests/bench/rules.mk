@@ -2,6 +2,14 @@
 .PHONY: bench-hot
 bench-hot: $(B)/bench/bench_hot
 	$(Q)$<
+# A topic's source among 10,000 filters and among 10.
+.PHONY: bench-route
+bench-route: $(B)/bench/bench_route
+	$(Q)$<
+# How long a reload with 100,000 devices holds the loop up.
+.PHONY: bench-reload
+bench-reload: $(B)/bench/bench_reload
+	$(Q)$<
 $(B)/bench/%: $(B)/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)

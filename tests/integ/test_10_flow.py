@@ -94,7 +94,7 @@ def test_schema(bench, broker, influx):
     assert tags["sump_bad"] == {"compound", "building", "device", "point", "reason"}
     assert tags["elevator"] == {"compound", "building", "device"}
     assert tags["gaihou_place"] == {"city", "district", "street", "community", "grid", "firm",
-                                    "kind", "compound", "building", "device"} - {"city"}
+                                    "kind", "compound", "compound_now", "building", "device"} - {"city"}
     assert {"gateway", "lane"} <= tags["gaihou_gateway"]
     types = {(r["measurement"], r["fieldKey"]): r["fieldType"]
              for r in influx.query("SHOW FIELD KEYS")}

@@ -340,8 +340,8 @@ TAGS = {"compound", "building", "device", "point"}  # of every series of a devic
 OWN_TAGS = {
     "gaihou_gateway": {"gateway", "lane", "sink"},
     "gaihou_ledger": {"gateway", "lane", "compound"},
-    "gaihou_place": {"building", "city", "community", "compound", "device", "district", "firm",
-                     "grid", "kind", "street"},
+    "gaihou_place": {"building", "city", "community", "compound", "compound_now", "compound_was",
+                     "device", "district", "firm", "grid", "kind", "model", "street", "vendor"},
 }
 
 

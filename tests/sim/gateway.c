@@ -513,7 +513,7 @@ static void run_reference(struct reference *ref)
 {
     struct position at = engine_position(gateway_app->pipeline->engine);
     ref->engine =
-        engine_new(&(struct engine_out){ref, ref_point, ref_letter, ref_step, ref_step});
+        engine_new(&(struct engine_out){ref, ref_point, ref_letter, ref_step, ref_step, NULL});
     for (size_t i = 0; i < record_log.n && !engine_world(ref->engine); i++)
         if (record_log.r[i].r.type == RECORD_GENERATION)
             engine_use(ref->engine, world_of(ref, &record_log.r[i].r));

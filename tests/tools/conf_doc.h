@@ -72,6 +72,9 @@ static inline void conf_doc_type(struct buf *b, const struct conf_option *o)
     case CONF_TOPICS:
         buf_printf(b, "list of topic filters, at most %llu", (unsigned long long)o->max);
         break;
+    case CONF_GLOBS:
+        buf_printf(b, "list of files or patterns, at most %llu", (unsigned long long)o->max);
+        break;
     }
 }
 

@@ -197,6 +197,39 @@ static void paths_begin_at_the_files_folder(void **state)
     problems_free(p);
 }
 
+static void profiles_are_patterns_of_files(void **state)
+{
+    (void)state;
+    const char *name = NULL;
+    struct conf *c = good(small);
+    assert_int_equal(c->profiles.n, 1);
+    assert_string_equal(c->profiles.items[0], "/etc/gaihou/profiles/*.yaml");
+    assert_true(conf_is_default_glob(c, c->profiles.items[0]));
+    assert_true(conf_glob(c->profiles.items[0], &name));
+    assert_string_equal(name, "*.yaml");
+    conf_free(c);
+    c = with("profiles: [./vendor/a.yaml, /x/b-*.yaml]\n");
+    assert_int_equal(c->profiles.n, 2);
+    assert_string_equal(c->profiles.items[0], "/etc/gaihou/vendor/a.yaml");
+    assert_false(conf_glob(c->profiles.items[0], &name));
+    assert_false(conf_is_default_glob(c, c->profiles.items[0]));
+    assert_string_equal(c->profiles.items[1], "/x/b-*.yaml");
+    conf_free(c);
+    c = with("profiles: null\n");
+    assert_int_equal(c->profiles.n, 0);
+    conf_free(c);
+    char *text = mem_printf("%sprofiles: ['*/x.yaml']\n", small);
+    bad(text, strlen(text),
+        ":5:13: error: profiles: \"*/x.yaml\" is not right, expected * ? and [...] in the "
+        "file's name only, and no backslash");
+    free(text);
+    text = mem_printf("%sprofiles: vendor/\n", small);
+    bad(text, strlen(text),
+        ":5:11: error: profiles: \"vendor/\" is not right, expected the name of a file, or a "
+        "pattern of names such as profiles/*.yaml");
+    free(text);
+}
+
 static void client_id_follows_the_gateway(void **state)
 {
     (void)state;
@@ -235,6 +268,7 @@ static void what_a_reload_may_change(void **state)
     expect_restart("", "", NULL);
     expect_restart("", "log: {level: debug}\ncatalog: other.yaml\n", NULL);
     expect_restart("", "registry: {devices: d.csv}\n", NULL);
+    expect_restart("", "profiles: [a.yaml, b.yaml]\n", NULL);
     expect_restart("", "journal: {sync: always}\n", "journal.sync");
     expect_restart("", "http: {listen: null}\n", "http.listen");
     expect_restart("", "store: {dead_bytes: 1GiB}\n", "store.dead_bytes");
@@ -359,8 +393,8 @@ static void ten_thousand_keys_are_fast(void **state)
         buf_printf(&b, "k%d: v\n", i);
     double before = cpu_seconds();
     bad(b.data, b.len,
-        ":1:1: error: unknown key \"k0\", expected gateway, brokers, sources, catalog, "
-        "registry, "
+        ":1:1: error: unknown key \"k0\", expected gateway, brokers, sources, profiles, "
+        "catalog, registry, "
         "sinks, journal, http, log or store");
     assert_true(cpu_seconds() - before < 3.0);
     buf_done(&b);
@@ -421,6 +455,7 @@ int main(void)
         cmocka_unit_test(values_have_their_units),
         cmocka_unit_test(log_levels_are_syslogs),
         cmocka_unit_test(paths_begin_at_the_files_folder),
+        cmocka_unit_test(profiles_are_patterns_of_files),
         cmocka_unit_test(client_id_follows_the_gateway),
         cmocka_unit_test(bom_and_crlf_are_fine),
         cmocka_unit_test(what_a_reload_may_change),

@@ -91,6 +91,10 @@ static void example_has_the_defaults(void **state)
             want = "gaihou-gateway-1";
         const char *got = buf_cstr(&b);
         size_t n = strlen(got);
+        if (o->type == CONF_GLOBS) { /* a list of one */
+            (void)snprintf(path, sizeof(path), "[\"/etc/gaihou/%.200s\"]", want);
+            want = path;
+        }
         if (n > 1 && *got == '"') {
             assert_int_equal(n - 2, strlen(want));
             assert_memory_equal(got + 1, want, n - 2);
@@ -145,7 +149,7 @@ static void print_has_every_option(void **state)
         char key[80];
         (void)snprintf(key, sizeof(key), " %s: ", conf_leaf(conf_options[i].path));
         if (!strstr(b.data, key) && strncmp(b.data, key + 1, strlen(key) - 1) != 0 &&
-            strcmp(conf_options[i].path, "catalog") != 0)
+            strchr(conf_options[i].path, '.'))
             fail_msg("--print-config lacks %s", conf_options[i].path);
     }
     sections = conf_sections_n;

@@ -3,201 +3,9 @@
  * engine: what becomes of a message, position by position; that a saved and reloaded engine goes on
  * as if nothing had happened; that a replay gives the same.
  */
-#include "unit.h"
+#include "engine_rig.h"
 
-#include "base/mem.h"
-#include "core/engine.h"
-#include "core/lineproto.h"
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define SECOND 1000000000u
-#define WALL0  1795219200000000000 /* 2026-11-20T16:00:00Z */
-#define BOOT0  5000000000000u
-
-static const char conf_text[] = "gateway: {id: t, data_dir: /tmp/x}\n"
-                                "brokers:\n  - {id: main, url: mqtt://127.0.0.1:1883}\n"
-                                "sources:\n  - {profile: gaihou-json, broker: main, qos: 1}\n"
-                                "catalog: catalog.yaml\n"
-                                "registry: {compounds: compounds.csv, devices: devices.csv}\n";
-static const char catalog_text[] =
-    "version: 1\nkinds:\n"
-    "  sump:\n    zh: 集水井\n    en: Sump\n    metrics:\n"
-    "      level: {type: float, unit: m, min: 0, max: 5, sentinels: [99.99], zh: 水位, en: "
-    "Level}\n"
-    "      pump_on: {type: bool, zh: 水泵, en: Pump}\n"
-    "      starts: {type: int, unit: \"1\", zh: 启动, en: Starts}\n"
-    "      mode: {type: enum, zh: 模式, en: Mode, codes: [{code: 0, name: auto, zh: 自动, en: "
-    "Auto}, "
-    "{code: 1, name: hand, zh: 手动, en: Hand}]}\n";
-static const char compounds_text[] =
-    "compound,name,district\nc1,一村,yuzhong\nc2,二村,yuzhong\n";
-static const char devices_text[] = "device,source_id,kind,compound,building\n"
-                                   "d1,eui-1,sump,c1,3\nd2,eui-2,sump,c2,4\n";
-
-struct line {
-    char text[512];
-    struct position at;
-};
-struct seen_all {
-    struct line lines[4096];
-    size_t n;
-    struct {
-        char reason[32], device[65];
-        bool quarantine;
-    } letters[64];
-    size_t n_letters;
-    struct position at;
-    bool places; /* keep gaihou_place too */
-};
-
-static void on_step(void *ctx, const struct position *at)
-{
-    struct seen_all *s = ctx;
-    assert_true(position_cmp(&s->at, at) < 0); /* positions only go forward */
-    s->at = *at;
-}
-
-static void on_step_end(void *ctx, const struct position *at)
-{
-    assert_int_equal(position_cmp(&((struct seen_all *)ctx)->at, at), 0);
-}
-
-static void on_point(void *ctx, const struct point *p)
-{
-    struct seen_all *s = ctx;
-    struct buf b;
-    struct lineproto_refused refused = {0};
-    if (!s->places && strncmp(p->series, "gaihou_", 7) == 0)
-        return;
-    buf_init(&b, 65536);
-    assert_int_equal(lineproto_put(&b, LINEPROTO_INFLUX, p, &refused), 0);
-    assert_true(s->n < 4096);
-    snprintf(s->lines[s->n].text, 512, "%.*s", (int)b.len - 1, b.data);
-    s->lines[s->n++].at = s->at;
-    buf_done(&b);
-}
-
-static void on_letter(void *ctx, const struct engine_letter *l)
-{
-    struct seen_all *s = ctx;
-    assert_true(s->n_letters < 64);
-    snprintf(s->letters[s->n_letters].reason, 32, "%s", l->reason);
-    snprintf(s->letters[s->n_letters].device, 65, "%.*s", (int)l->device_len,
-             l->device ? l->device : "");
-    s->letters[s->n_letters++].quarantine = l->quarantine;
-}
-
-static struct world *world_of(const char *devices)
-{
-    struct world_text parts[WORLD_PARTS] = {
-        [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf_text, strlen(conf_text)},
-        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
-        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds_text, strlen(compounds_text)},
-        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices, strlen(devices)},
-    };
-    struct problems *problems = problems_new(20);
-    struct world *w = NULL;
-    struct buf b;
-    buf_init(&b, 1 << 20);
-    assert_int_equal(world_bundle(parts, &b), 0);
-    if (world_open(b.data, b.len, problems, &w) != 0)
-        for (size_t i = 0; i < problems_count(problems); i++)
-            printf("%s\n", problems_get(problems, i));
-    assert_non_null(w);
-    buf_done(&b);
-    problems_free(problems);
-    return w;
-}
-
-struct rig {
-    struct engine *e;
-    struct world *w;
-    struct seen_all *seen;
-    uint64_t offset, ns, messages;
-    int64_t wall_shift;
-    char *room;
-};
-
-static void rig_init(struct rig *r)
-{
-    *r = (struct rig){.ns = BOOT0, .offset = 4096};
-    r->seen = mem_zalloc(sizeof(*r->seen));
-    r->room = mem_zalloc(1 << 20);
-    r->w = world_of(devices_text);
-    r->e = engine_new(&(struct engine_out){r->seen, on_point, on_letter, on_step, on_step_end});
-    engine_use(r->e, r->w);
-}
-
-static void rig_done(struct rig *r)
-{
-    engine_free(r->e);
-    world_free(r->w);
-    free(r->seen);
-    free(r->room);
-}
-
-static struct record base(struct rig *r, enum record_type type)
-{
-    r->ns += SECOND;
-    return (struct record){.type = type,
-                           .engine_ns = r->ns,
-                           .wall_ns = WALL0 + (int64_t)(r->ns - BOOT0) + r->wall_shift,
-                           .topic = "",
-                           .body = "",
-                           .broker = 255};
-}
-
-static void give(struct rig *r, struct record *rec)
-{
-    rec->offset = r->offset;
-    rec->end = r->offset += 256;
-    engine_record(r->e, rec);
-}
-
-static void message(struct rig *r, const char *topic, const char *body, unsigned flags,
-                    unsigned packet_id)
-{
-    struct record rec = base(r, RECORD_MESSAGE);
-    snprintf(r->room, 1 << 19, "%s", body);
-    rec.broker = 0;
-    rec.topic = topic;
-    rec.topic_len = strlen(topic);
-    rec.body = r->room;
-    rec.body_len = strlen(body);
-    rec.flags = (uint8_t)(1 | flags);
-    rec.packet_id = (uint16_t)packet_id;
-    rec.messages = ++r->messages;
-    give(r, &rec);
-}
-
-static void link_up(struct rig *r, char session_present)
-{
-    struct record rec = base(r, RECORD_LINK_UP);
-    rec.broker = 0;
-    rec.body = &session_present;
-    rec.body_len = 1;
-    give(r, &rec);
-}
-
-static uint64_t count(const struct rig *r, const char *compound, enum ledger_count c)
-{
-    const struct ledger *l = engine_ledger(r->e);
-    for (size_t i = 0; i < ledger_rows(l); i++)
-        if (strcmp(ledger_at(l, i)->compound, compound) == 0)
-            return ledger_at(l, i)->n[c];
-    return 0;
-}
-
-static void balanced(const struct rig *r)
-{
-    const struct ledger *l = engine_ledger(r->e);
-    for (size_t i = 0; i < ledger_rows(l); i++)
-        assert_true(ledger_balanced(ledger_at(l, i)));
-}
+#include <errno.h>
 
 #define D1 "gaihou/v1/up/c1/d1"
 
@@ -441,9 +249,7 @@ static void saved_state_goes_on(void **state)
         drive(&half, seed, 0, 150);
         assert_int_equal(engine_save(half.e, keep, &b), 0);
         engine_free(half.e);
-        half.e = engine_new(
-            &(struct engine_out){half.seen, on_point, on_letter, on_step, on_step_end});
-        engine_use(half.e, half.w);
+        rig_engine(&half);
         assert_int_equal(engine_load(half.e, b.data, b.len), 0);
         drive(&half, seed, 150, 300);
         assert_int_equal(whole.seen->n, half.seen->n);
@@ -464,6 +270,45 @@ static void saved_state_goes_on(void **state)
     }
 }
 
+/* A snapshot of version 0.1 (tests/data/engine/state-1.bin: two messages of d1, one of d2, one of a
+ * stranger) is gone on from. */
+static void state_of_version_1(void **state)
+{
+    (void)state;
+    struct rig r;
+    char bytes[8192], hash[33];
+    rig_init(&r);
+    FILE *f = fopen("tests/data/engine/state-1.bin", "re");
+    assert_non_null(f);
+    size_t n = fread(bytes, 1, sizeof(bytes), f);
+    (void)fclose(f);
+    assert_int_equal(engine_saved_hash(bytes, n, hash), 0);
+    assert_int_equal(engine_load(r.e, bytes, n), 0);
+    assert_int_equal(count(&r, "c1", LEDGER_POINTS_MADE), 2);
+    assert_int_equal(count(&r, "c2", LEDGER_POINTS_MADE), 1);
+    assert_int_equal(count(&r, "-", LEDGER_QUARANTINED), 1);
+    assert_int_equal(engine_messages(r.e), 4);
+    struct position at = engine_position(r.e);
+    r.offset = at.offset;
+    r.ns = at.tick;
+    r.messages = 4;
+    r.seen->at = at;
+    message(&r, D1, "{\"ts\":1795219200000,\"level\":1}", 0, 9); /* known from the ring */
+    assert_int_equal(count(&r, "c1", LEDGER_DUPLICATE), 1);
+    message(&r, D1, "{\"ts\":1795219200600,\"level\":1}", 0, 10);
+    assert_int_equal(count(&r, "c1", LEDGER_POINTS_MADE), 3);
+    struct engine_device d;
+    engine_device(r.e, registry_find(r.w->registry, "d1", 2), &d);
+    assert_int_equal(d.messages, 4);
+    assert_false(d.clock_off);
+    balanced(&r);
+    for (size_t cut = 0; cut < n; cut += 13)
+        assert_int_not_equal(engine_load(r.e, bytes, cut), 0);
+    bytes[8] = 3; /* of a version to come */
+    assert_int_equal(engine_load(r.e, bytes, n), -EBADMSG);
+    rig_done(&r);
+}
+
 static void place_of_all_and_of_what_changed(void **state)
 {
     (void)state;
@@ -475,22 +320,27 @@ static void place_of_all_and_of_what_changed(void **state)
     engine_tick(r.e, r.ns += SECOND);
     assert_int_equal(r.seen->n, 2);
     assert_non_null(strstr(r.seen->lines[0].text,
-                           "gaihou_place,building=3,compound=c1,device=d1,"
+                           "gaihou_place,building=3,compound=c1,compound_now=c1,device=d1,"
                            "district=yuzhong,"));
     struct world *next = world_of("device,source_id,kind,compound,building\n"
                                   "d2,eui-2,sump,c2,4\nd1,eui-1,sump,c1,5\nd3,,sump,c1,1\n");
     engine_use(r.e, next);
     world_free(r.w);
     r.w = next;
+    assert_int_equal(r.seen->n, 4); /* d1 moved house: it leaves one place and enters another */
+    assert_non_null(strstr(r.seen->lines[2].text, "gaihou_place,building=3,compound=c1,"));
+    assert_non_null(strstr(r.seen->lines[2].text, " devices=0i,"));
+    assert_non_null(strstr(r.seen->lines[3].text, "gaihou_place,building=5,compound=c1,"));
+    assert_non_null(strstr(r.seen->lines[3].text, " devices=1i,"));
     engine_tick(r.e, r.ns += SECOND);
-    assert_int_equal(r.seen->n, 4);  /* d1 moved, d3 is new; d2 stays as it was */
+    assert_int_equal(r.seen->n, 5);  /* d3 is new; d2 stays as it was */
     for (int i = 0; i < 1500; i++) { /* a day: each once */
         struct record s = base(&r, RECORD_STATS);
         r.ns += 60u * (uint64_t)SECOND;
         give(&r, &s);
     }
-    assert_true(r.seen->n >= 4 + 3);
-    assert_true(r.seen->n <= 4 + 6);
+    assert_true(r.seen->n >= 5 + 3);
+    assert_true(r.seen->n <= 5 + 6);
     rig_done(&r);
 }
 
@@ -541,6 +391,7 @@ int main(void)
         cmocka_unit_test(no_redelivery_after_reach),
         cmocka_unit_test(what_is_no_reading),
         cmocka_unit_test(saved_state_goes_on),
+        cmocka_unit_test(state_of_version_1),
         cmocka_unit_test(place_of_all_and_of_what_changed),
         cmocka_unit_test(own_metrics),
         cmocka_unit_test(rot_is_counted),

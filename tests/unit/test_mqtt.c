@@ -73,6 +73,32 @@ static void test_broker_restarts(void **state)
     broker_kill(&b, SIGKILL);
 }
 
+static void test_publish(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    struct broker b;
+    struct client c = {0};
+    broker_start(&b, NULL);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){0});
+    wait_subscribed(&c, b.port);
+    assert_int_equal(mqtt_publish(c.m, "t/out", "\x08\0\x01", 3, 0), 0);
+    assert_int_equal(mqtt_publish(c.m, "t/out", "", 0, 1), 0);
+    WAIT(count(c.log) == 2, 5);
+    assert_string_equal(c.log->seen[0].topic, "t/out");
+    assert_int_equal(c.log->seen[0].payload_len, 3);
+    assert_memory_equal(c.log->seen[0].payload, "\x08\0\x01", 3);
+    assert_int_equal(c.log->seen[0].qos, 0);
+    assert_int_equal(c.log->seen[1].qos, 1);
+    assert_false(c.log->seen[1].retain);
+    assert_int_equal(stats(c.m).published, 2);
+    broker_kill(&b, SIGKILL);
+    WAIT(!stats(c.m).connected, 10);
+    assert_int_equal(mqtt_publish(c.m, "t/out", "x", 1, 0), -ENOTCONN);
+    client_close(&c);
+}
+
 static void test_leave_and_return(void **state)
 {
     (void)state;
@@ -647,21 +673,14 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_options),
-        cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_fall_back),
-        cmocka_unit_test(test_refused_filters),
-        cmocka_unit_test(test_close_while_connecting),
-        cmocka_unit_test(test_many_short_lives),
-        cmocka_unit_test(test_broker_restarts),
-        cmocka_unit_test(test_leave_and_return),
-        cmocka_unit_test(test_redelivery),
-        cmocka_unit_test(test_taken_over),
-        cmocka_unit_test(test_twin),
-        cmocka_unit_test(test_wrong_password),
-        cmocka_unit_test(test_names_and_fail_over),
-        cmocka_unit_test(test_thousand_filters),
-        cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_bad_options),      cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_publish),          cmocka_unit_test(test_fall_back),
+        cmocka_unit_test(test_refused_filters),  cmocka_unit_test(test_close_while_connecting),
+        cmocka_unit_test(test_many_short_lives), cmocka_unit_test(test_broker_restarts),
+        cmocka_unit_test(test_leave_and_return), cmocka_unit_test(test_redelivery),
+        cmocka_unit_test(test_taken_over),       cmocka_unit_test(test_twin),
+        cmocka_unit_test(test_wrong_password),   cmocka_unit_test(test_names_and_fail_over),
+        cmocka_unit_test(test_thousand_filters), cmocka_unit_test(test_tls),
     };
     if (argc == 3 && strcmp(argv[1], "--victim") == 0)
         return play_victim((int)strtol(argv[2], NULL, 10));

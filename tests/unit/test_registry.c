@@ -101,6 +101,10 @@ static void all_problems_by_line_and_column(void **state)
     bad("damaged", DATA "damaged-compounds.csv", NULL, NULL);
     bad("neither", DATA "neither-compounds.csv", NULL, NULL);
     bad("utf16", DATA "utf16-compounds.csv", NULL, NULL);
+    bad("bad-life-compounds", DATA "bad-life-compounds.csv", NULL, NULL);
+    bad("bad-life-devices", DATA "life-compounds.csv", DATA "bad-life-devices.csv", NULL);
+    bad("bad-replaces-devices", DATA "life-compounds.csv", DATA "bad-replaces-devices.csv",
+        NULL);
 }
 
 static void example_is_sound(void **state)
@@ -169,6 +173,62 @@ static void merged_compounds_keep_their_series(void **state)
     assert_true(registry_same_compound(r, e, "mid", 3));
     assert_false(registry_same_compound(r, d, "other", 5));
     assert_false(registry_same_compound(r, d, "nope", 4));
+    registry_free(r);
+    problems_free(p);
+}
+
+static void split_compounds_take_the_old_code(void **state)
+{
+    (void)state;
+    struct problems *p = problems_new(10);
+    struct registry *r = parse_text(
+        "compound,merged_into,split_from\nwhole,,\npart-1,,whole\npart-2,,whole\n"
+        "corner,,part-1\nbig,,\nwas,whole,\n",
+        "device,kind,compound\nd,lamp,part-1\ne,lamp,part-2\nf,lamp,corner\ng,lamp,whole\n",
+        NULL, p);
+    assert_non_null(r);
+    const struct device *d = registry_find(r, "d", 1), *f = registry_find(r, "f", 1),
+                        *g = registry_find(r, "g", 1);
+    assert_string_equal(d->series, "lamp,compound=part-1,device=d");
+    assert_true(registry_same_compound(r, d, "whole", 5));
+    assert_true(registry_same_compound(r, d, "was", 3)); /* it was part of the whole */
+    assert_true(registry_same_compound(r, d, "part-1", 6));
+    assert_false(registry_same_compound(r, d, "part-2", 6));
+    assert_false(registry_same_compound(r, d, "big", 3));
+    assert_true(registry_same_compound(r, f, "whole", 5));
+    assert_true(registry_same_compound(r, f, "part-1", 6));
+    assert_false(registry_same_compound(r, g, "part-1", 6)); /* a part is not the whole */
+    assert_ptr_equal(registry_compound_now(r, d->compound), d->compound);
+    registry_free(r);
+    problems_free(p);
+}
+
+static void devices_replaced_and_their_ids(void **state)
+{
+    (void)state;
+    struct problems *p = problems_new(10);
+    struct registry *r =
+        parse_text("compound\na\n",
+                   "device,source_id,kind,compound,retired,replaces,vendor,model\n"
+                   "new,SLOT-1,smoke,a,,old,Milesight,GS524N\n"
+                   "old,SLOT-1,smoke,a,2026-08-01,older,Milesight,GS524N\n"
+                   "older,SLOT-1,smoke,a,2026/5/1,,海康 威视,\n"
+                   "x,X,smoke,a,2026-08-01,,,\ny,X,smoke,a,,,,\n",
+                   NULL, p);
+    for (size_t i = 0; i < problems_count(p); i++)
+        print_error("%s\n", problems_get(p, i));
+    assert_non_null(r);
+    const struct device *d = registry_find(r, "new", 3), *old = registry_find(r, "old", 3);
+    assert_ptr_equal(d->replaces, old);
+    assert_ptr_equal(old->replaced_by, d);
+    assert_string_equal(old->replaces->code, "older");
+    assert_null(d->replaced_by);
+    assert_ptr_equal(registry_find_source(r, "SLOT-1", 6), d);
+    assert_string_equal(registry_find_source(r, "X", 1)->code, "y");
+    assert_string_equal(d->vendor, "Milesight");
+    assert_string_equal(d->model, "GS524N");
+    assert_string_equal(old->replaces->vendor, "海康 威视");
+    assert_string_equal(registry_find(r, "x", 1)->vendor, "");
     registry_free(r);
     problems_free(p);
 }
@@ -284,6 +344,8 @@ int main(void)
         cmocka_unit_test(all_problems_by_line_and_column),
         cmocka_unit_test(example_is_sound),
         cmocka_unit_test(merged_compounds_keep_their_series),
+        cmocka_unit_test(split_compounds_take_the_old_code),
+        cmocka_unit_test(devices_replaced_and_their_ids),
         cmocka_unit_test(encodings),
         cmocka_unit_test(columns_in_any_order),
         cmocka_unit_test(hundred_thousand_devices),

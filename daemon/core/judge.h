@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_JUDGE_H
+#define CORE_JUDGE_H
+/*
+ * judge — from one decoded value to a field of its metric: is it believed, and if not, why.
+ *
+ * The one place where that is decided: the engine, the examples of profiles and `gaihouctl
+ * decode` all ask here. Knows nothing of devices, times or messages. Pure.
+ *
+ * Values of vendors' profiles (decoded_value.from is set) are read with goodwill, because a
+ * vendor's type is no error of the vendor: text that is a number ("+27.90", "071", " 48 ") is one
+ * for numeric metrics and enumerations; true/false/on/off/0/1 in any case, and the numbers 0 and
+ * 1, are truth values; numbers are text for text metrics, integers exactly. An empty text says
+ * nothing. The native profile's types are strict, as its documentation says.
+ *
+ * What the decoder has judged already (a sentinel, a broken sensor, a contradiction) stays.
+ * Otherwise a number is bad outside the plausible range or when it is one of the metric's
+ * sentinels, and a value that cannot be of the metric's type is bad{type} or bad{enum} and keeps
+ * its words: a text field METRIC_raw. Values that are sentinels, faults, or of no code are kept
+ * as the device told them; all others are converted to the metric's canonical unit first.
+ */
+#include "core/profile.h"
+
+/* Where the keys and words of bad values are kept until their point is out. */
+struct judge_room {
+    size_t n;
+    char p[4096];
+};
+
+struct judged {
+    struct field field;
+    unsigned char quality; /* enum quality */
+    unsigned char reason;  /* enum quality_reason; REASON_NONE if good */
+};
+
+const char *judge_reason(enum quality_reason r); /* "range" …; "" for none */
+
+/* A profile_metric that converts nothing, for native values. */
+static inline struct profile_metric judge_as_is(const struct metric *m)
+{
+    return (struct profile_metric){.metric = m, .mul = 1, .div = 1, .same = true};
+}
+
+/* min, max: the plausible range in the canonical unit, ±HUGE_VAL when open (registry_range, or
+ * judge_range without a device). False: nothing was said (null, an empty text), or the room is
+ * full; *out means nothing then. The field's key and text point into metric, message or room. */
+bool judge_value(const struct decoded_value *v, const struct profile_metric *way, double min,
+                 double max, struct judge_room *room, struct judged *out);
+/* The same, in two places. */
+bool judge_field(const struct decoded_value *v, const struct profile_metric *way, double min,
+                 double max, struct judge_room *room, struct field *out,
+                 enum quality *out_quality, enum quality_reason *out_reason);
+void judge_range(const struct metric *m, double *out_min, double *out_max);
+
+#endif

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Places found and texts made, each once a message or once an item.
+ */
+#include "base/mem.h"
+#include "base/num.h"
+#include "core/profile_private.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 16384, TEXT_TOTAL = 4 << 20 };
+
+struct text_chunk {
+    struct text_chunk *next;
+    char p[CHUNK];
+};
+
+/* ---- room for texts ---- */
+
+char *run_room(struct profile_run *x, size_t n)
+{
+    if (n > CHUNK || x->text_total + n > TEXT_TOTAL)
+        return NULL;
+    if (!x->chunk || x->text_used + n > CHUNK) {
+        struct text_chunk *next = x->chunk ? x->chunk->next : x->chunks;
+        if (!next) {
+            next = mem_zalloc(sizeof(*next));
+            if (x->chunk)
+                x->chunk->next = next;
+            else
+                x->chunks = next;
+        }
+        x->chunk = next;
+        x->text_used = 0;
+    }
+    char *p = x->chunk->p + x->text_used;
+    x->text_used += n;
+    x->text_total += n;
+    return p;
+}
+
+void run_free_room(struct profile_run *x)
+{
+    for (struct text_chunk *c = x->chunks, *next; c; c = next) {
+        next = c->next;
+        free(c);
+    }
+}
+
+bool run_scalar_text(struct profile_run *x, struct json_value v, const char **out_p,
+                     size_t *out_n)
+{
+    char *p;
+    switch (json_type(v)) {
+    case JSON_STRING:
+        *out_p = json_text(v, out_n);
+        return true;
+    case JSON_NULL:
+        *out_p = "";
+        *out_n = 0;
+        return true;
+    case JSON_BOOL:
+        *out_p = json_bool(v) ? "true" : "false";
+        *out_n = json_bool(v) ? 4 : 5;
+        return true;
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        return false;
+    case JSON_INT:
+    case JSON_UINT:
+    case JSON_DOUBLE:
+        break;
+    }
+    p = run_room(x, NUM_MAX);
+    if (!p)
+        return false;
+    *out_p = p;
+    *out_n = json_type(v) == JSON_INT    ? num_put_i64(p, json_int(v))
+             : json_type(v) == JSON_UINT ? num_put_u64(p, json_uint(v))
+                                         : num_put_double(p, json_double(v));
+    return true;
+}
+
+/* ---- documents ---- */
+
+static int sparkplug_read(struct profile_run *x, const struct plan_doc *d,
+                          struct json_value *root, struct codec_fault *fault)
+{
+    struct json_value payload;
+    int r = codec_chain_run(d->chain, x->codec, x->in->payload, x->in->len, &payload, fault);
+    if (r < 0)
+        return r;
+    if (!x->own && !x->in->sparkplug)
+        x->own = sparkplug_new();
+    doc_clear(x->resolved);
+    x->sparkplug_root = payload; /* commands are not resolved */
+    x->sparkplug_result =
+        sparkplug_take(x->in->sparkplug ? x->in->sparkplug : x->own, x->in->broker, x->in->topic,
+                       x->in->topic_len, payload, x->resolved, &x->sparkplug_root,
+                       &x->sparkplug_info);
+    *root = x->sparkplug_root;
+    return 0;
+}
+
+/* What a chain reads must have readable bytes behind it: texts of documents are copied. */
+static int chain_read(struct profile_run *x, const struct plan_doc *d, const char *p, size_t n,
+                      struct json_value *root, struct codec_fault *fault)
+{
+    if (!d->of_payload) {
+        char *room = NULL;
+        if (n + JSON_PADDING <= CHUNK)
+            room = run_room(x, n + JSON_PADDING);
+        if (!room) {
+            if (x->cap_large < n + JSON_PADDING) {
+                x->cap_large = n + JSON_PADDING;
+                x->large = mem_realloc_array(x->large, x->cap_large, 1);
+            }
+            room = x->large;
+        }
+        memcpy(room, p, n);
+        memset(room + n, 0, JSON_PADDING);
+        p = room;
+    }
+    return codec_chain_run(d->chain, x->codec, p, n, root, fault);
+}
+
+static bool read_document(struct profile_run *x, uint16_t doc, struct json_value *root)
+{
+    const struct plan_doc *d = &x->p->docs[doc];
+    struct doc_state *s = &x->docs[doc];
+    struct json_value from;
+    const char *p = x->in->payload, *why = NULL;
+    size_t n = x->in->len;
+    s->fault = (struct codec_fault){.at = SIZE_MAX};
+    s->error = 0;
+    s->absent = false;
+    if (d->of_payload && d->json) {
+        s->error = json_parse(x->json, p, n, root, &why);
+        s->fault.why = why;
+        return s->error == 0;
+    }
+    if (!d->of_payload) {
+        s->absent = !run_node(x, d->from, &from) || json_type(from) == JSON_NULL;
+        if (s->absent)
+            return false;
+        if (json_type(from) >= JSON_ARRAY && d->json) { /* the platform parsed it already */
+            *root = from;
+            return true;
+        }
+        if (json_type(from) == JSON_STRING && json_text(from, &n) && n == 0) {
+            s->absent = true;
+            return false;
+        }
+        if (!run_scalar_text(x, from, &p, &n)) {
+            s->error = -EBADMSG;
+            s->fault.why = "an object or array, expected text";
+            return false;
+        }
+    }
+    if (!x->codec_used) {
+        codec_run_clear(x->codec);
+        x->codec_used = true;
+    }
+    s->error = d->sparkplug ? sparkplug_read(x, d, root, &s->fault)
+                            : chain_read(x, d, p, n, root, &s->fault);
+    return s->error == 0;
+}
+
+static void open_document(struct profile_run *x, uint16_t doc, struct plan_memo *m)
+{
+    m->found = read_document(x, doc, &m->v);
+    if (!m->found && x->docs[doc].error < 0 && x->doc_failed < 0)
+        x->doc_failed = doc;
+}
+
+/* ---- nodes ---- */
+
+static void find_kids(struct profile_run *x, const struct plan_node *parent, uint64_t epoch,
+                      bool found, struct json_value object)
+{
+    const struct plan_kids *k = parent->kids;
+    struct json_iter it;
+    struct json_value v;
+    const char *key;
+    size_t n, missing = k->n;
+    for (size_t i = 0; i < k->n; i++) {
+        struct plan_memo *m = &x->memo[k->nodes[i]];
+        m->epoch = epoch;
+        m->found = false;
+    }
+    if (!found || json_type(object) != JSON_OBJECT)
+        return;
+    json_iter(object, &it);
+    while (missing && json_next(&it, &key, &n, &v)) {
+        for (size_t at = kid_hash(key, n);; at++) {
+            uint16_t kid = k->slots[at & k->mask];
+            if (kid == PLAN_NONE)
+                break;
+            const struct plan_node *node = &x->p->nodes[kid];
+            if (node->key_len != n || memcmp(node->key, key, n) != 0)
+                continue;
+            struct plan_memo *m = &x->memo[kid];
+            if (!m->found) { /* said twice: the first stands */
+                m->found = true;
+                m->v = v;
+                missing--;
+            }
+            break;
+        }
+    }
+}
+
+static bool find_index(struct json_value array, int32_t index, struct json_value *out)
+{
+    struct json_iter it;
+    if (json_type(array) != JSON_ARRAY)
+        return false;
+    size_t count = json_count(array), want = (size_t)index;
+    if (index < 0) {
+        if ((size_t)-index > count)
+            return false;
+        want = count - (size_t)-index;
+    }
+    if (want >= count)
+        return false;
+    json_iter(array, &it);
+    for (size_t i = 0; json_next(&it, NULL, NULL, out); i++)
+        if (i == want)
+            return true;
+    return false;
+}
+
+bool run_node(struct profile_run *x, uint16_t node, struct json_value *out)
+{
+    struct plan_memo *m = &x->memo[node];
+    const struct plan_node *n = &x->p->nodes[node];
+    uint64_t epoch = x->slots[n->slot].epoch;
+    if (m->epoch != epoch) {
+        struct json_value parent;
+        bool found;
+        switch (n->kind) {
+        case NODE_DOC:
+            open_document(x, n->doc, m);
+            m->epoch = epoch;
+            break;
+        case NODE_ITEM: /* outside its `each` */
+            m->epoch = epoch;
+            m->found = false;
+            break;
+        case NODE_INDEX:
+            m->found = run_node(x, n->parent, &parent) && find_index(parent, n->index, &m->v);
+            m->epoch = epoch;
+            break;
+        case NODE_MEMBER:
+            found = run_node(x, n->parent, &parent);
+            find_kids(x, &x->p->nodes[n->parent], epoch, found, parent);
+            break;
+        }
+    }
+    if (m->found)
+        *out = m->v;
+    return m->found;
+}
+
+void run_begin_item(struct profile_run *x, uint16_t slot, uint16_t item, struct json_value v)
+{
+    x->slots[slot].epoch = ++x->epoch;
+    x->memo[item] = (struct plan_memo){.epoch = x->epoch, .v = v, .found = true};
+}
+
+/* ---- topics ---- */
+
+bool run_topic(struct profile_run *x, uint16_t pattern)
+{
+    struct topic_memo *m = &x->topics[pattern];
+    if (m->epoch != x->slots[0].epoch) {
+        m->epoch = x->slots[0].epoch;
+        m->fits = topic_matches_end(x->p->patterns[pattern], x->in->topic, x->in->topic_len,
+                                    &m->match);
+    }
+    return m->fits;
+}
+
+const struct topic_capture *run_capture(struct profile_run *x, const char *name)
+{
+    const struct topic_capture *c = NULL;
+    uint16_t own = x->message ? x->message->topic : PLAN_NONE;
+    if (own != PLAN_NONE && run_topic(x, own))
+        c = topic_get(&x->topics[own].match, name);
+    return c || !x->in->match ? c : topic_get(x->in->match, name);
+}
+
+/* ---- texts ---- */
+
+static const char *find_text(const char *p, size_t n, const struct plan_filter *f)
+{
+    return memmem(p, n, f->arg, f->len);
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* "24-E1:24 13" → "24e12413"; anything else is no hex. */
+static bool hex_lower(const char *p, size_t n, char *to, size_t *out_n)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        int d = hex_digit(p[i]);
+        if (d >= 0)
+            to[k++] = "0123456789abcdef"[d];
+        else if (p[i] != ':' && p[i] != '-' && p[i] != ' ')
+            return false;
+    }
+    *out_n = k;
+    return true;
+}
+
+static int base64_digit(char c)
+{
+    return c >= 'A' && c <= 'Z'    ? c - 'A'
+           : c >= 'a' && c <= 'z'  ? c - 'a' + 26
+           : c >= '0' && c <= '9'  ? c - '0' + 52
+           : c == '+' || c == '-'  ? 62
+           : c == '/' || c == '_'  ? 63
+                                   : -1;
+}
+
+static bool base64_hex(const char *p, size_t n, char *to, size_t *out_n)
+{
+    unsigned bits = 0, have = 0;
+    size_t k = 0;
+    while (n && p[n - 1] == '=')
+        n--;
+    if (n % 4 == 1)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        int d = base64_digit(p[i]);
+        if (d < 0)
+            return false;
+        bits = (bits << 6 | (unsigned)d) & 0xffff;
+        have += 6;
+        while (have >= 8) {
+            have -= 8;
+            to[k++] = "0123456789abcdef"[bits >> (have + 4) & 15];
+            to[k++] = "0123456789abcdef"[bits >> have & 15];
+        }
+    }
+    *out_n = k;
+    return true;
+}
+
+static bool apply(const struct plan_filter *f, char room[PLAN_MAX_TEXT * 2], const char **p,
+                  size_t *n)
+{
+    const char *at;
+    size_t k = 0;
+    if (f->kind == FILTER_BEFORE || f->kind == FILTER_AFTER) {
+        at = find_text(*p, *n, f);
+        if (f->kind == FILTER_BEFORE && at)
+            *n = (size_t)(at - *p);
+        if (f->kind == FILTER_AFTER && at) {
+            *n -= (size_t)(at - *p) + f->len;
+            *p = at + f->len;
+        }
+        return at || f->kind == FILTER_BEFORE;
+    }
+    if (*n > PLAN_MAX_TEXT)
+        return false;
+    if (f->kind == FILTER_HEXLOWER || f->kind == FILTER_BASE64HEX) {
+        char made[PLAN_MAX_TEXT * 2];
+        if (!(f->kind == FILTER_HEXLOWER ? hex_lower : base64_hex)(*p, *n, made, &k))
+            return false;
+        memcpy(room, made, k);
+    } else {
+        for (; k < *n; k++) {
+            char c = (*p)[k];
+            if (f->kind == FILTER_LOWER && c >= 'A' && c <= 'Z')
+                c = (char)(c + 32);
+            if (f->kind == FILTER_UPPER && c >= 'a' && c <= 'z')
+                c = (char)(c - 32);
+            room[k] = c;
+        }
+    }
+    *p = room;
+    *n = k;
+    return true;
+}
+
+static bool piece_text(struct profile_run *x, const struct plan_piece *piece, const char **p,
+                       size_t *n)
+{
+    struct json_value v;
+    const struct topic_capture *c;
+    switch (piece->kind) {
+    case PIECE_FIXED:
+        *p = piece->text;
+        *n = piece->len;
+        return true;
+    case PIECE_CAPTURE:
+        c = run_capture(x, piece->text);
+        if (!c)
+            return false;
+        *p = c->p;
+        *n = c->n;
+        break;
+    case PIECE_KEY:
+        *p = x->slots[piece->slot].key;
+        *n = x->slots[piece->slot].key_len;
+        break;
+    case PIECE_NODE:
+        if (!run_node(x, piece->node, &v) || !run_scalar_text(x, v, p, n))
+            return false;
+        break;
+    }
+    return *p && *n;
+}
+
+static bool filtered(struct profile_run *x, const struct plan_piece *piece, const char **p,
+                     size_t *n)
+{
+    if (!piece->n_filters)
+        return true;
+    char *room = run_room(x, PLAN_MAX_TEXT * 2);
+    if (!room)
+        return false;
+    for (size_t i = 0; i < piece->n_filters; i++) /* in place is right for all of them */
+        if (!apply(&piece->filters[i], room, p, n) || *n == 0)
+            return false;
+    return true;
+}
+
+static void make_text(struct profile_run *x, const struct plan_text *t, struct text_memo *m)
+{
+    const char *p;
+    size_t n;
+    m->p = NULL;
+    m->n = 0;
+    if (t->n == 1) { /* most are one capture or one path: nothing is copied */
+        if (piece_text(x, &t->pieces[0], &p, &n) && filtered(x, &t->pieces[0], &p, &n)) {
+            m->p = p;
+            m->n = n;
+        }
+        return;
+    }
+    char *room = run_room(x, PLAN_MAX_TEXT);
+    size_t len = 0;
+    for (size_t i = 0; room && i < t->n; i++) {
+        if (!piece_text(x, &t->pieces[i], &p, &n) || !filtered(x, &t->pieces[i], &p, &n) ||
+            len + n > PLAN_MAX_TEXT)
+            return;
+        memcpy(room + len, p, n);
+        len += n;
+    }
+    m->p = room;
+    m->n = len;
+}
+
+const char *run_text(struct profile_run *x, uint16_t text, size_t *out_len)
+{
+    struct text_memo *m = &x->texts[text];
+    const struct plan_text *t = &x->p->texts[text];
+    uint64_t epoch = x->slots[t->slot].epoch;
+    /* A capture may be another message's, too: those are not kept from one try to the next. */
+    if (m->epoch != epoch || m->message != x->message) {
+        m->epoch = epoch;
+        m->message = x->message;
+        make_text(x, t, m);
+    }
+    *out_len = m->n;
+    return m->p;
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One message through a profile: the message kind is found, its parts make samples.
+ */
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "core/profile_private.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SPARKPLUG_WORDS = 65536 };
+
+struct profile_run *profile_run_new(size_t max_message_bytes)
+{
+    struct profile_run *x = mem_zalloc(sizeof(*x));
+    x->max_bytes = max_message_bytes;
+    x->json = json_new(max_message_bytes);
+    x->codec = codec_run_new(max_message_bytes);
+    x->resolved = doc_new(SPARKPLUG_WORDS);
+    return x;
+}
+
+void profile_run_free(struct profile_run *x)
+{
+    if (!x)
+        return;
+    json_free(x->json);
+    codec_run_free(x->codec);
+    doc_free(x->resolved);
+    sparkplug_free(x->own);
+    run_free_room(x);
+    free(x->memo);
+    free(x->texts);
+    free(x->times);
+    free(x->slots);
+    free(x->docs);
+    free(x->topics);
+    free(x->trace);
+    free(x->large);
+    free(x);
+}
+
+void profile_run_trace(struct profile_run *x, bool on)
+{
+    x->tracing = on;
+}
+
+/* ---- the sample ---- */
+
+static struct decoded_sample *sample(struct profile_run *x)
+{
+    return &x->out->samples[x->out->n_samples - 1];
+}
+
+static bool begin_sample(struct profile_run *x)
+{
+    if (decoded_begin_sample(x->out) == 0)
+        return true;
+    x->too_big = true;
+    return false;
+}
+
+static void set_time(struct profile_run *x, const struct plan_times *t,
+                     struct decoded_sample *s)
+{
+    int64_t ms = 0;
+    bool coarse = false;
+    enum time_state state = run_time(x, t, &ms, &coarse);
+    s->has_time = state == TIME_GOOD;
+    s->time_unread = state == TIME_UNREAD;
+    s->time_ms = ms;
+    s->time_is_coarse = coarse;
+}
+
+/* Where and when; false: nobody knows of which device. */
+static void set_places(struct profile_run *x, const struct plan_part *p,
+                       struct decoded_sample *s)
+{
+    size_t n;
+    if (p->device != PLAN_NONE)
+        s->device = run_text(x, p->device, &s->device_len);
+    if (!s->device) {
+        s->device = ""; /* not "as the topic says": quarantined */
+        s->device_len = 0;
+    }
+    if (p->compound != PLAN_NONE)
+        s->compound = run_text(x, p->compound, &s->compound_len);
+    if (p->point != PLAN_NONE)
+        s->point = run_text(x, p->point, &s->point_len);
+    const char *id = p->id != PLAN_NONE ? run_text(x, p->id, &n) : NULL;
+    if (id) {
+        s->id = hash64(11, id, n);
+        s->id += s->id == 0;
+    }
+    if (p->time)
+        set_time(x, p->time, s);
+    s->not_alive = p->not_alive;
+}
+
+void run_quality(struct profile_run *x, const struct plan_quality *q, size_t n, size_t from,
+                 size_t to)
+{
+    for (size_t i = 0; i < n; i++, q++) {
+        if (q->when && !run_when(x, q->when))
+            continue;
+        for (size_t k = from; k < to; k++) {
+            struct decoded_value *v = &x->out->values[k];
+            const char *name = v->from ? v->from->map->metric : NULL;
+            bool mine = q->n == 0;
+            for (size_t m = 0; m < q->n && !mine; m++)
+                mine = name ? strcmp(q->metrics[m], name) == 0
+                            : strlen(q->metrics[m]) == v->key_len &&
+                                  memcmp(q->metrics[m], v->key, v->key_len) == 0;
+            if (mine && v->quality < q->quality) {
+                v->quality = q->quality;
+                v->reason = q->reason;
+            }
+        }
+    }
+}
+
+/* ---- fields and pairs ---- */
+
+static const struct plan_name *name_find(const struct plan_fields *f, const char *p, size_t n)
+{
+    if (!f->n_names)
+        return NULL;
+    for (size_t at = (size_t)hash64(0, p, n);; at++) {
+        uint16_t i = f->table[at & f->mask];
+        if (i == PLAN_NONE)
+            return NULL;
+        if (f->names[i].len == n && memcmp(f->names[i].name, p, n) == 0)
+            return &f->names[i];
+    }
+}
+
+/* A value under its own name: a metric of the device's kind, if it has one of that name. */
+static void take_same(struct profile_run *x, const struct plan_fields *f, const char *name,
+                      size_t n)
+{
+    struct json_value j;
+    for (size_t i = 0; i < f->n_value; i++) {
+        if (!run_node(x, f->value[i], &j))
+            continue;
+        struct value v = {.type = VALUE_FLOAT};
+        switch (json_type(j)) {
+        case JSON_NULL:
+            return;
+        case JSON_BOOL:
+            v = (struct value){.type = VALUE_BOOL, .b = json_bool(j)};
+            break;
+        case JSON_INT:
+            v = (struct value){.type = VALUE_INT, .i = json_int(j)};
+            break;
+        case JSON_UINT:
+        case JSON_DOUBLE:
+            v.f = json_double(j);
+            break;
+        case JSON_STRING:
+            v.type = VALUE_STRING;
+            v.s.p = json_text(j, &v.s.n);
+            if (v.s.n == 0)
+                return;
+            break;
+        case JSON_ARRAY:
+        case JSON_OBJECT:
+            continue;
+        }
+        if (v.type == VALUE_FLOAT && !isfinite(v.f))
+            return;
+        run_add(x, name, n, v, NULL, QUALITY_GOOD, REASON_NONE, f->value[i]);
+        return;
+    }
+    x->out->unknown++;
+}
+
+/* Values of another time than the sample's begin a sample of their own. */
+static void own_time(struct profile_run *x, const struct plan_fields *f)
+{
+    struct decoded_sample s = *sample(x);
+    set_time(x, f->time, &s);
+    if (!s.has_time && !s.time_unread)
+        return; /* none of its own */
+    struct decoded_sample *at = sample(x);
+    if (at->n == 0 || (at->has_time == s.has_time && at->time_ms == s.time_ms)) {
+        s.first = at->first;
+        s.n = at->n;
+        *at = s;
+        return;
+    }
+    if (!begin_sample(x))
+        return;
+    s.first = x->out->n_values;
+    s.n = 0;
+    *sample(x) = s;
+}
+
+static void take_field(struct profile_run *x, const struct plan_fields *f, const char *name,
+                       size_t n)
+{
+    if (f->prefix) {
+        if (n < f->prefix_len || memcmp(name, f->prefix, f->prefix_len) != 0)
+            return;
+        name += f->prefix_len;
+        n -= f->prefix_len;
+    }
+    if (f->when && !run_when(x, f->when))
+        return;
+    const struct plan_name *known = name_find(f, name, n);
+    if (known && !known->map)
+        return; /* skipped on purpose */
+    if (!known && !f->same) {
+        x->out->unknown++;
+        return;
+    }
+    if (f->time)
+        own_time(x, f);
+    size_t from = x->out->n_values;
+    if (known)
+        (void)run_map(x, known->map, name, n);
+    else
+        take_same(x, f, name, n);
+    if (f->n_quality)
+        run_quality(x, f->quality, f->n_quality, from, x->out->n_values);
+}
+
+void run_fields(struct profile_run *x, const struct plan_fields *f)
+{
+    struct json_value in, v;
+    struct json_iter it;
+    const char *key;
+    size_t n;
+    if (!run_node(x, f->in, &in) || json_type(in) != (f->pairs ? JSON_ARRAY : JSON_OBJECT))
+        return;
+    struct slot_state *s = &x->slots[f->slot];
+    x->open[x->n_open++] = f->slot;
+    s->key = NULL;
+    json_iter(in, &it);
+    for (uint32_t i = 0; !x->too_big && json_next(&it, &key, &n, &v); i++) {
+        run_begin_item(x, f->slot, f->item, v);
+        s->index = i;
+        if (!f->pairs) {
+            s->key = key;
+            s->key_len = n;
+        } else if (!(key = run_text(x, f->name, &n))) {
+            continue;
+        }
+        take_field(x, f, key, n);
+    }
+    x->n_open--;
+}
+
+/* ---- parts ---- */
+
+static void make_sample(struct profile_run *x, const struct plan_part *p)
+{
+    if (p->when && !run_when(x, p->when))
+        return;
+    size_t first = x->out->n_samples, from = x->out->n_values;
+    if (!begin_sample(x))
+        return;
+    set_places(x, p, sample(x));
+    x->no_device = x->no_device && !sample(x)->device_len;
+    for (size_t i = 0; i < p->n_values && !x->too_big; i++)
+        (void)run_map(x, p->values[i], NULL, 0);
+    for (size_t i = 0; i < p->n_fields && !x->too_big; i++)
+        run_fields(x, &p->fields[i]);
+    if (p->n_quality)
+        run_quality(x, p->quality, p->n_quality, from, x->out->n_values);
+    if (x->out->n_samples == first + 1 && sample(x)->n == 0) {
+        if (!x->lone.device || !x->lone.device_len) /* it lives, though it said nothing */
+            x->lone = *sample(x);
+        x->out->n_samples--;
+    }
+}
+
+static void go_deeper(struct profile_run *x, const struct plan_part *p, size_t level)
+{
+    struct json_value in, v;
+    struct json_iter it;
+    const char *key;
+    size_t n;
+    if (level == p->n_levels) {
+        make_sample(x, p);
+        return;
+    }
+    const struct plan_level *l = &p->levels[level];
+    struct slot_state *s = &x->slots[l->slot];
+    if (!run_node(x, l->in, &in))
+        return;
+    s->key = NULL;
+    x->open[x->n_open++] = l->slot;
+    if (l->kind == LEVEL_ONE) {
+        if (json_type(in) != JSON_NULL) {
+            run_begin_item(x, l->slot, l->item, in);
+            go_deeper(x, p, level + 1);
+        }
+    } else if (json_type(in) == (l->kind == LEVEL_ELEMENTS ? JSON_ARRAY : JSON_OBJECT)) {
+        json_iter(in, &it);
+        for (uint32_t i = 0; !x->too_big && json_next(&it, &key, &n, &v); i++) {
+            run_begin_item(x, l->slot, l->item, v);
+            s->index = i;
+            s->key = key;
+            s->key_len = n;
+            go_deeper(x, p, level + 1);
+        }
+    }
+    x->n_open--;
+}
+
+/* ---- verdicts ---- */
+
+static void say(struct profile_verdict *v, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+static void say(struct profile_verdict *v, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(v->detail, sizeof(v->detail), fmt, ap);
+    va_end(ap);
+}
+
+static void refuse(struct profile_verdict *v, enum ledger_count count)
+{
+    v->outcome = PROFILE_REFUSED;
+    v->count = count;
+}
+
+static void refuse_document(struct profile_run *x)
+{
+    const struct plan_doc *d = &x->p->docs[x->doc_failed];
+    const struct codec_fault *f = &x->docs[x->doc_failed].fault;
+    const char *why = f->why ? f->why : "too large when it is read";
+    char where[96] = "", at[48] = "";
+    if (*d->name)
+        (void)snprintf(where, sizeof(where), "document $%.64s: ", d->name);
+    if (f->at != SIZE_MAX)
+        (void)snprintf(at, sizeof(at), " (at byte %zu of step %u)", f->at, f->step + 1);
+    refuse(x->v, d->of_payload && d->json ? LEDGER_DEAD_BAD_JSON
+                 : f->checksum            ? LEDGER_DEAD_BAD_CHECKSUM
+                                          : LEDGER_DEAD_BAD_PAYLOAD);
+    if (x->docs[x->doc_failed].error == -EMSGSIZE)
+        x->v->count = LEDGER_DEAD_OVERSIZED;
+    say(x->v, "%s%s%s", where, why, at);
+}
+
+static void ignore(struct profile_run *x, const struct plan_message *m)
+{
+    x->v->outcome = PROFILE_IGNORED;
+    x->v->count = m->reason;
+    if (m->alive && m->device != PLAN_NONE)
+        x->v->device = run_text(x, m->device, &x->v->device_len);
+    if (m->refuse) {
+        refuse(x->v, LEDGER_DEAD_REFUSED);
+        say(x->v, "%s", m->refuse);
+    }
+}
+
+/* What Sparkplug itself says to leave alone. True: that was all. */
+static bool sparkplug_says(struct profile_run *x)
+{
+    x->v->want_rebirth = x->sparkplug_info.want_rebirth;
+    x->v->outcome = PROFILE_IGNORED;
+    switch (x->sparkplug_result) {
+    case SPARKPLUG_DATA:
+    case SPARKPLUG_BIRTH:
+    case SPARKPLUG_DEATH:
+    case SPARKPLUG_UNBORN:
+        x->v->outcome = PROFILE_SAMPLES;
+        return false;
+    case SPARKPLUG_STALE:
+        x->v->count = LEDGER_IGNORED_STALE;
+        return true;
+    case SPARKPLUG_DUPLICATE:
+        x->v->count = LEDGER_DUPLICATE;
+        return true;
+    case SPARKPLUG_TOO_BIG:
+        refuse(x->v, LEDGER_DEAD_TOO_MANY);
+        say(x->v, "a birth of too many metrics, or too many nodes");
+        return true;
+    case SPARKPLUG_OTHER:
+        break;
+    }
+    x->v->count = memmem(x->in->topic, x->in->topic_len, "CMD/", 4) ? LEDGER_IGNORED_DOWNLINK
+                                                                   : LEDGER_IGNORED_STATUS;
+    return true;
+}
+
+static void make_samples(struct profile_run *x, const struct plan_message *m)
+{
+    x->v->outcome = PROFILE_SAMPLES;
+    x->no_device = true;
+    x->lone = (struct decoded_sample){0};
+    for (size_t i = 0; i < m->n_parts && !x->too_big; i++)
+        go_deeper(x, &m->parts[i], 0);
+    struct decoded *out = x->out;
+    if (x->doc_failed >= 0) {
+        refuse_document(x);
+    } else if (x->too_big) {
+        refuse(x->v, LEDGER_DEAD_TOO_MANY);
+        say(x->v, "more than %d samples or %d values in one message", DECODE_MAX_SAMPLES,
+            DECODE_MAX_VALUES);
+    } else if (out->n_samples == 0 && !x->lone.device) {
+        x->v->outcome = PROFILE_IGNORED; /* an empty list, a part that does not apply */
+        x->v->count = LEDGER_IGNORED_EMPTY;
+    } else if (x->no_device) {
+        refuse(x->v, LEDGER_DEAD_NO_DEVICE);
+        say(x->v, "message \"%.64s\" does not name its device", m->name);
+    } else if (out->n_samples == 0 && begin_sample(x)) {
+        x->lone.first = out->n_values;
+        x->lone.n = 0;
+        *sample(x) = x->lone;
+    }
+    if (x->v->outcome != PROFILE_SAMPLES) {
+        out->n_samples = out->n_values = 0;
+        out->unknown = 0;
+    }
+}
+
+static bool fits(struct profile_run *x, const struct plan_message *m)
+{
+    x->message = m;
+    return (m->topic == PLAN_NONE || run_topic(x, m->topic)) &&
+           (!m->when || run_when(x, m->when));
+}
+
+static void *room(void *list, size_t *cap, size_t n, size_t size)
+{
+    if (n <= *cap)
+        return list;
+    free(list);
+    *cap = n;
+    return mem_zalloc_array(n, size); /* epoch 0 is never given */
+}
+
+static void prepare(struct profile_run *x, const struct profile *p)
+{
+    x->memo = room(x->memo, &x->cap_nodes, p->n_nodes, sizeof(*x->memo));
+    x->texts = room(x->texts, &x->cap_texts, p->n_texts, sizeof(*x->texts));
+    x->times = room(x->times, &x->cap_times, p->n_times, sizeof(*x->times));
+    x->slots = room(x->slots, &x->cap_slots, p->n_slots, sizeof(*x->slots));
+    x->docs = room(x->docs, &x->cap_docs, p->n_docs, sizeof(*x->docs));
+    x->topics = room(x->topics, &x->cap_topics, p->n_patterns, sizeof(*x->topics));
+    ++x->epoch;
+    for (size_t i = 0; i < p->n_slots; i++)
+        x->slots[i] = (struct slot_state){.epoch = x->epoch};
+    x->chunk = NULL;
+    x->text_used = x->text_total = 0;
+    x->codec_used = x->too_big = false;
+    x->doc_failed = -1;
+    x->n_open = 0;
+    x->sparkplug_result = SPARKPLUG_OTHER;
+    x->sparkplug_info = (struct sparkplug_info){0};
+}
+
+void profile_decode(const struct profile *p, struct profile_run *x,
+                    const struct profile_input *in, struct decoded *out,
+                    struct profile_verdict *v)
+{
+    struct json_value root;
+    decoded_clear(out);
+    v->outcome = PROFILE_NOT_MINE;
+    v->count = LEDGER_DEAD_NO_MESSAGE;
+    v->message = "";
+    v->detail[0] = '\0';
+    v->device = NULL;
+    v->device_len = 0;
+    v->want_rebirth = false;
+    x->p = p;
+    x->in = in;
+    x->out = out;
+    x->v = v;
+    prepare(x, p);
+    for (size_t i = 0; i < p->n_messages; i++) {
+        const struct plan_message *m = &p->messages[i];
+        if (!fits(x, m))
+            continue;
+        v->message = m->name;
+        if (x->doc_failed >= 0) { /* perhaps this kind does not need that document */
+            x->doc_failed = -1;
+            x->slots[0].epoch = ++x->epoch;
+        }
+        if (m->sparkplug && run_node(x, p->docs[m->doc].root, &root) && sparkplug_says(x))
+            return;
+        if (m->ignore || m->refuse)
+            ignore(x, m);
+        else
+            make_samples(x, m);
+        return;
+    }
+    x->message = NULL;
+    if (x->doc_failed >= 0)
+        refuse_document(x);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Values compared and numbers read with goodwill.
+ */
+#include "base/num.h"
+#include "core/profile_private.h"
+
+#include <math.h>
+#include <string.h>
+
+bool text_number(const char *p, size_t n, char decimal, struct value *out)
+{
+    char room[64];
+    size_t len = 0;
+    while (n && (*p == ' ' || *p == '\t')) {
+        p++;
+        n--;
+    }
+    while (n && (p[n - 1] == ' ' || p[n - 1] == '\t' || p[n - 1] == '\r' || p[n - 1] == '\n'))
+        n--;
+    if (n == 0 || n > 48)
+        return false;
+    if (*p == '+' || *p == '-') {
+        if (*p == '-')
+            room[len++] = '-';
+        p++;
+        n--;
+    }
+    while (n > 1 && p[0] == '0' && p[1] >= '0' && p[1] <= '9') {
+        p++;
+        n--;
+    }
+    if (n == 0 || *p == '+' || *p == '-')
+        return false;
+    bool whole = true;
+    for (size_t i = 0; i < n; i++) {
+        char c = decimal && p[i] == decimal ? '.' : p[i];
+        if (c == '.' && len == (room[0] == '-'))
+            room[len++] = '0'; /* ".5" */
+        if (c == '.' && i + 1 == n)
+            break; /* "5." */
+        whole = whole && c >= '0' && c <= '9';
+        room[len++] = c;
+    }
+    *out = (struct value){.type = VALUE_INT};
+    if (whole && num_get_i64(room, len, &out->i) == 0)
+        return true;
+    out->type = VALUE_FLOAT;
+    return num_get_double(room, len, &out->f) == 0;
+}
+
+static bool number_equal(const struct plan_scalar *s, const struct value *v)
+{
+    if (v->type == VALUE_INT && s->is_int)
+        return v->i == s->integer;
+    return (v->type == VALUE_INT ? (double)v->i : v->f) == s->number;
+}
+
+bool scalar_equal_text(const struct plan_scalar *s, const char *p, size_t n)
+{
+    struct value v;
+    if (n == s->len && memcmp(p, s->text, n) == 0)
+        return s->kind != SCALAR_NULL;
+    return s->kind == SCALAR_NUMBER && text_number(p, n, 0, &v) && number_equal(s, &v);
+}
+
+bool scalar_equal_value(const struct plan_scalar *s, const struct value *v)
+{
+    char room[NUM_MAX];
+    switch (v->type) {
+    case VALUE_STRING:
+        return scalar_equal_text(s, v->s.p, v->s.n);
+    case VALUE_BOOL:
+        if (s->kind == SCALAR_BOOL)
+            return s->b == v->b;
+        return s->kind == SCALAR_TEXT && s->len == (v->b ? 4u : 5u) &&
+               memcmp(s->text, v->b ? "true" : "false", s->len) == 0;
+    case VALUE_INT:
+    case VALUE_FLOAT:
+        break;
+    }
+    if (s->kind == SCALAR_NUMBER)
+        return number_equal(s, v);
+    if (s->kind != SCALAR_TEXT || (v->type == VALUE_FLOAT && !isfinite(v->f)))
+        return false;
+    size_t n = v->type == VALUE_INT ? num_put_i64(room, v->i) : num_put_double(room, v->f);
+    return n == s->len && memcmp(room, s->text, n) == 0;
+}
+
+bool scalar_equal(const struct plan_scalar *s, struct json_value j)
+{
+    struct value v = {.type = VALUE_FLOAT};
+    switch (json_type(j)) {
+    case JSON_NULL:
+        return s->kind == SCALAR_NULL;
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        return false;
+    case JSON_BOOL:
+        v = (struct value){.type = VALUE_BOOL, .b = json_bool(j)};
+        break;
+    case JSON_INT:
+        v = (struct value){.type = VALUE_INT, .i = json_int(j)};
+        break;
+    case JSON_UINT:
+    case JSON_DOUBLE:
+        v.f = json_double(j);
+        break;
+    case JSON_STRING:
+        v.type = VALUE_STRING;
+        v.s.p = json_text(j, &v.s.n);
+        break;
+    }
+    return scalar_equal_value(s, &v);
+}
+
+double linear_apply(const struct plan_linear *l, double v)
+{
+    return (v * l->mul + l->add) / l->div;
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/history.h"
+#include "base/mem.h"
+#include "core/engine.h"
+#include "ctl/exit.h"
+#include "ctl/site.h"
+#include "io/content.h"
+#include "io/file.h"
+#include "io/snapshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#define PACKED ".journal.zst"
+#define PLAIN  ".journal"
+#define CHUNK  ((size_t)1 << 17)
+#define DAY_MS 86400000
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n > k && strcmp(s + n - k, end) == 0;
+}
+
+static int told(const char *path, int error)
+{
+    (void)fprintf(stderr, "gaihouctl: %s: %s\n", path, strerror(-error));
+    return CTL_REFUSED;
+}
+
+/* -- unpacking --------------------------------------------------------------------------------- */
+
+/* Over before from_ms, as its seal tells? */
+static bool is_over(const char *page, size_t n, int64_t from_ms)
+{
+    struct segment_info info;
+    struct segment_seal seal;
+    bool rot;
+    return n >= SEGMENT_HEADER && segment_decode(page, &info, &rot) == 0 &&
+           segment_seal_decode(page, info.id, &seal) == 0 &&
+           seal.wall_ns / 1000000 < from_ms - DAY_MS;
+}
+
+/* 1: it is over and was left out. */
+static int unpack_stream(struct file *from, struct file *to, int64_t from_ms)
+{
+    char *in = mem_zalloc(CHUNK), *out = mem_zalloc(CHUNK);
+    ZSTD_DCtx *z = ZSTD_createDCtx();
+    uint64_t at = 0, put = 0;
+    int r = z ? 0 : -ENOMEM;
+    for (size_t n = CHUNK; r == 0 && n == CHUNK;) {
+        r = file_read(from, at, in, CHUNK, &n);
+        at += n;
+        ZSTD_inBuffer src = {.src = in, .size = n};
+        while (r == 0 && src.pos < src.size) {
+            ZSTD_outBuffer dst = {.dst = out, .size = CHUNK};
+            if (ZSTD_isError(ZSTD_decompressStream(z, &dst, &src)))
+                r = -EBADMSG;
+            else if (put == 0 && is_over(out, dst.pos, from_ms))
+                r = 1;
+            else
+                r = file_write(to, put, out, dst.pos);
+            put += dst.pos;
+        }
+    }
+    (void)ZSTD_freeDCtx(z);
+    free(in);
+    free(out);
+    return r;
+}
+
+struct work {
+    struct history *h;
+    int64_t from_ms;
+    int code;
+};
+
+static void unpack(void *ctx, const char *name)
+{
+    struct work *w = ctx;
+    struct file *from = NULL, *to = NULL;
+    if (!ends_with(name, PACKED) || w->code != CTL_DONE)
+        return;
+    char *source = mem_printf("%s/%s", w->h->archive_dir, name);
+    char *target =
+        mem_printf("%s/%.*s", w->h->temp, (int)(strlen(name) - strlen(".zst")), name);
+    int r = file_open(source, FILE_READ, &from);
+    if (r == 0)
+        r = file_open(target, FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE, &to);
+    if (r == 0)
+        r = unpack_stream(from, to, w->from_ms);
+    file_close(from);
+    file_close(to);
+    if (r != 0)
+        (void)file_unlink(target);
+    if (r < 0 && r != -ENOENT) /* pruned meanwhile */
+        w->code = told(source, r);
+    free(source);
+    free(target);
+}
+
+/* A live segment is read where it lies; the archive may have the same one just released. */
+static void link_live(void *ctx, const char *name)
+{
+    struct work *w = ctx;
+    if (!ends_with(name, PLAIN))
+        return;
+    char *source = mem_printf("%s/%s", w->h->journal_dir, name);
+    char *target = mem_printf("%s/%s", w->h->temp, name), *real = realpath(source, NULL);
+    (void)file_unlink(target);
+    if (real && symlink(real, target) != 0)
+        w->code = told(target, -errno);
+    free(real);
+    free(source);
+    free(target);
+}
+
+static int gather(struct history *h, int64_t from_ms)
+{
+    const char *tmp = getenv("TMPDIR");
+    struct work w = {h, from_ms, CTL_DONE};
+    h->temp = mem_printf("%s/gaihouctl-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (!mkdtemp(h->temp)) {
+        int code = told(h->temp, -errno);
+        free(h->temp);
+        h->temp = NULL;
+        return code;
+    }
+    int r = file_list(h->archive_dir, unpack, &w);
+    if (r == 0 && w.code == CTL_DONE)
+        r = file_list(h->journal_dir, link_live, &w);
+    return r < 0 ? told(h->journal_dir, r) : w.code;
+}
+
+static void count_packed(void *ctx, const char *name)
+{
+    *(size_t *)ctx += ends_with(name, PACKED);
+}
+
+/* -- reading ----------------------------------------------------------------------------------- */
+
+int history_open(struct history *h, const char *dir, int64_t from_ms)
+{
+    *h = (struct history){.dir = dir,
+                          .journal_dir = mem_printf("%s/journal", dir),
+                          .archive_dir = mem_printf("%s/archive", dir),
+                          .content_dir = mem_printf("%s/generations", dir),
+                          .snapshot_dir = mem_printf("%s/snapshots", dir)};
+    size_t packed = 0;
+    struct err err;
+    (void)file_list(h->archive_dir, count_packed, &packed);
+    int code = packed > 0 ? gather(h, from_ms) : CTL_DONE;
+    if (code != CTL_DONE)
+        return code;
+    struct journal_options o = {.dir = h->temp ? h->temp : h->journal_dir, .read_only = true};
+    if (journal_open(&o, &err, &h->recovery, &h->journal) != 0) {
+        (void)fprintf(stderr, "gaihouctl: %s\n", err.text);
+        return CTL_REFUSED;
+    }
+    int r = journal_reader_open(h->journal, 0, &h->reader);
+    return r < 0 ? told(h->journal_dir, r) : CTL_DONE;
+}
+
+int history_read(struct history *h, struct record *out)
+{
+    return journal_read(h->reader, out);
+}
+
+static void remove_one(void *ctx, const char *name)
+{
+    char *path = mem_printf("%s/%s", (const char *)ctx, name);
+    (void)file_unlink(path);
+    free(path);
+}
+
+void history_close(struct history *h)
+{
+    if (h->reader)
+        journal_reader_close(h->reader);
+    if (h->journal)
+        (void)journal_close(h->journal);
+    if (h->temp) {
+        (void)file_list(h->temp, remove_one, h->temp);
+        (void)rmdir(h->temp);
+    }
+    free(h->journal_dir);
+    free(h->archive_dir);
+    free(h->content_dir);
+    free(h->snapshot_dir);
+    free(h->temp);
+    *h = (struct history){0};
+}
+
+/* -- worlds ------------------------------------------------------------------------------------ */
+
+static struct world *open_world(const struct history *h, const char *hash)
+{
+    char *bundle = NULL;
+    size_t len = 0;
+    struct world *w = NULL;
+    int r = content_get(h->content_dir, hash, &bundle, &len);
+    if (r != 0) {
+        (void)fprintf(stderr,
+                      "gaihouctl: generation %s: its files are not kept any more (%s)\n", hash,
+                      strerror(-r));
+        return NULL;
+    }
+    struct problems *p = problems_new(8);
+    if (world_open(bundle, len, p, &w) != 0)
+        (void)site_tell(p);
+    problems_free(p);
+    free(bundle);
+    return w;
+}
+
+static bool hash_of(const struct record *r, char hash[33])
+{
+    static const char kind[] = "world";
+    if (r->type != RECORD_GENERATION || r->body_len != sizeof(kind) + 32 ||
+        memcmp(r->body, kind, sizeof(kind)) != 0)
+        return false;
+    memcpy(hash, r->body + sizeof(kind), 32);
+    hash[32] = '\0';
+    return true;
+}
+
+struct world *history_world(struct history *h, const struct record *r)
+{
+    char hash[33];
+    return hash_of(r, hash) ? open_world(h, hash) : NULL;
+}
+
+/* The first generation record, unless a snapshot stands before it: that one's. */
+struct world *history_first_world(struct history *h)
+{
+    struct journal_reader *reader;
+    struct record r;
+    struct snapshot s;
+    struct err why;
+    char hash[33] = "";
+    uint64_t first = UINT64_MAX;
+    int e = journal_reader_open(h->journal, 0, &reader);
+    while (e == 0 && !hash[0]) {
+        int got = journal_read(reader, &r);
+        if (got == 0 || (got < 0 && got != -EBADMSG))
+            break;
+        if (got == 1 && hash_of(&r, hash))
+            first = r.offset;
+    }
+    if (e == 0)
+        journal_reader_close(reader);
+    struct position max = {first, UINT64_MAX, UINT64_MAX};
+    if (snapshot_load_newest(h->snapshot_dir, &max, &why, &s) == 0) {
+        (void)engine_saved_hash(s.bytes, s.len, hash);
+        free(s.bytes);
+    }
+    if (!hash[0]) {
+        (void)fprintf(stderr,
+                      "gaihouctl: %s: neither journal nor snapshots say which registry "
+                      "was in force\n",
+                      h->dir);
+        return NULL;
+    }
+    return open_world(h, hash);
+}

@@ -1,0 +1,147 @@
+"""gaihouctl quarantine adopt: from a device that nobody knows to history, with one command."""
+import json
+import os
+import stat
+
+import pytest
+
+from ring import (COMPOUNDS, DEVICES, balanced, influx_sink, now_ms, publish, quarantined, small,
+                  topic, wait_settled)
+
+MINUTE = 60000
+
+
+def speaks(broker, device, t, n=5, compound="c1", more=None):
+    publish(broker, [(topic(device, compound), {"ts": t + i, "level": i / 10, "pump_on": True,
+                                                **(more or {})}) for i in range(n)])
+
+
+def levels(influx, device):
+    return {r["time"]: r["level"]
+            for r in influx.query(f"SELECT level FROM sump WHERE device = '{device}'")}
+
+
+def known(g, code):
+    return g.ctl("devices", "show", code, check=False).returncode == 0
+
+
+def test_one_command_from_unknown_to_history(bench, broker, influx):
+    g = small(bench, broker, [influx_sink(influx)]).start()
+    t = now_ms() - MINUTE
+    speaks(broker, "EUI-77", t)
+    quarantined(g, 1)
+    text = g.ctl("quarantine", "show", "EUI-77").stdout
+    assert "unknown_device" in text and "gaihou-json" in text and topic("EUI-77") in text
+    assert '"level": 0.4' in text  # the last raw message
+    assert "EUI-77,,sump,c1," in text  # the kind is told by what it says
+
+    file = g.folder / "devices.csv"
+    os.chmod(file, 0o640)
+    said = g.ctl("quarantine", "adopt", "EUI-77", "--device", "s9", "--building", "3",
+                 "--point", "北井").stdout
+    assert "replayed 5" in said
+    assert file.read_text(encoding="utf-8") == DEVICES + "s9,EUI-77,sump,c1,3,北井,\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert not list(g.folder.glob("*.new"))
+    g.until(lambda: len(levels(influx, "s9")) == 5, 15, "its points")
+    assert levels(influx, "s9") == {t + i: i / 10 for i in range(5)}
+    g.until(lambda: '"devices": []' in g.ctl("--json", "quarantine", "list").stdout, 10, "empty")
+    speaks(broker, "EUI-77", t + 1000, 1)
+    wait_settled(g, 6)
+    assert len(levels(influx, "s9")) == 6
+    assert balanced(g)["messages"]["reinjected"] == 5
+
+
+@pytest.mark.parametrize("bom, end, encoding", [
+    (b"\xef\xbb\xbf", "\r\n", "utf-8"), (b"", "\r\n", "gb18030"), (b"", "\n", "utf-8")])
+def test_the_file_stays_as_its_people_keep_it(bench, broker, influx, bom, end, encoding):
+    g = small(bench, broker, [influx_sink(influx)])
+    before = bom + DEVICES.replace("\n", end).replace("pit", "泵房").encode(encoding)
+    (g.folder / "devices.csv").write_bytes(before)
+    g.start()
+    speaks(broker, "n1", now_ms() - MINUTE)
+    quarantined(g, 1)
+    g.ctl("quarantine", "adopt", "n1", "--point", "东井")
+    assert (g.folder / "devices.csv").read_bytes() == (
+        before + ("n1,,sump,c1,,东井," + end).encode(encoding))
+    g.until(lambda: len(levels(influx, "n1")) == 5, 15, "its points")
+
+
+def test_what_would_not_load_is_refused_and_nothing_changes(bench, broker, influx):
+    g = small(bench, broker, [influx_sink(influx)]).start()
+    file = g.folder / "devices.csv"
+    publish(broker, [(topic("n1"), {"ts": now_ms(), "battery_pct": 50})])  # of any kind
+    publish(broker, [(topic("n2", "c9"), {"ts": now_ms(), "level": 1, "pump_on": True})])
+    quarantined(g, 2)
+
+    def refused(*argv, words):
+        r = g.ctl("quarantine", "adopt", *argv, check=False)
+        assert r.returncode == 1, r
+        assert all(w in r.stderr for w in words), r.stderr
+        assert file.read_text(encoding="utf-8") == DEVICES
+        assert not list(g.folder.glob("*.new"))
+
+    refused("n1", words=["a kind is missing", "--kind", "Nothing was written"])
+    refused("n1", "--kind", "sumpf", words=["devices.csv:6:", "sumpf", "sump", "Nothing was"])
+    refused("n1", "--kind", "sump", "--device", "s1", words=['"s1" is repeated'])
+    refused("n1", "--kind", "sump", "--source-id", "EUI-1", words=['that of device "s1"'])
+    refused("n1", "--kind", "sump", "--room", "x", words=['no column "room"'])
+    refused("n2", words=["a compound is missing"])
+    refused("n2", "--compound", "c8", words=["c8", "Nothing was written"])
+    refused("nobody", words=["not found"])
+    assert "n1,,sump,c1" in g.ctl("quarantine", "adopt", "n1", "--kind", "sump",
+                                  "--dry-run").stdout
+    assert file.read_text(encoding="utf-8") == DEVICES
+    # the registry itself is broken: that is said, and not blamed on the line
+    file.write_text(DEVICES + "x,,nokind,c1,,,\n", encoding="utf-8")
+    r = g.ctl("quarantine", "adopt", "n1", "--kind", "sump", check=False)
+    assert r.returncode == 1 and "as it is would not load" in r.stderr
+    file.write_text(DEVICES, encoding="utf-8")
+    # another file is broken: the reload is refused, and the line is taken back
+    good = g.config.read_text()
+    g.config.write_text(good.replace('"level"', '"lvel"', 1) if '"level"' in good else
+                        good.replace('"http"', '"htp"', 1))
+    r = g.ctl("quarantine", "adopt", "n1", "--kind", "sump", "--config", g.folder / "good.yaml",
+              check=False)
+    assert r.returncode == 1 and "good.yaml" in r.stderr
+    (g.folder / "good.yaml").write_text(good)
+    r = g.ctl("quarantine", "adopt", "n1", "--kind", "sump", "--config", g.folder / "good.yaml",
+              check=False)
+    assert r.returncode == 1 and "reload was refused" in r.stderr and "as it was" in r.stderr
+    assert file.read_text(encoding="utf-8") == DEVICES
+    assert g.ctl("quarantine", "adopt", check=False).returncode == 64
+    assert g.ctl("quarantine", "adopt", "n1", "--colour", "red", check=False).returncode == 64
+
+
+def test_a_replacement_takes_the_place_and_the_id(bench, broker, influx):
+    """The old device is retired, its messages (the same id goes on) are the new one's."""
+    g = small(bench, broker, [influx_sink(influx)])
+    (g.folder / "devices.csv").write_text(
+        "device,source_id,kind,compound,building,retired,replaces\n"
+        "s1,EUI-1,sump,c1,1,2026-11-01,\n", encoding="utf-8")
+    g.start()
+    speaks(broker, "EUI-1", now_ms() - MINUTE)
+    q = quarantined(g, 1)[0]
+    shown = json.loads(g.ctl("--json", "quarantine", "show", q["device"]).stdout)
+    assert shown["samples"][0]["reason"] == "retired_device"
+    g.ctl("quarantine", "adopt", "EUI-1", "--device", "s1b", "--replaces", "s1", "--building", 1)
+    g.until(lambda: len(levels(influx, "s1b")) == 5, 15, "its points")
+    one = json.loads(g.ctl("--json", "devices", "show", "s1b").stdout)
+    assert one["replaces"] == "s1"
+    assert json.loads(g.ctl("--json", "devices", "show", "s1").stdout)["replaced_by"] == "s1b"
+    rows = influx.query("SELECT * FROM gaihou_place WHERE device = 's1b'")
+    assert rows and rows[-1]["replaces"] == "s1"
+
+
+def test_an_old_code_in_the_topic_leads_to_the_compound_of_today(bench, broker, influx):
+    g = small(bench, broker, [influx_sink(influx)])
+    (g.folder / "compounds.csv").write_text(
+        COMPOUNDS.replace("lat\n", "lat,merged_into\n", 1) + "old,旧院,,,,,,,,c2\n",
+        encoding="utf-8")
+    g.start()
+    speaks(broker, "n1", now_ms() - MINUTE, compound="old")
+    quarantined(g, 1)
+    g.ctl("quarantine", "adopt", "n1")
+    assert "n1,,sump,c2," in (g.folder / "devices.csv").read_text(encoding="utf-8")
+    g.until(lambda: len(levels(influx, "n1")) == 5, 15, "its points")
+    g.until(lambda: known(g, "n1"), 5, "known")

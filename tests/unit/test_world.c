@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* world: bundles of this version and of the one before, and what only several files together can
+ * say about sources. */
+#include "unit.h"
+
+#include "base/mem.h"
+#include "core/world.h"
+
+static const char catalog_text[] =
+    "kinds:\n"
+    "  sump:\n"
+    "    zh: 集水井\n"
+    "    en: Sump\n"
+    "    metrics:\n"
+    "      level: {type: float, unit: m, min: 0, max: 10, zh: 水位, en: Level}\n";
+static const char compounds_text[] = "compound,name\nc1,一村\n";
+static const char devices_text[] = "device,source_id,kind,compound\nd1,s1,sump,c1\n"
+                                   "d2,s2,sump,c1\nd3,s3,sump,c1\n";
+static const char devices_later[] = "device,source_id,kind,compound\nd3,s3,sump,c1\n"
+                                    "d0,s0,sump,c1\nd1,s9,sump,c1\n";
+static const char acme[] = "version: 1\n"
+                           "profile: acme\n"
+                           "topics: [\"acme/{id}/up\"]\n"
+                           "device: \"{id}\"\n"
+                           "messages:\n"
+                           "  - name: up\n"
+                           "    values: {level: $.level}\n";
+static const char rumour[] = "version: 1\n"
+                             "profile: rumour\n"
+                             "verified: false\n"
+                             "device: \"{id}\"\n"
+                             "messages:\n"
+                             "  - name: up\n"
+                             "    values: {level: $.level}\n";
+/* China has not changed its clock since 1991; this one does, in 2026. */
+static const char zone_text[] = "-9223372036854775808 28800\n1798761600 32400\n";
+
+struct texts {
+    const char *sources, *zone;
+    const char *devices;     /* NULL: devices_text */
+    const char *profiles[4]; /* file names are p0.yaml … */
+    bool backwards;
+};
+
+static void bundle_of(const struct texts *t, struct buf *out)
+{
+    const char *devices = t->devices ? t->devices : devices_text;
+    char *conf = mem_printf("gateway: {id: g}\n"
+                            "brokers: [{id: a, url: mqtt://h}, {id: b, url: mqtt://i}]\n"
+                            "sinks: [{id: s, type: victoriametrics, url: http://h}]\n"
+                            "sources:\n%s",
+                            t->sources);
+    struct world_text parts[WORLD_PARTS] = {
+        [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf, strlen(conf)},
+        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
+        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds_text, strlen(compounds_text)},
+        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices, strlen(devices)},
+    };
+    static const char *const names[] = {"/etc/t/p0.yaml", "/etc/t/p1.yaml", "/etc/t/p2.yaml",
+                                        "/etc/t/p3.yaml"};
+    struct world_text profiles[4];
+    size_t n = 0, have = 0;
+    while (have < 4 && t->profiles[have])
+        have++;
+    for (; n < have; n++) {
+        size_t i = t->backwards ? have - 1 - n : n;
+        profiles[n] = (struct world_text){names[i], t->profiles[i], strlen(t->profiles[i])};
+    }
+    if (t->zone)
+        parts[WORLD_ZONE] = (struct world_text){"Asia/Shanghai", t->zone, strlen(t->zone)};
+    buf_init(out, 1 << 20);
+    assert_int_equal(world_bundle(parts, out), 0);
+    assert_int_equal(world_bundle_profiles(profiles, n, out), 0);
+    free(conf);
+}
+
+/* The world, or NULL; `said` is its first error, else its first warning, or "". That nobody uses
+ * the second broker is not told here. */
+static struct world *open_world(const struct texts *t, char said[512])
+{
+    struct problems *p = problems_new(20);
+    struct world *w = NULL;
+    struct buf b;
+    bundle_of(t, &b);
+    int r = world_open(b.data, b.len, p, &w);
+    assert_int_equal(r == 0, w != NULL);
+    assert_int_equal(r == 0, problems_errors(p) == 0);
+    *said = '\0';
+    for (size_t i = problems_count(p); i-- > 0;) {
+        const char *line = problems_get(p, i);
+        if (r == 0 ? !strstr(line, "no source uses") : strstr(line, ": error: ") != NULL)
+            (void)snprintf(said, 512, "%s", line);
+    }
+    problems_free(p);
+    buf_done(&b);
+    return w;
+}
+
+static struct world *good(const struct texts *t)
+{
+    char said[512];
+    struct world *w = open_world(t, said);
+    if (!w || *said)
+        fail_msg("%s", said);
+    return w;
+}
+
+static void bad(const struct texts *t, const char *want)
+{
+    char said[512];
+    struct world *w = open_world(t, said);
+    assert_null(w);
+    assert_string_equal(said, want);
+}
+
+static void older_bundles_open(void **state)
+{
+    (void)state;
+    struct world *w =
+        good(&(struct texts){.sources = "  - {profile: gaihou-json, broker: a}\n"});
+    assert_int_equal(w->n_sources, 1);
+    assert_null(w->sources[0].profile);
+    assert_int_equal(profile_set_count(w->profiles), 0);
+    assert_non_null(w->zone);
+    assert_int_equal(zone_offset_at(w->zone, 1795219200000), 28800);
+    uint32_t at[ROUTE_MAX_HITS];
+    static const char topic[] = "gaihou/v1/up/c1/d1";
+    assert_int_equal(world_route(w, 0, topic, strlen(topic), at), 1);
+    assert_int_equal(at[0], 0);
+    assert_int_equal(world_route(w, 1, topic, strlen(topic), at), 0);
+    assert_int_equal(world_route(w, 255, topic, strlen(topic), at), 1);
+    world_free(w);
+}
+
+static void a_bundle_brings_its_zone(void **state)
+{
+    (void)state;
+    struct world *w = good(&(struct texts){.sources = "  - {profile: gaihou-json, broker: a}\n",
+                                           .zone = zone_text});
+    assert_int_equal(w->zone->n, 2);
+    assert_int_equal(zone_offset_at(w->zone, 1798761599999), 28800);
+    assert_int_equal(zone_offset_at(w->zone, 1798761600000), 32400);
+    struct buf again;
+    buf_init(&again, 4096);
+    assert_int_equal(world_zone_text(w->zone, &again), 0);
+    assert_string_equal(buf_cstr(&again), zone_text);
+    buf_done(&again);
+    world_free(w);
+    static const char *const wrong[] = {"x", "1 2\n", "-9223372036854775808 28800\n1 2",
+                                        "-9223372036854775808 28800\n5 1\n5 2\n",
+                                        "-9223372036854775808 999999\n"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        bad(&(struct texts){.sources = "  - {profile: gaihou-json, broker: a}\n",
+                            .zone = wrong[i]},
+            "bundle: error: its time zone cannot be read");
+}
+
+static void profiles_come_in_the_order_of_their_names(void **state)
+{
+    (void)state;
+    static const char sources[] = "  - {profile: acme, broker: a}\n";
+    struct world *w = good(
+        &(struct texts){.sources = sources, .zone = zone_text, .profiles = {rumour, acme}});
+    struct world *v = good(&(struct texts){
+        .sources = sources, .zone = zone_text, .profiles = {rumour, acme}, .backwards = true});
+    assert_string_equal(w->hash, v->hash);
+    assert_int_equal(profile_set_count(w->profiles), 2);
+    assert_int_equal(w->n_sources, 1);
+    assert_ptr_equal(w->sources[0].profile, profile_find(w->profiles, "acme"));
+    assert_string_equal(topic_filter(w->sources[0].topic), "acme/+/up");
+    world_free(w);
+    world_free(v);
+}
+
+static void a_topic_has_several_sources(void **state)
+{
+    (void)state;
+    char said[512];
+    struct world *w =
+        open_world(&(struct texts){.sources = "  - {profile: gaihou-json, broker: a, topics: "
+                                              "[\"up/{device}\", \"x/{device}\"]}\n"
+                                              "  - {profile: acme, broker: b}\n"
+                                              "  - {profile: acme, broker: a, qos: 0, topics: "
+                                              "[\"up/{id}\", \"up/{id}/#\"]}\n",
+                                   .zone = zone_text,
+                                   .profiles = {acme}},
+                   said);
+    assert_non_null(w);
+    assert_non_null(strstr(said, "0 promises nothing"));
+    assert_int_equal(w->n_sources, 5);
+    uint32_t at[ROUTE_MAX_HITS];
+    assert_int_equal(world_route(w, 0, "up/d", 4, at), 3);
+    assert_int_equal(at[0], 0);
+    assert_int_equal(at[1], 3);
+    assert_int_equal(at[2], 4);
+    assert_int_equal(w->sources[4].index, 2);
+    assert_int_equal(w->sources[4].broker, 0);
+    assert_int_equal(world_route(w, 1, "acme/d/up", 9, at), 1);
+    assert_int_equal(at[0], 2);
+
+    const char *filters[8];
+    unsigned qos[8];
+    assert_int_equal(world_filters(w, 0, NULL, NULL, 0), 3);
+    assert_int_equal(world_filters(w, 0, filters, qos, 8), 3);
+    assert_string_equal(filters[0], "up/+");
+    assert_int_equal(qos[0], 1); /* the higher of the two */
+    assert_string_equal(filters[1], "x/+");
+    assert_string_equal(filters[2], "up/+/#");
+    assert_int_equal(qos[2], 0);
+    assert_int_equal(world_filters(w, 1, filters, qos, 8), 1);
+    assert_int_equal(world_filters(w, 7, filters, qos, 8), 0);
+    world_free(w);
+}
+
+static void what_is_wrong_with_sources(void **state)
+{
+    (void)state;
+    bad(&(struct texts){.sources = "  - {profile: acmee, broker: a}\n",
+                        .zone = zone_text,
+                        .profiles = {acme}},
+        "/etc/t/gaihou.yaml:5: error: sources.profile: there is no profile \"acmee\", did you "
+        "mean \"acme\"?");
+    bad(&(struct texts){.sources = "  - {profile: gaihou-jsn, broker: a}\n",
+                        .zone = zone_text,
+                        .profiles = {acme}},
+        "/etc/t/gaihou.yaml:5: error: sources.profile: there is no profile \"gaihou-jsn\", did "
+        "you mean \"gaihou-json\"?");
+    bad(&(struct texts){.sources = "  - {profile: milesight, broker: a}\n",
+                        .zone = zone_text,
+                        .profiles = {acme}},
+        "/etc/t/gaihou.yaml:5: error: sources.profile: there is no profile \"milesight\", "
+        "expected gaihou-json or one of the 1 in the files of profiles:");
+    bad(&(struct texts){.sources =
+                            "  - {profile: acme, broker: a, topics: [\"acme/{eui}/up\"]}\n",
+                        .zone = zone_text,
+                        .profiles = {acme}},
+        "/etc/t/gaihou.yaml:5: error: topic \"acme/{eui}/up\" has no level {id}, which profile "
+        "acme needs");
+    bad(&(struct texts){.sources =
+                            "  - {profile: gaihou-json, broker: a, topics: [\"x/{id}\"]}\n"},
+        "/etc/t/gaihou.yaml:5: error: topic \"x/{id}\" has no level {device}, which profile "
+        "gaihou-json needs");
+    bad(&(struct texts){.sources = "  - {profile: rumour, broker: a}\n",
+                        .zone = zone_text,
+                        .profiles = {acme, rumour}},
+        "/etc/t/gaihou.yaml:5: error: sources.topics is missing: profile rumour has no topics "
+        "of its own");
+}
+
+static void unverified_profiles_are_told_once(void **state)
+{
+    (void)state;
+    struct problems *p = problems_new(20);
+    struct world *w = NULL;
+    struct buf b;
+    bundle_of(&(struct texts){.sources =
+                                  "  - {profile: rumour, broker: a, topics: [\"r/{id}\"]}\n"
+                                  "  - {profile: rumour, broker: b, topics: [\"r/{id}\"]}\n",
+                              .zone = zone_text,
+                              .profiles = {acme, rumour}},
+              &b);
+    assert_int_equal(world_open(b.data, b.len, p, &w), 0);
+    assert_int_equal(problems_count(p), 1);
+    assert_non_null(strstr(problems_get(p, 0), ":5: warning: profile rumour is unverified"));
+    problems_free(p);
+    world_free(w);
+    buf_done(&b);
+}
+
+static void check_links(const struct world *w, const struct world *before)
+{
+    for (size_t i = 0; i < registry_devices(w->registry); i++) {
+        const struct device *d = registry_device_at(w->registry, i);
+        assert_ptr_equal(world_device_before(w, before, d),
+                         registry_find(before->registry, d->code, strlen(d->code)));
+    }
+    for (size_t i = 0; i < registry_devices(before->registry); i++) {
+        const struct device *d = registry_device_at(before->registry, i);
+        assert_ptr_equal(world_device_after(w, before, d),
+                         registry_find(w->registry, d->code, strlen(d->code)));
+    }
+}
+
+static void devices_are_found_in_the_other_generation(void **state)
+{
+    (void)state;
+    static const char sources[] = "  - {profile: gaihou-json, broker: a}\n";
+    struct world *a = good(&(struct texts){.sources = sources});
+    struct world *b = good(&(struct texts){.sources = sources, .devices = devices_later});
+    check_links(b, a);
+    world_link(b, a);
+    check_links(b, a);
+    check_links(b, b); /* another generation than the one it is linked to */
+    world_link(b, b);
+    check_links(b, a);
+    check_links(b, b);
+    world_free(a);
+    world_free(b);
+}
+
+/* Whatever is cut out of a bundle is refused or opened, and nothing is read beyond it. */
+static void broken_bundles(void **state)
+{
+    (void)state;
+    struct buf b;
+    bundle_of(&(struct texts){.sources = "  - {profile: acme, broker: a}\n",
+                              .zone = zone_text,
+                              .profiles = {acme, rumour}},
+              &b);
+    for (size_t n = 0; n < b.len; n++) {
+        struct problems *p = problems_new(20);
+        struct world *w = NULL;
+        char *cut = mem_dup(b.data, n);
+        if (world_open(cut, n, p, &w) == 0)
+            world_free(w);
+        free(cut);
+        problems_free(p);
+    }
+    buf_done(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(older_bundles_open),
+        cmocka_unit_test(a_bundle_brings_its_zone),
+        cmocka_unit_test(profiles_come_in_the_order_of_their_names),
+        cmocka_unit_test(a_topic_has_several_sources),
+        cmocka_unit_test(what_is_wrong_with_sources),
+        cmocka_unit_test(unverified_profiles_are_told_once),
+        cmocka_unit_test(devices_are_found_in_the_other_generation),
+        cmocka_unit_test(broken_bundles),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
