@@ -218,6 +218,7 @@ static bool take_field(char letter, size_t run, const char **s, const char *end,
                        bool *fine)
 {
     int v, *to;
+    const char *at;
     switch (letter) {
     case 'y':
         v = digits(s, end, run, run);
@@ -241,12 +242,13 @@ static bool take_field(char letter, size_t run, const char **s, const char *end,
         to = &f[5];
         break;
     default: /* S: decimals of a second, any number of digits where it is written once */
-        v = digits(s, end, run == 1 ? 1 : run, run == 1 ? 3 : run);
+        at = *s;
+        v = digits(s, end, run, run == 1 ? 9 : run);
         if (v < 0)
             return false;
-        for (size_t i = run; i < 3 && run > 1; i++)
+        for (size_t i = (size_t)(*s - at); i < 3; i++)
             v *= 10;
-        for (size_t i = run; i > 3; i--)
+        for (size_t i = (size_t)(*s - at); i > 3; i--)
             v /= 10;
         f[6] = v;
         *fine = true;
