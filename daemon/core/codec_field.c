@@ -249,8 +249,10 @@ static int key_of(struct codec_cursor *c, const struct codec_field *f, bool keye
 
 static bool work(struct codec_cursor *c, size_t n)
 {
-    if (*c->work < n)
+    if (*c->work < n) {
+        c->f->why = "its fields take more work than its length allows";
         return false;
+    }
     *c->work -= n;
     return true;
 }
@@ -353,16 +355,16 @@ static int run_number(struct codec_cursor *c, const struct codec_field *f, bool 
 
 static int run_float(struct codec_cursor *c, const struct codec_field *f, bool keyed)
 {
-    int r;
     if (c->n - c->at < f->width)
         return codec_refuse(c->f, f->short_of, c->base + c->n);
     double v = load_float(load(c->p + c->at, f->width, f->order), f->width);
     c->at += f->width;
     if (f->scale)
         v = codec_scale_double(f->scale, v);
-    if (!c->d || (r = key_of(c, f, keyed)) < 0)
-        return c->d ? r : 0;
-    return doc_double(c->d, v);
+    if (!c->d)
+        return 0;
+    int r = key_of(c, f, keyed);
+    return r < 0 ? r : doc_double(c->d, v);
 }
 
 static int run_bytes(struct codec_cursor *c, const struct codec_field *f, bool keyed)
@@ -506,10 +508,8 @@ static int run_form(struct codec_cursor *c, const struct codec_field *f, bool ke
 int codec_field_run(struct codec_cursor *c, const struct codec_field *f, bool keyed)
 {
     size_t back = c->at;
-    if (!work(c, 1)) {
-        c->f->why = "its fields take more work than its length allows";
+    if (!work(c, 1))
         return -E2BIG;
-    }
     if (!f->has_at)
         return run_form(c, f, keyed);
     size_t from, to;

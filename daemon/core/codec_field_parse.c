@@ -268,6 +268,17 @@ static bool read_size(struct codec_parse *c, const struct item *i,
     return wrong(c, i->type, "how many? expected bytes: (a number, a name or rest)");
 }
 
+static bool lacks_order(const char *s)
+{
+    size_t n = strlen(s);
+    for (size_t i = 0; i < N_TYPES; i++) {
+        if (strlen(types[i].name) == n + 2 && strncmp(types[i].name, s, n) == 0 &&
+            strcmp(types[i].name + n, "le") == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool read_type(struct codec_parse *c, const struct yaml_node *n, struct codec_field *f)
 {
     const char *names[N_TYPES];
@@ -283,10 +294,15 @@ static bool read_type(struct codec_parse *c, const struct yaml_node *n, struct c
             return true;
         }
     }
+    if (lacks_order(s)) {
+        conf_error(c->notes, AT(n), "type: in which order are its bytes? expected %sle or %sbe",
+                   s, s);
+        return false;
+    }
     const char *near = err_nearest(s, names, N_TYPES);
-    conf_error(c->notes, AT(n), "type: \"%.64s\" is none%s%s%s%s", s,
-               near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "",
-               near ? "" : ", expected such as u8, i16be, u32le, f32be, bcd, hex or ascii");
+    conf_error(c->notes, AT(n), "type: \"%.64s\" is none%s%s%s", s,
+               near ? ", did you mean \"" : ", expected such as u8, i16be, f32le, bcd or ascii",
+               near ? near : "", near ? "\"?" : "");
     return false;
 }
 
@@ -328,10 +344,12 @@ static bool parse_value(struct codec_parse *c, const struct yaml_node *n, const 
         return wrong(c, i->map, "map: only of whole numbers and texts");
     if (i->over && !i->checksum)
         return wrong(c, i->over, "over: only with checksum");
-    return read_size(c, i, scope, f) && (!i->is || read_is(c, i->is, f)) &&
-           (!i->bits || read_bits(c, i->bits, f)) && (!i->checksum || read_check(c, i, f)) &&
-           codec_parse_scale(c, i->scale, i->divide, i->offset, &f->scale) &&
-           codec_parse_map(c, i->map, i->other, &f->map);
+    bool good = read_size(c, i, scope, f);
+    good = (!i->is || read_is(c, i->is, f)) && good;
+    good = (!i->bits || read_bits(c, i->bits, f)) && good;
+    good = (!i->checksum || read_check(c, i, f)) && good;
+    good = codec_parse_scale(c, i->scale, i->divide, i->offset, &f->scale) && good;
+    return codec_parse_map(c, i->map, i->other, &f->map) && good;
 }
 
 static bool parse_group(struct codec_parse *c, const struct item *i,

@@ -40,9 +40,10 @@ static void seek(const struct frame *t, struct codec_span *s)
 
 static int check_ends(const struct frame *t, struct codec_span s, struct codec_fault *f)
 {
-    if (s.n < t->head.n || memcmp(s.p, t->head.p, t->head.n) != 0)
+    if (s.n < t->head.n || (t->head.n && memcmp(s.p, t->head.p, t->head.n) != 0))
         return codec_refuse(f, "does not begin as the frame must", 0);
-    if (s.n < t->head.n + t->tail.n || memcmp(s.p + s.n - t->tail.n, t->tail.p, t->tail.n) != 0)
+    if (s.n < t->head.n + t->tail.n ||
+        (t->tail.n && memcmp(s.p + s.n - t->tail.n, t->tail.p, t->tail.n) != 0))
         return codec_refuse(f, "does not end as the frame must", s.n);
     return 0;
 }
@@ -169,24 +170,23 @@ bool codec_parse_frame(struct codec_parse *c, const struct yaml_node *n,
     struct frame *t = codec_take(c, sizeof(*t));
     op->to_bytes = run_frame;
     op->arg = t;
-    if (!codec_read_map(c, map, outer, 1, "a frame") ||
-        !codec_read_map(c, n, keys, sizeof(keys) / sizeof(keys[0]), "a frame"))
-        return false;
+    bool good = codec_read_map(c, map, outer, 1, "a frame");
+    good = codec_read_map(c, n, keys, sizeof(keys) / sizeof(keys[0]), "a frame") && good;
     if (!sum && (over || at || endian || ascii)) {
         conf_error(c->notes, AT(n), "over, at, endian and ascii: only with checksum");
-        return false;
+        good = false;
     }
     if (seek_ && !head) {
         conf_error(c->notes, AT(seek_), "seek: only with a head to look for");
-        return false;
+        good = false;
     }
     t->has_at = at != NULL;
     t->has_over = over != NULL;
-    return (!head || codec_read_hex(c, head, "head", &t->head)) &&
-           (!tail || codec_read_hex(c, tail, "tail", &t->tail)) &&
-           (!sum || codec_sum_read(c, sum, &t->sum) == 0) &&
-           (!over || codec_read_range(c, over, "over", &t->over)) &&
-           (!at || codec_read_int(c, at, "at", -65536, 65536, &t->at)) &&
-           (!length || read_length(c, length, t)) &&
-           read_flags(c, endian, keep, seek_, ascii, t);
+    good = (!head || codec_read_hex(c, head, "head", &t->head)) && good;
+    good = (!tail || codec_read_hex(c, tail, "tail", &t->tail)) && good;
+    good = (!sum || codec_sum_read(c, sum, &t->sum) == 0) && good;
+    good = (!over || codec_read_range(c, over, "over", &t->over)) && good;
+    good = (!at || codec_read_int(c, at, "at", -65536, 65536, &t->at)) && good;
+    good = (!length || read_length(c, length, t)) && good;
+    return read_flags(c, endian, keep, seek_, ascii, t) && good;
 }

@@ -125,9 +125,8 @@ bool codec_parse_modbus(struct codec_parse *c, const struct yaml_node *n,
     op->to_members = modbus_members;
     op->arg = m;
     m->crc = true;
-    if (!codec_read_map(c, map, outer, 1, "a modbus") ||
-        !codec_read_map(c, n, keys, 5, "a modbus"))
-        return false;
+    bool good = codec_read_map(c, map, outer, 1, "a modbus");
+    good = codec_read_map(c, n, keys, 5, "a modbus") && good;
     m->any_unit = !unit || (unit->kind == YAML_SCALAR && strcmp(unit->text, "any") == 0);
     if (!function)
         m->functions[3] = m->functions[4] = true;
@@ -135,10 +134,10 @@ bool codec_parse_modbus(struct codec_parse *c, const struct yaml_node *n,
         conf_error(c->notes, AT(n), "a modbus needs registers: [{at: 0, name: …, type: …}]");
         return false;
     }
-    bool good = (m->any_unit || codec_read_int(c, unit, "unit", 0, 255, &m->unit)) &&
-                (!function || read_functions(c, function, m)) &&
-                (!crc || codec_read_bool(c, crc, "crc", &m->crc)) &&
-                (!tcp || codec_read_bool(c, tcp, "tcp", &m->tcp));
+    good = (m->any_unit || codec_read_int(c, unit, "unit", 0, 255, &m->unit)) && good;
+    good = (!function || read_functions(c, function, m)) && good;
+    good = (!crc || codec_read_bool(c, crc, "crc", &m->crc)) && good;
+    good = (!tcp || codec_read_bool(c, tcp, "tcp", &m->tcp)) && good;
     good = codec_parse_layout(c, registers, NULL, &m->layout) && good;
     words_to_bytes(&m->layout);
     return good;

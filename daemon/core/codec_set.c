@@ -118,10 +118,9 @@ static bool parse_map_step(struct codec_parse *c, const struct yaml_node *n,
     if (!v) {
         const char *first = n->first ? n->first->key->text : "";
         const char *near = nearest(c->set, first, false);
-        conf_error(c->notes, AT(n),
-                   "\"%.64s\" is no step of decoding%s%s%s, expected one such as struct, tlv, "
-                   "csv or frame",
-                   first, near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+        conf_error(c->notes, AT(n), "\"%.64s\" is no step of decoding, %s%s%s", first,
+                   near ? "did you mean \"" : "expected one such as struct, tlv, csv or frame",
+                   near ? near : "", near ? "\"?" : "");
         return false;
     }
     const struct codec_word *w = word_of(v->key->text);
@@ -369,7 +368,8 @@ static bool settle_chain(struct settle *t, struct codec_chain *c, unsigned depth
         return c->state == CHAIN_SETTLED;
     if (c->state == CHAIN_OPEN || depth > CODEC_MAX_NEST) {
         complain(t, c, c->links[0].line, c->links[0].col,
-                 "codecs within codecs deeper than %d, or within themselves", CODEC_MAX_NEST);
+                 c->state == CHAIN_OPEN ? "this codec is defined by itself"
+                                        : "codecs within codecs too deep");
         return false;
     }
     bool good = true;

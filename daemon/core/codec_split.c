@@ -170,11 +170,11 @@ bool codec_parse_csv(struct codec_parse *c, const struct yaml_node *n,
     struct csv *v = codec_take(c, sizeof(*v));
     *v = plain_csv;
     op->arg = v;
-    return codec_read_map(c, map, outer, 1, "a csv") &&
-           codec_read_map(c, n, keys, 3, "a csv") &&
-           (!separator || read_text(c, separator, "separator", &v->separator)) &&
-           (!names || read_names(c, names, v)) &&
-           (!lines || codec_read_bool(c, lines, "lines", &v->lines));
+    bool good = codec_read_map(c, map, outer, 1, "a csv");
+    good = codec_read_map(c, n, keys, 3, "a csv") && good;
+    good = (!separator || read_text(c, separator, "separator", &v->separator)) && good;
+    good = (!names || read_names(c, names, v)) && good;
+    return (!lines || codec_read_bool(c, lines, "lines", &v->lines)) && good;
 }
 
 /* ---- keyvalue ---- */
@@ -221,10 +221,10 @@ bool codec_parse_keyvalue(struct codec_parse *c, const struct yaml_node *n,
     struct keyvalue *v = codec_take(c, sizeof(*v));
     *v = plain_keyvalue;
     op->arg = v;
-    return codec_read_map(c, map, outer, 1, "a keyvalue") &&
-           codec_read_map(c, n, keys, 2, "a keyvalue") &&
-           (!pair || read_text(c, pair, "pair", &v->pair)) &&
-           (!is || read_text(c, is, "is", &v->is));
+    bool good = codec_read_map(c, map, outer, 1, "a keyvalue");
+    good = codec_read_map(c, n, keys, 2, "a keyvalue") && good;
+    good = (!pair || read_text(c, pair, "pair", &v->pair)) && good;
+    return (!is || read_text(c, is, "is", &v->is)) && good;
 }
 
 /* ---- pattern ---- */
@@ -251,7 +251,8 @@ static int run_pattern(const struct codec_op *op, struct codec_run *x, struct co
         in.n--;
     for (size_t i = 0; i < t->n && r == 0; i++) {
         const struct piece *p = &t->pieces[i];
-        if (in.n - at < p->fixed.n || memcmp(in.p + at, p->fixed.p, p->fixed.n) != 0)
+        if (in.n - at < p->fixed.n ||
+            (p->fixed.n && memcmp(in.p + at, p->fixed.p, p->fixed.n) != 0))
             return codec_refuse(f, "does not follow the pattern", at);
         at += p->fixed.n;
         if (!p->has_value)

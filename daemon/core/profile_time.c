@@ -159,9 +159,11 @@ const struct plan_times *plan_times(struct plan_build *b, const struct yaml_node
     memcpy(copy, list, count * sizeof(*copy));
     *t = (struct plan_times){copy, count, (uint16_t)b->p->n_times++, 0};
     for (size_t i = 0; i < count; i++) {
-        uint16_t slot = copy[i].node != PLAN_NONE ? b->p->nodes[copy[i].node].slot
-                                                  : b->p->texts[copy[i].text].slot;
+        uint16_t slot = copy[i].node != PLAN_NONE ? b->p->nodes[copy[i].node].slot : 0;
         t->slot = slot > t->slot ? slot : t->slot;
+        for (uint16_t k = copy[i].text; k != PLAN_NONE; k = b->p->texts[k].next)
+            if (b->p->texts[k].slot > t->slot)
+                t->slot = b->p->texts[k].slot;
     }
     return t;
 }

@@ -2,7 +2,9 @@
 /*
  * profile_probe — what profiles make of messages, for tests/integ/test_95_corpus.py.
  *
- *   profile_probe CATALOG PROFILE.yaml…
+ *   profile_probe [-e] CATALOG PROFILE.yaml…
+ *
+ * With -e it runs the profiles' examples, tells what does not come out, and is done.
  *
  * Reads lines of six fields with tabs between: id, broker (a number: sparkplug's births are kept apart by
  * it), profiles (names with commas between, asked in that order), topic, kind ("" none), payload in hexadecimal.
@@ -239,6 +241,8 @@ int main(int argc, char **argv)
     struct profile_set *set = NULL;
     struct zone *zone = NULL;
     size_t n = 0;
+    bool examples = argc > 1 && strcmp(argv[1], "-e") == 0;
+    argc -= examples, argv += examples;
     if (argc < 3)
         return 64;
     char *text = read_file(argv[1], &n);
@@ -253,8 +257,10 @@ int main(int argc, char **argv)
         rc = catalog_parse(text, n, argv[1], problems, &catalog);
     if (rc == 0)
         rc = profile_set_open(files, n_files, catalog, zone, problems, &set);
+    if (rc == 0 && examples)
+        rc = profile_check_examples(set, NULL, problems);
     show_problems(problems);
-    rc = rc < 0 ? 78 : probe(catalog, set);
+    rc = rc < 0 ? 78 : examples ? 0 : probe(catalog, set);
     profile_set_free(set);
     catalog_free(catalog);
     zone_free(zone);
