@@ -1,6 +1,8 @@
 """Vendors' messages, from the broker to the database, through profiles that are files."""
 import subprocess
 
+import pytest
+
 from conftest import BIN, TOP
 from ring import balanced, influx_sink, publish, small, sump_rows, wait_settled
 
@@ -78,3 +80,14 @@ def test_shipped_profiles_are_good(bench, broker):
     out = subprocess.run([BIN / "gaihoud", "--check", "--config", g.config], text=True,
                          capture_output=True, timeout=60, check=False)
     assert out.returncode == 0, out.stdout + out.stderr
+
+
+@pytest.mark.parametrize("file", sorted((TOP / "tests/data/profiles").glob("*.yaml")),
+                         ids=lambda f: f.stem)
+def test_a_family_never_seen_before_is_a_file(file):
+    """These do not ship: what they need, the language has."""
+    r = subprocess.run([BIN / "gaihouctl", "profile", "test", "--catalog",
+                        TOP / "config/catalog.yaml", file], capture_output=True, text=True,
+                       check=False)
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert "1 example" in r.stdout
