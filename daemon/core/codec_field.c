@@ -147,13 +147,15 @@ static double load_float(uint64_t bits, unsigned width)
 }
 
 /* Digits of n bytes into out, fillers (0xF) at both ends left out; their number, or -1. */
-static int bcd_digits(const unsigned char *p, size_t n, bool little, char *out)
+static int bcd_digits(const struct codec_field *f, const unsigned char *p, size_t n, char *out)
 {
     size_t made = 0;
     bool ended = false;
     for (size_t i = 0; i < 2 * n; i++) {
-        size_t at = little ? n - 1 - i / 2 : i / 2;
-        unsigned nibble = i & 1 ? p[at] & 15u : p[at] >> 4;
+        size_t at = f->order == ORDER_LE ? n - 1 - i / 2 : i / 2;
+        unsigned nibble = (i & 1) != f->swap ? p[at] & 15u : p[at] >> 4;
+        if (f->digits && i == f->digits)
+            break;
         if (nibble == 15) {
             ended = made > 0;
             continue;
@@ -171,7 +173,7 @@ static int put_bcd(struct codec_cursor *c, const struct codec_field *f, const un
     char *digits = buf_room((buf_clear(&c->x->text), &c->x->text), 2 * n);
     if (!digits)
         return -E2BIG;
-    int made = bcd_digits(p, n, f->order == ORDER_LE, digits);
+    int made = bcd_digits(f, p, n, digits);
     if (made < 0)
         return codec_refuse(c->f, f->mismatch, c->base + (size_t)(p - c->p));
     int64_t v = 0;

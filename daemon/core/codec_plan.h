@@ -220,6 +220,8 @@ struct codec_field {
     struct codec_span name; /* n 0: not written */
     bool templated;         /* {0} and {1} in the name are bytes of the key */
     bool list;              /* of a tlv: all records of that name are one array */
+    bool swap;              /* BCD: the low half byte first */
+    unsigned digits;        /* BCD: only the first so many; 0: all */
     bool has_at;
     int64_t at;
     int slot;

@@ -47,6 +47,11 @@ void codec_set_free(struct codec_set *s)
     free(s);
 }
 
+const struct codec_chain *codec_chain_json(const struct codec_set *s)
+{
+    return s->json;
+}
+
 static uint64_t hash_of(const char *name)
 {
     return hash64(hash_seed(), name, strlen(name));

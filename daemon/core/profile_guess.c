@@ -176,7 +176,7 @@ static void find_topic(struct guess *g)
         return;
     size_t device = device_level(g);
     for (size_t i = 0; i < levels(g->samples[0].topic) && at < sizeof(g->topic) - 80; i++) {
-        const char *p;
+        const char *p = NULL;
         size_t n = level(g->samples[0].topic, i, &p);
         if (i > 0)
             g->topic[at++] = '/';
