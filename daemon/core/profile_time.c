@@ -338,7 +338,7 @@ static bool by_rfc3339(const struct plan_time *t, const char *s, size_t n, int64
 static bool by_number(const struct profile_run *x, const struct plan_time *t,
                       const struct value *v, int64_t *out_ms, bool *out_coarse)
 {
-    static const double per_s[] = {0, 1, 1e3, 1e6, 1e9, 0, 1, 1e3};
+    static const double per_s[] = {0, 1, 1e3, 1e6, 1e9, 0, 1, 1e3, 0};
     double number = v->type == VALUE_INT ? (double)v->i : v->f;
     bool whole = number == floor(number);
     if (t->format == TIME_AUTO && t->per_second == 0) {
