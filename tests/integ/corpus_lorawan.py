@@ -167,6 +167,7 @@ NB = dict(below(MILESIGHT, "decoded.data[0]."), **{
 MODELS = [
     Route("Milesight EM400-TLD", "milesight-nb", kind="waste", fields=NB, topic="milesight/nb/868508064807350/up",
           only=lambda r: "NB-IoT" in r["notes"]),
+    milesight("WS301", {"tamper_status": NotMet("the vendor's README says installed, its decoder uninstalled")}),
     milesight("EM300-CL", {"liquid": Any(Metric("liquid", map=LIQUID), Metric("liquid", bad="fault"))}),
     milesight("EM500-CO2", {"pressure": Metric("pressure")}),
     milesight("EM500-PP", {"pressure": Metric("pressure", 0.001)}),
