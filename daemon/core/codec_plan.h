@@ -266,8 +266,21 @@ static inline size_t codec_work(size_t n)
     return 64 * n + 4096;
 }
 
+/* Only so many slots are cleared as the definition uses: a record of a sensor is ten bytes. */
+static inline void codec_begin(struct codec_cursor *c, struct codec_span in, size_t base,
+                               int n_slots)
+{
+    c->p = (const unsigned char *)in.p;
+    c->n = in.n;
+    c->at = 0;
+    c->base = base;
+    c->key = NULL;
+    memset(c->slots, 0, (size_t)n_slots * sizeof(c->slots[0]));
+}
+
 struct codec_struct {
     struct codec_layout layout;
+    int n_slots;
     bool rest; /* bytes may be left over */
 };
 
