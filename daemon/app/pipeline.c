@@ -311,12 +311,26 @@ static void on_sync_timer(void *ctx)
     pipeline_snapshot_if_tight(p);
 }
 
+static void tell_clock(struct pipeline *p)
+{
+    double ahead = 0;
+    if (!engine_clock_doubted(p->engine, &ahead)) {
+        if (log_healed(&p->clock))
+            log_notice("clock: our own is believed again");
+    } else if (log_broke(&p->clock)) {
+        log_warn("clock: our own made a step of %+.0f s and is not synchronised; points are "
+                 "stamped as before it until it is, or until 20 devices agree with it",
+                 ahead);
+    }
+}
+
 static void on_tick(void *ctx)
 {
     struct pipeline *p = ctx;
     if (!p->running)
         return;
     live_tick(p);
+    tell_clock(p);
     keep_ahead(p); /* with no record coming, room is found here */
     pipeline_snapshot_maybe(p);
     uint64_t due = engine_next_due(p->engine), at = engine_position(p->engine).tick;

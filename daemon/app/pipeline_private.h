@@ -61,6 +61,7 @@ struct pipeline {
     uint64_t synced;
     bool preparing;
     struct log_state ahead; /* a whole segment can be made */
+    struct log_state clock; /* our wall clock is believed */
 
     struct store_batch *batch; /* open */
     size_t batch_rows;

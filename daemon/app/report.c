@@ -219,6 +219,15 @@ static void status_problems(struct jsonw *w, const struct report_sources *s, uns
         jsonw_str(w, NULL, ingest_held(s->ingest));
         n++;
     }
+    double ahead = 0;
+    if (engine_clock_doubted(pipeline_engine(s->pipeline), &ahead)) {
+        (void)snprintf(
+            text, sizeof(text),
+            "clock: a step of %+.0f s is not confirmed; points are stamped as before it",
+            ahead);
+        jsonw_str(w, NULL, text);
+        n++;
+    }
     if (!report_balanced(s)) {
         jsonw_str(w, NULL, "ledger: the sums do not hold; please report this");
         n++;

@@ -22,6 +22,7 @@
 #include "core/codec_private.h"
 
 #include <errno.h>
+#include <strings.h>
 
 #define OVERHEAD 10 /* "##" and length before, CRC after the data segment */
 
@@ -65,9 +66,17 @@ static bool stays_text(struct span name)
     return ends(name, "Time") || is(name, "QN") || is(name, "MN") || is(name, "PolId");
 }
 
+/* Also where no logger should put one: as a field of a factor. */
 static bool is_secret(struct span name)
 {
-    return is(name, "PW") || is(name, "NewPW");
+    const char *dash = memchr(name.p, '-', name.n);
+    struct span field = name;
+    if (dash) {
+        field.p = dash + 1;
+        field.n = name.n - (size_t)(field.p - name.p);
+    }
+    return (field.n == 2 && strncasecmp(field.p, "PW", 2) == 0) ||
+           (field.n == 5 && strncasecmp(field.p, "NewPW", 5) == 0);
 }
 
 static void put_number_or_text(struct doc *d, struct span v)

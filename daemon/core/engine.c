@@ -315,9 +315,7 @@ void engine_stats(const struct engine *e, struct engine_stats *out)
         out->clocks_off += e->devices[i].clock.state == CLOCK_OFF;
     }
     out->points_known = e->n_points;
-    out->wall_held = e->wall_held;
-    if (e->wall_held)
-        out->wall_held_by_s = (double)(e->held_minus_engine_ns - e->wall_minus_engine_ns) / 1e9;
+    out->wall_held = engine_clock_doubted(e, &out->wall_held_by_s);
 }
 
 void engine_device(const struct engine *e, const struct device *d, struct engine_device *out)

@@ -106,6 +106,8 @@ uint64_t
 engine_messages(const struct engine *e); /* messages passed, as the journal counts them */
 const struct ledger *engine_ledger(const struct engine *e);
 void engine_stats(const struct engine *e, struct engine_stats *out);
+/* A step of our own clock that is not believed (yet): stamps go on from before it. */
+bool engine_clock_doubted(const struct engine *e, double *out_seconds_ahead);
 void engine_device(const struct engine *e, const struct device *d, struct engine_device *out);
 
 /* State as bytes. put: 0, or -errno which ends the save and is returned. engine_load needs the

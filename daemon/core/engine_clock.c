@@ -68,6 +68,13 @@ void engine_learn_time(struct engine *e, const struct record *r)
         doubt(e, now);
 }
 
+bool engine_clock_doubted(const struct engine *e, double *out_seconds_ahead)
+{
+    if (e->wall_held)
+        *out_seconds_ahead = (double)(e->held_minus_engine_ns - e->wall_minus_engine_ns) / 1e9;
+    return e->wall_held;
+}
+
 static int by_size(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;

@@ -451,7 +451,10 @@ static bool ask_profile(struct engine *e, const struct record *r,
         take_ignored(e, received_ms, &p, v);
         break;
     case PROFILE_REFUSED:
-        take_refused(&p, v);
+        if (r->body_len == 0)
+            v->count = LEDGER_IGNORED_EMPTY; /* what clears a retained message */
+        else
+            take_refused(&p, v);
         break;
     case PROFILE_NOT_MINE:
         break;

@@ -8,11 +8,20 @@
 
 struct subject { /* what a condition looks at */
     bool there;
+    bool unreadable; /* its document */
     bool is_text; /* else a value of a document */
     const char *p;
     size_t n;
     struct json_value v;
 };
+
+static bool is_unreadable(const struct profile_run *x, uint16_t node)
+{
+    const struct plan_node *n = &x->p->nodes[node];
+    while (n->parent != PLAN_NONE)
+        n = &x->p->nodes[n->parent];
+    return n->kind == NODE_DOC && x->docs[n->doc].error < 0;
+}
 
 static void look(struct profile_run *x, const struct plan_cond *c, struct subject *s)
 {
@@ -31,6 +40,7 @@ static void look(struct profile_run *x, const struct plan_cond *c, struct subjec
             s->there = run_node(x, c->node, &s->v);
         if (!s->there && c->op == COND_EQUAL && run_node(x, c->node, &s->v))
             s->there = true; /* `$.x: null` */
+        s->unreadable = !s->there && is_unreadable(x, c->node);
         return;
     case SUBJECT_CAPTURE:
         t = run_capture(x, c->capture);
@@ -130,6 +140,8 @@ static bool holds(struct profile_run *x, const struct plan_cond *c)
     struct subject s;
     struct value v;
     look(x, c, &s);
+    if (s.unreadable)
+        return false;
     switch (c->op) {
     case COND_EQUAL:
         return s.there && equal_any(&s, &c->values);

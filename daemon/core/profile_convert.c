@@ -116,7 +116,7 @@ static bool source(struct profile_run *x, const struct plan_map *m, struct step 
     for (size_t i = 0; i < m->n_from; i++) {
         if (!run_node(x, m->from[i], &j) || !value_of(j, s))
             continue;
-        if (s->is_container && i + 1 < m->n_from) { /* bare, or {value, time}: the next */
+        if (s->is_container && m->n_from > 1) { /* bare, or {value, time} */
             s->is_container = false;
             continue;
         }

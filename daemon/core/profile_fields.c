@@ -45,6 +45,7 @@ static void names_of(struct plan_build *b, const struct yaml_node *n, struct pla
 
 struct block_keys {
     const struct yaml_node *in, *names, *same, *prefix, *value, *name, *time, *when, *quality;
+    const struct yaml_node *error, *ok;
 };
 
 static bool enter(struct plan_build *b, const struct yaml_node *at, bool keyed,
@@ -70,9 +71,12 @@ static bool enter(struct plan_build *b, const struct yaml_node *at, bool keyed,
 static void inside(struct plan_build *b, const struct yaml_node *n, const struct block_keys *k,
                    struct plan_fields *f)
 {
-    if (k->value)
+    b->relative = true;
+    if (k->value) {
         f->n_value = plan_paths(b, k->value, f->value);
-    else if (!f->pairs)
+        if (!f->pairs && f->n_value && f->n_value < PLAN_MAX_FROM) /* or bare */
+            f->value[f->n_value++] = f->item;
+    } else if (!f->pairs)
         f->value[f->n_value++] = f->item;
     else
         conf_error(b->notes, AT(n), "pairs need `value`, a path from the element like \"@.value\"");
@@ -87,19 +91,25 @@ static void inside(struct plan_build *b, const struct yaml_node *n, const struct
         names_of(b, k->names, f);
     if (k->quality)
         plan_quality_of(b, k->quality, &f->quality, &f->n_quality);
+    if (k->error)
+        f->error = plan_path(b, k->error);
+    if (k->ok)
+        (void)plan_scalars_of(b, k->ok, "ok", &f->ok);
+    b->relative = false;
 }
 
 /* `name: "@.n"` of pairs is a path; as a text it is the same in braces. */
 static const struct yaml_node *name_text(struct plan_build *b, const struct yaml_node *n,
                                          struct yaml_node *room)
 {
-    if (!n || n->kind != YAML_SCALAR || (*n->text != '@' && *n->text != '$'))
+    if (!n || n->kind != YAML_SCALAR || strchr(n->text, '{'))
         return n;
-    size_t len = strlen(n->text);
-    char *text = plan_take(b, len + 3, 1);
-    text[0] = '{';
-    memcpy(text + 1, n->text, len);
-    text[len + 1] = '}';
+    bool bare = *n->text != '@' && *n->text != '$';
+    size_t len = strlen(n->text), at = bare ? 3 : 1;
+    char *text = plan_take(b, len + 6, 1);
+    memcpy(text, bare ? "{@." : "{", at);
+    memcpy(text + at, n->text, len);
+    text[at + len] = '}';
     *room = *n;
     room->text = text;
     return room;
@@ -113,13 +123,14 @@ static bool block_of(struct plan_build *b, const struct yaml_node *n, bool pairs
                                     {"same", &k.same},     {"prefix", &k.prefix},
                                     {"value", &k.value},   {"when", &k.when},
                                     {"quality", &k.quality}, {"time", &k.time},
-                                    {"name", &k.name}};
+                                    {"name", &k.name},     {"error", &k.error},
+                                    {"ok", &k.ok}};
     struct yaml_node room;
     const char *what = pairs ? "pairs" : "fields";
     if (!plan_is_map(b, n, what))
         return false;
-    plan_read_map(b, n, keys, pairs ? 9 : 8, what);
-    *f = (struct plan_fields){.pairs = pairs, .in = PLAN_NONE, .name = PLAN_NONE};
+    plan_read_map(b, n, keys, pairs ? 11 : 8, what);
+    *f = (struct plan_fields){.pairs = pairs, .in = PLAN_NONE, .name = PLAN_NONE, .error = PLAN_NONE};
     if (k.in)
         f->in = plan_path(b, k.in);
     else

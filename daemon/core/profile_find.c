@@ -463,7 +463,7 @@ static void make_text(struct profile_run *x, const struct plan_text *t, struct t
     m->n = len;
 }
 
-const char *run_text(struct profile_run *x, uint16_t text, size_t *out_len)
+static const char *one_text(struct profile_run *x, uint16_t text, size_t *out_len)
 {
     struct text_memo *m = &x->texts[text];
     const struct plan_text *t = &x->p->texts[text];
@@ -476,4 +476,12 @@ const char *run_text(struct profile_run *x, uint16_t text, size_t *out_len)
     }
     *out_len = m->n;
     return m->p;
+}
+
+const char *run_text(struct profile_run *x, uint16_t text, size_t *out_len)
+{
+    const char *p = NULL;
+    for (*out_len = 0; text != PLAN_NONE && !p; text = x->p->texts[text].next)
+        p = one_text(x, text, out_len);
+    return p;
 }

@@ -199,6 +199,14 @@ static uint16_t read_root(struct reader *r)
             return scope->levels[scope->n_levels - 1 - up].item;
         return PLAN_NONE;
     }
+    if (r->b->relative && r->s < r->end && is_name_char(*r->s) && scope->n_levels) {
+        struct plan_node n = {.kind = NODE_MEMBER,
+                              .parent = scope->levels[scope->n_levels - 1].item,
+                              .key = r->s,
+                              .key_len = (uint32_t)name_len(r)};
+        r->s += n.key_len;
+        return child(r->b, r->at, n);
+    }
     refuse(r, "expected $ (the payload), $NAME (a document of `also`) or @ (the item of "
               "`each`) at its beginning");
     return PLAN_NONE;
@@ -407,7 +415,7 @@ static bool add_level(struct plan_build *b, const struct yaml_node *at, struct p
     return true;
 }
 
-bool plan_each(struct plan_build *b, const struct yaml_node *n, struct plan_part *part)
+static bool each_of(struct plan_build *b, const struct yaml_node *n, struct plan_part *part)
 {
     const char *s = plan_scalar_text(b, n, "each");
     if (!s)
@@ -431,6 +439,15 @@ bool plan_each(struct plan_build *b, const struct yaml_node *n, struct plan_part
         node = base = part->levels[part->n_levels - 1].item;
     }
     return r.failed ? false : refuse(&r, "more than 16 steps");
+}
+
+bool plan_each(struct plan_build *b, const struct yaml_node *n, struct plan_part *part)
+{
+    if (each_of(b, n, part))
+        return true;
+    if (b->scope->n_levels < PLAN_MAX_LEVELS) /* so that what follows is not blamed for it */
+        (void)add_level(b, n, part, LEVEL_MEMBERS, 0);
+    return false;
 }
 
 /* ---- texts ---- */
@@ -508,20 +525,28 @@ static bool read_filter(struct plan_build *b, const struct yaml_node *n, const c
     return false;
 }
 
+bool plan_key_slot(const struct plan_scope *s, size_t up, uint16_t *out_slot)
+{
+    for (size_t i = s->n_levels; i-- > 0;) {
+        if (up > 0) {
+            up--;
+        } else if (s->levels[i].keyed) {
+            *out_slot = s->levels[i].slot;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool read_key_piece(struct plan_build *b, const struct yaml_node *n, size_t up,
                            struct plan_piece *out)
 {
     const struct plan_scope *s = b->scope;
-    for (size_t i = s->n_levels; i-- > 0;) {
-        if (s->levels[i].keyed && up-- == 0) {
-            out->kind = PIECE_KEY;
-            out->slot = s->levels[i].slot;
-            return true;
-        }
-    }
-    return text_refuse(b, n,
+    out->kind = PIECE_KEY;
+    return plan_key_slot(s, up, &out->slot) ||
+           text_refuse(b, n,
                        "{key} is the name of a member that .* of `each` goes through, {^key} "
-                       "that of the .* before it; there are not so many");
+                       "that of the level before; there is no such .*");
 }
 
 /* What stands between braces. */
@@ -614,7 +639,7 @@ static uint16_t piece_slot(const struct profile *p, const struct plan_piece *pie
                                       : 0;
 }
 
-uint16_t plan_text(struct plan_build *b, const struct yaml_node *n)
+static uint16_t one_text(struct plan_build *b, const struct yaml_node *n)
 {
     struct plan_piece pieces[PLAN_MAX_PIECES] = {0};
     size_t count = 0;
@@ -655,8 +680,28 @@ uint16_t plan_text(struct plan_build *b, const struct yaml_node *n)
         return PLAN_NONE;
     }
     b->p->texts = grow(b->p->texts, b->p->n_texts, &b->cap_texts, sizeof(struct plan_text));
-    b->p->texts[b->p->n_texts] = (struct plan_text){list, count, slot};
+    b->p->texts[b->p->n_texts] = (struct plan_text){list, count, slot, PLAN_NONE};
     return (uint16_t)b->p->n_texts++;
+}
+
+uint16_t plan_text(struct plan_build *b, const struct yaml_node *n)
+{
+    uint16_t first = PLAN_NONE, last = PLAN_NONE;
+    if (n->kind != YAML_LIST)
+        return one_text(b, n);
+    if (!n->first)
+        conf_error(b->notes, AT(n), "an empty list, expected texts");
+    for (const struct yaml_node *v = n->first; v; v = v->next) {
+        uint16_t t = one_text(b, v);
+        if (t == PLAN_NONE)
+            continue;
+        if (last == PLAN_NONE)
+            first = t;
+        else
+            b->p->texts[last].next = t;
+        last = t;
+    }
+    return first;
 }
 
 /* ---- what a walk over an object looks for ---- */

@@ -110,6 +110,7 @@ struct plan_text {
     const struct plan_piece *pieces;
     size_t n;
     uint16_t slot; /* what it depends on */
+    uint16_t next; /* asked when this one is absent; PLAN_NONE */
 };
 
 enum cond_subject { SUBJECT_NODE, SUBJECT_CAPTURE, SUBJECT_PAYLOAD, SUBJECT_SPARKPLUG, SUBJECT_KEY };
@@ -250,6 +251,8 @@ struct plan_fields { /* and pairs */
     size_t n_value;
     const struct plan_when *when;
     const struct plan_times *time; /* NULL */
+    uint16_t error;                /* PLAN_NONE; pairs: a value that came with an error */
+    struct plan_scalars ok;        /* errors that are none, besides null, 0 and false */
     bool same;
     const char *prefix;
     size_t prefix_len;
@@ -400,7 +403,8 @@ struct plan_build {
     size_t cap_nodes, cap_docs, cap_texts;
     struct plan_capture *captures;
     size_t n_captures, cap_captures;
-    bool full; /* said already */
+    bool full;     /* said already */
+    bool relative; /* paths may begin with a name: of the element */
 };
 
 #define AT(n) (n)->line, (n)->col
@@ -438,7 +442,10 @@ uint16_t plan_item_node(struct plan_build *b, uint16_t slot);
 uint16_t plan_path(struct plan_build *b, const struct yaml_node *n);
 /* A path with stars: fills levels of the scope and the part. */
 bool plan_each(struct plan_build *b, const struct yaml_node *n, struct plan_part *part);
+/* The .* that {key} means, {^key} with up 1: outward from the level that many up. */
+bool plan_key_slot(const struct plan_scope *s, size_t up, uint16_t *out_slot);
 size_t plan_paths(struct plan_build *b, const struct yaml_node *n, uint16_t out[PLAN_MAX_FROM]);
+/* A text, or a list of them: the first that is there. */
 uint16_t plan_text(struct plan_build *b, const struct yaml_node *n);
 bool plan_capture(struct plan_build *b, const struct yaml_node *n, const char *name,
                   size_t len, const char **out);
@@ -555,6 +562,12 @@ struct profile_run {
     struct decoded_sample lone; /* the first that has no values */
     uint16_t open[PLAN_MAX_LEVELS + 1]; /* slots of the items being read, outermost first */
     size_t n_open;
+    size_t base_sample; /* the first of the part's item, and as it was at first */
+    struct decoded_sample as_message;
+    uint32_t *of_sample; /* of values, while samples are sorted by time */
+    struct decoded_value *sorted;
+    struct value_trace *sorted_trace;
+    size_t cap_of_sample, cap_sorted, cap_sorted_trace;
     bool tracing;
     struct value_trace *trace;
     size_t cap_trace;
@@ -600,6 +613,7 @@ double linear_apply(const struct plan_linear *l, double v);
 /* Adds the mapping's value to the open sample. False: it gave nothing. */
 bool run_map(struct profile_run *x, const struct plan_map *m, const char *key, size_t key_len);
 void run_fields(struct profile_run *x, const struct plan_fields *f);
+void run_set_time(struct profile_run *x, const struct plan_times *t, struct decoded_sample *s);
 void run_quality(struct profile_run *x, const struct plan_quality *q, size_t n, size_t from,
                  size_t to);
 void run_add(struct profile_run *x, const char *key, size_t key_len, struct value v,

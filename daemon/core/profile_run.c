@@ -43,6 +43,9 @@ void profile_run_free(struct profile_run *x)
     free(x->topics);
     free(x->trace);
     free(x->large);
+    free(x->of_sample);
+    free(x->sorted);
+    free(x->sorted_trace);
     free(x);
 }
 
@@ -66,8 +69,7 @@ static bool begin_sample(struct profile_run *x)
     return false;
 }
 
-static void set_time(struct profile_run *x, const struct plan_times *t,
-                     struct decoded_sample *s)
+void run_set_time(struct profile_run *x, const struct plan_times *t, struct decoded_sample *s)
 {
     int64_t ms = 0;
     bool coarse = false;
@@ -99,7 +101,7 @@ static void set_places(struct profile_run *x, const struct plan_part *p,
         s->id += s->id == 0;
     }
     if (p->time)
-        set_time(x, p->time, s);
+        run_set_time(x, p->time, s);
     s->not_alive = p->not_alive;
 }
 
@@ -125,137 +127,6 @@ void run_quality(struct profile_run *x, const struct plan_quality *q, size_t n, 
     }
 }
 
-/* ---- fields and pairs ---- */
-
-static const struct plan_name *name_find(const struct plan_fields *f, const char *p, size_t n)
-{
-    if (!f->n_names)
-        return NULL;
-    for (size_t at = (size_t)hash64(0, p, n);; at++) {
-        uint16_t i = f->table[at & f->mask];
-        if (i == PLAN_NONE)
-            return NULL;
-        if (f->names[i].len == n && memcmp(f->names[i].name, p, n) == 0)
-            return &f->names[i];
-    }
-}
-
-/* A value under its own name: a metric of the device's kind, if it has one of that name. */
-static void take_same(struct profile_run *x, const struct plan_fields *f, const char *name,
-                      size_t n)
-{
-    struct json_value j;
-    for (size_t i = 0; i < f->n_value; i++) {
-        if (!run_node(x, f->value[i], &j))
-            continue;
-        struct value v = {.type = VALUE_FLOAT};
-        switch (json_type(j)) {
-        case JSON_NULL:
-            return;
-        case JSON_BOOL:
-            v = (struct value){.type = VALUE_BOOL, .b = json_bool(j)};
-            break;
-        case JSON_INT:
-            v = (struct value){.type = VALUE_INT, .i = json_int(j)};
-            break;
-        case JSON_UINT:
-        case JSON_DOUBLE:
-            v.f = json_double(j);
-            break;
-        case JSON_STRING:
-            v.type = VALUE_STRING;
-            v.s.p = json_text(j, &v.s.n);
-            if (v.s.n == 0)
-                return;
-            break;
-        case JSON_ARRAY:
-        case JSON_OBJECT:
-            continue;
-        }
-        if (v.type == VALUE_FLOAT && !isfinite(v.f))
-            return;
-        run_add(x, name, n, v, NULL, QUALITY_GOOD, REASON_NONE, f->value[i]);
-        return;
-    }
-    x->out->unknown++;
-}
-
-/* Values of another time than the sample's begin a sample of their own. */
-static void own_time(struct profile_run *x, const struct plan_fields *f)
-{
-    struct decoded_sample s = *sample(x);
-    set_time(x, f->time, &s);
-    if (!s.has_time && !s.time_unread)
-        return; /* none of its own */
-    struct decoded_sample *at = sample(x);
-    if (at->n == 0 || (at->has_time == s.has_time && at->time_ms == s.time_ms)) {
-        s.first = at->first;
-        s.n = at->n;
-        *at = s;
-        return;
-    }
-    if (!begin_sample(x))
-        return;
-    s.first = x->out->n_values;
-    s.n = 0;
-    *sample(x) = s;
-}
-
-static void take_field(struct profile_run *x, const struct plan_fields *f, const char *name,
-                       size_t n)
-{
-    if (f->prefix) {
-        if (n < f->prefix_len || memcmp(name, f->prefix, f->prefix_len) != 0)
-            return;
-        name += f->prefix_len;
-        n -= f->prefix_len;
-    }
-    if (f->when && !run_when(x, f->when))
-        return;
-    const struct plan_name *known = name_find(f, name, n);
-    if (known && !known->map)
-        return; /* skipped on purpose */
-    if (!known && !f->same) {
-        x->out->unknown++;
-        return;
-    }
-    if (f->time)
-        own_time(x, f);
-    size_t from = x->out->n_values;
-    if (known)
-        (void)run_map(x, known->map, name, n);
-    else
-        take_same(x, f, name, n);
-    if (f->n_quality)
-        run_quality(x, f->quality, f->n_quality, from, x->out->n_values);
-}
-
-void run_fields(struct profile_run *x, const struct plan_fields *f)
-{
-    struct json_value in, v;
-    struct json_iter it;
-    const char *key;
-    size_t n;
-    if (!run_node(x, f->in, &in) || json_type(in) != (f->pairs ? JSON_ARRAY : JSON_OBJECT))
-        return;
-    struct slot_state *s = &x->slots[f->slot];
-    x->open[x->n_open++] = f->slot;
-    s->key = NULL;
-    json_iter(in, &it);
-    for (uint32_t i = 0; !x->too_big && json_next(&it, &key, &n, &v); i++) {
-        run_begin_item(x, f->slot, f->item, v);
-        s->index = i;
-        if (!f->pairs) {
-            s->key = key;
-            s->key_len = n;
-        } else if (!(key = run_text(x, f->name, &n))) {
-            continue;
-        }
-        take_field(x, f, key, n);
-    }
-    x->n_open--;
-}
-
 /* ---- parts ---- */
 
 static void make_sample(struct profile_run *x, const struct plan_part *p)
@@ -266,6 +137,8 @@ static void make_sample(struct profile_run *x, const struct plan_part *p)
     if (!begin_sample(x))
         return;
     set_places(x, p, sample(x));
+    x->base_sample = first;
+    x->as_message = *sample(x);
     x->no_device = x->no_device && !sample(x)->device_len;
     for (size_t i = 0; i < p->n_values && !x->too_big; i++)
         (void)run_map(x, p->values[i], NULL, 0);

@@ -159,9 +159,11 @@ const struct plan_times *plan_times(struct plan_build *b, const struct yaml_node
     memcpy(copy, list, count * sizeof(*copy));
     *t = (struct plan_times){copy, count, (uint16_t)b->p->n_times++, 0};
     for (size_t i = 0; i < count; i++) {
-        uint16_t slot = copy[i].node != PLAN_NONE ? b->p->nodes[copy[i].node].slot
-                                                  : b->p->texts[copy[i].text].slot;
+        uint16_t slot = copy[i].node != PLAN_NONE ? b->p->nodes[copy[i].node].slot : 0;
         t->slot = slot > t->slot ? slot : t->slot;
+        for (uint16_t k = copy[i].text; k != PLAN_NONE; k = b->p->texts[k].next)
+            if (b->p->texts[k].slot > t->slot)
+                t->slot = b->p->texts[k].slot;
     }
     return t;
 }
@@ -216,6 +218,7 @@ static bool take_field(char letter, size_t run, const char **s, const char *end,
                        bool *fine)
 {
     int v, *to;
+    const char *at;
     switch (letter) {
     case 'y':
         v = digits(s, end, run, run);
@@ -239,12 +242,13 @@ static bool take_field(char letter, size_t run, const char **s, const char *end,
         to = &f[5];
         break;
     default: /* S: decimals of a second, any number of digits where it is written once */
-        v = digits(s, end, run == 1 ? 1 : run, run == 1 ? 3 : run);
+        at = *s;
+        v = digits(s, end, run, run == 1 ? 9 : run);
         if (v < 0)
             return false;
-        for (size_t i = run; i < 3 && run > 1; i++)
+        for (size_t i = (size_t)(*s - at); i < 3; i++)
             v *= 10;
-        for (size_t i = run; i > 3; i--)
+        for (size_t i = (size_t)(*s - at); i > 3; i--)
             v /= 10;
         f[6] = v;
         *fine = true;
@@ -334,7 +338,7 @@ static bool by_rfc3339(const struct plan_time *t, const char *s, size_t n, int64
 static bool by_number(const struct profile_run *x, const struct plan_time *t,
                       const struct value *v, int64_t *out_ms, bool *out_coarse)
 {
-    static const double per_s[] = {0, 1, 1e3, 1e6, 1e9, 0, 1, 1e3};
+    static const double per_s[] = {0, 1, 1e3, 1e6, 1e9, 0, 1, 1e3, 0};
     double number = v->type == VALUE_INT ? (double)v->i : v->f;
     bool whole = number == floor(number);
     if (t->format == TIME_AUTO && t->per_second == 0) {

@@ -24,35 +24,40 @@ static bool is_number(const struct plan_map *m)
 
 /* ---- map: what a code becomes ---- */
 
-static void bad_code(struct plan_build *b, const struct yaml_node *n, const struct metric *any)
+/* Codes differ from kind to kind; one of the kinds must have it. */
+static bool enum_target(struct plan_build *b, const struct yaml_node *n,
+                        const struct profile_metric *by_kind, const struct plan_scalar *s,
+                        struct value *out)
 {
     const char *names[256];
-    size_t count = any->n_codes < 256 ? any->n_codes : 256;
-    for (size_t i = 0; i < count; i++)
-        names[i] = any->codes[i].name;
+    const char *metric = "";
+    size_t count = 0;
+    for (size_t i = 0; i < catalog_kinds(b->set->catalog); i++) {
+        const struct metric *m = by_kind[i].metric;
+        if (!m)
+            continue;
+        if (metric_code(m, n->text, s->len)) {
+            *out = (struct value){.type = VALUE_STRING, .s = {s->text, s->len}};
+            return true;
+        }
+        if (s->kind == SCALAR_NUMBER && s->is_int && metric_code_by_number(m, s->integer)) {
+            *out = (struct value){.type = VALUE_INT, .i = s->integer};
+            return true;
+        }
+        metric = m->name;
+        for (size_t k = 0; k < m->n_codes && count < 256; k++)
+            names[count++] = m->codes[k].name;
+    }
     char what[128] = "no code of ";
-    size_t len = any->name_len < 80 ? any->name_len : 80;
-    memcpy(what + 11, any->name, len);
+    size_t len = strlen(metric) < 80 ? strlen(metric) : 80;
+    memcpy(what + 11, metric, len);
     what[11 + len] = '\0';
     plan_unknown(b, n, what, n->text, names, count);
-}
-
-static bool enum_target(struct plan_build *b, const struct yaml_node *n, const struct metric *any,
-                        const struct plan_scalar *s, struct value *out)
-{
-    const struct metric_code *c = metric_code(any, n->text, strlen(n->text));
-    if (!c && s->kind == SCALAR_NUMBER && s->is_int)
-        c = metric_code_by_number(any, s->integer);
-    if (!c) {
-        bad_code(b, n, any);
-        return false;
-    }
-    *out = (struct value){.type = VALUE_STRING, .s = {c->name, strlen(c->name)}};
-    return true;
+    return false;
 }
 
 static bool target_of(struct plan_build *b, const struct yaml_node *n, const struct metric *any,
-                      struct plan_target *out)
+                      const struct profile_metric *by_kind, struct plan_target *out)
 {
     static const char *const types[] = {"a number", "a whole number", "true or false", "a text",
                                         "a code"};
@@ -82,27 +87,11 @@ static bool target_of(struct plan_build *b, const struct yaml_node *n, const str
         out->v = (struct value){.type = VALUE_STRING, .s = {s.text, s.len}};
         return true;
     case METRIC_ENUM:
-        return enum_target(b, n, any, &s, &out->v);
+        return enum_target(b, n, by_kind, &s, &out->v);
     }
     conf_error(b->notes, AT(n), "\"%.64s\", expected %s for metric \"%s\"", n->text,
                types[any->type], any->name);
     return false;
-}
-
-/* The codes of an enumeration must be in every kind that has the metric. */
-static void check_kinds_codes(struct plan_build *b, const struct yaml_node *n,
-                              const struct plan_map *m, const struct plan_target *t)
-{
-    if (m->type != METRIC_ENUM || t->nothing)
-        return;
-    for (size_t i = 0; i < catalog_kinds(b->set->catalog); i++) {
-        const struct metric *other = m->raw.by_kind[i].metric;
-        if (other && !metric_code(other, t->v.s.p, t->v.s.n)) {
-            conf_error(b->notes, AT(n), "kind %s has no code \"%.64s\" of \"%s\"",
-                       catalog_kind_at(b->set->catalog, i)->name, t->v.s.p, m->metric);
-            return;
-        }
-    }
 }
 
 static void targets_of(struct plan_build *b, const struct given *g, const struct metric *any,
@@ -117,10 +106,7 @@ static void targets_of(struct plan_build *b, const struct given *g, const struct
                 if (list[i].when.kind == list[n].when.kind &&
                     strcmp(list[i].when.text, list[n].when.text) == 0)
                     conf_error(b->notes, AT(v->key), "\"%.64s\" is repeated", v->key->text);
-            if (target_of(b, v, any, &list[n])) {
-                check_kinds_codes(b, v, m, &list[n]);
-                n++;
-            }
+            n += target_of(b, v, any, m->raw.by_kind, &list[n]);
         }
         m->targets = list;
         m->n_targets = n;
@@ -131,10 +117,8 @@ static void targets_of(struct plan_build *b, const struct given *g, const struct
         struct plan_target *t = plan_take(b, 1, sizeof(*t));
         if (!g->map)
             conf_error(b->notes, AT(g->otherwise->key), "default is for `map` only");
-        else if (target_of(b, g->otherwise, any, t)) {
-            check_kinds_codes(b, g->otherwise, m, t);
+        else if (target_of(b, g->otherwise, any, m->raw.by_kind, t))
             m->otherwise = t;
-        }
     }
 }
 
@@ -324,11 +308,10 @@ static void source_of(struct plan_build *b, const struct yaml_node *n, const str
         m->text = plan_text(b, g->text);
     } else if (g->constant) {
         struct plan_target t = {0};
-        if (target_of(b, g->constant, any, &t) && !t.nothing) {
+        if (target_of(b, g->constant, any, m->raw.by_kind, &t) && !t.nothing) {
             struct value *v = plan_take(b, 1, sizeof(*v));
             *v = t.v;
             m->constant = v;
-            check_kinds_codes(b, g->constant, m, &t);
         }
     } else if (n_from) {
         memcpy(m->from, from, n_from * sizeof(*from));

@@ -18,7 +18,6 @@ struct conds {
 static bool subject_of(struct plan_build *b, const struct yaml_node *key, struct plan_cond *c)
 {
     const char *s = key->text;
-    const struct plan_scope *scope = b->scope;
     if (*s == '$' || *s == '@') {
         c->subject = SUBJECT_NODE;
         c->node = plan_path(b, key);
@@ -41,12 +40,8 @@ static bool subject_of(struct plan_build *b, const struct yaml_node *key, struct
         up++;
     if (strcmp(s + up, "key") == 0) {
         c->subject = SUBJECT_KEY;
-        for (size_t i = scope->n_levels; i-- > 0;) {
-            if (scope->levels[i].keyed && up-- == 0) {
-                c->slot = scope->levels[i].slot;
-                return true;
-            }
-        }
+        if (plan_key_slot(b->scope, up, &c->slot))
+            return true;
         conf_error(b->notes, AT(key), "\"%.16s\": no .* of `each` is there to have one", s);
         return false;
     }

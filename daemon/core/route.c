@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Nodes stand in one array and are found by (parent, level) in one hash table, so that a topic's
- * level costs one look-up a node whatever stands beside it. A node is reached by one way only:
- * the work of a topic is bounded by the nodes that there are, and by the levels it has.
+ * level costs one look-up a node whatever stands beside it. Where a single pattern goes on, it has
+ * no nodes of its own: its rest is kept as text and compared (most of ten thousand filters differ
+ * in one level and are alone behind it). A node is reached by one way only: the work of a topic
+ * is bounded by the nodes that there are, and by the levels it has.
  */
 #include "core/route.h"
 #include "base/hash.h"
@@ -14,6 +16,7 @@
 #define NONE UINT32_MAX
 
 struct value {
+    const char *tail;     /* what of the pattern's filter has no node yet; NULL: nothing */
     uint32_t value, next; /* of the same place; NONE */
 };
 
@@ -23,6 +26,7 @@ struct node {
     uint32_t len, parent;
     uint32_t any;        /* the node below `+`, or NONE */
     uint32_t here, rest; /* values of patterns that end here, and here with `#` */
+    uint32_t alone;      /* the only pattern that goes on below, by its tail; NONE */
     uint32_t below;      /* how many texts have a node below this one */
 };
 
@@ -37,6 +41,7 @@ struct level {
     const char *p;
     size_t n;
     uint64_t hash;
+    bool hashed;
 };
 
 struct search {
@@ -60,6 +65,7 @@ static uint32_t add_node(struct route *r, uint32_t parent, const struct level *l
                                          .parent = parent,
                                          .any = NONE,
                                          .here = NONE,
+                                         .alone = NONE,
                                          .rest = NONE};
     return (uint32_t)r->n_nodes++;
 }
@@ -149,30 +155,79 @@ static const char *take_level(const char *s, const char *end, struct level *out)
     const char *slash = s < end ? memchr(s, '/', (size_t)(end - s)) : NULL;
     out->p = s;
     out->n = (size_t)((slash ? slash : end) - s);
-    out->hash = hash64(0, s, out->n);
+    out->hashed = false;
     return slash ? slash + 1 : NULL;
+}
+
+static void hash_level(struct level *l)
+{
+    if (!l->hashed)
+        l->hash = hash64(0, l->p, l->n);
+    l->hashed = true;
+}
+
+static bool is_one(const struct level *l, char c)
+{
+    return l->n == 1 && *l->p == c;
+}
+
+static void link_value(struct route *r, uint32_t *first, uint32_t v)
+{
+    r->values[v].next = *first;
+    *first = v;
+}
+
+/* One level of the tail becomes a node below `node`, which is returned; `#` is none: NONE. */
+static uint32_t step(struct route *r, uint32_t node, uint32_t v)
+{
+    struct level l;
+    const char *s = r->values[v].tail;
+    s = take_level(s, s + strlen(s), &l);
+    r->values[v].tail = s;
+    if (is_one(&l, '#')) {
+        link_value(r, &r->nodes[node].rest, v);
+        return NONE;
+    }
+    hash_level(&l);
+    return child_of(r, node, &l);
+}
+
+static bool is_end(const struct node *n)
+{
+    return n->parent != NONE && n->below == 0 && n->any == NONE && n->rest == NONE &&
+           n->alone == NONE;
+}
+
+static void place(struct route *r, uint32_t node, uint32_t v)
+{
+    while (node != NONE && r->values[v].tail) {
+        if (is_end(&r->nodes[node])) {
+            r->nodes[node].alone = v;
+            return;
+        }
+        uint32_t other = r->nodes[node].alone;
+        if (other != NONE) { /* not any more */
+            r->nodes[node].alone = NONE;
+            uint32_t child = step(r, node, other);
+            if (child != NONE && r->values[other].tail)
+                r->nodes[child].alone = other;
+            else if (child != NONE)
+                link_value(r, &r->nodes[child].here, other);
+        }
+        node = step(r, node, v);
+    }
+    if (node != NONE)
+        link_value(r, &r->nodes[node].here, v);
 }
 
 void route_add(struct route *r, const struct topic_pattern *p, uint32_t value)
 {
-    const char *s = topic_filter(p), *end = s + strlen(s);
-    uint32_t node = 0;
-    bool rest = false;
-    while (s) {
-        struct level l;
-        s = take_level(s, end, &l);
-        if (l.n == 1 && *l.p == '#')
-            rest = true;
-        else
-            node = child_of(r, node, &l);
-    }
     if (r->n_values == r->cap_values) {
         r->cap_values = r->cap_values ? r->cap_values * 2 : 16;
         r->values = mem_realloc_array(r->values, r->cap_values, sizeof(*r->values));
     }
-    uint32_t *first = rest ? &r->nodes[node].rest : &r->nodes[node].here;
-    r->values[r->n_values] = (struct value){value, *first};
-    *first = (uint32_t)r->n_values++;
+    r->values[r->n_values] = (struct value){topic_filter(p), value, NONE};
+    place(r, 0, (uint32_t)r->n_values++);
 }
 
 /* The smallest ROUTE_MAX_HITS of all that are taken, ascending, each once. */
@@ -201,17 +256,41 @@ static bool hidden(const struct search *f, size_t level)
     return level == 0 && f->levels[0].n > 0 && *f->levels[0].p == '$';
 }
 
+/* Does the tail fit the topic from this level on? */
+static bool tail_fits(const struct search *f, const char *tail, size_t level)
+{
+    const char *end = tail + strlen(tail);
+    while (tail) {
+        struct level l;
+        tail = take_level(tail, end, &l);
+        if (is_one(&l, '#'))
+            return true;
+        if (level == f->n)
+            return false;
+        const struct level *t = &f->levels[level++];
+        if (!is_one(&l, '+') && (l.n != t->n || memcmp(l.p, t->p, l.n) != 0))
+            return false;
+    }
+    return level == f->n && !f->more;
+}
+
 static void visit(struct search *f, uint32_t at, size_t level)
 {
     const struct node *n = &f->r->nodes[at];
     if (n->rest != NONE && !hidden(f, level)) /* `#` fits the level above it, too */
         take_values(f, n->rest);
+    if (n->alone != NONE && tail_fits(f, f->r->values[n->alone].tail, level))
+        take_values(f, n->alone);
     if (level == f->n) {
         if (n->here != NONE && !f->more)
             take_values(f, n->here);
         return;
     }
-    uint32_t child = find_child(f->r, at, &f->levels[level]);
+    uint32_t child = NONE;
+    if (n->below > 0) {
+        hash_level(&f->levels[level]);
+        child = find_child(f->r, at, &f->levels[level]);
+    }
     if (child != NONE)
         visit(f, child, level + 1);
     if (n->any != NONE && !hidden(f, level))
@@ -221,7 +300,10 @@ static void visit(struct search *f, uint32_t at, size_t level)
 size_t route_find(const struct route *r, const char *topic, size_t len,
                   uint32_t out_values[ROUTE_MAX_HITS])
 {
-    struct search f = {.r = r, .out = out_values};
+    struct search f; /* its levels are written as far as they are read */
+    f.r = r;
+    f.out = out_values;
+    f.n = f.n_out = 0;
     const char *s = topic, *end = topic + len;
     while (s && f.n < TOPIC_MAX_LEVELS)
         s = take_level(s, end, &f.levels[f.n++]);

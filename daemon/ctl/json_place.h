@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef CTL_JSON_PLACE_H
 #define CTL_JSON_PLACE_H
-/* json_place — where in a text of JSON something is: for people who look for what is wrong. */
+/*
+ * json_place — where in a text of JSON something is, for people who look for what is wrong.
+ *
+ * A scanner of RFC 8259 that keeps places and nothing else; what a text means is core/json.h's
+ * affair. Never reads past its input. Pure.
+ */
 #include "base/buf.h"
 
 #include <stdbool.h>

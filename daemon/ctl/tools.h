@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef CTL_TOOLS_H
 #define CTL_TOOLS_H
-/* tools — commands that need no daemon and read the files themselves (no jansson here). */
+/*
+ * tools — commands that need no daemon and read the files themselves: decode, profile. No jansson
+ * here. Each returns the exit code; what is wrong is told on stderr.
+ */
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -49,7 +49,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)snprintf((char *)p, 7, "##%04zu", size);
         if (size)
             memcpy(p + 6, data, size);
-        (void)snprintf((char *)p + 6 + size, 5, "%04x", crc_of(data, size));
+        char crc[12];
+        (void)snprintf(crc, sizeof(crc), "%04x", crc_of(data, size));
+        memcpy(p + 6 + size, crc, 4);
         int rc = doc_check_run(codec_hj212, p, size + 10, d, &root, &f);
         ASSERT(rc == 0 || rc == -E2BIG || !f.checksum);
         if (rc == 0) {

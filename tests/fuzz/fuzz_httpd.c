@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Raw bytes to the real server on its Unix socket, with the real paths, queries and bodies behind
- * it; store and reports are stand-ins. Whatever comes: what is answered is HTTP with a status of ours, a message
- * is taken up only by POST, within its bounds. */
+/* Raw bytes to the real server on its Unix socket, with the real paths, queries and bodies
+ * behind it; store and reports are stand-ins. Whatever comes: what is answered is HTTP with a
+ * status of ours, a message is taken up only by POST, nothing is longer than what came. */
 #include "app/api.h"
 #include "base/check.h"
 #include "base/log.h"

@@ -200,14 +200,17 @@ static void add_sink(char *p)
     script.sinks++;
 }
 
-static void read_devices(void)
+/* The lines up to a dot become a file below /conf. */
+static void read_file(const char *name)
 {
     char text[MOST_TEXT] = "";
     size_t n = 0;
     while (script.at < script.n && !is(script.lines[script.at], "."))
         n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\n", script.lines[script.at++]);
     script.at++;
-    fake_file_put("/conf/devices.csv", text);
+    char path[128];
+    (void)snprintf(path, sizeof(path), "/conf/%s", name);
+    fake_file_put(path, text);
 }
 
 static void begin(void)
@@ -248,7 +251,10 @@ static void publish(char *p)
         else
             break;
     }
-    (void)snprintf(topic, sizeof(topic), "gaihou/v1/up/%s", w);
+    if (*w == '/') /* a topic of its own */
+        (void)snprintf(topic, sizeof(topic), "%s", w + 1);
+    else
+        (void)snprintf(topic, sizeof(topic), "gaihou/v1/up/%s", w);
     (void)fake_mqtt_publish(topic, p, strlen(p), qos, retain);
 }
 
@@ -494,7 +500,9 @@ static bool command(char *p)
           : is(what, "segment") ? &script.segment
                                 : &script.sink) = number_of(p);
     } else if (is(verb, "devices")) {
-        read_devices();
+        read_file("devices.csv");
+    } else if (is(verb, "file")) {
+        read_file(p);
     } else if (is(verb, "pass")) {
         begin();
         sim_after(time_of(p), run_commands, NULL, false);

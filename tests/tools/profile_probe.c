@@ -2,7 +2,9 @@
 /*
  * profile_probe — what profiles make of messages, for tests/integ/test_95_corpus.py.
  *
- *   profile_probe CATALOG PROFILE.yaml…
+ *   profile_probe [-e] CATALOG PROFILE.yaml…
+ *
+ * With -e it runs the profiles' examples, tells what does not come out, and is done.
  *
  * Reads lines of six fields with tabs between: id, broker (a number: sparkplug's births are kept apart by
  * it), profiles (names with commas between, asked in that order), topic, kind ("" none), payload in hexadecimal.
@@ -81,10 +83,15 @@ static void put_value(struct jsonw *w, const char *key, const struct value *v)
     }
 }
 
-static void put_decoded(struct jsonw *w, const struct decoded_value *v, const struct kind *kind)
+static void put_decoded(struct jsonw *w, const struct decoded_value *v,
+                        const struct catalog *catalog, const struct kind *kind)
 {
     static const char *const quality[] = {"good", "uncertain", "bad"};
-    const struct profile_metric *m = kind ? profile_metric(v, kind) : NULL;
+    const struct profile_metric *m = kind && v->from ? profile_metric(v, kind) : NULL;
+    struct profile_metric own = judge_as_is(
+        kind && !v->from ? catalog_metric(catalog, kind, v->key, v->key_len) : NULL);
+    if (own.metric)
+        m = &own;
     jsonw_object(w, NULL);
     jsonw_strn(w, "key", v->key, v->key_len);
     if (!m) {
@@ -106,7 +113,7 @@ static void put_decoded(struct jsonw *w, const struct decoded_value *v, const st
 }
 
 static void put_sample(struct jsonw *w, const struct decoded *d, const struct decoded_sample *s,
-                       const struct kind *kind)
+                       const struct catalog *catalog, const struct kind *kind)
 {
     jsonw_object(w, NULL);
     jsonw_strn(w, "device", s->device ? s->device : "", s->device_len);
@@ -118,14 +125,14 @@ static void put_sample(struct jsonw *w, const struct decoded *d, const struct de
     jsonw_bool(w, "has_id", s->id != 0);
     jsonw_array(w, "values");
     for (size_t i = 0; i < s->n; i++)
-        put_decoded(w, &d->values[s->first + i], kind);
+        put_decoded(w, &d->values[s->first + i], catalog, kind);
     jsonw_end_array(w);
     jsonw_end_object(w);
 }
 
 static void put_verdict(struct jsonw *w, const char *id, const struct profile *p,
                         const struct profile_verdict *v, const struct decoded *d,
-                        const struct kind *kind)
+                        const struct catalog *catalog, const struct kind *kind)
 {
     static const char *const outcomes[] = {"samples", "ignored", "refused", "not_mine"};
     jsonw_object(w, NULL);
@@ -142,7 +149,7 @@ static void put_verdict(struct jsonw *w, const char *id, const struct profile *p
     jsonw_array(w, "samples");
     if (v->outcome == PROFILE_SAMPLES)
         for (size_t i = 0; i < d->n_samples; i++)
-            put_sample(w, d, &d->samples[i], kind);
+            put_sample(w, d, &d->samples[i], catalog, kind);
     jsonw_end_array(w);
     jsonw_end_object(w);
 }
@@ -195,7 +202,8 @@ static void ask(struct probe *x, char *f[FIELDS], struct buf *out)
     }
     struct jsonw w;
     jsonw_init(&w, out);
-    put_verdict(&w, f[0], taker, &v, &x->decoded, catalog_kind(x->catalog, f[4], strlen(f[4])));
+    put_verdict(&w, f[0], taker, &v, &x->decoded, x->catalog,
+                catalog_kind(x->catalog, f[4], strlen(f[4])));
 }
 
 static int probe(const struct catalog *catalog, const struct profile_set *set)
@@ -239,6 +247,8 @@ int main(int argc, char **argv)
     struct profile_set *set = NULL;
     struct zone *zone = NULL;
     size_t n = 0;
+    bool examples = argc > 1 && strcmp(argv[1], "-e") == 0;
+    argc -= examples, argv += examples;
     if (argc < 3)
         return 64;
     char *text = read_file(argv[1], &n);
@@ -253,8 +263,10 @@ int main(int argc, char **argv)
         rc = catalog_parse(text, n, argv[1], problems, &catalog);
     if (rc == 0)
         rc = profile_set_open(files, n_files, catalog, zone, problems, &set);
+    if (rc == 0 && examples)
+        rc = profile_check_examples(set, NULL, problems);
     show_problems(problems);
-    rc = rc < 0 ? 78 : probe(catalog, set);
+    rc = rc < 0 ? 78 : examples ? 0 : probe(catalog, set);
     profile_set_free(set);
     catalog_free(catalog);
     zone_free(zone);

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define SECOND 1000000000u
-#define WALL0  1795219200000000000 /* 2026-11-20T16:00:00Z */
+#define WALL0  1795219200000000000 /* 2026-11-21T00:00:00Z */
 #define BOOT0  5000000000000u
 
 static const char conf_text[] = "gateway: {id: t, data_dir: /tmp/x}\n"
@@ -35,6 +35,9 @@ static const char catalog_text[] =
 static const char compounds_text[] =
     "compound,name,district\nc1,一村,yuzhong\nc2,二村,yuzhong\n";
 static const char *rig_conf = conf_text; /* of the next world */
+static const char *rig_catalog = catalog_text;
+static const char *rig_profile; /* NULL: none */
+static bool rig_expect_refused;
 static const char devices_text[] = "device,source_id,kind,compound,building\n"
                                    "d1,eui-1,sump,c1,3\nd2,eui-2,sump,c2,4\n";
 
@@ -98,7 +101,7 @@ static inline struct world *world_of(const char *devices)
 {
     struct world_text parts[WORLD_PARTS] = {
         [WORLD_CONF] = {"/etc/t/gaihou.yaml", rig_conf, strlen(rig_conf)},
-        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
+        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", rig_catalog, strlen(rig_catalog)},
         [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds_text, strlen(compounds_text)},
         [WORLD_DEVICES] = {"/etc/t/devices.csv", devices, strlen(devices)},
     };
@@ -107,10 +110,14 @@ static inline struct world *world_of(const char *devices)
     struct buf b;
     buf_init(&b, 1 << 20);
     assert_int_equal(world_bundle(parts, &b), 0);
-    if (world_open(b.data, b.len, problems, &w) != 0)
+    if (rig_profile) {
+        struct world_text profile = {"/etc/t/trap.yaml", rig_profile, strlen(rig_profile)};
+        assert_int_equal(world_bundle_profiles(&profile, 1, &b), 0);
+    }
+    if (world_open(b.data, b.len, problems, &w) != 0 && !rig_expect_refused)
         for (size_t i = 0; i < problems_count(problems); i++)
             printf("%s\n", problems_get(problems, i));
-    assert_non_null(w);
+    assert_true(rig_expect_refused ? !w : w != NULL);
     buf_done(&b);
     problems_free(problems);
     return w;
@@ -132,7 +139,8 @@ static inline void rig_engine(struct rig *r)
                                            .letter = on_letter,
                                            .step = on_step,
                                            .step_end = on_step_end});
-    engine_use(r->e, r->w);
+    if (r->w)
+        engine_use(r->e, r->w);
 }
 
 static inline void rig_begin(struct rig *r, const char *devices)

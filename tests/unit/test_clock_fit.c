@@ -4,7 +4,7 @@
 
 #include "core/clock_fit.h"
 
-#define T0     INT64_C(1795219200000) /* 2026-11-20T16:00:00Z */
+#define T0     INT64_C(1795219200000) /* 2026-11-21T00:00:00Z */
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
 #define HOUR   (60 * MINUTE)

@@ -68,7 +68,8 @@ static void test_factors(void **state)
     (void)state;
     assert_string_equal(
         decode_data("QN=1;ST=22;CN=2011;PW=123456;MN=0012;Flag=4;CP=&&DataTime=20260101080000;"
-                    "a1-Rtd=25.40,a1-Flag=N;a2-Rtd=-3,a2-Flag=0;a1-Avg=1.5;NewPW=654321&&"),
+                    "a1-Rtd=25.40,a1-Flag=N;a2-Rtd=-3,a2-Flag=0;a1-Avg=1.5;NewPW=654321;a1-PW="
+                    "3;pw=4&&"),
         "[{\"QN\":\"1\",\"ST\":22,\"CN\":2011,\"MN\":\"0012\",\"Flag\":4,"
         "\"DataTime\":\"20260101080000\",\"CP\":{\"DataTime\":\"20260101080000\",\"a1-Rtd\":25."
         "4,"

@@ -22,6 +22,7 @@ static void agrees_with_udunits(void **state)
         double to_si; /* our base (gram) to that base (kilogram) */
     } pairs[] = {
         {"Cel", "degC", "K", 1},
+        {"[degF]", "degF", "K", 1},
         {"MPa", "MPa", "Pa", 1e-3},
         {"kPa", "kPa", "Pa", 1e-3},
         {"bar", "bar", "Pa", 1e-3},

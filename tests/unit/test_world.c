@@ -28,7 +28,7 @@ static const char acme[] = "version: 1\n"
 static const char rumour[] = "version: 1\n"
                              "profile: rumour\n"
                              "verified: false\n"
-                             "device: \"{id}\"\n"
+                             "device: \"{$.id}\"\n"
                              "messages:\n"
                              "  - name: up\n"
                              "    values: {level: $.level}\n";

@@ -1,0 +1,177 @@
+"""gaihouctl decode and profile: the tools of who writes a profile; no daemon runs."""
+import json
+import subprocess
+
+import pytest
+
+from conftest import BIN, TOP
+
+PROFILE = """version: 1
+profile: yard
+vendor: Test
+topics: ["yard/{gw}/up"]
+messages:
+  - name: hello
+    when: {$.type: hello}
+    ignore: join
+  - name: broken
+    when: {$.type: broken}
+    refuse: "the device says that it is broken"
+  - name: up
+    when: {$.recs: {exists: true}}
+    each: $.recs[*]
+    device: "{@.id}"
+    time: "@.t"
+    values:
+      level: {from: "@.mm", unit: mm}
+      temperature: {from: "@.temp", divide: 10}
+examples:
+  - name: one
+    topic: yard/g/up
+    payload: '{"recs":[{"id":"w-1","t":1795219200000,"mm":830}]}'
+    kind: sump
+    expect:
+      - {device: w-1, time: 2026-11-21T00:00:00Z, level: 0.83}
+"""
+
+
+def ctl(*argv, stdin=None):
+    return subprocess.run([BIN / "gaihouctl", *map(str, argv)], capture_output=True, timeout=60,
+                          input=stdin, check=False)
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "yard.yaml").write_text(PROFILE)
+    return ["--catalog", TOP / "config/catalog.yaml", "--profiles", tmp_path / "*.yaml"]
+
+
+def decode(files, payload, *argv, profile="yard"):
+    r = ctl("--json", "decode", "--profile", profile, *files, *argv, "-", stdin=payload)
+    return r.returncode, [json.loads(x) for x in r.stdout.decode().splitlines()], r.stderr.decode()
+
+
+def test_samples_with_quality_and_places(files):
+    payload = (b'{"recs":[{"id":"w-1","t":1795219200000,"mm":830},\n'
+               b'{"id":"w-2","mm":99830,"temp":"x","t":"never"}]}')
+    code, (m,), _ = decode(files, payload, "--topic", "yard/g/up", "--kind", "sump")
+    assert code == 0 and m["outcome"] == "samples" and m["message"] == "up"
+    one, two = m["samples"]
+    assert one["device"] == "w-1" and one["time_ms"] == 1795219200000
+    assert one["time"] == "2026-11-21T08:00:00.000+08:00" and one["kind"] == "sump"
+    v = one["values"][0]
+    assert (v["metric"], v["value"], v["unit"], v["quality"]) == ("level", "0.83", "m", "good")
+    assert (v["from"], v["raw"], v["place"]) == ("$.recs[0].mm", "830", "line 1, col 45")
+    assert two["time_from"] == "unread"
+    by = {x.get("metric"): x for x in two["values"]}
+    assert (by["level"]["quality"], by["level"]["reason"]) == ("bad", "range")
+    assert by["level"]["place"] == "line 2, col 18"
+    text = ctl("decode", "--profile", "yard", *files, "--topic", "yard/g/up", "-",
+               stdin=payload).stdout.decode()
+    assert "bad: range" in text and "$.recs[1].mm" in text
+    lone = ctl("decode", "--profile", "gaihou-json", *files[:2], "-",
+               stdin=b'{"level":1,"pump_on":true}').stdout.decode()
+    assert "sump (guessed by its values)" in lone
+
+
+def test_what_is_no_data_and_what_is_wrong(files):
+    code, (m,), _ = decode(files, b'{"type":"hello"}', "--topic", "yard/g/up")
+    assert code == 0 and m["outcome"] == "ignored" and m["reason"] == "join"
+    code, (m,), _ = decode(files, b'{"type":"broken"}', "--topic", "yard/g/up")
+    assert code == 1 and m["outcome"] == "refused" and "says that it is broken" in m["detail"]
+    code, (m,), _ = decode(files, b'{"recs":[\n {"id":"w-1" "t":5}]}', "--topic", "yard/g/up")
+    assert code == 1 and m["outcome"] == "refused" and "line 2, col 14" in m["detail"]
+    code, (m,), _ = decode(files, b'{"recs":[]}', "--topic", "other/topic")
+    assert code == 1 and m["outcome"] == "not_mine" and "no topic of the profile" in m["detail"]
+    code, (m,), _ = decode(files, b'{"level": 1,}', profile="gaihou-json")
+    assert code == 1 and m["reason"] == "bad_json" and "line 1, col 13" in m["detail"]
+
+
+def test_hex_base64_and_lines(files):
+    import base64
+    payload = b'{"recs":[{"id":"w-1","mm":1000}]}'
+    for flag, data in (("--hex", payload.hex(" ").encode() + b"\n"),
+                       ("--base64", base64.b64encode(payload) + b"\n")):
+        code, (m,), _ = decode(files, data, flag, "--topic", "yard/g/up", "--kind", "sump")
+        assert code == 0 and m["samples"][0]["values"][0]["value"] == "1"
+    lines = [{"topic": "yard/a/up", "payload": json.loads(payload)},
+             {"topic": "yard/a/up", "payload": payload.decode()},
+             {"topic": "yard/a/up", "payload_hex": payload.hex()},
+             {"topic": "yard/a/up", "payload": {"type": "hello"}}]
+    code, out, _ = decode(files, "\n".join(json.dumps(x) for x in lines).encode(), "--jsonl")
+    assert code == 0 and [m["outcome"] for m in out] == ["samples"] * 3 + ["ignored"]
+    code, out, err = decode(files, b'{"topic":"yard/a/up"}\n', "--jsonl")
+    assert code == 1 and ":1: expected" in err
+    code, _, err = decode(files, b"zz", "--hex")
+    assert code == 1 and "hexadecimal" in err
+
+
+def test_usage_is_told(files):
+    assert ctl("decode").returncode == 64
+    assert ctl("decode", "--profile", "yard", "--hex", "--base64", "x").returncode == 64
+    r = ctl("decode", "--profile", "yrad", *files, "-", stdin=b"{}")
+    assert r.returncode == 1 and b'did you mean "yard"' in r.stderr
+    r = ctl("decode", "--profile", "yard", *files, "--kind", "pond", "-", stdin=b"{}")
+    assert r.returncode == 1 and b"no kind" in r.stderr
+    r = ctl("decode", "--profile", "yard", *files, "/no/such/file")
+    assert r.returncode == 1 and b"/no/such/file" in r.stderr
+    assert ctl("profile", "sing").returncode == 64
+
+
+def test_profile_list_and_test(files, tmp_path):
+    text = ctl("profile", "list", *files).stdout.decode()
+    assert "yard" in text and "yard/{gw}/up" in text and "gaihou-json" in text
+    listed = json.loads(ctl("--json", "profile", "list", *files).stdout)
+    assert listed == [{"profile": "yard", "vendor": "Test", "verified": True,
+                       "topics": ["yard/{gw}/up"]}]
+    r = ctl("profile", "test", "--catalog", TOP / "config/catalog.yaml", tmp_path / "yard.yaml")
+    assert r.returncode == 0 and b"ok     yard: 1 example" in r.stdout
+    (tmp_path / "yard.yaml").write_text(PROFILE.replace("level: 0.83", "level: 0.38"))
+    r = ctl("profile", "test", "--catalog", TOP / "config/catalog.yaml", tmp_path / "yard.yaml")
+    assert r.returncode == 1 and b"FAILED yard" in r.stdout
+    assert b"0.83" in r.stderr and b"0.38" in r.stderr and b"yard.yaml:" in r.stderr
+    (tmp_path / "yard.yaml").write_text(PROFILE.replace("divide: 10", "divid: 10"))
+    r = ctl("profile", "test", "--catalog", TOP / "config/catalog.yaml", tmp_path / "yard.yaml")
+    assert r.returncode == 1 and b'did you mean "divide"' in r.stderr
+
+
+SAMPLES = [
+    {"topic": "gw/24e124136b502217/up",
+     "payload": {"list": [{"devEUI": "24e1240001", "time": "2026-11-20 08:00:00", "level_mm": 830,
+                           "pump": 1},
+                          {"devEUI": "24e1240002", "time": "2026-11-20 08:00:01", "level_mm": 93}]}},
+    {"topic": "gw/24e124136b502218/up",
+     "payload": {"list": [{"devEUI": "24e1240003", "time": "2026-11-20 08:00:00",
+                           "level_mm": 99930, "pump": 0}]}},
+]
+
+
+def test_new_profile_passes_its_own_test(files, tmp_path):
+    (tmp_path / "s.jsonl").write_text("\n".join(json.dumps(s) for s in SAMPLES))
+    out = tmp_path / "new" / "gw.yaml"
+    out.parent.mkdir()
+    catalog = files[:2]
+    r = ctl("profile", "new", "--name", "gw", *catalog, "--out", out, tmp_path / "s.jsonl")
+    assert r.returncode == 0 and b"places to review" in r.stdout, r.stderr
+    text = out.read_text()
+    assert "gw/{device}/up" in text and "each: '$.list[*]'" in text and "# review" in text
+    r = ctl("profile", "test", *catalog, out)
+    assert r.returncode == 0 and b"2 examples" in r.stdout
+    r = ctl("profile", "new", "--name", "gw", *catalog, "--out", out, tmp_path / "s.jsonl")
+    assert r.returncode == 1 and b"left as it is" in r.stderr
+    code, (m,), _ = decode([*catalog, "--profiles", out],
+                           json.dumps(SAMPLES[1]["payload"]).encode(),
+                           "--topic", SAMPLES[1]["topic"], profile="gw")
+    assert code == 0 and m["samples"][0]["values"][0]["reason"] == "range"
+    # one file with one payload, whose text has line ends
+    (tmp_path / "s.json").write_text('{\n "sn": "A-0001",\n "temp": "21.5",\n "湿度": 44\n}\n')
+    r = ctl("profile", "new", "--name", "air", *catalog, "--topic", "air/A-0001",
+            tmp_path / "s.json")
+    assert r.returncode == 0 and b"payload_base64" in r.stdout, r.stderr
+    (tmp_path / "air.yaml").write_bytes(r.stdout)
+    assert ctl("profile", "test", *catalog, tmp_path / "air.yaml").returncode == 0
+    (tmp_path / "s.json").write_text("##0101QN=1")
+    r = ctl("profile", "new", "--name", "air", *catalog, tmp_path / "s.json")
+    assert r.returncode == 1 and b"not JSON" in r.stderr
+    assert ctl("profile", "new", "--name", "Air", *catalog, tmp_path / "s.json").returncode == 64
+    assert ctl("profile", "new", *catalog, tmp_path / "s.json").returncode == 64
