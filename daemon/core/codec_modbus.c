@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Replies of Modbus (Application Protocol V1.1b3; RTU framing: over serial line V1.02). A reply
  * does not say which registers it holds: whoever polls knows, and so must the definition. */
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 struct modbus {
     bool any_unit;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Records that begin with a key of one or two bytes, and perhaps a length. */
 #include "base/mem.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 #include <stdlib.h>
 

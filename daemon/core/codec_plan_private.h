@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef CORE_CODEC_PLAN_H
-#define CORE_CODEC_PLAN_H
+#ifndef CORE_CODEC_PLAN_PRIVATE_H
+#define CORE_CODEC_PLAN_PRIVATE_H
 /*
- * codec_plan — the compiled form of codecs, and what its files share; included by
+ * codec_plan_private — the compiled form of codecs, and what its files share; included by
  * core/codec*.c only.
  *
  * A chain is a list of ops. An op to bytes narrows or replaces the bytes it gets; an op to
