@@ -615,6 +615,8 @@ bool run_scalar_text(struct profile_run *x, struct json_value v, const char **ou
                      size_t *out_n);
 void run_begin_item(struct profile_run *x, uint16_t slot, uint16_t item, struct json_value v);
 bool run_when(struct profile_run *x, const struct plan_when *w);
+/* The same as far as it can be told before an item of `each` is there; true: perhaps. */
+bool run_when_message(struct profile_run *x, const struct plan_when *w);
 
 enum time_state { TIME_NONE, TIME_UNREAD, TIME_GOOD };
 enum time_state run_time(struct profile_run *x, const struct plan_times *t, int64_t *out_ms,

@@ -270,8 +270,12 @@ static void make_samples(struct profile_run *x, const struct plan_message *m)
     x->v->outcome = PROFILE_SAMPLES;
     x->no_device = true;
     x->lone = (struct decoded_sample){0};
-    for (size_t i = 0; i < m->n_parts && !x->too_big; i++)
-        go_deeper(x, &m->parts[i], 0);
+    for (size_t i = 0; i < m->n_parts && !x->too_big; i++) {
+        const struct plan_part *p = &m->parts[i];
+        /* what `each` walks over may be a document that this message does not have */
+        if (!p->n_levels || !p->when || run_when_message(x, p->when))
+            go_deeper(x, p, 0);
+    }
     struct decoded *out = x->out;
     if (x->doc_failed >= 0) {
         refuse_document(x);
