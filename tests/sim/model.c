@@ -63,16 +63,18 @@ static void put_conf(void)
 {
     static const char *const sync[] = {"always", "interval", "interval", "never"};
     char text[4096];
-    int n = snprintf(text, sizeof(text),
-                     "gateway: {id: sim, data_dir: /data}\n"
-                     "brokers: [{id: a, url: mqtt://broker}]\n"
-                     "sources: [{profile: gaihou-json, broker: a}]\n"
-                     "catalog: catalog.yaml\n"
-                     "registry: {compounds: compounds.csv, devices: devices.csv}\n"
-                     "journal: {sync: %s, sync_interval: %" PRIu64 "ms}\n"
-                     "http: {listen: null, socket: null}\n"
-                     "sinks:\n",
-                     sync[sim_random(4)], 10 + sim_random(300));
+    int n =
+        snprintf(text, sizeof(text),
+                 "gateway: {id: sim, data_dir: /data}\n"
+                 "brokers: [{id: a, url: mqtt://broker}]\n"
+                 "sources: [{profile: gaihou-json, broker: a}, {profile: vendor, broker: a}]\n"
+                 "profiles: [vendor.yaml]\n"
+                 "catalog: catalog.yaml\n"
+                 "registry: {compounds: compounds.csv, devices: devices.csv}\n"
+                 "journal: {sync: %s, sync_interval: %" PRIu64 "ms}\n"
+                 "http: {listen: null, socket: null}\n"
+                 "sinks:\n",
+                 sync[sim_random(4)], 10 + sim_random(300));
     for (unsigned i = 0; i < model.n_sinks; i++) {
         static const char *const names[] = {
             "database: d", "org: o, bucket: b, token_file: token", "database: d", ""};
@@ -96,7 +98,8 @@ static void put_devices(void)
     unsigned g = model.generation;
     (void)snprintf(text, sizeof(text),
                    "device,kind,compound,building,room\n"
-                   "d0,sump,c1,b1,r%u\nd1,sump,c1,b1,\nd2,sump,%s,b%u,\nd3,smoke,c2,b1,\n%s%s",
+                   "d0,sump,c1,b1,r%u\nd1,sump,c1,b1,\nd2,sump,%s,b%u,\nd3,smoke,c2,b1,\n"
+                   "w0,sump,c1,b9,\nw1,sump,c1,b9,\n%s%s",
                    g % 3, g % 2 ? "c1" : "c2", g % 4, g % 3 == 1 ? "u0,sump,c2,,\n" : "",
                    g % 5 == 2 ? "d4,smoke,c1,,\n" : "");
     fake_file_put("/conf/devices.csv", text);
@@ -120,6 +123,40 @@ static void say(const char *device, const char *compound, const char *payload, u
         model.told[model.serials].m = m;
     if (unique && model.serials < MOST_MESSAGES)
         model.told[model.serials].unique = true;
+}
+
+/* A vendor's gateway: some samples of several devices and points, with or without times and a
+ * message id; one of them carries the serial number. Two of its devices have wrong clocks. */
+static void say_vendor(unsigned qos)
+{
+    static const char *const devices[] = {"d0", "d1", "w0", "w1", "w0", "nobody", "d2"};
+    char text[1024];
+    size_t n = 0, samples = 1 + (size_t)sim_random(5);
+    n += (size_t)snprintf(text, sizeof(text), "{\"id\":\"%" PRIu64 "\",\"rec\":[",
+                          sim_chance(40) ? sim_random(6) : model.serials + 100);
+    for (size_t i = 0; i < samples; i++) {
+        size_t k = i == 0 ? sim_random(2) : sim_random(7);
+        int64_t ts = wall_ms() + (k == 2 || k == 4 ? -3 * 3600000 : k == 3 ? 8 * 3600000 : 0);
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s{\"d\":\"%s\",\"p\":\"%s\"",
+                              i ? "," : "", devices[k],
+                              (const char *[]){"", "1", "2", "a b"}[sim_random(4)]);
+        if (i == 0)
+            n += (size_t)snprintf(text + n, sizeof(text) - n, ",\"n\":%" PRIu64, model.serials);
+        if (sim_chance(60))
+            n += (size_t)snprintf(text + n, sizeof(text) - n, ",\"t\":%" PRId64,
+                                  sim_chance(5) ? 946684800000
+                                                : ts - (int64_t)sim_random(3) * 20000);
+        n += (size_t)snprintf(text + n, sizeof(text) - n, ",\"level\":%d}",
+                              (int)sim_random(9) - 1);
+    }
+    (void)snprintf(text + n, sizeof(text) - n, "]}");
+    struct fake_message *m = fake_mqtt_publish("v/gw/up", text, strlen(text), qos, false);
+    sim_trace("publish %" PRIu64 " v/gw/up %s", m->id, text);
+    if (model.serials < MOST_MESSAGES) {
+        model.told[model.serials].unique = true;
+        if (qos > 0)
+            model.told[model.serials].m = m;
+    }
 }
 
 static void say_odd(const char *device, const char *compound)
@@ -161,7 +198,11 @@ static void publish(void)
         known = false;
     }
     model.serials++;
-    switch (sim_random(10)) {
+    switch (sim_random(12)) {
+    case 10:
+    case 11:
+        say_vendor(qos);
+        break;
     case 0:
     case 1:
     case 2:
@@ -258,11 +299,12 @@ static void reload(void)
 
 static void clock_steps(void)
 {
-    static const int64_t by[] = {300000000,   -300000000,    5000000000,
-                                 -5000000000, 3600000000000, -3600000000000};
-    int64_t step = by[sim_random(6)];
+    static const int64_t by[] = {300000000,      -300000000,     5000000000,
+                                 -5000000000,    3600000000000,  -3600000000000,
+                                 14400000000000, -14400000000000};
+    int64_t step = by[sim_random(8)];
     fake_clock_wall += step;
-    fake_clock_synced = sim_chance(70);
+    fake_clock_synced = sim_chance(50);
     sim_trace("the wall clock steps by %.1f s", (double)step / 1e9);
 }
 
@@ -423,6 +465,7 @@ static void begin(uint64_t seed, unsigned steps)
     fake_file_can_map(sim_chance(70));
     put_conf();
     fake_file_put("/conf/catalog.yaml", catalogue);
+    fake_file_put("/conf/vendor.yaml", vendor);
     fake_file_put("/conf/compounds.csv", compounds);
     put_devices();
     for (unsigned i = 0; i < model.n_sinks; i++) {

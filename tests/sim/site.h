@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef SIM_SITE_H
 #define SIM_SITE_H
-/* site — the catalogue and the compounds of the simulated ring. */
+/* site — the catalogue, the compounds and a vendor's profile of the simulated ring. */
 
 static const char catalogue[] =
     "version: 1\n"
@@ -24,6 +24,19 @@ static const char catalogue[] =
     "      n: {type: int, zh: 号, en: Number}\n"
     "      alarm: {type: bool, zh: 报警, en: Alarm}\n"
     "      level: {type: float, zh: 浓度, en: Level}\n";
+static const char vendor[] __attribute__((unused)) =
+    "version: 1\n"
+    "profile: vendor\n"
+    "kinds: [sump]\n"
+    "topics: [\"v/{gw}/up\"]\n"
+    "messages:\n"
+    "  - name: up\n"
+    "    each: $.rec[*]\n"
+    "    device: \"{@.d}\"\n"
+    "    point: \"{@.p}\"\n"
+    "    time: \"@.t\"\n"
+    "    id: \"{$.id}\"\n"
+    "    values: {n: \"@.n\", level: \"@.level\"}\n";
 static const char compounds[] = "compound,name,city,district\nc1,One,cq,nan\nc2,Two,cq,nan\n";
 
 #endif

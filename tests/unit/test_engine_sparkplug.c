@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine: Sparkplug's births are state of the engine: data by alias need them, also after a
+ * restart; data without them ask for them. */
+#include "engine_rig.h"
+
+static const char profile[] =
+    "version: 1\nprofile: trap\n"
+    "topics: [\"spBv1.0/{group}/{type}/{node}\", \"spBv1.0/{group}/{type}/{node}/{dev}\"]\n"
+    "decode: sparkplug-b\n"
+    "messages:\n"
+    "  - topic: \"spBv1.0/{group}/{type}/{node}/{dev}\"\n"
+    "    when: {topic.type: [DBIRTH, DDATA]}\n"
+    "    device: \"{dev}\"\n"
+    "    time: $.timestamp\n"
+    "    values: {level: $.values.level, starts: '$.values[\"Pump/Starts\"]'}\n"
+    "  - {ignore: birth}\n";
+
+static unsigned rebirths;
+
+static void on_rebirth(void *ctx, unsigned broker, const char *topic, size_t len)
+{
+    (void)ctx;
+    assert_int_equal(broker, 0);
+    assert_true(len > 8 && memcmp(topic, "spBv1.0/", 8) == 0);
+    rebirths++;
+}
+
+struct bytes {
+    char p[1024];
+    size_t n;
+};
+
+static void varint(struct bytes *b, uint64_t v)
+{
+    for (; v > 127; v >>= 7)
+        b->p[b->n++] = (char)(v | 128);
+    b->p[b->n++] = (char)v;
+}
+
+static void number(struct bytes *b, unsigned field, uint64_t v)
+{
+    varint(b, field << 3);
+    varint(b, v);
+}
+
+static void begin(struct bytes *b, uint64_t ms, unsigned seq)
+{
+    b->n = 0;
+    number(b, 1, ms);
+    number(b, 3, seq);
+}
+
+/* A metric of datatype Int64 (4); name NULL: by alias only. */
+static void metric(struct bytes *b, const char *name, unsigned alias, uint64_t v)
+{
+    struct bytes m = {.n = 0};
+    if (name) {
+        varint(&m, 1 << 3 | 2);
+        varint(&m, strlen(name));
+        memcpy(m.p + m.n, name, strlen(name));
+        m.n += strlen(name);
+    }
+    if (alias)
+        number(&m, 2, alias);
+    if (name)
+        number(&m, 4, 4);
+    number(&m, 11, v);
+    varint(b, 2 << 3 | 2);
+    varint(b, m.n);
+    memcpy(b->p + b->n, m.p, m.n);
+    b->n += m.n;
+}
+
+static void publish(struct rig *r, const char *topic, const struct bytes *b)
+{
+    struct record rec = base(r, RECORD_MESSAGE);
+    memcpy(r->room, b->p, b->n);
+    rec.broker = 0;
+    rec.topic = topic;
+    rec.topic_len = strlen(topic);
+    rec.body = r->room;
+    rec.body_len = b->n;
+    rec.messages = ++r->messages;
+    give(r, &rec);
+    balanced(r);
+}
+
+static void births(struct rig *r, uint64_t ms)
+{
+    struct bytes b;
+    begin(&b, ms, 0);
+    metric(&b, "bdSeq", 0, 0);
+    publish(r, "spBv1.0/g/NBIRTH/n1", &b);
+    begin(&b, ms, 1);
+    metric(&b, "level", 7, 2);
+    metric(&b, "Pump/Starts", 8, 40);
+    publish(r, "spBv1.0/g/DBIRTH/n1/d1", &b);
+}
+
+static void data(struct rig *r, unsigned seq, unsigned alias, uint64_t v)
+{
+    struct bytes b;
+    uint64_t ms = (uint64_t)(WALL0 + (int64_t)(r->ns + SECOND - BOOT0)) / 1000000;
+    begin(&b, ms, seq);
+    metric(&b, NULL, alias, v);
+    publish(r, "spBv1.0/g/DDATA/n1/d1", &b);
+}
+
+static void sparkplug_engine(struct rig *r)
+{
+    engine_free(r->e);
+    r->e = engine_new(&(struct engine_out){.ctx = r->seen,
+                                           .point = on_point,
+                                           .letter = on_letter,
+                                           .step = on_step,
+                                           .step_end = on_step_end,
+                                           .rebirth = on_rebirth});
+    engine_use(r->e, r->w);
+}
+
+static void sparkplug_rig(struct rig *r)
+{
+    rig_conf = "gateway: {id: t, data_dir: /tmp/x}\n"
+               "brokers:\n  - {id: main, url: mqtt://127.0.0.1:1883}\n"
+               "sources:\n  - {profile: trap, broker: main}\n"
+               "profiles: [trap.yaml]\n"
+               "catalog: catalog.yaml\n"
+               "registry: {compounds: compounds.csv, devices: devices.csv}\n";
+    rig_profile = profile;
+    rig_init(r);
+    rig_conf = conf_text;
+    rig_profile = NULL;
+    sparkplug_engine(r);
+    rebirths = 0;
+}
+
+static int keep(void *ctx, const void *p, size_t n)
+{
+    return buf_put(ctx, p, n);
+}
+
+static void births_are_remembered(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct buf b;
+    sparkplug_rig(&r);
+    births(&r, WALL0 / 1000000);
+    assert_int_equal(r.seen->n, 1); /* a birth carries values, too */
+    assert_non_null(strstr(r.seen->lines[0].text, "device=d1 level=2,starts=40i"));
+    assert_int_equal(count(&r, "-", LEDGER_IGNORED_BIRTH), 1);
+    data(&r, 2, 7, 3);
+    assert_non_null(strstr(r.seen->lines[1].text, "device=d1 level=3 "));
+    buf_init(&b, 4 << 20);
+    assert_int_equal(engine_save(r.e, keep, &b), 0);
+    sparkplug_engine(&r);
+    assert_int_equal(engine_load(r.e, b.data, b.len), 0);
+    data(&r, 3, 8, 41);
+    assert_int_equal(r.seen->n, 3);
+    assert_non_null(strstr(r.seen->lines[2].text, "device=d1 starts=41i "));
+    assert_int_equal(rebirths, 0);
+    for (size_t cut = b.len - 1; cut > b.len - 200; cut -= 7) /* births are at its end */
+        assert_int_not_equal(engine_load(r.e, b.data, cut), 0);
+    buf_done(&b);
+    rig_done(&r);
+}
+
+static void the_unborn_are_asked(void **state)
+{
+    (void)state;
+    struct rig r;
+    sparkplug_rig(&r);
+    data(&r, 5, 7, 3); /* an alias that nobody explained */
+    assert_int_equal(r.seen->n, 0);
+    assert_int_equal(rebirths, 1);
+    births(&r, WALL0 / 1000000);
+    data(&r, 2, 7, 3);
+    assert_int_equal(rebirths, 1);
+    data(&r, 9, 7, 4); /* six are missing */
+    assert_int_equal(rebirths, 2);
+    struct engine_stats s;
+    engine_stats(r.e, &s);
+    assert_int_equal(s.rebirths, 2);
+    rig_done(&r);
+}
+
+static void a_repeat_is_a_duplicate(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct bytes b;
+    sparkplug_rig(&r);
+    births(&r, WALL0 / 1000000);
+    begin(&b, WALL0 / 1000000 + 3000, 2);
+    metric(&b, NULL, 7, 3);
+    publish(&r, "spBv1.0/g/DDATA/n1/d1", &b);
+    size_t n = r.seen->n;
+    publish(&r, "spBv1.0/g/DDATA/n1/d1", &b);
+    assert_int_equal(r.seen->n, n);
+    assert_int_equal(count(&r, "c1", LEDGER_DUPLICATE) + count(&r, "-", LEDGER_DUPLICATE), 1);
+    rig_done(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(births_are_remembered),
+        cmocka_unit_test(the_unborn_are_asked),
+        cmocka_unit_test(a_repeat_is_a_duplicate),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
