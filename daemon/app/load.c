@@ -4,7 +4,6 @@
 #include "io/file.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +80,7 @@ static void add_file(struct profile_files *f, char *path)
 static void match_name(void *ctx, const char *name)
 {
     struct matching *m = ctx;
-    if (fnmatch(m->name, name, FNM_PERIOD) != 0)
+    if (!file_name_fits(m->name, name))
         return;
     m->found++;
     bool control = false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads fields: what struct, tlv and modbus are made of. */
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -147,13 +147,15 @@ static double load_float(uint64_t bits, unsigned width)
 }
 
 /* Digits of n bytes into out, fillers (0xF) at both ends left out; their number, or -1. */
-static int bcd_digits(const unsigned char *p, size_t n, bool little, char *out)
+static int bcd_digits(const struct codec_field *f, const unsigned char *p, size_t n, char *out)
 {
     size_t made = 0;
     bool ended = false;
     for (size_t i = 0; i < 2 * n; i++) {
-        size_t at = little ? n - 1 - i / 2 : i / 2;
-        unsigned nibble = i & 1 ? p[at] & 15u : p[at] >> 4;
+        size_t at = f->order == ORDER_LE ? n - 1 - i / 2 : i / 2;
+        unsigned nibble = (i & 1) != f->swap ? p[at] & 15u : p[at] >> 4;
+        if (f->digits && i == f->digits)
+            break;
         if (nibble == 15) {
             ended = made > 0;
             continue;
@@ -171,7 +173,7 @@ static int put_bcd(struct codec_cursor *c, const struct codec_field *f, const un
     char *digits = buf_room((buf_clear(&c->x->text), &c->x->text), 2 * n);
     if (!digits)
         return -E2BIG;
-    int made = bcd_digits(p, n, f->order == ORDER_LE, digits);
+    int made = bcd_digits(f, p, n, digits);
     if (made < 0)
         return codec_refuse(c->f, f->mismatch, c->base + (size_t)(p - c->p));
     int64_t v = 0;
@@ -536,8 +538,12 @@ static int struct_members(const struct codec_op *op, struct codec_run *x, struct
 {
     const struct codec_struct *s = op->arg;
     size_t left = codec_work(in.n);
-    struct codec_cursor c = {
-        .p = (const unsigned char *)in.p, .n = in.n, .x = x, .d = d, .f = f, .work = &left};
+    struct codec_cursor c;
+    codec_begin(&c, in, 0, s->n_slots);
+    c.x = x;
+    c.d = d;
+    c.f = f;
+    c.work = &left;
     int r = codec_fields_run(&c, &s->layout);
     if (r == 0 && c.at < c.n && !s->rest)
         r = codec_refuse(f, "bytes are left over after the last field", c.at);
@@ -566,5 +572,7 @@ bool codec_parse_struct(struct codec_parse *c, const struct yaml_node *n,
     bool good = codec_read_map(c, map, keys, 2, "a struct");
     int choice = rest ? codec_read_choice(c, rest, "rest", words, 2) : 0;
     s->rest = choice == 1;
-    return codec_parse_layout(c, n, NULL, &s->layout) && good && choice >= 0;
+    good = codec_parse_layout(c, n, NULL, &s->layout) && good && choice >= 0;
+    s->n_slots = c->n_slots;
+    return good;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiles fields: see codec_plan.h for what they become, gaihou-profiles(5) for what they say. */
+/* Compiles fields: see codec_plan_private.h for what they become, gaihou-profiles(5) for what they say. */
 #include "base/err.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 #include <stdlib.h>
 
@@ -63,7 +63,7 @@ enum { N_TYPES = sizeof(types) / sizeof(types[0]) };
 struct item { /* the entries of one field */
     const struct yaml_node *name, *type, *bytes, *until, *is, *bits, *scale, *divide, *offset,
         *map, *other, *at, *skip, *repeat, *fields, *on, *cases, *checksum, *over, *decode,
-        *key, *list;
+        *key, *list, *swap, *digits;
 };
 
 static bool read_item(struct codec_parse *c, const struct yaml_node *n, struct item *i)
@@ -76,7 +76,7 @@ static bool read_item(struct codec_parse *c, const struct yaml_node *n, struct i
         {"skip", &i->skip},   {"repeat", &i->repeat}, {"fields", &i->fields},
         {"switch", &i->on},   {"cases", &i->cases},   {"checksum", &i->checksum},
         {"over", &i->over},   {"decode", &i->decode}, {"key", &i->key},
-        {"list", &i->list},
+        {"list", &i->list},   {"swap", &i->swap},     {"digits", &i->digits},
     };
     return codec_read_map(c, n, keys, sizeof(keys) / sizeof(keys[0]), "a field");
 }
@@ -268,6 +268,20 @@ static bool read_size(struct codec_parse *c, const struct item *i,
     return wrong(c, i->type, "how many? expected bytes: (a number, a name or rest)");
 }
 
+static bool read_digits(struct codec_parse *c, const struct item *i, struct codec_field *f)
+{
+    int64_t n = 0;
+    if (!i->swap && !i->digits)
+        return true;
+    if (f->form != FORM_BCD && f->form != FORM_BCDNUM)
+        return wrong(c, i->swap ? i->swap : i->digits, "swap and digits: only of bcd");
+    if ((i->swap && !codec_read_bool(c, i->swap, "swap", &f->swap)) ||
+        (i->digits && !codec_read_int(c, i->digits, "digits", 1, 65536, &n)))
+        return false;
+    f->digits = (unsigned)n;
+    return true;
+}
+
 static bool lacks_order(const char *s)
 {
     size_t n = strlen(s);
@@ -345,6 +359,7 @@ static bool parse_value(struct codec_parse *c, const struct yaml_node *n, const 
     if (i->over && !i->checksum)
         return wrong(c, i->over, "over: only with checksum");
     bool good = read_size(c, i, scope, f);
+    good = read_digits(c, i, f) && good;
     good = (!i->is || read_is(c, i->is, f)) && good;
     good = (!i->bits || read_bits(c, i->bits, f)) && good;
     good = (!i->checksum || read_check(c, i, f)) && good;
@@ -356,9 +371,9 @@ static bool parse_group(struct codec_parse *c, const struct item *i,
                         const struct codec_scope *scope, struct codec_field *f)
 {
     f->form = FORM_GROUP;
-    if (!NONE(c, "a group of fields", i->bytes, i->until, i->is, i->bits, i->scale, i->divide,
-              i->offset, i->map, i->other, i->skip, i->on, i->cases, i->checksum, i->over,
-              i->decode))
+    if (!NONE(c, "a group of fields", i->swap, i->digits, i->bytes, i->until, i->is, i->bits,
+              i->scale, i->divide, i->offset, i->map, i->other, i->skip, i->on, i->cases,
+              i->checksum, i->over, i->decode))
         return false;
     if (i->repeat && !i->name)
         return wrong(c, i->repeat, "a repeated group needs a name");
@@ -395,9 +410,9 @@ static bool parse_switch(struct codec_parse *c, const struct item *i,
                          const struct codec_scope *scope, struct codec_field *f)
 {
     f->form = FORM_SWITCH;
-    if (!NONE(c, "a switch", i->name, i->type, i->bytes, i->until, i->is, i->bits, i->scale,
-              i->divide, i->offset, i->map, i->skip, i->repeat, i->fields, i->checksum, i->over,
-              i->decode))
+    if (!NONE(c, "a switch", i->swap, i->digits, i->name, i->type, i->bytes, i->until, i->is,
+              i->bits, i->scale, i->divide, i->offset, i->map, i->skip, i->repeat, i->fields,
+              i->checksum, i->over, i->decode))
         return false;
     if (!i->cases)
         return wrong(c, i->on, "a switch without cases");
@@ -411,9 +426,9 @@ static bool parse_decode(struct codec_parse *c, const struct item *i,
                          const struct codec_scope *scope, struct codec_field *f)
 {
     f->form = FORM_DECODE;
-    if (!NONE(c, "a field with decode", i->until, i->is, i->bits, i->scale, i->divide,
-              i->offset, i->map, i->other, i->skip, i->repeat, i->fields, i->cases, i->checksum,
-              i->over))
+    if (!NONE(c, "a field with decode", i->swap, i->digits, i->until, i->is, i->bits, i->scale,
+              i->divide, i->offset, i->map, i->other, i->skip, i->repeat, i->fields, i->cases,
+              i->checksum, i->over))
         return false;
     f->chain = codec_parse_sub(c, i->decode, !i->name);
     return read_size(c, i, scope, f) && f->chain;
@@ -423,9 +438,9 @@ static bool parse_skip(struct codec_parse *c, const struct item *i,
                        const struct codec_scope *scope, struct codec_field *f)
 {
     f->form = FORM_SKIP;
-    return NONE(c, "a skip", i->name, i->type, i->bytes, i->until, i->is, i->bits, i->scale,
-                i->divide, i->offset, i->map, i->other, i->at, i->repeat, i->fields, i->on,
-                i->cases, i->checksum, i->over, i->decode, i->list) &&
+    return NONE(c, "a skip", i->swap, i->digits, i->name, i->type, i->bytes, i->until, i->is,
+                i->bits, i->scale, i->divide, i->offset, i->map, i->other, i->at, i->repeat,
+                i->fields, i->on, i->cases, i->checksum, i->over, i->decode, i->list) &&
            read_amount(c, i->skip, "skip", 65536, scope, &f->size);
 }
 

@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 #include "core/text.h"
 
 #include <stdarg.h>
@@ -45,6 +45,11 @@ void codec_set_free(struct codec_set *s)
     free(s->defs);
     arena_done(&s->arena);
     free(s);
+}
+
+const struct codec_chain *codec_chain_json(const struct codec_set *s)
+{
+    return s->json;
 }
 
 static uint64_t hash_of(const char *name)

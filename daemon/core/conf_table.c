@@ -342,11 +342,10 @@ const struct conf_option conf_options[] = {
      CONF_DEFAULT_PROFILES,
      .max = 32,
      .help = "files of vendors' profiles and codecs",
-     .man =
-         "Names, or patterns of names\n.Pq Li * ? [...]\nin one folder; what begins with a "
-         "dot does not fit a pattern.\nAll files are checked, used or not.\nThe default may "
-         "find nothing; a name or pattern that is given and finds nothing is an error.\nAt "
-         "most 256 files of 1 MiB each.",
+     .man = "Names, or patterns of names\n.Pq Li * ? [...]\nin one folder; what begins with a "
+            "dot does not fit a pattern.\nAll files are checked, used or not.\nThe default may "
+            "find nothing; a name or pattern that is given and finds nothing is an error.\nAt "
+            "most 256 files of 1 MiB each.",
      .zh = "厂家报文格式（profile）文件"},
     {.path = "catalog",
      CONF_PATH,

@@ -11,7 +11,7 @@
 
 enum {
     MAX_LINES = 20000,
-    MAX_BRACKETS = 2000, /* a million of them take libfyaml two seconds */
+    MAX_BRACKETS = 20000, /* a million of them take libfyaml two seconds */
     MAX_LINE_BYTES = 16384,
     MAX_NODES = 40000,
     MAX_DEPTH = 12,
@@ -86,7 +86,10 @@ void conf_notes_hand_over(struct conf_notes *notes, const char *file, struct pro
     if (notes->n)
         qsort(notes->list, notes->n, sizeof(*notes->list), by_place);
     for (size_t i = 0; i < notes->n; i++) {
-        const struct conf_note *x = &notes->list[i];
+        const struct conf_note *x = &notes->list[i], *before = i ? x - 1 : x;
+        if (i && x->line == before->line && x->col == before->col &&
+            strcmp(x->text, before->text) == 0)
+            continue; /* what stands once may be read several times */
         if (x->warning)
             problems_warn(p, file, x->line, x->col, "%s", x->text);
         else
@@ -397,7 +400,7 @@ struct yaml_node *yaml_parse(const char *text, size_t len, struct arena *arena,
             report_syntax(&b, diag);
     }
     if (!b.failed && !b.root)
-        fail(&b, 0, 0, "the file is empty: gateway, brokers, sources and sinks are expected");
+        fail(&b, 0, 0, "the file is empty");
     fy_parser_destroy(parser);
     fy_diag_destroy(diag);
     return b.failed ? NULL : b.root;

@@ -143,7 +143,8 @@ static void read_profile(struct file *f, const struct profile_text *t, struct pl
         conf_error(&f->notes, AT(f->profile->key), "\"messages\" is missing");
     plan_finish_nodes(b);
     struct plan_capture *c = plan_take(b, b->n_captures, sizeof(*c));
-    memcpy(c, b->captures, b->n_captures * sizeof(*c));
+    if (b->n_captures)
+        memcpy(c, b->captures, b->n_captures * sizeof(*c));
     p->captures = c;
     p->n_captures = b->n_captures;
     free(b->captures);

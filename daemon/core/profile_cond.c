@@ -8,11 +8,20 @@
 
 struct subject { /* what a condition looks at */
     bool there;
+    bool unreadable; /* its document */
     bool is_text; /* else a value of a document */
     const char *p;
     size_t n;
     struct json_value v;
 };
+
+static bool is_unreadable(const struct profile_run *x, uint16_t node)
+{
+    const struct plan_node *n = &x->p->nodes[node];
+    while (n->parent != PLAN_NONE)
+        n = &x->p->nodes[n->parent];
+    return n->kind == NODE_DOC && x->docs[n->doc].error < 0;
+}
 
 static void look(struct profile_run *x, const struct plan_cond *c, struct subject *s)
 {
@@ -31,6 +40,7 @@ static void look(struct profile_run *x, const struct plan_cond *c, struct subjec
             s->there = run_node(x, c->node, &s->v);
         if (!s->there && c->op == COND_EQUAL && run_node(x, c->node, &s->v))
             s->there = true; /* `$.x: null` */
+        s->unreadable = !s->there && is_unreadable(x, c->node);
         return;
     case SUBJECT_CAPTURE:
         t = run_capture(x, c->capture);
@@ -130,6 +140,8 @@ static bool holds(struct profile_run *x, const struct plan_cond *c)
     struct subject s;
     struct value v;
     look(x, c, &s);
+    if (s.unreadable)
+        return false;
     switch (c->op) {
     case COND_EQUAL:
         return s.there && equal_any(&s, &c->values);
@@ -173,6 +185,44 @@ bool run_when(struct profile_run *x, const struct plan_when *w)
         while (k < w->any[i].n && !run_when(x, w->any[i].alternatives[k]))
             k++;
         if (k == w->any[i].n)
+            return false;
+    }
+    return true;
+}
+
+/* ---- what can be asked before an item is there ---- */
+
+static bool of_message(const struct profile_run *x, const struct plan_cond *c)
+{
+    if (c->subject == SUBJECT_NODE)
+        return x->p->nodes[c->node].slot == 0;
+    return c->subject != SUBJECT_KEY;
+}
+
+static bool all_of_message(const struct profile_run *x, const struct plan_when *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (!of_message(x, &w->conds[i]))
+            return false;
+    for (size_t i = 0; i < w->n_any; i++)
+        for (size_t k = 0; k < w->any[i].n; k++)
+            if (!all_of_message(x, w->any[i].alternatives[k]))
+                return false;
+    return true;
+}
+
+bool run_when_message(struct profile_run *x, const struct plan_when *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (of_message(x, &w->conds[i]) && !holds(x, &w->conds[i]))
+            return false;
+    for (size_t i = 0; i < w->n_any; i++) {
+        bool open = false, held = false;
+        for (size_t k = 0; k < w->any[i].n && !open && !held; k++) {
+            open = !all_of_message(x, w->any[i].alternatives[k]);
+            held = !open && run_when(x, w->any[i].alternatives[k]);
+        }
+        if (!open && !held)
             return false;
     }
     return true;

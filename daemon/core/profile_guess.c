@@ -133,7 +133,7 @@ static size_t levels(const char *topic)
 /* Does this level differ between the samples? */
 static bool varies(const struct guess *g, size_t i)
 {
-    const char *a, *b;
+    const char *a = NULL, *b = NULL;
     size_t n = level(g->samples[0].topic, i, &a);
     for (size_t s = 1; s < g->n; s++) {
         size_t m = g->samples[s].topic ? level(g->samples[s].topic, i, &b) : n;
@@ -155,7 +155,7 @@ static bool same_shape(const struct guess *g)
 static size_t device_level(const struct guess *g)
 {
     size_t found = SIZE_MAX;
-    const char *p;
+    const char *p = NULL;
     for (size_t i = 0; i < levels(g->samples[0].topic); i++) {
         size_t n = level(g->samples[0].topic, i, &p);
         if (g->device && strlen(g->device->text) == n && memcmp(g->device->text, p, n) == 0)
@@ -176,7 +176,7 @@ static void find_topic(struct guess *g)
         return;
     size_t device = device_level(g);
     for (size_t i = 0; i < levels(g->samples[0].topic) && at < sizeof(g->topic) - 80; i++) {
-        const char *p;
+        const char *p = NULL;
         size_t n = level(g->samples[0].topic, i, &p);
         if (i > 0)
             g->topic[at++] = '/';

@@ -25,8 +25,9 @@ static const struct plan_name *name_find(const struct plan_fields *f, const char
     }
 }
 
-/* A value under its own name: a metric of the device's kind, if it has one of that name. */
-static void take_same(struct profile_run *x, const struct plan_fields *f, const char *name,
+/* A value under its own name: a metric of the device's kind, if it has one of that name. False:
+ * there is none that a metric could take. */
+static bool take_same(struct profile_run *x, const struct plan_fields *f, const char *name,
                       size_t n)
 {
     struct json_value j;
@@ -36,7 +37,7 @@ static void take_same(struct profile_run *x, const struct plan_fields *f, const 
         struct value v = {.type = VALUE_FLOAT};
         switch (json_type(j)) {
         case JSON_NULL:
-            return;
+            return true;
         case JSON_BOOL:
             v = (struct value){.type = VALUE_BOOL, .b = json_bool(j)};
             break;
@@ -51,18 +52,18 @@ static void take_same(struct profile_run *x, const struct plan_fields *f, const 
             v.type = VALUE_STRING;
             v.s.p = json_text(j, &v.s.n);
             if (v.s.n == 0)
-                return;
+                return true;
             break;
         case JSON_ARRAY:
         case JSON_OBJECT:
             continue;
         }
         if (v.type == VALUE_FLOAT && !isfinite(v.f))
-            return;
+            return true;
         run_add(x, name, n, v, NULL, QUALITY_GOOD, REASON_NONE, f->value[i]);
-        return;
+        return true;
     }
-    x->out->unknown++;
+    return false;
 }
 
 static bool is_error(struct profile_run *x, const struct plan_fields *f, struct json_value *out)
@@ -132,12 +133,15 @@ static void take_field(struct profile_run *x, const struct plan_fields *f, const
         return;
     }
     size_t from = x->out->n_values;
+    bool strange = false;
     if (known)
         (void)run_map(x, known->map, name, n);
     else
-        take_same(x, f, name, n);
+        strange = !take_same(x, f, name, n);
     if (is_error(x, f, &error))
         take_error(x, known, name, n, error, from);
+    else
+        x->out->unknown += strange;
     if (f->n_quality)
         run_quality(x, f->quality, f->n_quality, from, x->out->n_values);
 }

@@ -218,6 +218,7 @@ static bool take_field(char letter, size_t run, const char **s, const char *end,
                        bool *fine)
 {
     int v, *to;
+    const char *at;
     switch (letter) {
     case 'y':
         v = digits(s, end, run, run);
@@ -241,12 +242,13 @@ static bool take_field(char letter, size_t run, const char **s, const char *end,
         to = &f[5];
         break;
     default: /* S: decimals of a second, any number of digits where it is written once */
-        v = digits(s, end, run == 1 ? 1 : run, run == 1 ? 3 : run);
+        at = *s;
+        v = digits(s, end, run, run == 1 ? 9 : run);
         if (v < 0)
             return false;
-        for (size_t i = run; i < 3 && run > 1; i++)
+        for (size_t i = (size_t)(*s - at); i < 3; i++)
             v *= 10;
-        for (size_t i = run; i > 3; i--)
+        for (size_t i = (size_t)(*s - at); i > 3; i--)
             v /= 10;
         f[6] = v;
         *fine = true;
@@ -336,7 +338,7 @@ static bool by_rfc3339(const struct plan_time *t, const char *s, size_t n, int64
 static bool by_number(const struct profile_run *x, const struct plan_time *t,
                       const struct value *v, int64_t *out_ms, bool *out_coarse)
 {
-    static const double per_s[] = {0, 1, 1e3, 1e6, 1e9, 0, 1, 1e3};
+    static const double per_s[] = {0, 1, 1e3, 1e6, 1e9, 0, 1, 1e3, 0};
     double number = v->type == VALUE_INT ? (double)v->i : v->f;
     bool whole = number == floor(number);
     if (t->format == TIME_AUTO && t->per_second == 0) {
@@ -382,6 +384,8 @@ static enum time_state read_value(struct profile_run *x, const struct plan_time 
         return TIME_NONE;
     } else if (t->format == TIME_PATTERN) {
         good = by_pattern(t, text, n, out_ms, out_coarse);
+    } else if (t->format == TIME_AUTO && n > 15 && text[4] == '-') { /* the most common */
+        good = by_rfc3339(t, text, n, out_ms, out_coarse);
     } else if (t->format != TIME_RFC3339 && text_number(text, n, 0, &v)) {
         good = by_number(x, t, &v, out_ms, out_coarse);
     } else if (t->format == TIME_RFC3339 || t->format == TIME_AUTO) {

@@ -136,6 +136,8 @@ static void on_point(void *ctx, const struct point *p)
     s->points++;
     for (size_t i = 0; i < p->n_fields; i++) {
         const struct field *f = &p->fields[i];
+        if (!bad && f->key_len == 9 && memcmp(f->key, "uncertain", 9) == 0)
+            continue; /* says why others are: no value of its own */
         bool raw = bad && f->key_len > 4 && memcmp(f->key + f->key_len - 4, "_raw", 4) == 0;
         s->n.values += !raw || p->n_fields == 1;
         s->n.bad += bad && (!raw || p->n_fields == 1);

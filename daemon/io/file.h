@@ -49,6 +49,8 @@ int file_rename(const char *from, const char *to);
 int file_sync_dir(const char *path);
 /* Every name but "." and "..", in no order. fn must not change the folder. */
 int file_list(const char *dir, void (*fn)(void *ctx, const char *name), void *ctx);
+/* A file's name and a pattern of glob(7), without slashes; a dot at the beginning is to be said. */
+bool file_name_fits(const char *pattern, const char *name);
 /* Whole files: read with a ceiling (-EFBIG), or written temp → fsync → rename → fsync folder.
  * The temporary name is the path with ".new" behind it. */
 int file_load(const char *path, size_t max, char **out,

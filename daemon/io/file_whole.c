@@ -4,6 +4,7 @@
 #include "io/file.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,4 +74,9 @@ out:
     free(temp);
     free(dir);
     return r;
+}
+
+bool file_name_fits(const char *pattern, const char *name)
+{
+    return fnmatch(pattern, name, FNM_PERIOD) == 0;
 }

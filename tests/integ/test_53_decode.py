@@ -68,7 +68,10 @@ def test_samples_with_quality_and_places(files):
     assert by["level"]["place"] == "line 2, col 18"
     text = ctl("decode", "--profile", "yard", *files, "--topic", "yard/g/up", "-",
                stdin=payload).stdout.decode()
-    assert "bad: range" in text and "$.recs[1].mm" in text and "guessed by its values" in text
+    assert "bad: range" in text and "$.recs[1].mm" in text
+    lone = ctl("decode", "--profile", "gaihou-json", *files[:2], "-",
+               stdin=b'{"level":1,"pump_on":true}').stdout.decode()
+    assert "sump (guessed by its values)" in lone
 
 
 def test_what_is_no_data_and_what_is_wrong(files):

@@ -39,6 +39,9 @@ def probe():
     program = BIN / "tools" / "profile_probe"
     subprocess.run(["make", "-s", f"VARIANT={VARIANT}", str(program.relative_to(TOP))], cwd=TOP, check=True)
     p = corpus.Probe(program, TOP / "config/catalog.yaml", sorted((TOP / "config/profiles").glob("*.yaml")))
+    loads = subprocess.run([*p.argv], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if loads.returncode:
+        pytest.fail("the profiles do not load:\n" + loads.stderr)
     yield p
     p.close()
 
@@ -105,6 +108,12 @@ def table(rows):
     out.append(f"{'all':44} {total.records:7} {total.stated:7} {total.met:5} {total.missing:8} {total.wrong:6} "
                f"{total.other:9}")
     return total, "\n".join(out)
+
+
+def test_examples(probe):
+    """Every example of the shipped profiles comes out as it says."""
+    ran = subprocess.run([probe.argv[0], "-e", *probe.argv[1:]], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_corpus(probe, capsys):

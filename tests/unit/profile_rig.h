@@ -170,7 +170,7 @@ static inline void rig_sample(struct rig *r, struct buf *b, const struct decoded
         judge_range(m->metric, &min, &max);
         if (!judge_value(v, m, min, max, &room, &j))
             continue;
-        (void)buf_printf(b, " %s=", m->metric->name);
+        (void)buf_printf(b, " %.*s=", (int)j.field.key_len, j.field.key);
         rig_value(b, &j.field.v);
         if (j.quality)
             (void)buf_printf(b, "%s%s", j.quality == QUALITY_BAD ? "!" : "?",

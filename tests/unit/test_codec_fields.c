@@ -3,7 +3,7 @@
 #include "unit.h"
 #include "codec_rig.h"
 #include "base/num.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 #include <math.h>
 
@@ -68,6 +68,8 @@ static void texts(void **state)
     field("name: a, type: bcd, bytes: 1", "1a", "!a is not what it must be");
     field("name: a, type: bcdnum, bytes: 3, divide: 100", "001234", "{\"a\":12.34}");
     field("name: a, type: bcdnumle, bytes: 2", "3412", "{\"a\":1234}");
+    field("name: a, type: bcd, bytes: 3, swap: true, digits: 5", "214365", "{\"a\":\"12345\"}");
+    field("name: a, type: bcd, bytes: 2, swap: true", "21f3", "{\"a\":\"123\"}");
     field("name: a, type: hex, bytes: 2", "ABcd", "{\"a\":\"abcd\"}");
     field("name: a, type: ascii, bytes: 4", "41420043", "{\"a\":\"AB\"}");
     field("name: a, type: ascii, bytes: 4", "41422020", "{\"a\":\"AB\"}");

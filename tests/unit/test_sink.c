@@ -721,7 +721,7 @@ static bool others_taken(void)
     for (int i = 0; i < 1000; i++)
         if ((i < 100 || i >= 200) && db.stored[i] < 1)
             return false;
-    return db.hung > 1;
+    return db.hung > 1 && stats().accepted >= 900; /* and the answers were read */
 }
 
 static bool later_taken(void)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef CORE_CODEC_PLAN_H
-#define CORE_CODEC_PLAN_H
+#ifndef CORE_CODEC_PLAN_PRIVATE_H
+#define CORE_CODEC_PLAN_PRIVATE_H
 /*
- * codec_plan — the compiled form of codecs, and what its files share; included by
+ * codec_plan_private — the compiled form of codecs, and what its files share; included by
  * core/codec*.c only.
  *
  * A chain is a list of ops. An op to bytes narrows or replaces the bytes it gets; an op to
@@ -220,6 +220,8 @@ struct codec_field {
     struct codec_span name; /* n 0: not written */
     bool templated;         /* {0} and {1} in the name are bytes of the key */
     bool list;              /* of a tlv: all records of that name are one array */
+    bool swap;              /* BCD: the low half byte first */
+    unsigned digits;        /* BCD: only the first so many; 0: all */
     bool has_at;
     int64_t at;
     int slot;
@@ -264,8 +266,21 @@ static inline size_t codec_work(size_t n)
     return 64 * n + 4096;
 }
 
+/* Only so many slots are cleared as the definition uses: a record of a sensor is ten bytes. */
+static inline void codec_begin(struct codec_cursor *c, struct codec_span in, size_t base,
+                               int n_slots)
+{
+    c->p = (const unsigned char *)in.p;
+    c->n = in.n;
+    c->at = 0;
+    c->base = base;
+    c->key = NULL;
+    memset(c->slots, 0, (size_t)n_slots * sizeof(c->slots[0]));
+}
+
 struct codec_struct {
     struct codec_layout layout;
+    int n_slots;
     bool rest; /* bytes may be left over */
 };
 

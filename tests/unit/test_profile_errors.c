@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mistakes in profiles: each is told with its place, and what was meant. */
+#include "profile_rig.h"
+
+static struct rig r;
+
+/* The whole file, and all that is said of it. */
+static void whole(const char *text, const char *expected)
+{
+    assert_false(rig_files(&r, &text, 1));
+    assert_string_equal(r.all, expected);
+}
+
+#define HEAD                                                                                   \
+    "version: 1\nprofile: t\nkinds: [sump, gas]\ntopics: [\"up/{dev}\"]\ndevice: "             \
+    "\"{dev}\"\nmessages:\n"
+
+/* Line 7 is the message; `expected` is what is said of it, or a part. */
+static void message(const char *text, const char *expected)
+{
+    char *all = mem_printf(HEAD "  - %s\n", text);
+    const char *p = all;
+    if (rig_files(&r, &p, 1) || !strstr(r.all, expected)) {
+        print_error("%s\n%s\nexpected: %s\n", text, r.all, expected);
+        fail();
+    }
+    free(all);
+}
+
+static void test_file(void **state)
+{
+    (void)state;
+    whole("", "p: error: the file is empty\n");
+    whole("a: 1\n", "p:1:1: error: unknown key in a profile's file \"a\"\n"
+                    "p:1:1: error: \"version: 1\" is missing\n"
+                    "p:1:1: error: expected `profile: NAME`, `codecs:` or both\n");
+    whole("- 1\n", "p:1:1: error: a profile is a list, expected a mapping\n");
+    whole("version: 2\nprofile: T\n",
+          "p:1:10: error: version 2, expected 1\n"
+          "p:2:10: error: profile \"T\", expected [a-z][a-z0-9-]*, at most 64\n");
+    whole("version: 1\nprofile: t\nmesages: []\n",
+          "p:2:1: error: \"messages\" is missing\n"
+          "p:3:1: error: unknown key in a profile's file \"mesages\", did you mean "
+          "\"messages\"?\n");
+    whole("version: 1\nprofile: t\nmessages: []\nprofile: u\n",
+          "p:3:11: error: messages is empty, expected a list\n"
+          "p:4:1: error: \"profile\" is repeated, first in line 2\n");
+    whole("version: 1\nprofile: gaihou-json\nmessages: [{ignore: log}]\n",
+          "p:2:10: error: gaihou-json is the name of the native profile\n");
+    whole("version: 1\nkinds: [sump]\ncodecs: {}\n",
+          "p:2:1: error: \"kinds\" without `profile: NAME`\n");
+    const char *const two[] = {"version: 1\nprofile: t\nmessages: [{ignore: log}]\n",
+                               "version: 1\nprofile: t\nmessages: [{ignore: log}]\n"};
+    assert_false(rig_files(&r, two, 2));
+    assert_string_equal(r.all, "q:2:10: error: profile \"t\" is in p already\n");
+}
+
+static void test_kinds_and_topics(void **state)
+{
+    (void)state;
+    whole("version: 1\nprofile: t\nkinds: [sumpp, gas, gas]\ntopics: [a/#/b, \"a/{b}c\"]\n"
+          "messages: [{ignore: log}]\n",
+          "p:3:9: error: the catalogue has no kind \"sumpp\", did you mean \"sump\"?\n"
+          "p:3:21: error: kind \"gas\" is repeated\n"
+          "p:4:10: error: topic \"a/#/b\": # must be the last level\n"
+          "p:4:18: error: topic \"a/{b}c\": a wildcard or a {capture} must be a whole level\n");
+}
+
+static void test_messages(void **state)
+{
+    (void)state;
+    message("{}", "7:5: error: a message needs values, fields, pairs or parts, or else ignore or "
+                  "refuse");
+    message("{ignore: hartbeat}",
+            "7:14: error: unknown reason to ignore \"hartbeat\", did you mean \"heartbeat\"?");
+    message("{ignore: log, values: {level: $.l}}", "\"values\" in a message that gives no data");
+    message("{ignore: log, refuse: x}", "ignore and refuse: one of them is expected");
+    message("{valeus: {}}", "unknown key in a message \"valeus\", did you mean \"values\"?");
+    message("{device: \"{devv}\", values: {level: $.l}}",
+            "7:15: error: there is no {devv} in the topic \"up/{dev}\"");
+    message("{alive: maybe, values: {level: $.l}}", "alive is \"maybe\", expected true or false");
+    message("{decode: jsn, values: {level: $.l}}", "7:14: error: ");
+    message("{also: {x: {from: $.a}}, values: {level: $.l}}", "needs `from` (a path) and `decode`");
+    message("{also: {x: {from: $x.a, decode: json}}, values: {level: $x.l}}",
+            "7:23: error: $x is made of itself");
+    message("{values: {level: $frame.l}}", "there is no document under `also` named \"frame\"");
+    message("{parts: []}", "parts is empty, expected a list");
+    message("{parts: [{device: x}]}", "a part needs values, fields or pairs");
+    message("{values: {level: $.l}, values: {}}", "is repeated");
+    whole("version: 1\nprofile: t\ntopics: [a/b]\nmessages:\n  - {values: {level: $.l}}\n",
+          "p:5:5: error: \"device\" is missing: the text that names the device, like "
+          "\"{$.devEui}\"\n");
+}
+
+static void test_paths(void **state)
+{
+    (void)state;
+    message("{values: {level: l}}", "path \"l\": expected $ (the payload)");
+    message("{values: {level: $l}}", "there is no document under `also` named \"l\"");
+    message("{values: {level: $.}}", "a name is expected after the dot");
+    message("{values: {level: \"$.a b\"}}", "expected .name, [3] or [\"any key\"]");
+    message("{values: {level: \"$.a[*]\"}}", "[*] and .* are for `each`");
+    message("{values: {level: \"$[x]\"}}", "expected [3], [-1] or [\"key\"]");
+    message("{values: {level: \"$[-0]\"}}", "[-0] is no place");
+    message("{values: {level: '$[\"a'}}", "a quoted key must end in \"]");
+    message("{values: {level: '$[\"\\x\"]'}}", "a bad escape in a quoted key");
+    message("{values: {level: \"@.l\"}}", "@ is the item of `each`, and there is no `each` here");
+    message("{each: \"$[*]\", values: {level: \"@^.l\"}}", "not so many levels above");
+    message("{each: \"$[*][*][*][*]\", values: {level: \"@\"}}", "more than 3 levels");
+    message("{values: {level: $.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a}}", "more than 16 steps");
+    message("{values: {level: }}", "\"level\" has no place");
+}
+
+static void test_texts(void **state)
+{
+    (void)state;
+    message("{point: \"{$.a\", values: {level: $.l}}", "a { without }");
+    message("{point: \"a}\", values: {level: $.l}}", "a } without {");
+    message("{point: \"{}\", values: {level: $.l}}", "{} is empty");
+    message("{point: \"{$.a|lowr}\", values: {level: $.l}}",
+            "unknown filter \"lowr\", did you mean \"lower\"?");
+    message("{point: \"{$.a|before:}\", values: {level: $.l}}", "need a text behind the colon");
+    message("{point: \"{key}\", values: {level: $.l}}", "there is no such .*");
+    message("{point: \"{$.a}{$.a}{$.a}{$.a}{$.a}{$.a}{$.a}{$.a}{$.a}\", values: {level: $.l}}",
+            "more than 8 pieces");
+    message("{point: \"\", values: {level: $.l}}", "it is empty");
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    message("{values: {levle: $.l}}",
+            "7:15: error: none of the kinds has a metric \"levle\", did you mean \"level\"?");
+    message("{values: {mixed: $.l}}", "metric \"mixed\" is float in kind sump and int in kind gas: "
+                                      "say which with `kinds`");
+    message("{values: {level: {from: $.l, scael: 2}}}",
+            "unknown key in a mapping \"scael\", did you mean \"scale\"?");
+    message("{values: {level: {scale: 2}}}", "where from?");
+    message("{values: {level: {from: $.l, const: 1}}}", "expected one of `from`, `text` and `const`");
+    message("{values: {level: {from: $.l, unit: kPa}}}",
+            "unit \"kPa\" cannot become \"m\", that of metric \"level\" in kind sump");
+    message("{values: {level: {from: $.l, unit: meter}}}", "unit \"meter\" is no UCUM code");
+    message("{values: {temperature: {from: $.l, unit: \"℃\"}}}", "did you mean \"Cel\"?");
+    message("{values: {level: {from: $.l, scale: x}}}", "scale is \"x\", expected a number");
+    message("{values: {level: {from: $.l, divide: 0}}}", "divide 0");
+    message("{values: {pump_on: {from: $.l, scale: 2}}}",
+            "\"scale\" is for float and int metrics, \"pump_on\" is none");
+    message("{values: {level: {from: $.l, invert: true}}}", "\"invert\" is for bool metrics");
+    message("{values: {state: {from: $.l, map: {1: alrm}}}}",
+            "no code of state \"alrm\", did you mean \"alarm\"?");
+    message("{values: {pump_on: {from: $.l, map: {1: on}}}}",
+            "\"on\", expected true or false for metric \"pump_on\"");
+    message("{values: {level: {from: $.l, map: {1: 5, 1: 6}}}}", "\"1\" is repeated");
+    message("{values: {level: {from: $.l, default: 5}}}", "default is for `map` only");
+    message("{values: {starts: {from: $.l, bits: [7, 4]}}}", "expected the lower one first");
+    message("{values: {starts: {from: $.l, bit: 64}}}", "bit 64, expected 0 to 63");
+    message("{values: {level: {from: $.l, min: 5, max: 1}}}", "min 5 is above max 1");
+    message("{values: {level: {from: $.l, decimal: \"__\"}}}", "the one character");
+    message("{values: {level: {from: $.l, kinds: [pump]}}}", "the catalogue has no kind \"pump\"");
+    message("{values: {level: {from: $.l, unit: {from: $.u}}}}", "unit needs `from`");
+    message("{values: {level: $.a, level: $.b}}", "metric \"level\" is repeated, first in line 7");
+}
+
+static void test_when_and_time(void **state)
+{
+    (void)state;
+    message("{when: {fPort: 1}, ignore: log}", "\"fPort\" in `when`, expected a path");
+    message("{when: {$.a: {exist: true}}, ignore: log}",
+            "unknown condition \"exist\", did you mean \"exists\"?");
+    message("{when: {$.a: {type: int}}, ignore: log}", "type of value \"int\"");
+    message("{when: {$.a: 1, $.a: 2}, ignore: log}", "\"$.a\" is repeated");
+    message("{when: {topic.x: 1}, ignore: log}", "there is no {x} in the topic");
+    message("{when: {payload: {hex_prefix: abc}}, ignore: log}", "expected pairs of hex digits");
+    message("{when: {any: 5}, ignore: log}", "any: expected a list of conditions");
+    message("{when: {sparkplug: dead}, ignore: log}", "did you mean \"death\"?");
+    message("{when: {key: a}, ignore: log}", "no .* of `each` is there");
+    message("{time: {form: $.t}, values: {level: $.l}}", "did you mean \"from\"?");
+    message("{time: {from: $.t, format: sec}, values: {level: $.l}}", "time format, expected auto");
+    message("{time: {from: $.t, zone: Asia}, values: {level: $.l}}", "expected UTC, site or like");
+    message("{time: {from: $.t, epoch: x}, values: {level: $.l}}", "expected RFC 3339");
+    message("{time: {from: $.t, format: rfc3339, epoch: \"2018-09-10T00:00:00Z\"}, values: {level: "
+            "$.l}}",
+            "epoch is for the formats s, ms, us and ns");
+    message("{time: {from: $.t, add: 1.5}, values: {level: $.l}}", "whole milliseconds");
+}
+
+static void test_fields(void **state)
+{
+    (void)state;
+    message("{fields: {names: {a: level}}}", "fields need `in`");
+    message("{fields: {in: $.a}}", "fields need `names`");
+    message("{pairs: {in: $.a, same: true, name: n}}", "pairs need `value`");
+    message("{pairs: {in: $.a, same: true, value: n}}", "pairs need `name`");
+    message("{fields: {in: $.a, names: {a: leve}}}", "did you mean \"level\"?");
+    message("{fields: {in: $.a, names: {a: {divide: 10}}}}", "\"metric\" is missing");
+    message("{fields: {in: $.a, names: {a: level, a: level}}}", "\"a\" is repeated");
+    message("{fields: {in: $.a, name: n, same: true}}", "unknown key in fields \"name\"");
+    message("{quality: {when: {$.a: 1}}, values: {level: $.l}}", "expected `bad: REASON`");
+    message("{quality: {bad: falt}, values: {level: $.l}}", "\"falt\", did you mean \"fault\"?");
+    message("{quality: {bad: fault, values: [lvl]}, values: {level: $.l}}",
+            "none of the kinds has a metric \"lvl\"");
+}
+
+static void test_examples(void **state)
+{
+    (void)state;
+#define EXAMPLE(e) HEAD "  - {values: {level: $.l}}\nexamples:\n  - " e "\n"
+    whole(EXAMPLE("{topic: up/a, payload: x}"),
+          "p:9:5: error: an example needs `expect`, `ignored` or `refused`\n");
+    whole(EXAMPLE("{ignored: logs, payload_hex: 0g}"),
+          "p:9:5: error: an example needs the `topic` on which it comes\n"
+          "p:9:15: error: unknown reason \"logs\", did you mean \"log\"?\n"
+          "p:9:34: error: payload_hex: 'g' is no hex digit\n");
+    whole(EXAMPLE("{topic: up/a, ignored: log, kind: x, payload: a, payload_base64: YQ==}"),
+          "p:9:5: error: an example needs `payload`, `payload_hex` or `payload_base64`\n"
+          "p:9:39: error: the catalogue has no kind \"x\"\n");
+}
+
+/* What comes out otherwise is told at its place, too. */
+static void test_examples_run(void **state)
+{
+    (void)state;
+    rig_open(&r, HEAD
+             "  - {when: {$.x: 1}, ignore: log}\n"
+             "  - {when: {$.x: 2}, refuse: it is two}\n"
+             "  - {when: {$.x: {not: 3}}, time: $.t, values: {level: $.l, starts: $.n}}\n"
+             "examples:\n"
+             "  - {name: a, topic: up/d, payload: '{\"l\":1}', expect: [{device: d, level: 1, "
+             "time: received}]}\n"
+             "  - {name: b, topic: up/d, payload: '{\"x\":1}', ignored: log}\n"
+             "  - {name: c, topic: up/d, payload: '{\"x\":2}', refused: two}\n"
+             "  - {name: d, topic: up/d, payload: '{\"l\":9}', expect: [{level: {bad: range, value: "
+             "9}}]}\n"
+             "  - {name: e, topic: up/d, payload: '{\"l\":1,\"n\":2,\"t\":5}', expect: [{device: e, "
+             "level: 2, temperature: 1, time: received}]}\n"
+             "  - {name: f, topic: up/d, payload: '{\"x\":1}', expect: []}\n"
+             "  - {name: g, topic: up/d, payload: '{\"x\":3}', refused: a}\n"
+             "  - {name: h, topic: down/d, payload: '{}', ignored: log}\n"
+             "  - {name: i, topic: up/d, payload: '{', ignored: log}\n"
+             "  - {name: j, topic: up/d, payload: '{\"l\":9}', expect: [{level: 9}]}\n");
+    struct problems *p = problems_new(100);
+    assert_int_equal(profile_check_examples(r.set, NULL, p), -22);
+    static const char *const expected[] = {
+        "p:15:69: error: example \"e\": device is \"d\", expected \"e\"",
+        "p:15:69: error: example \"e\": time is 1970-01-01T00:00:05.000Z, expected that of receipt",
+        "p:15:88: error: example \"e\": level is 1, expected 2",
+        "p:15:69: error: example \"e\": starts came out, too: 2",
+        "p:15:104: error: example \"e\": temperature did not come out",
+        "p:16:5: error: example \"f\": ignored log, expected samples",
+        "p:17:5: error: example \"g\": no message of the profile fits, expected refused: a",
+        "p:18:5: error: example \"h\": topic \"down/d\" fits none of the profile's topics",
+        "p:19:5: error: example \"i\": refused (bad_json: not JSON), expected ignored log",
+        "p:20:65: error: example \"j\": level is bad{range} (value 9), expected good"};
+    for (size_t i = 0; i < problems_count(p); i++)
+        assert_string_equal(problems_get(p, i), i < 10 ? expected[i] : "");
+    assert_int_equal(problems_count(p), 10);
+    problems_free(p);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    rig_init(&r);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    rig_done(&r);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_file),     cmocka_unit_test(test_kinds_and_topics),
+        cmocka_unit_test(test_messages), cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_texts),    cmocka_unit_test(test_values),
+        cmocka_unit_test(test_when_and_time), cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_examples), cmocka_unit_test(test_examples_run),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
