@@ -10,6 +10,7 @@
 
 #define SECOND_NS      1000000000
 #define HOUR_NS        (3600LL * SECOND_NS)
+#define DOWN_NS        (31 * 24 * HOUR_NS)
 #define MS_NS          1000000
 #define VOUCH_NS       (2ull * SECOND_NS)
 #define JURY           20 /* device clocks that must have been heard */
@@ -62,6 +63,14 @@ static bool kernel_vouches(const struct engine *e, const struct record *r, int64
     return r->type == RECORD_START ||
            (e->wall_held && within(now, e->held_minus_engine_ns, SECOND_NS) &&
             r->engine_ns - e->held_since_ns >= VOUCH_NS);
+}
+
+/* Over a reboot without a synchronised clock engine time stands still (docs/journal.md): that wall
+ * time went on is then no step. Clocks that lose their battery go back. */
+static bool was_down(const struct engine *e, const struct record *r, int64_t now)
+{
+    int64_t gap = now - e->wall_minus_engine_ns;
+    return r->type == RECORD_START && gap > 0 && gap <= DOWN_NS;
 }
 
 /* A step of more than an hour is believed when the kernel says that its clock is synchronised, or

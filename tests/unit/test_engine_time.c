@@ -227,6 +227,25 @@ static void never_set_itself(void **state)
     rig_done(&r);
 }
 
+/* A machine without NTP was off for three hours: engine time stood still, the wall clock did not. */
+static void switched_off(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_begin(&r, fleet());
+    tell(&r, 1, 0, 1, 0);
+    for (int i = 0; i < 2; i++) {
+        r.wall_shift += (i ? -3 : 3) * 3600 * (int64_t)SECOND;
+        struct record start = base(&r, RECORD_START);
+        give(&r, &start);
+        int64_t t = true_ms(&r);
+        tell(&r, 1, 0, 2 + i, 0);
+        last_is(&r, t + 3 * HOUR_MS, NULL); /* ahead is believed, back is not */
+        assert_int_equal(stats(&r).wall_held, i);
+    }
+    rig_done(&r);
+}
+
 /* -- old news -------------------------------------------------------------------------------- */
 
 static void later(struct rig *r, unsigned n, uint64_t every_ns, const char *uncertain)
@@ -337,6 +356,7 @@ int main(void)
         cmocka_unit_test(a_jury_of_devices),
         cmocka_unit_test(a_jury_that_disagrees),
         cmocka_unit_test(never_set_itself),
+        cmocka_unit_test(switched_off),
         cmocka_unit_test(catching_up),
         cmocka_unit_test(a_replay_decides_the_same),
     };
