@@ -279,7 +279,7 @@ HOME = [
 EV = [
     Route("go-e charger", "go-e", kind="charger", ends=by_topic({"/result$": "ignored:reply"}), fields={
         "decoded.alw": Metric("charging_allowed"), "decoded.acu": Metric("current_limit"),
-        "decoded.fwv": Metric("firmware"), "decoded.rbt": Metric("uptime", map=lambda ms: ms // 1000),
+        "decoded.fwv": Metric("firmware"), "decoded.rbt": Metric("uptime", 0.001),
         "decoded.mcc": Metric("online")}),
     Route("EVerest EVSE", "everest", kind="charger", fields={
         "rcd_current": Metric("residual_current"), "relais_on": Metric("contactor_on"),
@@ -298,7 +298,7 @@ def m3(record):
 
 
 METER = {
-    "status": Any(Metric("status"), Metric("event_text")), "alarm_counter": Metric("alarm_count"),
+    "status": Any(Metric("status"), Metric("event_text"), Metric("fault", map=lambda t: t != "OK")), "alarm_counter": Metric("alarm_count"),
     "transmission_counter": Metric("report_seq"), "a_counter": Metric("counter_a"),
     "b_counter": Metric("counter_b"), "total_m3": Any(Metric("water"), Metric("gas")),
     "flow_m3h": Metric("flow"), "flow_temperature_c": Metric("supply_temp"),
@@ -323,7 +323,7 @@ INDUSTRY = [
     Route("Sparkplug B", "sparkplug-b", kind="environment", topic=sparkplug_topic,
           broker=lambda r: 99 if "without birth" in r["notes"] else 7,
           ends=lambda r: {"NDEATH": "ignored:stale"}.get(r["topic"].split("/")[2]),
-          fields={"decoded.seq": Metric("report_seq"), "decoded.bdSeq": Metric("birth_seq"),
+          fields={"decoded.Temperature": Metric("temperature"), "decoded.seq": Metric("report_seq"), "decoded.bdSeq": Metric("birth_seq"),
                   "decoded.Node Control/Rebirth": Metric("rebirth_asked"),
                   "decoded.alias 100": Metric("temperature")}),
     Route("HJ 212 data logger", "hj212", kind="environment", topic="hj212/s1", fields={
