@@ -196,13 +196,12 @@ static void find_kids(struct profile_run *x, const struct plan_node *parent, uin
     json_iter(object, &it);
     while (missing && json_next(&it, &key, &n, &v)) {
         for (size_t at = kid_hash(key, n);; at++) {
-            uint16_t kid = k->slots[at & k->mask];
-            if (kid == PLAN_NONE)
+            const struct plan_kid *kid = &k->slots[at & k->mask];
+            if (kid->node == PLAN_NONE)
                 break;
-            const struct plan_node *node = &x->p->nodes[kid];
-            if (node->key_len != n || memcmp(node->key, key, n) != 0)
+            if (kid->key_len != n || memcmp(kid->key, key, n) != 0)
                 continue;
-            struct plan_memo *m = &x->memo[kid];
+            struct plan_memo *m = &x->memo[kid->node];
             if (!m->found) { /* said twice: the first stands */
                 m->found = true;
                 m->v = v;
@@ -218,14 +217,13 @@ static bool find_index(struct json_value array, int32_t index, struct json_value
     struct json_iter it;
     if (json_type(array) != JSON_ARRAY)
         return false;
-    size_t count = json_count(array), want = (size_t)index;
+    size_t want = (size_t)index;
     if (index < 0) {
+        size_t count = json_count(array);
         if ((size_t)-index > count)
             return false;
         want = count - (size_t)-index;
     }
-    if (want >= count)
-        return false;
     json_iter(array, &it);
     for (size_t i = 0; json_next(&it, NULL, NULL, out); i++)
         if (i == want)
@@ -233,7 +231,7 @@ static bool find_index(struct json_value array, int32_t index, struct json_value
     return false;
 }
 
-bool run_node(struct profile_run *x, uint16_t node, struct json_value *out)
+bool run_find(struct profile_run *x, uint16_t node, struct json_value *out)
 {
     struct plan_memo *m = &x->memo[node];
     const struct plan_node *n = &x->p->nodes[node];
@@ -278,8 +276,10 @@ bool run_topic(struct profile_run *x, uint16_t pattern)
     struct topic_memo *m = &x->topics[pattern];
     if (m->epoch != x->slots[0].epoch) {
         m->epoch = x->slots[0].epoch;
-        m->fits = topic_matches_end(x->p->patterns[pattern], x->in->topic, x->in->topic_len,
-                                    &m->match);
+        if (!x->has_levels)
+            topic_split(x->in->topic, x->in->topic_len, &x->levels);
+        x->has_levels = true;
+        m->fits = topic_matches_end(x->p->patterns[pattern], &x->levels, &m->match);
     }
     return m->fits;
 }

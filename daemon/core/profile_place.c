@@ -712,15 +712,17 @@ static void index_kids(struct plan_build *b, uint16_t parent, const uint16_t *no
     size_t slots = 4;
     while (slots < n * 2)
         slots *= 2;
-    uint16_t *table = plan_take(b, slots, sizeof(*table)), *list = plan_take(b, n, sizeof(*list));
-    memset(table, 0xff, slots * sizeof(*table));
+    struct plan_kid *table = plan_take(b, slots, sizeof(*table));
+    uint16_t *list = plan_take(b, n, sizeof(*list));
+    for (size_t i = 0; i < slots; i++)
+        table[i].node = PLAN_NONE;
     memcpy(list, nodes, n * sizeof(*list));
     for (size_t i = 0; i < n; i++) {
         const struct plan_node *kid = &b->p->nodes[nodes[i]];
         size_t at = kid_hash(kid->key, kid->key_len);
-        while (table[at & (slots - 1)] != PLAN_NONE)
+        while (table[at & (slots - 1)].node != PLAN_NONE)
             at++;
-        table[at & (slots - 1)] = nodes[i];
+        table[at & (slots - 1)] = (struct plan_kid){kid->key, kid->key_len, nodes[i]};
     }
     *k = (struct plan_kids){(uint16_t)n, (uint16_t)(slots - 1), list, table};
     b->p->nodes[parent].kids = k;

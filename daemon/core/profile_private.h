@@ -42,10 +42,15 @@ static inline size_t kid_hash(const char *key, size_t n)
            (size_t)(unsigned char)key[n / 2] * 13;
 }
 
+struct plan_kid {
+    const char *key;
+    uint32_t key_len;
+    uint16_t node;
+};
 struct plan_kids { /* the members that somebody wants of one object */
     uint16_t n, mask;
     const uint16_t *nodes;
-    const uint16_t *slots; /* by kid_hash() & mask: node, PLAN_NONE empty */
+    const struct plan_kid *slots; /* by kid_hash() & mask; node PLAN_NONE: empty */
 };
 
 struct plan_node {
@@ -551,6 +556,8 @@ struct profile_run {
     const struct plan_message *message;
     struct decoded *out;
     struct profile_verdict *v;
+    struct topic_levels levels; /* of the topic, once somebody asks */
+    bool has_levels;
     bool codec_used; /* by this message */
     char *large; /* for texts longer than a chunk */
     size_t cap_large;
@@ -586,7 +593,17 @@ struct value_trace {
 };
 
 /* profile_find.c */
-bool run_node(struct profile_run *x, uint16_t node, struct json_value *out);
+bool run_find(struct profile_run *x, uint16_t node, struct json_value *out);
+/* What stands at a place; false: nothing does. */
+static inline bool run_node(struct profile_run *x, uint16_t node, struct json_value *out)
+{
+    const struct plan_memo *m = &x->memo[node];
+    if (m->epoch != x->slots[x->p->nodes[node].slot].epoch)
+        return run_find(x, node, out);
+    if (m->found)
+        *out = m->v;
+    return m->found;
+}
 /* NULL and 0 when it is absent. */
 const char *run_text(struct profile_run *x, uint16_t text, size_t *out_len);
 void run_free_room(struct profile_run *x);

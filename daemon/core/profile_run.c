@@ -329,7 +329,7 @@ static void prepare(struct profile_run *x, const struct profile *p)
         x->slots[i] = (struct slot_state){.epoch = x->epoch};
     x->chunk = NULL;
     x->text_used = x->text_total = 0;
-    x->codec_used = x->too_big = false;
+    x->codec_used = x->too_big = x->has_levels = false;
     x->doc_failed = -1;
     x->n_open = 0;
     x->sparkplug_result = SPARKPLUG_OTHER;

@@ -384,6 +384,8 @@ static enum time_state read_value(struct profile_run *x, const struct plan_time 
         return TIME_NONE;
     } else if (t->format == TIME_PATTERN) {
         good = by_pattern(t, text, n, out_ms, out_coarse);
+    } else if (t->format == TIME_AUTO && n > 15 && text[4] == '-') { /* the most common */
+        good = by_rfc3339(t, text, n, out_ms, out_coarse);
     } else if (t->format != TIME_RFC3339 && text_number(text, n, 0, &v)) {
         good = by_number(x, t, &v, out_ms, out_coarse);
     } else if (t->format == TIME_RFC3339 || t->format == TIME_AUTO) {

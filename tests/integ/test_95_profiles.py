@@ -1,4 +1,5 @@
 """Vendors' messages, from the broker to the database, through profiles that are files."""
+import re
 import subprocess
 
 import pytest
@@ -91,3 +92,17 @@ def test_a_family_never_seen_before_is_a_file(file):
                        check=False)
     assert r.returncode == 0, r.stdout + r.stderr
     assert "1 example" in r.stdout
+
+
+@pytest.mark.parametrize("page", ["profiles.md", "profiles.zh-CN.md"])
+def test_the_pages_profiles_work_as_they_stand(page, tmp_path):
+    blocks = re.findall(r"```yaml\n(version: 1\n.*?)```", (TOP / "docs" / page).read_text("utf-8"),
+                        re.S)
+    assert len(blocks) == 3
+    for i, text in enumerate(blocks):
+        file = tmp_path / f"{i}.yaml"
+        file.write_text(text, encoding="utf-8")
+        r = subprocess.run([BIN / "gaihouctl", "profile", "test", "--catalog",
+                            TOP / "config/catalog.yaml", file], capture_output=True, text=True,
+                           check=False)
+        assert r.returncode == 0, r.stdout + r.stderr
