@@ -96,7 +96,8 @@ PLATFORMS = [
           fields={"type": Metric("online", map=ONLINE), "payload.devices[0].device_name": Device(part=True),
                   "params.brightness": Metric("dim"), "timestamp": Time(1000)}),
     Route("Tencent IoT Explorer (sub-device TCP)", "tencent-iot", kind="lamp", topic="$thing/up/property/p/d"),
-    Route("Huawei IoTDA", "huawei-iotda", kind="environment",
+    Route("Huawei IoTDA", "huawei-iotda", kind="environment", # messages/up is free in form, and not read
+          ends=lambda r: "refused|ignored:other" if r["topic"].endswith("messages/up") else None,
           fields={"services[0].properties.value": Metric("temperature"),
                   "services[1].properties.level": Metric("battery_pct")}),
     Route("JetLinks", "jetlinks", kind="environment"),
