@@ -97,10 +97,9 @@ static int sparkplug_read(struct profile_run *x, const struct plan_doc *d,
         x->own = sparkplug_new();
     doc_clear(x->resolved);
     x->sparkplug_root = payload; /* commands are not resolved */
-    x->sparkplug_result =
-        sparkplug_take(x->in->sparkplug ? x->in->sparkplug : x->own, x->in->broker, x->in->topic,
-                       x->in->topic_len, payload, x->resolved, &x->sparkplug_root,
-                       &x->sparkplug_info);
+    x->sparkplug_result = sparkplug_take(x->in->sparkplug ? x->in->sparkplug : x->own,
+                                         x->in->broker, x->in->topic, x->in->topic_len, payload,
+                                         x->resolved, &x->sparkplug_root, &x->sparkplug_info);
     *root = x->sparkplug_root;
     return 0;
 }
@@ -325,12 +324,12 @@ static bool hex_lower(const char *p, size_t n, char *to, size_t *out_n)
 
 static int base64_digit(char c)
 {
-    return c >= 'A' && c <= 'Z'    ? c - 'A'
-           : c >= 'a' && c <= 'z'  ? c - 'a' + 26
-           : c >= '0' && c <= '9'  ? c - '0' + 52
-           : c == '+' || c == '-'  ? 62
-           : c == '/' || c == '_'  ? 63
-                                   : -1;
+    return c >= 'A' && c <= 'Z'   ? c - 'A'
+           : c >= 'a' && c <= 'z' ? c - 'a' + 26
+           : c >= '0' && c <= '9' ? c - '0' + 52
+           : c == '+' || c == '-' ? 62
+           : c == '/' || c == '_' ? 63
+                                  : -1;
 }
 
 static bool base64_hex(const char *p, size_t n, char *to, size_t *out_n)

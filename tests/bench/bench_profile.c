@@ -15,10 +15,13 @@
 
 static const char catalog_text[] =
     "version: 1\nkinds:\n"
-    "  sump: {zh: z, en: e, metrics: {level: {type: float, unit: m, min: 0, max: 5, zh: z, en: e}, "
-    "temperature: {type: float, unit: Cel, zh: z, en: e}, humidity: {type: float, unit: '%', zh: "
+    "  sump: {zh: z, en: e, metrics: {level: {type: float, unit: m, min: 0, max: 5, zh: z, en: "
+    "e}, "
+    "temperature: {type: float, unit: Cel, zh: z, en: e}, humidity: {type: float, unit: '%', "
+    "zh: "
     "z, en: e}, battery_pct: {type: float, unit: '%', zh: z, en: e}, rssi: {type: float, unit: "
-    "'dB{mW}', zh: z, en: e}, snr: {type: float, unit: dB, zh: z, en: e}, pump_on: {type: bool, "
+    "'dB{mW}', zh: z, en: e}, snr: {type: float, unit: dB, zh: z, en: e}, pump_on: {type: "
+    "bool, "
     "zh: z, en: e}, starts: {type: int, zh: z, en: e}}}\n";
 
 static const char profile_text[] =
@@ -42,8 +45,10 @@ static const char profile_text[] =
     "  - name: raw\n"
     "    topic: \"application/{app}/device/{eui}/event/up\"\n"
     "    also: {frame: {from: $.data, decode: [base64, {tlv: {key: [u8, u8], items: [{key: [1, "
-    "117], name: battery, type: u8}, {key: [3, 103], name: temperature, type: i16le, divide: 10}, "
-    "{key: [4, 104], name: humidity, type: u8, divide: 2}, {key: [5, 130], name: distance, type: "
+    "117], name: battery, type: u8}, {key: [3, 103], name: temperature, type: i16le, divide: "
+    "10}, "
+    "{key: [4, 104], name: humidity, type: u8, divide: 2}, {key: [5, 130], name: distance, "
+    "type: "
     "u16le}]}}]}}\n"
     "    values: {rssi: \"$.rxInfo[0].rssi\", snr: \"$.rxInfo[0].snr\", temperature: "
     "$frame.temperature, humidity: $frame.humidity, battery_pct: $frame.battery, level: {from: "
@@ -52,22 +57,24 @@ static const char profile_text[] =
 #define ENVELOPE                                                                               \
     "{\"deduplicationId\":\"3ac7e3c4-4401-4b8d-9386-a5c902f9202d\",\"time\":"                  \
     "\"2026-07-18T09:34:15.775023242+00:00\",\"deviceInfo\":{\"tenantId\":"                    \
-    "\"52f14cd4-c6f1-4fbd-8f87-4025e1d49242\",\"tenantName\":\"Renovation\",\"applicationId\":" \
-    "\"17c82e96-be03-4f38-aef3-f83d48582d97\",\"applicationName\":\"sumps\",\"deviceProfileId\":" \
+    "\"52f14cd4-c6f1-4fbd-8f87-4025e1d49242\",\"tenantName\":\"Renovation\","                  \
+    "\"applicationId\":"                                                                       \
+    "\"17c82e96-be03-4f38-aef3-f83d48582d97\",\"applicationName\":\"sumps\","                  \
+    "\"deviceProfileId\":"                                                                     \
     "\"14855bf7-d10d-4aee-b618-ebfcb64dc7ad\",\"deviceProfileName\":\"sump sensor\","          \
-    "\"deviceName\":\"sump 17\",\"devEui\":\"24e124136b502217\",\"tags\":{\"building\":\"7\","   \
-    "\"room\":\"B1\"}},\"devAddr\":\"00189440\",\"dr\":1,\"fCnt\":1234,\"fPort\":85,"             \
-    "\"confirmed\":false,\"adr\":true,\"data\":\"AXVkA2cZAQRodAWCUgM=\",%s\"rxInfo\":["          \
-    "{\"gatewayId\":\"0016c001f153a14c\",\"uplinkId\":4217106255,\"time\":"                     \
-    "\"2026-07-18T09:34:15.775023242+00:00\",\"rssi\":-36,\"snr\":10.5,\"channel\":2,"           \
-    "\"rfChain\":1,\"location\":{\"latitude\":31.2304,\"longitude\":121.4737},\"context\":"       \
-    "\"E3OWOQ==\",\"metadata\":{\"region_name\":\"cn470\",\"region_common_name\":\"CN470\"}},"   \
-    "{\"gatewayId\":\"0016c001f153a150\",\"uplinkId\":4217106256,\"rssi\":-91,\"snr\":3.25,"     \
-    "\"channel\":2,\"context\":\"E3OWOR==\",\"metadata\":{\"region_name\":\"cn470\"}}],"         \
-    "\"txInfo\":{\"frequency\":486300000,\"modulation\":{\"lora\":{\"bandwidth\":125000,"        \
+    "\"deviceName\":\"sump 17\",\"devEui\":\"24e124136b502217\",\"tags\":{\"building\":\"7\"," \
+    "\"room\":\"B1\"}},\"devAddr\":\"00189440\",\"dr\":1,\"fCnt\":1234,\"fPort\":85,"          \
+    "\"confirmed\":false,\"adr\":true,\"data\":\"AXVkA2cZAQRodAWCUgM=\",%s\"rxInfo\":["        \
+    "{\"gatewayId\":\"0016c001f153a14c\",\"uplinkId\":4217106255,\"time\":"                    \
+    "\"2026-07-18T09:34:15.775023242+00:00\",\"rssi\":-36,\"snr\":10.5,\"channel\":2,"         \
+    "\"rfChain\":1,\"location\":{\"latitude\":31.2304,\"longitude\":121.4737},\"context\":"    \
+    "\"E3OWOQ==\",\"metadata\":{\"region_name\":\"cn470\",\"region_common_name\":\"CN470\"}}," \
+    "{\"gatewayId\":\"0016c001f153a150\",\"uplinkId\":4217106256,\"rssi\":-91,\"snr\":3.25,"   \
+    "\"channel\":2,\"context\":\"E3OWOR==\",\"metadata\":{\"region_name\":\"cn470\"}}],"       \
+    "\"txInfo\":{\"frequency\":486300000,\"modulation\":{\"lora\":{\"bandwidth\":125000,"      \
     "\"spreadingFactor\":11,\"codeRate\":\"CR_4_5\"}}}}"
 #define OBJECT                                                                                 \
-    "\"object\":{\"temperature\":28.1,\"humidity\":58.0,\"battery\":100,\"distance\":850,"       \
+    "\"object\":{\"temperature\":28.1,\"humidity\":58.0,\"battery\":100,\"distance\":850,"     \
     "\"pump\":\"on\",\"starts\":77,\"firmware\":\"v1.12\",\"position\":\"normal\"},"
 
 static double now(void)
