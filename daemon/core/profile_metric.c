@@ -323,12 +323,3 @@ bool plan_unit_of(struct plan_build *b, const struct yaml_node *at, const char *
     *out_by_kind = share(b->set, list);
     return true;
 }
-
-const struct profile_metric *profile_metric(const struct decoded_value *v,
-                                            const struct kind *kind)
-{
-    if (!v->from)
-        return NULL;
-    const struct profile_metric *m = &v->from->by_kind[kind->index];
-    return m->metric ? m : NULL;
-}

@@ -720,7 +720,10 @@ static void index_kids(struct plan_build *b, uint16_t parent, const uint16_t *no
             at++;
         table[at & (slots - 1)] = (struct plan_kid){kid->key, kid->key_len, nodes[i]};
     }
-    *k = (struct plan_kids){(uint16_t)n, (uint16_t)(slots - 1), list, table};
+    *k = (struct plan_kids){
+        .n = (uint16_t)n, .mask = (uint16_t)(slots - 1), .nodes = list, .slots = table};
+    for (size_t i = 0; i < n; i++)
+        k->lengths |= UINT64_C(1) << (b->p->nodes[nodes[i]].key_len & 63);
     b->p->nodes[parent].kids = k;
 }
 

@@ -49,6 +49,8 @@ struct plan_kid {
 };
 struct plan_kids { /* the members that somebody wants of one object */
     uint16_t n, mask;
+    uint64_t
+        lengths; /* a bit for each length of a key, modulo 64: most members are strangers */
     const uint16_t *nodes;
     const struct plan_kid *slots; /* by kid_hash() & mask; node PLAN_NONE: empty */
 };
@@ -195,10 +197,6 @@ struct plan_linear {
 };
 
 struct plan_map;
-struct profile_value { /* what decoded_value.from points to */
-    const struct profile_metric *by_kind;
-    const struct plan_map *map;
-};
 struct plan_unit { /* a unit that the message tells */
     struct plan_scalar when;
     struct plan_linear linear;
