@@ -261,7 +261,7 @@ static bool sparkplug_says(struct profile_run *x)
         break;
     }
     x->v->count = memmem(x->in->topic, x->in->topic_len, "CMD/", 4) ? LEDGER_IGNORED_DOWNLINK
-                                                                   : LEDGER_IGNORED_STATUS;
+                                                                    : LEDGER_IGNORED_STATUS;
     return true;
 }
 
