@@ -12,7 +12,7 @@ HUAQIANG = {"cmd": COMMAND, "battery": Metric("battery_pct"), "temperature": Met
             "lowThreshold": Metric("pressure_low_limit", 0.001), "pressure[0]": Metric("pressure", 0.001),
             "samples": Count("pressure")}
 INNER = {"c": Metric("event_code", map=str), "b[0].id": Point(), "b[0].v": Metric("part_state", map=int),
-         "b[0].t": NotMet("what t means is not told"), "tm": Time(1)}
+         "b[0].t": Metric("event_text"), "tm": Time(1)}
 CTWING = [
     Route("Li’An smoke via CTWing AEP", "ctwing-aep", kind="smoke", fields={
         "IMEI": Device(), "payload.serviceData.TData": Metric("temperature"),
@@ -34,7 +34,7 @@ CTWING = [
                   "eventType": Metric("online", map={1: True})}),
     Route("fire user-information transmitter via CTWing AEP", "ctwing-aep", kind="smoke", topic="ctwing/ad",
           fields={"messageType": Selects("fire-transmitter"), **below("decoded.APPdata.", INNER)}),
-    Route("fire user-information transmitter", "ctwing-aep", kind="smoke", topic="ctwing/1501708501",
+    Route("fire user-information transmitter", "ctwing-aep", kind="smoke", topic="ctwing/transmitter/1501708501",
           fields=INNER),
     Route("WXHS geomagnetic parking via CTWing AEP", "ctwing-aep", kind="parking", fields={
         "IMEI": Device(), "timestamp": NotMet("the device's own time is taken, and judged by the engine"),
