@@ -88,7 +88,8 @@ void engine_learn_time(struct engine *e, const struct record *r)
     }
     bool never_set =
         (int64_t)r->engine_ns + e->wall_minus_engine_ns < CLOCK_MIN_MS * (int64_t)MS_NS;
-    if (within(now, e->wall_minus_engine_ns, HOUR_NS) || never_set || kernel_vouches(e, r, now))
+    if (within(now, e->wall_minus_engine_ns, HOUR_NS) || never_set || was_down(e, r, now) ||
+        kernel_vouches(e, r, now))
         believe(e, now, r->type == RECORD_START);
     else
         doubt(e, now, r->engine_ns);
