@@ -181,6 +181,7 @@ void plan_fields_of(struct plan_build *b, const struct yaml_node *fields,
                 sorted[to++] = list[i];
     part->fields = sorted;
     part->n_fields = n;
+    part->timed = n && sorted[n - 1].time;
 }
 
 /* ---- quality ---- */

@@ -286,6 +286,7 @@ struct plan_part {
     uint16_t device, compound, point, id; /* texts */
     const struct plan_times *time;
     bool not_alive;
+    bool timed; /* some of the fields have times of their own */
     const struct plan_map *const *values;
     size_t n_values;
     const struct plan_fields *fields; /* those with times of their own last */
@@ -639,7 +640,7 @@ void run_fields(struct profile_run *x, const struct plan_fields *f);
 void run_set_time(struct profile_run *x, const struct plan_times *t, struct decoded_sample *s);
 void run_quality(struct profile_run *x, const struct plan_quality *q, size_t n, size_t from,
                  size_t to);
-void run_add(struct profile_run *x, const char *key, size_t key_len, struct value v,
+void run_add(struct profile_run *x, const char *key, size_t key_len, const struct value *v,
              const struct profile_value *from, unsigned char quality, unsigned char reason,
              uint16_t node);
 
