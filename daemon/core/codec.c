@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 #include <stdlib.h>
 

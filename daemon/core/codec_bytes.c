@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps from bytes to bytes: hex, base64, reverse, slice. */
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 static inline bool is_blank(unsigned char c)
 {

@@ -7,7 +7,7 @@
  * are integers their decimal text; tags are passed over. Other keys are refused.
  */
 #include "base/num.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 #include <cbor.h>
 

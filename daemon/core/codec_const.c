@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compiles what turns a raw number into a value: scales and maps. */
 #include "base/num.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads fields: what struct, tlv and modbus are made of. */
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -538,8 +538,12 @@ static int struct_members(const struct codec_op *op, struct codec_run *x, struct
 {
     const struct codec_struct *s = op->arg;
     size_t left = codec_work(in.n);
-    struct codec_cursor c = {
-        .p = (const unsigned char *)in.p, .n = in.n, .x = x, .d = d, .f = f, .work = &left};
+    struct codec_cursor c;
+    codec_begin(&c, in, 0, s->n_slots);
+    c.x = x;
+    c.d = d;
+    c.f = f;
+    c.work = &left;
     int r = codec_fields_run(&c, &s->layout);
     if (r == 0 && c.at < c.n && !s->rest)
         r = codec_refuse(f, "bytes are left over after the last field", c.at);
@@ -568,5 +572,7 @@ bool codec_parse_struct(struct codec_parse *c, const struct yaml_node *n,
     bool good = codec_read_map(c, map, keys, 2, "a struct");
     int choice = rest ? codec_read_choice(c, rest, "rest", words, 2) : 0;
     s->rest = choice == 1;
-    return codec_parse_layout(c, n, NULL, &s->layout) && good && choice >= 0;
+    good = codec_parse_layout(c, n, NULL, &s->layout) && good && choice >= 0;
+    s->n_slots = c->n_slots;
+    return good;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiles fields: see codec_plan.h for what they become, gaihou-profiles(5) for what they say. */
+/* Compiles fields: see codec_plan_private.h for what they become, gaihou-profiles(5) for what they say. */
 #include "base/err.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frames: what must stand at both ends, the check sum, the length. */
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 struct frame {
     struct codec_span head, tail;

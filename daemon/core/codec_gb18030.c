@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GB18030 text (and GBK and GB2312, which it contains) as UTF-8. */
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 #include <iconv.h>
 #include <stdint.h>

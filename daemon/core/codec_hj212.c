@@ -18,7 +18,7 @@
  */
 #include "base/num.h"
 #include "base/utf8.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 #include "core/codec_private.h"
 
 #include <errno.h>

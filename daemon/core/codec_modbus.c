@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Replies of Modbus (Application Protocol V1.1b3; RTU framing: over serial line V1.02). A reply
  * does not say which registers it holds: whoever polls knows, and so must the definition. */
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 struct modbus {
     bool any_unit;
     int64_t unit;
     bool functions[128];
-    bool crc, tcp;              /* tcp: with the MBAP header, without CRC */
+    bool crc, tcp; /* tcp: with the MBAP header, without CRC */
+    int n_slots;
     struct codec_layout layout; /* `at` is in bytes of the data */
 };
 
@@ -68,13 +69,13 @@ static int modbus_members(const struct codec_op *op, struct codec_run *x, struct
     if (p[2] != s.n - 3)
         return codec_refuse_sum(f, "the number of bytes does not agree", 2);
     size_t left = codec_work(s.n);
-    struct codec_cursor c = {.p = p + 3,
-                             .n = s.n - 3,
-                             .base = (size_t)(s.p - in.p) + 3,
-                             .x = x,
-                             .d = d,
-                             .f = f,
-                             .work = &left};
+    struct codec_cursor c;
+    codec_begin(&c, (struct codec_span){s.p + 3, s.n - 3}, (size_t)(s.p - in.p) + 3,
+                m->n_slots);
+    c.x = x;
+    c.d = d;
+    c.f = f;
+    c.work = &left;
     if ((r = doc_key(d, "unit", 4)) < 0 || (r = doc_int(d, p[0])) < 0 ||
         (r = doc_key(d, "function", 8)) < 0 || (r = doc_int(d, function)) < 0)
         return r;
@@ -139,6 +140,7 @@ bool codec_parse_modbus(struct codec_parse *c, const struct yaml_node *n,
     good = (!crc || codec_read_bool(c, crc, "crc", &m->crc)) && good;
     good = (!tcp || codec_read_bool(c, tcp, "tcp", &m->tcp)) && good;
     good = codec_parse_layout(c, registers, NULL, &m->layout) && good;
+    m->n_slots = c->n_slots;
     words_to_bytes(&m->layout);
     return good;
 }

@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/num.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

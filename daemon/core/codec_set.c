@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 #include "core/text.h"
 
 #include <stdarg.h>

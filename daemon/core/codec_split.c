@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Text cut into fields: csv, keyvalue, pattern. All values are texts. */
 #include "base/num.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 enum { MAX_SEPARATOR = 8, MAX_NAMES = 512, MAX_PIECES = 64 };
 

@@ -2,7 +2,7 @@
 /* The check sums of field protocols. The CRCs are those of the catalogue of parametrised CRC
  * algorithms under these names; each is checked in the tests with "123456789". */
 #include "base/err.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 static uint32_t sum8(const struct codec_sum *s, const unsigned char *p, size_t n)
 {

@@ -2,7 +2,7 @@
 /* Steps to values without options, or nearly: text, number, bytes, bcd, json, jsonl. */
 #include "base/num.h"
 #include "base/utf8.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 static inline bool is_blank(char c)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Records that begin with a key of one or two bytes, and perhaps a length. */
 #include "base/mem.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 #include <stdlib.h>
 
@@ -21,6 +21,7 @@ struct tlv {
     unsigned length_bytes; /* 0: each record has the width of its fields */
     bool length_little;
     enum { UNKNOWN_REFUSE, UNKNOWN_STOP, UNKNOWN_SKIP } unknown;
+    int n_slots;
     struct tlv_item *items;
     size_t n_items;
     uint16_t row_of[256]; /* by the first of two bytes */
@@ -156,7 +157,12 @@ static int tlv_members(const struct codec_op *op, struct codec_run *x, struct co
     const struct tlv *t = op->arg;
     struct lists l;
     size_t left = codec_work(in.n), entries = x->n_entries;
-    struct codec_cursor c = {.x = x, .d = d, .f = f, .work = &left};
+    struct codec_cursor c;
+    codec_begin(&c, in, 0, t->n_slots);
+    c.x = x;
+    c.d = d;
+    c.f = f;
+    c.work = &left;
     for (size_t i = 0; i < t->n_lists; i++)
         l.head[i] = l.tail[i] = UINT32_MAX;
     int r = run_records(t, &c, in, &l);
@@ -407,5 +413,7 @@ bool codec_parse_tlv(struct codec_parse *c, const struct yaml_node *n,
     t->unknown = choice == 1 ? UNKNOWN_STOP : choice == 2 ? UNKNOWN_SKIP : UNKNOWN_REFUSE;
     if (t->unknown == UNKNOWN_SKIP && !length)
         good = wrong(c, unknown, "unknown: skip needs a length, or nobody knows how far");
-    return read_key_bytes(c, key, t) && parse_items(c, items, t) && good && choice >= 0;
+    good = read_key_bytes(c, key, t) && parse_items(c, items, t) && good && choice >= 0;
+    t->n_slots = c->n_slots;
+    return good;
 }

@@ -10,7 +10,9 @@
 
 #define SECOND_NS      1000000000
 #define HOUR_NS        (3600LL * SECOND_NS)
+#define DOWN_NS        (31 * 24 * HOUR_NS)
 #define MS_NS          1000000
+#define VOUCH_NS       (2ull * SECOND_NS)
 #define JURY           20 /* device clocks that must have been heard */
 #define IDLE_NS        (5ull * SECOND_NS)
 #define CATCH_UP_LIMIT (3600ull * SECOND_NS)
@@ -38,12 +40,37 @@ static void believe(struct engine *e, int64_t minus_engine_ns, bool restarted)
         clock_fit_step(&e->devices[i].clock, step_ms);
 }
 
-static void doubt(struct engine *e, int64_t minus_engine_ns)
+static bool within(int64_t a, int64_t b, int64_t by)
 {
-    if (!e->wall_held)
-        e->stats.wall_steps_held++;
+    return a - b <= by && b - a <= by;
+}
+
+static void doubt(struct engine *e, int64_t minus_engine_ns, uint64_t engine_ns)
+{
+    if (!e->wall_held || !within(minus_engine_ns, e->held_minus_engine_ns, SECOND_NS))
+        e->held_since_ns = engine_ns;
+    e->stats.wall_steps_held += !e->wall_held;
     e->wall_held = true;
     e->held_minus_engine_ns = minus_engine_ns;
+}
+
+/* The kernel is asked at most once a second: what a record says of its own step may be from before
+ * it. At a start it was asked just now. */
+static bool kernel_vouches(const struct engine *e, const struct record *r, int64_t now)
+{
+    if (!(r->flags & RECORD_WALL_SYNCED))
+        return false;
+    return r->type == RECORD_START ||
+           (e->wall_held && within(now, e->held_minus_engine_ns, SECOND_NS) &&
+            r->engine_ns - e->held_since_ns >= VOUCH_NS);
+}
+
+/* Over a reboot without a synchronised clock engine time stands still (docs/journal.md): that wall
+ * time went on is then no step. Clocks that lose their battery go back. */
+static bool was_down(const struct engine *e, const struct record *r, int64_t now)
+{
+    int64_t gap = now - e->wall_minus_engine_ns;
+    return r->type == RECORD_START && gap > 0 && gap <= DOWN_NS;
 }
 
 /* A step of more than an hour is believed when the kernel says that its clock is synchronised, or
@@ -59,13 +86,13 @@ void engine_learn_time(struct engine *e, const struct record *r)
         e->place_next_ns = r->engine_ns + 1;
         return;
     }
-    int64_t step = now - e->wall_minus_engine_ns;
     bool never_set =
         (int64_t)r->engine_ns + e->wall_minus_engine_ns < CLOCK_MIN_MS * (int64_t)MS_NS;
-    if ((step <= HOUR_NS && step >= -HOUR_NS) || (r->flags & RECORD_WALL_SYNCED) || never_set)
+    if (within(now, e->wall_minus_engine_ns, HOUR_NS) || never_set || was_down(e, r, now) ||
+        kernel_vouches(e, r, now))
         believe(e, now, r->type == RECORD_START);
     else
-        doubt(e, now);
+        doubt(e, now, r->engine_ns);
 }
 
 bool engine_clock_doubted(const struct engine *e, double *out_seconds_ahead)

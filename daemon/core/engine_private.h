@@ -125,7 +125,8 @@ struct engine {
     int64_t wall_minus_engine_ns; /* the last that was believed: all stamps come from it */
     bool wall_known;
     bool wall_held;               /* the wall clock made a step that is not believed yet … */
-    int64_t held_minus_engine_ns; /* … to here */
+    int64_t held_minus_engine_ns; /* … to here … */
+    uint64_t held_since_ns;       /* … since this engine time */
     struct vote votes[VOTES];
     uint32_t n_votes, vote_at;
 

@@ -159,6 +159,7 @@ static void save_clock(const struct engine *e, struct writer *w)
 {
     put_u64(w, e->wall_held);
     put_u64(w, (uint64_t)e->held_minus_engine_ns);
+    put_u64(w, e->held_since_ns);
     put_u64(w, (uint64_t)e->vote_at << 32 | e->n_votes);
     for (uint32_t i = 0; i < e->n_votes; i++) {
         put_text(w, registry_device_at(e->world->registry, e->votes[i].device)->code);
@@ -365,6 +366,7 @@ static void load_clock(struct engine *e, struct reader *r)
 {
     e->wall_held = get_u64(r) != 0;
     e->held_minus_engine_ns = (int64_t)get_u64(r);
+    e->held_since_ns = get_u64(r);
     uint64_t packed = get_u64(r);
     e->vote_at = (uint32_t)(packed >> 32);
     for (uint32_t i = 0; i < (uint32_t)packed && !r->failed; i++) {

@@ -105,17 +105,6 @@ static double convert(double v, const struct profile_metric *way)
     return fabs(x) < 1e6 ? nearbyint(x * 1e9) / 1e9 : x;
 }
 
-static bool as_number(const struct decoded_value *v, struct value *out)
-{
-    if (v->v.type == VALUE_FLOAT && isfinite(v->v.f))
-        *out = v->v;
-    else if (v->v.type == VALUE_INT)
-        *out = v->v;
-    else if (v->v.type != VALUE_STRING || !v->from || !text_number(&v->v, out))
-        return false;
-    return true;
-}
-
 static bool sentinel(const struct metric *m, double v)
 {
     for (size_t i = 0; i < m->n_sentinels; i++)
@@ -125,12 +114,8 @@ static bool sentinel(const struct metric *m, double v)
 }
 
 /* A whole number that int64 holds, exactly. */
-static bool whole(const struct value *v, double x, int64_t *out)
+static bool whole(double x, int64_t *out)
 {
-    if (v->type == VALUE_INT) {
-        *out = v->i;
-        return true;
-    }
     if (x != floor(x) || fabs(x) > EXACT)
         return false;
     *out = (int64_t)x;
@@ -142,24 +127,31 @@ static enum quality_reason number(const struct decoded_value *v,
                                   double max, struct field *out)
 {
     const struct metric *m = way->metric;
-    struct value n;
-    if (!as_number(v, &n))
+    const struct value *n = &v->v;
+    struct value read;
+    if (n->type == VALUE_STRING && v->from && text_number(n, &read))
+        n = &read;
+    bool is_int = n->type == VALUE_INT;
+    if (!is_int && (n->type != VALUE_FLOAT || !isfinite(n->f)))
         return REASON_TYPE;
-    bool same = way->same || as_told;
-    double x = n.type == VALUE_INT ? (double)n.i : n.f;
-    if (!same) {
+    double x = is_int ? (double)n->i : n->f;
+    if (!way->same && !as_told) {
         x = convert(x, way);
-        n = (struct value){.type = VALUE_FLOAT, .f = x};
+        is_int = false;
         if (!isfinite(x))
             return REASON_TYPE;
     }
     if (m->type == METRIC_FLOAT) {
-        out->v = (struct value){.type = VALUE_FLOAT, .f = x};
+        out->v.type = VALUE_FLOAT;
+        out->v.f = x;
     } else {
         int64_t i;
-        if (!whole(&n, x, &i))
+        if (is_int)
+            i = n->i;
+        else if (!whole(x, &i))
             return REASON_TYPE;
-        out->v = (struct value){.type = VALUE_INT, .i = i};
+        out->v.type = VALUE_INT;
+        out->v.i = i;
     }
     if (sentinel(m, x))
         return REASON_SENTINEL;
@@ -291,24 +283,26 @@ static bool keep_words(const struct metric *m, const struct value *v, struct jud
     return true;
 }
 
-/* Of the metric's type, or why not; -1: the room is full. */
-static int into_type(const struct decoded_value *v, const struct profile_metric *way,
-                     bool as_told, double min, double max, struct judge_room *room,
-                     struct field *out)
+/* Of the metric's type, or why not; false: the room is full. */
+static bool into_type(const struct decoded_value *v, const struct profile_metric *way,
+                      bool as_told, double min, double max, struct judge_room *room,
+                      struct field *out, enum quality_reason *out_found)
 {
-    enum quality_reason found = REASON_NONE;
     switch (way->metric->type) {
     case METRIC_FLOAT:
     case METRIC_INT:
-        return number(v, way, as_told, min, max, out);
+        *out_found = number(v, way, as_told, min, max, out);
+        break;
     case METRIC_BOOL:
-        return truth(v, out);
+        *out_found = truth(v, out);
+        break;
     case METRIC_ENUM:
-        return enumeration(v, way->metric, out);
+        *out_found = enumeration(v, way->metric, out);
+        break;
     case METRIC_STRING:
-        return text(v, room, out, &found) ? (int)found : -1;
+        return text(v, room, out, out_found);
     }
-    return REASON_TYPE;
+    return true;
 }
 
 bool judge_field(const struct decoded_value *v, const struct profile_metric *way, double min,
@@ -325,16 +319,17 @@ bool judge_field(const struct decoded_value *v, const struct profile_metric *way
     out->key = m->name;
     out->key_len = m->name_len;
     out->has_code = false;
-    int found = into_type(v, way, as_told, min, max, room, out);
-    if (found < 0 ||
-        ((found == REASON_TYPE || found == REASON_ENUM) && !keep_words(m, &v->v, room, out)))
+    enum quality_reason found = REASON_NONE;
+    if (!into_type(v, way, as_told, min, max, room, out, &found))
+        return false;
+    if ((found == REASON_TYPE || found == REASON_ENUM) && !keep_words(m, &v->v, room, out))
         return false;
     if (bad) {
         *out_quality = QUALITY_BAD;
         *out_reason = told != REASON_NONE ? told : REASON_OTHER;
     } else if (found != REASON_NONE) {
         *out_quality = QUALITY_BAD;
-        *out_reason = (enum quality_reason)found;
+        *out_reason = found;
     } else {
         *out_quality = (enum quality)v->quality;
         *out_reason = told;

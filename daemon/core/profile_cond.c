@@ -9,7 +9,7 @@
 struct subject { /* what a condition looks at */
     bool there;
     bool unreadable; /* its document */
-    bool is_text; /* else a value of a document */
+    bool is_text;    /* else a value of a document */
     const char *p;
     size_t n;
     struct json_value v;
@@ -185,6 +185,44 @@ bool run_when(struct profile_run *x, const struct plan_when *w)
         while (k < w->any[i].n && !run_when(x, w->any[i].alternatives[k]))
             k++;
         if (k == w->any[i].n)
+            return false;
+    }
+    return true;
+}
+
+/* ---- what can be asked before an item is there ---- */
+
+static bool of_message(const struct profile_run *x, const struct plan_cond *c)
+{
+    if (c->subject == SUBJECT_NODE)
+        return x->p->nodes[c->node].slot == 0;
+    return c->subject != SUBJECT_KEY;
+}
+
+static bool all_of_message(const struct profile_run *x, const struct plan_when *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (!of_message(x, &w->conds[i]))
+            return false;
+    for (size_t i = 0; i < w->n_any; i++)
+        for (size_t k = 0; k < w->any[i].n; k++)
+            if (!all_of_message(x, w->any[i].alternatives[k]))
+                return false;
+    return true;
+}
+
+bool run_when_message(struct profile_run *x, const struct plan_when *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (of_message(x, &w->conds[i]) && !holds(x, &w->conds[i]))
+            return false;
+    for (size_t i = 0; i < w->n_any; i++) {
+        bool open = false, held = false;
+        for (size_t k = 0; k < w->any[i].n && !open && !held; k++) {
+            open = !all_of_message(x, w->any[i].alternatives[k]);
+            held = !open && run_when(x, w->any[i].alternatives[k]);
+        }
+        if (!open && !held)
             return false;
     }
     return true;

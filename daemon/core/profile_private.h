@@ -42,18 +42,25 @@ static inline size_t kid_hash(const char *key, size_t n)
            (size_t)(unsigned char)key[n / 2] * 13;
 }
 
+struct plan_kid {
+    const char *key;
+    uint32_t key_len;
+    uint16_t node;
+};
 struct plan_kids { /* the members that somebody wants of one object */
     uint16_t n, mask;
+    uint64_t
+        lengths; /* a bit for each length of a key, modulo 64: most members are strangers */
     const uint16_t *nodes;
-    const uint16_t *slots; /* by kid_hash() & mask: node, PLAN_NONE empty */
+    const struct plan_kid *slots; /* by kid_hash() & mask; node PLAN_NONE: empty */
 };
 
 struct plan_node {
     enum node_kind kind;
     uint16_t parent, slot;
-    uint16_t doc;      /* NODE_DOC */
-    int32_t index;     /* NODE_INDEX; negative: from the end */
-    const char *key;   /* NODE_MEMBER */
+    uint16_t doc;    /* NODE_DOC */
+    int32_t index;   /* NODE_INDEX; negative: from the end */
+    const char *key; /* NODE_MEMBER */
     uint32_t key_len;
     struct plan_kids *kids;
 };
@@ -113,7 +120,13 @@ struct plan_text {
     uint16_t next; /* asked when this one is absent; PLAN_NONE */
 };
 
-enum cond_subject { SUBJECT_NODE, SUBJECT_CAPTURE, SUBJECT_PAYLOAD, SUBJECT_SPARKPLUG, SUBJECT_KEY };
+enum cond_subject {
+    SUBJECT_NODE,
+    SUBJECT_CAPTURE,
+    SUBJECT_PAYLOAD,
+    SUBJECT_SPARKPLUG,
+    SUBJECT_KEY
+};
 enum cond_op {
     COND_EQUAL, /* one of the scalars */
     COND_NOT,
@@ -184,10 +197,6 @@ struct plan_linear {
 };
 
 struct plan_map;
-struct profile_value { /* what decoded_value.from points to */
-    const struct profile_metric *by_kind;
-    const struct plan_map *map;
-};
 struct plan_unit { /* a unit that the message tells */
     struct plan_scalar when;
     struct plan_linear linear;
@@ -220,8 +229,8 @@ struct plan_map {
     const struct plan_target *otherwise; /* default: */
     struct plan_linear linear;
     bool has_min, has_max, invert;
-    bool go_on; /* `next` is asked even when this one gives a value */
-    double min, max; /* of the scaled value, before the unit */
+    bool go_on;               /* `next` is asked even when this one gives a value */
+    double min, max;          /* of the scaled value, before the unit */
     struct plan_linear scale; /* the linear part before the unit */
     uint16_t unit_from;       /* PLAN_NONE: fixed */
     const struct plan_unit *units;
@@ -341,7 +350,7 @@ struct profile {
     const struct profile_set *set;
     const char *name, *vendor, *file, *title_zh, *title_en, *source;
     bool verified;
-    bool *kinds; /* by kind->index */
+    bool *kinds;                   /* by kind->index */
     const struct kind *first_kind; /* NULL: any kind */
     const char **topics;
     struct topic_pattern **patterns; /* of topics, then of messages */
@@ -447,8 +456,8 @@ bool plan_key_slot(const struct plan_scope *s, size_t up, uint16_t *out_slot);
 size_t plan_paths(struct plan_build *b, const struct yaml_node *n, uint16_t out[PLAN_MAX_FROM]);
 /* A text, or a list of them: the first that is there. */
 uint16_t plan_text(struct plan_build *b, const struct yaml_node *n);
-bool plan_capture(struct plan_build *b, const struct yaml_node *n, const char *name,
-                  size_t len, const char **out);
+bool plan_capture(struct plan_build *b, const struct yaml_node *n, const char *name, size_t len,
+                  const char **out);
 /* The document of that name in the scope; -1. */
 int plan_document(struct plan_build *b, const struct yaml_node *n, const char *name,
                   size_t len);
@@ -471,7 +480,7 @@ void plan_quality_of(struct plan_build *b, const struct yaml_node *n,
 /* profile_metric.c: the metric of that name in the profile's kinds (limited by `kinds`, NULL:
  * all); what a unit's value becomes. False after a note. */
 struct plan_metric {
-    const struct metric *any; /* of the first kind that has it */
+    const struct metric *any;          /* of the first kind that has it */
     const struct profile_metric *same; /* by kind, without conversion */
 };
 bool plan_metric(struct plan_build *b, const struct yaml_node *at, const char *name,
@@ -551,15 +560,17 @@ struct profile_run {
     const struct plan_message *message;
     struct decoded *out;
     struct profile_verdict *v;
+    struct topic_levels levels; /* of the topic, once somebody asks */
+    bool has_levels;
     bool codec_used; /* by this message */
-    char *large; /* for texts longer than a chunk */
+    char *large;     /* for texts longer than a chunk */
     size_t cap_large;
     enum sparkplug_result sparkplug_result;
     struct sparkplug_info sparkplug_info;
     struct json_value sparkplug_root;
     int doc_failed; /* the first document that could not be read, -1 */
     bool too_big, no_device;
-    struct decoded_sample lone; /* the first that has no values */
+    struct decoded_sample lone;         /* the first that has no values */
     uint16_t open[PLAN_MAX_LEVELS + 1]; /* slots of the items being read, outermost first */
     size_t n_open;
     size_t base_sample; /* the first of the part's item, and as it was at first */
@@ -586,7 +597,17 @@ struct value_trace {
 };
 
 /* profile_find.c */
-bool run_node(struct profile_run *x, uint16_t node, struct json_value *out);
+bool run_find(struct profile_run *x, uint16_t node, struct json_value *out);
+/* What stands at a place; false: nothing does. */
+static inline bool run_node(struct profile_run *x, uint16_t node, struct json_value *out)
+{
+    const struct plan_memo *m = &x->memo[node];
+    if (m->epoch != x->slots[x->p->nodes[node].slot].epoch)
+        return run_find(x, node, out);
+    if (m->found)
+        *out = m->v;
+    return m->found;
+}
 /* NULL and 0 when it is absent. */
 const char *run_text(struct profile_run *x, uint16_t text, size_t *out_len);
 void run_free_room(struct profile_run *x);
@@ -598,6 +619,8 @@ bool run_scalar_text(struct profile_run *x, struct json_value v, const char **ou
                      size_t *out_n);
 void run_begin_item(struct profile_run *x, uint16_t slot, uint16_t item, struct json_value v);
 bool run_when(struct profile_run *x, const struct plan_when *w);
+/* The same as far as it can be told before an item of `each` is there; true: perhaps. */
+bool run_when_message(struct profile_run *x, const struct plan_when *w);
 
 enum time_state { TIME_NONE, TIME_UNREAD, TIME_GOOD };
 enum time_state run_time(struct profile_run *x, const struct plan_times *t, int64_t *out_ms,

@@ -261,7 +261,7 @@ static bool sparkplug_says(struct profile_run *x)
         break;
     }
     x->v->count = memmem(x->in->topic, x->in->topic_len, "CMD/", 4) ? LEDGER_IGNORED_DOWNLINK
-                                                                   : LEDGER_IGNORED_STATUS;
+                                                                    : LEDGER_IGNORED_STATUS;
     return true;
 }
 
@@ -270,8 +270,12 @@ static void make_samples(struct profile_run *x, const struct plan_message *m)
     x->v->outcome = PROFILE_SAMPLES;
     x->no_device = true;
     x->lone = (struct decoded_sample){0};
-    for (size_t i = 0; i < m->n_parts && !x->too_big; i++)
-        go_deeper(x, &m->parts[i], 0);
+    for (size_t i = 0; i < m->n_parts && !x->too_big; i++) {
+        const struct plan_part *p = &m->parts[i];
+        /* what `each` walks over may be a document that this message does not have */
+        if (!p->n_levels || !p->when || run_when_message(x, p->when))
+            go_deeper(x, p, 0);
+    }
     struct decoded *out = x->out;
     if (x->doc_failed >= 0) {
         refuse_document(x);
@@ -325,7 +329,7 @@ static void prepare(struct profile_run *x, const struct profile *p)
         x->slots[i] = (struct slot_state){.epoch = x->epoch};
     x->chunk = NULL;
     x->text_used = x->text_total = 0;
-    x->codec_used = x->too_big = false;
+    x->codec_used = x->too_big = x->has_levels = false;
     x->doc_failed = -1;
     x->n_open = 0;
     x->sparkplug_result = SPARKPLUG_OTHER;

@@ -147,7 +147,8 @@ static void one_line(char *text)
             *c = '?';
 }
 
-static void tell(const struct sheet *s, int column, bool error, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void tell(const struct sheet *s, int column,
+                                                       bool error, const char *fmt, va_list ap)
 {
     char text[768];
     (void)vsnprintf(text, sizeof(text), fmt, ap);

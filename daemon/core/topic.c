@@ -137,18 +137,44 @@ bool topic_matches(const struct topic_pattern *p, const char *topic, size_t len,
     return s == end + 1;
 }
 
-bool topic_matches_end(const struct topic_pattern *p, const char *topic, size_t len,
+void topic_split(const char *topic, size_t len, struct topic_levels *out)
+{
+    const char *s = topic, *end = topic + len;
+    out->n = 0;
+    for (;;) {
+        if (out->n == TOPIC_MAX_LEVELS) {
+            out->n++;
+            return;
+        }
+        const char *slash = memchr(s, '/', (size_t)(end - s));
+        out->levels[out->n].p = s;
+        out->levels[out->n++].n = (size_t)((slash ? slash : end) - s);
+        if (!slash)
+            return;
+        s = slash + 1;
+    }
+}
+
+bool topic_matches_end(const struct topic_pattern *p, const struct topic_levels *t,
                        struct topic_match *out)
 {
-    size_t levels = 1, wanted = p->n;
-    if (p->levels[p->n - 1].sort == LEVEL_REST) /* its end may be anywhere */
-        return topic_matches(p, topic, len, out);
-    for (size_t i = 0; i < len; i++)
-        levels += topic[i] == '/';
-    const char *s = topic;
-    for (; levels > wanted; levels--)
-        s = (const char *)memchr(s, '/', (size_t)(topic + len - s)) + 1;
-    return topic_matches(p, s, (size_t)(topic + len - s), out);
+    bool rest = p->levels[p->n - 1].sort == LEVEL_REST;
+    size_t n = p->n - rest;
+    if (t->n < n || t->n > TOPIC_MAX_LEVELS)
+        return false;
+    const struct topic_level *at = &t->levels[rest ? 0 : t->n - n];
+    for (size_t i = n; i-- > 0;) { /* the last level is where topics differ */
+        const struct level *l = &p->levels[i];
+        if (l->sort == LEVEL_TEXT &&
+            (l->len != at[i].n || memcmp(l->text, at[i].p, l->len) != 0))
+            return false;
+    }
+    out->n = 0;
+    for (size_t i = 0; i < n; i++)
+        if (p->levels[i].sort == LEVEL_CAPTURE)
+            out->captures[out->n++] =
+                (struct topic_capture){p->levels[i].text, at[i].p, at[i].n};
+    return true;
 }
 
 bool topic_has(const struct topic_pattern *p, const char *name)

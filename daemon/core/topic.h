@@ -36,9 +36,18 @@ bool topic_matches(const struct topic_pattern *p, const char *topic, size_t len,
                    struct topic_match *out);
 /* Has the pattern a capture of that name? */
 bool topic_has(const struct topic_pattern *p, const char *name);
+/* A topic cut into levels, so that many patterns can be tried on it. */
+struct topic_levels {
+    size_t n; /* TOPIC_MAX_LEVELS + 1: more than any pattern has */
+    struct topic_level {
+        const char *p;
+        size_t n;
+    } levels[TOPIC_MAX_LEVELS];
+};
+void topic_split(const char *topic, size_t len, struct topic_levels *out);
 /* As topic_matches, but only the last levels of the topic need to fit: what a bridge puts before
- * a topic does not matter. */
-bool topic_matches_end(const struct topic_pattern *p, const char *topic, size_t len,
+ * a topic does not matter. A pattern that ends in # has to fit from the beginning. */
+bool topic_matches_end(const struct topic_pattern *p, const struct topic_levels *t,
                        struct topic_match *out);
 /* The capture of that name, or NULL. */
 const struct topic_capture *topic_get(const struct topic_match *m, const char *name);

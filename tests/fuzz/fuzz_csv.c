@@ -26,7 +26,16 @@ static struct catalog *catalog;
 static void check_device(const struct registry *r, const struct device *d)
 {
     ASSERT(registry_find(r, d->code, strlen(d->code)) == d);
-    ASSERT(registry_find_source(r, d->source_id, strlen(d->source_id)) == d);
+    const struct device *by_source =
+        registry_find_source(r, d->source_id, strlen(d->source_id));
+    ASSERT(by_source == d || (d->source_given && d->retired));
+    if (d->replaces)
+        ASSERT(d->replaces->replaced_by == d && d->replaces->retired && d->replaces != d);
+    const struct compound *now = registry_compound_now(r, d->compound);
+    ASSERT(!*now->merged_into && registry_same_compound(r, d, now->code, strlen(now->code)));
+    if (*d->compound->split_from)
+        ASSERT(registry_same_compound(r, d, d->compound->split_from,
+                                      strlen(d->compound->split_from)));
     ASSERT(registry_compound(r, d->compound->code, strlen(d->compound->code)) == d->compound);
     ASSERT(registry_same_compound(r, d, d->compound->code, strlen(d->compound->code)));
     ASSERT(strlen(d->series) == d->series_len && strlen(d->series_bad) == d->series_bad_len);

@@ -167,6 +167,7 @@ NB = dict(below(MILESIGHT, "decoded.data[0]."), **{
 MODELS = [
     Route("Milesight EM400-TLD", "milesight-nb", kind="waste", fields=NB, topic="milesight/nb/868508064807350/up",
           only=lambda r: "NB-IoT" in r["notes"]),
+    milesight("WS301", {"tamper_status": NotMet("the vendor's README says installed, its decoder uninstalled")}),
     milesight("EM300-CL", {"liquid": Any(Metric("liquid", map=LIQUID), Metric("liquid", bad="fault"))}),
     milesight("EM500-CO2", {"pressure": Metric("pressure")}),
     milesight("EM500-PP", {"pressure": Metric("pressure", 0.001)}),
@@ -278,7 +279,7 @@ HOME = [
 EV = [
     Route("go-e charger", "go-e", kind="charger", ends=by_topic({"/result$": "ignored:reply"}), fields={
         "decoded.alw": Metric("charging_allowed"), "decoded.acu": Metric("current_limit"),
-        "decoded.fwv": Metric("firmware"), "decoded.rbt": Metric("uptime", map=lambda ms: ms // 1000),
+        "decoded.fwv": Metric("firmware"), "decoded.rbt": Metric("uptime_ms"),
         "decoded.mcc": Metric("online")}),
     Route("EVerest EVSE", "everest", kind="charger", fields={
         "rcd_current": Metric("residual_current"), "relais_on": Metric("contactor_on"),
@@ -297,7 +298,7 @@ def m3(record):
 
 
 METER = {
-    "status": Any(Metric("status"), Metric("event_text")), "alarm_counter": Metric("alarm_count"),
+    "status": Any(Metric("status"), Metric("event_text"), Metric("fault", map=lambda t: t != "OK")), "alarm_counter": Metric("alarm_count"),
     "transmission_counter": Metric("report_seq"), "a_counter": Metric("counter_a"),
     "b_counter": Metric("counter_b"), "total_m3": Any(Metric("water"), Metric("gas")),
     "flow_m3h": Metric("flow"), "flow_temperature_c": Metric("supply_temp"),
@@ -322,7 +323,7 @@ INDUSTRY = [
     Route("Sparkplug B", "sparkplug-b", kind="environment", topic=sparkplug_topic,
           broker=lambda r: 99 if "without birth" in r["notes"] else 7,
           ends=lambda r: {"NDEATH": "ignored:stale"}.get(r["topic"].split("/")[2]),
-          fields={"decoded.seq": Metric("report_seq"), "decoded.bdSeq": Metric("birth_seq"),
+          fields={"decoded.Temperature": Metric("temperature"), "decoded.seq": Metric("report_seq"), "decoded.bdSeq": Metric("birth_seq"),
                   "decoded.Node Control/Rebirth": Metric("rebirth_asked"),
                   "decoded.alias 100": Metric("temperature")}),
     Route("HJ 212 data logger", "hj212", kind="environment", topic="hj212/s1", fields={

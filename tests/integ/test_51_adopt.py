@@ -145,3 +145,48 @@ def test_an_old_code_in_the_topic_leads_to_the_compound_of_today(bench, broker, 
     assert "n1,,sump,c2," in (g.folder / "devices.csv").read_text(encoding="utf-8")
     g.until(lambda: len(levels(influx, "n1")) == 5, 15, "its points")
     g.until(lambda: known(g, "n1"), 5, "known")
+
+
+PROFILE = """version: 1
+profile: acme
+vendor: Acme
+topics: ["acme/{gw}/up"]
+messages:
+  - name: up
+    each: $.recs[*]
+    device: "{@.id}"
+    time: "@.t"
+    values:
+      level: {from: "@.mm", unit: mm}
+      pump_on: "@.pump"
+"""
+
+
+def test_a_vendors_device_by_its_profile(bench, broker, influx):
+    """A gateway's children: kind by what the profile makes of their messages, vendor from it; the
+    identifier is no code."""
+    g = small(bench, broker, [influx_sink(influx)], profiles=["acme.yaml"],
+              sources=[{"profile": "gaihou-json", "broker": "main", "qos": 1},
+                       {"profile": "acme", "broker": "main", "qos": 1}])
+    (g.folder / "acme.yaml").write_text(PROFILE)
+    (g.folder / "devices.csv").write_text(
+        "device,source_id,kind,compound,vendor,model\ns1,k/1,sump,c1,Acme,M\n", encoding="utf-8")
+    g.start()
+    t = now_ms() - MINUTE
+    publish(broker, [("acme/g1/up", {"recs": [
+        {"id": "k/1", "t": t + i, "mm": 100, "pump": 1},
+        {"id": "k/2", "t": t + i, "mm": 830 + i, "pump": 0}]}) for i in range(4)])
+    q = quarantined(g, 1)
+    assert q[0]["device"] == "k/2"
+    shown = json.loads(g.ctl("--json", "quarantine", "show", "k/2").stdout)
+    assert shown["profile"] == "acme" and shown["missing"] == "a compound"
+    assert shown["line"].splitlines()[1] == "k-2,k/2,sump,,Acme,"
+    r = g.ctl("quarantine", "adopt", "k/2", check=False)
+    assert r.returncode == 1 and "a compound is missing" in r.stderr
+    g.ctl("quarantine", "adopt", "k/2", "--compound", "c2", "--model", "M")
+    assert (g.folder / "devices.csv").read_text(encoding="utf-8").endswith(
+        "k-2,k/2,sump,c2,Acme,M\n")
+    g.until(lambda: len(levels(influx, "k-2")) == 4, 15, "its points")
+    assert levels(influx, "k-2") == {t + i: (830 + i) / 1000 for i in range(4)}
+    assert len(levels(influx, "s1")) == 4  # its sibling's are not told twice
+    balanced(g)

@@ -88,3 +88,21 @@ def test_the_citys_truth(gateway, broker):
     assert len(by_model) == 6 and sum(int(r["messages"]) for r in by_model) == 5000
     assert {r["vendor"] for r in rows(audit(g, "--period", "1d", "--csv", "--vendor", "V1",
                                             "--model", "M0").stdout)} == {"V1"}
+
+
+def test_the_archive_too(bench, broker, influx):
+    """What was released from the journal is read from its archive."""
+    g = bench.gaihou(brokers=[{"id": "main", "url": broker.url, "max_packet_bytes": "64KiB"}], sinks=[influx_sink(influx)],
+                     journal={"segment_bytes": "1MiB", "max_bytes": "4MiB",
+                              "archive": {"keep": "1d", "max_bytes": "64MiB"}})
+    city = bench.city(devices=60)
+    city.registry(g.folder)
+    g.configure().start()
+    feed = city.feed(broker.url, "--rate", 3000, "--messages", 15000)
+    feed.result()
+    wait_settled(g, 15000)
+    assert list((g.folder / "data" / "archive").glob("*.zst"))
+    said = collections.Counter(d for d, *_ in read_truth(feed.truth))
+    got = rows(audit(g, "--period", "1d", "--csv", "--by-device").stdout)
+    assert {r["device"]: int(r["messages"]) for r in got if int(r["messages"])} == dict(said)
+    assert sum(int(r["bad"]) for r in got) == g.status()["engine"]["fields_bad"]

@@ -1,5 +1,8 @@
 """Vendors' messages, from the broker to the database, through profiles that are files."""
+import re
 import subprocess
+
+import pytest
 
 from conftest import BIN, TOP
 from ring import balanced, influx_sink, publish, small, sump_rows, wait_settled
@@ -78,3 +81,28 @@ def test_shipped_profiles_are_good(bench, broker):
     out = subprocess.run([BIN / "gaihoud", "--check", "--config", g.config], text=True,
                          capture_output=True, timeout=60, check=False)
     assert out.returncode == 0, out.stdout + out.stderr
+
+
+@pytest.mark.parametrize("file", sorted((TOP / "tests/data/profiles").glob("*.yaml")),
+                         ids=lambda f: f.stem)
+def test_a_family_never_seen_before_is_a_file(file):
+    """These do not ship: what they need, the language has."""
+    r = subprocess.run([BIN / "gaihouctl", "profile", "test", "--catalog",
+                        TOP / "config/catalog.yaml", file], capture_output=True, text=True,
+                       check=False)
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert "1 example" in r.stdout
+
+
+@pytest.mark.parametrize("page", ["profiles.md", "profiles.zh-CN.md"])
+def test_the_pages_profiles_work_as_they_stand(page, tmp_path):
+    blocks = re.findall(r"```yaml\n(version: 1\n.*?)```", (TOP / "docs" / page).read_text("utf-8"),
+                        re.S)
+    assert len(blocks) == 3
+    for i, text in enumerate(blocks):
+        file = tmp_path / f"{i}.yaml"
+        file.write_text(text, encoding="utf-8")
+        r = subprocess.run([BIN / "gaihouctl", "profile", "test", "--catalog",
+                            TOP / "config/catalog.yaml", file], capture_output=True, text=True,
+                           check=False)
+        assert r.returncode == 0, r.stdout + r.stderr

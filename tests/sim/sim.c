@@ -10,7 +10,7 @@
  *   pass TIME                              100ms 5s 10m 2h
  *   publish [qos=0] [retain] COMPOUND/DEVICE PAYLOAD
  *   answer ID well|down|503|timeout|auth|full
- *   store remember|restore     broker up|down|forgets     disk full|free     acks lost|arrive     clock +TIME|-TIME|unsynchronised
+ *   store remember|restore     broker up|down|forgets     disk full|free     acks lost|arrive     clock +TIME|-TIME|[un]synchronised
  *   crash   powercut   stop   start   reload   rot SUBSTRING   http METHOD PATH [BODY]
  *   expect [no] log TEXT       expect [no] line ID TEXT      expect lines ID TEXT N
  *   expect before ID TEXT | TEXT             which line the database took first
@@ -281,6 +281,8 @@ static void clock_command(const char *p)
 {
     if (is(p, "unsynchronised"))
         fake_clock_synced = false;
+    else if (is(p, "synchronised"))
+        fake_clock_synced = true;
     else if (*p == '+')
         fake_clock_wall += (int64_t)time_of(p + 1);
     else if (*p == '-')

@@ -83,15 +83,27 @@ static void put_value(struct jsonw *w, const char *key, const struct value *v)
     }
 }
 
-static void put_decoded(struct jsonw *w, const struct decoded_value *v, const struct kind *kind)
+static void put_decoded(struct jsonw *w, const struct decoded_value *v,
+                        const struct catalog *catalog, const struct kind *kind)
 {
     static const char *const quality[] = {"good", "uncertain", "bad"};
-    const struct profile_metric *m = kind ? profile_metric(v, kind) : NULL;
+    const struct profile_metric *m = kind && v->from ? profile_metric(v, kind) : NULL;
+    struct profile_metric own = judge_as_is(
+        kind && !v->from ? catalog_metric(catalog, kind, v->key, v->key_len) : NULL);
+    if (own.metric)
+        m = &own;
     jsonw_object(w, NULL);
     jsonw_strn(w, "key", v->key, v->key_len);
     if (!m) {
         jsonw_null(w, "metric");
-        put_value(w, "value", &v->v);
+        if (!v->is_null)
+            put_value(w, "value", &v->v);
+        if (v->quality == QUALITY_BAD) {
+            char said[32];
+            (void)snprintf(said, sizeof(said), "bad %s",
+                           judge_reason((enum quality_reason)v->reason));
+            jsonw_str(w, "said", said);
+        }
     } else {
         struct judge_room room = {0};
         struct judged j;
@@ -108,7 +120,7 @@ static void put_decoded(struct jsonw *w, const struct decoded_value *v, const st
 }
 
 static void put_sample(struct jsonw *w, const struct decoded *d, const struct decoded_sample *s,
-                       const struct kind *kind)
+                       const struct catalog *catalog, const struct kind *kind)
 {
     jsonw_object(w, NULL);
     jsonw_strn(w, "device", s->device ? s->device : "", s->device_len);
@@ -120,14 +132,14 @@ static void put_sample(struct jsonw *w, const struct decoded *d, const struct de
     jsonw_bool(w, "has_id", s->id != 0);
     jsonw_array(w, "values");
     for (size_t i = 0; i < s->n; i++)
-        put_decoded(w, &d->values[s->first + i], kind);
+        put_decoded(w, &d->values[s->first + i], catalog, kind);
     jsonw_end_array(w);
     jsonw_end_object(w);
 }
 
 static void put_verdict(struct jsonw *w, const char *id, const struct profile *p,
                         const struct profile_verdict *v, const struct decoded *d,
-                        const struct kind *kind)
+                        const struct catalog *catalog, const struct kind *kind)
 {
     static const char *const outcomes[] = {"samples", "ignored", "refused", "not_mine"};
     jsonw_object(w, NULL);
@@ -144,7 +156,7 @@ static void put_verdict(struct jsonw *w, const char *id, const struct profile *p
     jsonw_array(w, "samples");
     if (v->outcome == PROFILE_SAMPLES)
         for (size_t i = 0; i < d->n_samples; i++)
-            put_sample(w, d, &d->samples[i], kind);
+            put_sample(w, d, &d->samples[i], catalog, kind);
     jsonw_end_array(w);
     jsonw_end_object(w);
 }
@@ -197,7 +209,8 @@ static void ask(struct probe *x, char *f[FIELDS], struct buf *out)
     }
     struct jsonw w;
     jsonw_init(&w, out);
-    put_verdict(&w, f[0], taker, &v, &x->decoded, catalog_kind(x->catalog, f[4], strlen(f[4])));
+    put_verdict(&w, f[0], taker, &v, &x->decoded, x->catalog,
+                catalog_kind(x->catalog, f[4], strlen(f[4])));
 }
 
 static int probe(const struct catalog *catalog, const struct profile_set *set)

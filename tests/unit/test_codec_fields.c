@@ -3,7 +3,7 @@
 #include "unit.h"
 #include "codec_rig.h"
 #include "base/num.h"
-#include "core/codec_plan.h"
+#include "core/codec_plan_private.h"
 
 #include <math.h>
 

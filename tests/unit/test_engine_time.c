@@ -151,8 +151,8 @@ static void a_large_step_waits_for_the_kernel(void **state)
     tell(&r, 1, true_ms(&r), 1, 0);
     r.wall_shift = 3 * 3600 * (int64_t)SECOND;
     int64_t t = true_ms(&r);
-    tell(&r, 1, 0, 2, 0);
-    last_is(&r, t, NULL); /* as if nothing had happened */
+    tell(&r, 1, 0, 2, RECORD_WALL_SYNCED); /* the kernel was asked before the step */
+    last_is(&r, t, NULL);                  /* as if nothing had happened */
     assert_true(stats(&r).wall_held && stats(&r).wall_held_by_s == 3 * 3600);
     t = true_ms(&r);
     tell(&r, 1, t, 3, 0); /* devices are judged by the old one, too */
@@ -224,6 +224,25 @@ static void never_set_itself(void **state)
     tell(&r, 1, 0, 2, 0);
     last_is(&r, true_ms(&r) - 1000, NULL);
     assert_false(stats(&r).wall_held);
+    rig_done(&r);
+}
+
+/* A machine without NTP was off for three hours: engine time stood still, the wall clock did not. */
+static void switched_off(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_begin(&r, fleet());
+    tell(&r, 1, 0, 1, 0);
+    for (int i = 0; i < 2; i++) {
+        r.wall_shift += (i ? -3 : 3) * 3600 * (int64_t)SECOND;
+        struct record start = base(&r, RECORD_START);
+        give(&r, &start);
+        int64_t t = true_ms(&r);
+        tell(&r, 1, 0, 2 + i, 0);
+        last_is(&r, t + 3 * HOUR_MS, NULL); /* ahead is believed, back is not */
+        assert_int_equal(stats(&r).wall_held, i);
+    }
     rig_done(&r);
 }
 
@@ -337,6 +356,7 @@ int main(void)
         cmocka_unit_test(a_jury_of_devices),
         cmocka_unit_test(a_jury_that_disagrees),
         cmocka_unit_test(never_set_itself),
+        cmocka_unit_test(switched_off),
         cmocka_unit_test(catching_up),
         cmocka_unit_test(a_replay_decides_the_same),
     };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef CORE_CODEC_PLAN_H
-#define CORE_CODEC_PLAN_H
+#ifndef CORE_CODEC_PLAN_PRIVATE_H
+#define CORE_CODEC_PLAN_PRIVATE_H
 /*
- * codec_plan — the compiled form of codecs, and what its files share; included by
+ * codec_plan_private — the compiled form of codecs, and what its files share; included by
  * core/codec*.c only.
  *
  * A chain is a list of ops. An op to bytes narrows or replaces the bytes it gets; an op to
@@ -266,8 +266,21 @@ static inline size_t codec_work(size_t n)
     return 64 * n + 4096;
 }
 
+/* Only so many slots are cleared as the definition uses: a record of a sensor is ten bytes. */
+static inline void codec_begin(struct codec_cursor *c, struct codec_span in, size_t base,
+                               int n_slots)
+{
+    c->p = (const unsigned char *)in.p;
+    c->n = in.n;
+    c->at = 0;
+    c->base = base;
+    c->key = NULL;
+    memset(c->slots, 0, (size_t)n_slots * sizeof(c->slots[0]));
+}
+
 struct codec_struct {
     struct codec_layout layout;
+    int n_slots;
     bool rest; /* bytes may be left over */
 };
 
