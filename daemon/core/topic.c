@@ -113,6 +113,23 @@ const char *topic_filter(const struct topic_pattern *p)
     return p->filter;
 }
 
+bool topic_covered(const struct topic_pattern *p, const struct topic_pattern *by)
+{
+    const struct level *a = p->levels, *b = by->levels;
+    if (b[0].sort != LEVEL_TEXT && a[0].sort == LEVEL_TEXT && a[0].len > 0 && *a[0].text == '$')
+        return false;
+    for (size_t i = 0; i < by->n; i++) {
+        if (b[i].sort == LEVEL_REST)
+            return true;
+        if (i >= p->n || a[i].sort == LEVEL_REST)
+            return false;
+        if (b[i].sort == LEVEL_TEXT && (a[i].sort != LEVEL_TEXT || a[i].len != b[i].len ||
+                                        memcmp(a[i].text, b[i].text, b[i].len) != 0))
+            return false;
+    }
+    return p->n == by->n;
+}
+
 bool topic_matches(const struct topic_pattern *p, const char *topic, size_t len,
                    struct topic_match *out)
 {

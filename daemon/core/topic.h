@@ -30,6 +30,8 @@ struct topic_match {
 int topic_compile(const char *pattern, struct topic_pattern **out, const char **out_why);
 void topic_free(struct topic_pattern *p);
 const char *topic_filter(const struct topic_pattern *p); /* for SUBSCRIBE */
+/* Does every topic that fits `p` fit `by`, too? */
+bool topic_covered(const struct topic_pattern *p, const struct topic_pattern *by);
 /* A topic that begins with `$` fits no pattern whose first level is a wildcard or capture. The
  * captures point into the topic. */
 bool topic_matches(const struct topic_pattern *p, const char *topic, size_t len,

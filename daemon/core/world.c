@@ -334,9 +334,25 @@ void world_free(struct world *w)
 
 struct filters {
     const char **filters;
+    const struct topic_pattern **patterns;
     unsigned *qos;
     size_t n;
 };
+
+/* Read as a topic, a filter fits every pattern that covers it: few are left to be compared. */
+static bool is_covered(const struct world *w, unsigned broker, const struct filters *f,
+                       size_t i)
+{
+    uint32_t hits[ROUTE_MAX_HITS];
+    size_t n = world_route(w, broker, f->filters[i], strlen(f->filters[i]), hits);
+    for (size_t k = 0; k < n; k++) {
+        const struct world_source *s = &w->sources[hits[k]];
+        if (s->qos >= f->qos[i] && strcmp(topic_filter(s->topic), f->filters[i]) != 0 &&
+            topic_covered(f->patterns[i], s->topic))
+            return true;
+    }
+    return false;
+}
 
 static bool same_filter(const void *ctx, uint32_t value, const void *key, size_t key_len)
 {
@@ -348,6 +364,7 @@ size_t world_filters(const struct world *w, unsigned broker, const char **out_fi
                      unsigned *out_qos, size_t max)
 {
     struct filters f = {mem_zalloc_array(w->n_sources, sizeof(*f.filters)),
+                        mem_zalloc_array(w->n_sources, sizeof(*f.patterns)),
                         mem_zalloc_array(w->n_sources, sizeof(*f.qos)), 0};
     struct table seen;
     table_init(&seen, w->n_sources);
@@ -362,17 +379,25 @@ size_t world_filters(const struct world *w, unsigned broker, const char **out_fi
         if (at == UINT32_MAX) {
             at = (uint32_t)f.n++;
             f.filters[at] = filter;
+            f.patterns[at] = s->topic;
             table_add(&seen, hash, at);
         }
         if (s->qos > f.qos[at])
             f.qos[at] = s->qos;
     }
-    for (size_t i = 0; i < f.n && i < max; i++) {
-        out_filters[i] = f.filters[i];
-        out_qos[i] = f.qos[i];
+    size_t n = 0;
+    for (size_t i = 0; i < f.n; i++) {
+        if (is_covered(w, broker, &f, i))
+            continue;
+        if (n < max) {
+            out_filters[n] = f.filters[i];
+            out_qos[n] = f.qos[i];
+        }
+        n++;
     }
     table_done(&seen);
     free(f.filters);
+    free(f.patterns);
     free(f.qos);
-    return f.n;
+    return n;
 }

@@ -89,8 +89,9 @@ const struct device *world_device_after(const struct world *w, const struct worl
  * asked. broker ≥ conf->n_brokers: of any broker. */
 size_t world_route(const struct world *w, unsigned broker, const char *topic, size_t len,
                    uint32_t out_sources[ROUTE_MAX_HITS]);
-/* Subscriptions of one broker, each filter once at its highest QoS; returns how many, fills at
- * most `max`. */
+/* Subscriptions of one broker, each filter once at its highest QoS, and none whose topics all fit
+ * another one: a broker delivers a message once for each subscription that it fits. Returns how
+ * many, fills at most `max`. */
 size_t world_filters(const struct world *w, unsigned broker, const char **out_filters,
                      unsigned *out_qos, size_t max);
 

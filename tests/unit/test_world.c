@@ -212,6 +212,30 @@ static void a_topic_has_several_sources(void **state)
     world_free(w);
 }
 
+/* A broker delivers a message once for each subscription that it fits. */
+static void what_another_filter_covers_is_not_subscribed(void **state)
+{
+    (void)state;
+    char said[512];
+    struct world *w = open_world(
+        &(struct texts){.sources = "  - {profile: gaihou-json, broker: a, topics: "
+                                   "[\"sys/{device}/event/property/post\", "
+                                   "\"sys/{device}/event/{what}/post\", \"a/{device}/#\", "
+                                   "\"a/{device}\", \"a/{device}/b\", \"$a/{device}\", "
+                                   "\"{device}/x\"]}\n",
+                        .zone = zone_text},
+        said);
+    assert_non_null(w);
+    const char *filters[8];
+    unsigned qos[8];
+    assert_int_equal(world_filters(w, 0, filters, qos, 8), 4);
+    assert_string_equal(filters[0], "sys/+/event/+/post");
+    assert_string_equal(filters[1], "a/+/#");
+    assert_string_equal(filters[2], "$a/+");
+    assert_string_equal(filters[3], "+/x");
+    world_free(w);
+}
+
 static void what_is_wrong_with_sources(void **state)
 {
     (void)state;
@@ -326,6 +350,7 @@ int main(void)
         cmocka_unit_test(a_bundle_brings_its_zone),
         cmocka_unit_test(profiles_come_in_the_order_of_their_names),
         cmocka_unit_test(a_topic_has_several_sources),
+        cmocka_unit_test(what_another_filter_covers_is_not_subscribed),
         cmocka_unit_test(what_is_wrong_with_sources),
         cmocka_unit_test(unverified_profiles_are_told_once),
         cmocka_unit_test(devices_are_found_in_the_other_generation),
