@@ -57,7 +57,7 @@ static void read_version(struct file *f)
 
 static void read_file(struct file *f, const struct profile_text *t, struct plan_build *b)
 {
-    static const char *const defaults[] = {"decode", "also",     "time",  "device",
+    static const char *const defaults[] = {"decode",   "also",  "time", "device",
                                            "compound", "point", "id"};
     arena_init(&f->tree, (size_t)64 << 20);
     f->root = yaml_parse(t->text, t->len, &f->tree, &f->notes);
@@ -66,12 +66,11 @@ static void read_file(struct file *f, const struct profile_text *t, struct plan_
         f->root = NULL;
         return;
     }
-    struct plan_key keys[32] = {{"version", &f->version},   {"profile", &f->profile},
-                                {"codecs", &f->codecs},     {"title", &f->title},
-                                {"vendor", &f->vendor},     {"source", &f->source},
-                                {"verified", &f->verified}, {"kinds", &f->kinds},
-                                {"topics", &f->topics},     {"messages", &f->messages},
-                                {"examples", &f->examples}};
+    struct plan_key keys[32] = {
+        {"version", &f->version},   {"profile", &f->profile},  {"codecs", &f->codecs},
+        {"title", &f->title},       {"vendor", &f->vendor},    {"source", &f->source},
+        {"verified", &f->verified}, {"kinds", &f->kinds},      {"topics", &f->topics},
+        {"messages", &f->messages}, {"examples", &f->examples}};
     size_t n = 11;
     for (size_t i = 0; i < 7; i++, n++)
         keys[n] = (struct plan_key){defaults[i], &f->others[i]};
@@ -111,8 +110,8 @@ static void read_profile(struct file *f, const struct profile_text *t, struct pl
 {
     struct profile_set *s = b->set;
     const char *name = NULL;
-    const struct yaml_node *only[] = {f->title,  f->vendor,   f->source,   f->verified, f->kinds,
-                                      f->topics, f->messages, f->examples};
+    const struct yaml_node *only[] = {f->title, f->vendor, f->source,   f->verified,
+                                      f->kinds, f->topics, f->messages, f->examples};
     if (!f->profile) {
         for (size_t i = 0; i < 8; i++)
             if (only[i])
@@ -135,8 +134,8 @@ static void read_profile(struct file *f, const struct profile_text *t, struct pl
     p->source = short_text(b, f->source, "source");
     check_verified(p, b, f);
     if (f->kinds && plan_kinds(b, f->kinds, &p->kinds))
-        p->first_kind = catalog_kind(s->catalog, f->kinds->first->text,
-                                     strlen(f->kinds->first->text));
+        p->first_kind =
+            catalog_kind(s->catalog, f->kinds->first->text, strlen(f->kinds->first->text));
     if (f->messages)
         plan_messages(b, f->root, f->messages);
     else

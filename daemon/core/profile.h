@@ -108,7 +108,16 @@ struct profile_metric {
     double mul, div, add;
     bool same; /* mul = div = 1, add = 0 */
 };
-const struct profile_metric *profile_metric(const struct decoded_value *v,
-                                            const struct kind *kind);
+struct plan_map;
+struct profile_value { /* what decoded_value.from points to; private but for profile_metric() */
+    const struct profile_metric *by_kind;
+    const struct plan_map *map;
+};
+static inline const struct profile_metric *profile_metric(const struct decoded_value *v,
+                                                          const struct kind *kind)
+{
+    const struct profile_metric *m = v->from ? &v->from->by_kind[kind->index] : NULL;
+    return m && m->metric ? m : NULL;
+}
 
 #endif

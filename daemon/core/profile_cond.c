@@ -9,7 +9,7 @@
 struct subject { /* what a condition looks at */
     bool there;
     bool unreadable; /* its document */
-    bool is_text; /* else a value of a document */
+    bool is_text;    /* else a value of a document */
     const char *p;
     size_t n;
     struct json_value v;

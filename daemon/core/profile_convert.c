@@ -43,18 +43,34 @@ static void trace(struct profile_run *x, uint16_t node, const struct plan_map *m
     t->n_levels = x->n_open;
 }
 
-void run_add(struct profile_run *x, const char *key, size_t key_len, struct value v,
+/* Written member by member: a struct value that was made a moment ago is copied slowly, because
+ * its parts are still on their way to memory. */
+void run_add(struct profile_run *x, const char *key, size_t key_len, const struct value *v,
              const struct profile_value *from, unsigned char quality, unsigned char reason,
              uint16_t node)
 {
-    if (decoded_add(x->out, key, key_len, v, false) < 0) {
+    struct decoded *d = x->out;
+    if (d->n_values < d->cap_values && d->n_values < DECODE_MAX_VALUES) {
+        d->n_values++;
+        d->samples[d->n_samples - 1].n++;
+    } else if (decoded_add(d, key, key_len, *v, false) < 0) {
         x->too_big = true;
         return;
     }
-    struct decoded_value *d = &x->out->values[x->out->n_values - 1];
-    d->from = from;
-    d->quality = quality;
-    d->reason = reason;
+    struct decoded_value *o = &d->values[d->n_values - 1];
+    o->key = key;
+    o->key_len = key_len;
+    o->v.type = v->type;
+    if (v->type == VALUE_STRING) {
+        o->v.s.p = v->s.p;
+        o->v.s.n = v->s.n;
+    } else {
+        o->v.i = v->i; /* the union's first eight bytes, whatever they are */
+    }
+    o->is_null = false;
+    o->from = from;
+    o->quality = quality;
+    o->reason = reason;
     if (x->tracing)
         trace(x, node, from ? from->map : NULL);
 }
@@ -147,9 +163,13 @@ static bool cut(const struct plan_map *m, struct value *v)
 
 static bool to_number(const struct plan_map *m, struct value *v)
 {
-    if (v->type == VALUE_STRING)
-        return text_number(v->s.p, v->s.n, m->decimal, v);
-    return v->type != VALUE_BOOL;
+    struct value n;
+    if (v->type != VALUE_STRING)
+        return v->type != VALUE_BOOL;
+    if (!text_number(v->s.p, v->s.n, m->decimal, &n))
+        return false;
+    *v = n;
+    return true;
 }
 
 /* An integer with bits to look at. */
@@ -234,21 +254,21 @@ static void arithmetic(struct profile_run *x, const struct plan_map *m, struct s
         return;
     if (linear->same && !m->has_min && !m->has_max && !m->decimal)
         return; /* text stays, and 64-bit integers are exact */
-    struct value n = s->v;
-    if (!to_number(m, &n)) {
+    if (!to_number(m, &s->v)) {
         set_bad(s, m, REASON_TYPE);
         return;
     }
-    double scaled = linear_apply(&m->scale, plain(&n));
-    if ((m->has_min && scaled < m->min) || (m->has_max && scaled > m->max)) {
-        s->quality = QUALITY_BAD;
-        s->reason = REASON_RANGE;
+    double raw = plain(&s->v);
+    if (m->has_min || m->has_max) {
+        double scaled = linear_apply(&m->scale, raw);
+        if ((m->has_min && scaled < m->min) || (m->has_max && scaled > m->max)) {
+            s->quality = QUALITY_BAD;
+            s->reason = REASON_RANGE;
+        }
     }
-    if (linear->same) {
-        s->v = n;
+    if (linear->same)
         return;
-    }
-    double v = linear_apply(linear, plain(&n));
+    double v = linear_apply(linear, raw);
     if (!isfinite(v))
         set_bad(s, m, REASON_TYPE);
     else if (m->type == METRIC_INT && v == floor(v) && fabs(v) <= 9007199254740992.0)
@@ -320,7 +340,7 @@ add:
         set_bad(&s, m, REASON_FAULT);
         s.v = (struct value){.type = VALUE_STRING, .s = {"NaN", 3}};
     }
-    run_add(x, key ? key : m->metric, key ? key_len : m->metric_len, s.v, s.from, s.quality,
+    run_add(x, key ? key : m->metric, key ? key_len : m->metric_len, &s.v, s.from, s.quality,
             s.reason, node);
     return true;
 }

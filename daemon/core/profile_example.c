@@ -213,9 +213,9 @@ static void example_of(struct plan_build *b, const struct yaml_node *n, struct e
 {
     struct example_keys k = {0};
     const struct plan_key keys[] = {
-        {"name", &k.name},       {"topic", &k.topic},   {"payload", &k.payload},
+        {"name", &k.name},       {"topic", &k.topic},           {"payload", &k.payload},
         {"payload_hex", &k.hex}, {"payload_base64", &k.base64}, {"received", &k.received},
-        {"kind", &k.kind},       {"expect", &k.expect}, {"ignored", &k.ignored},
+        {"kind", &k.kind},       {"expect", &k.expect},         {"ignored", &k.ignored},
         {"refused", &k.refused}};
     *e = (struct example){.name = "", .topic = "", .line = n->line, .col = n->col};
     if (!plan_is_map(b, n, "an example"))
@@ -408,8 +408,8 @@ static void compare_sample(struct trial *t, struct example_sample *es,
              es->point ? es->point : "");
     if (!text_is(es->compound, s->compound, s->compound_len))
         fail(t, es->line, es->col, "compound is \"%.*s\", expected \"%s\"",
-             (int)(s->compound_len < 96 ? s->compound_len : 96),
-             s->compound ? s->compound : "", es->compound);
+             (int)(s->compound_len < 96 ? s->compound_len : 96), s->compound ? s->compound : "",
+             es->compound);
     (void)stamp_format(got, s->time_ms, 0);
     (void)stamp_format(want, es->time_ms, 0);
     if (es->received && s->has_time)
@@ -465,7 +465,8 @@ static void compare(struct trial *t, const struct profile_verdict *v)
     case PROFILE_REFUSED:
         if (e->refused && strstr(v->detail, e->refused))
             return;
-        (void)snprintf(got, sizeof(got), "refused (%s: %s)", ledger_reason(v->count), v->detail);
+        (void)snprintf(got, sizeof(got), "refused (%s: %s)", ledger_reason(v->count),
+                       v->detail);
         break;
     case PROFILE_NOT_MINE:
         what = "no message of the profile fits";
@@ -475,9 +476,9 @@ static void compare(struct trial *t, const struct profile_verdict *v)
          e->expects_samples   ? "samples"
          : e->expects_ignored ? "ignored "
                               : "refused: ",
-         e->expects_ignored ? e->ignored == LEDGER_DUPLICATE ? "duplicate"
-                                                             : ledger_reason(e->ignored)
-                            : "",
+         e->expects_ignored
+             ? e->ignored == LEDGER_DUPLICATE ? "duplicate" : ledger_reason(e->ignored)
+             : "",
          e->refused ? e->refused : "");
 }
 
@@ -521,8 +522,8 @@ int profile_check_examples(const struct profile_set *s, const struct profile *p,
         /* A run of its own: what births of one profile said is nothing to the next. */
         struct profile_run *x = profile_run_new((size_t)1 << 20);
         for (size_t k = 0; k < s->profiles[i]->n_examples; k++, count++)
-            failures += try_example(s->profiles[i], &s->profiles[i]->examples[k], x, &out,
-                                    problems);
+            failures +=
+                try_example(s->profiles[i], &s->profiles[i]->examples[k], x, &out, problems);
         profile_run_free(x);
     }
     decoded_done(&out);

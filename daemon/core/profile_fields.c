@@ -79,10 +79,12 @@ static void inside(struct plan_build *b, const struct yaml_node *n, const struct
     } else if (!f->pairs)
         f->value[f->n_value++] = f->item;
     else
-        conf_error(b->notes, AT(n), "pairs need `value`, a path from the element like \"@.value\"");
+        conf_error(b->notes, AT(n),
+                   "pairs need `value`, a path from the element like \"@.value\"");
     f->name = k->name ? plan_text(b, k->name) : PLAN_NONE;
     if (f->pairs && !k->name)
-        conf_error(b->notes, AT(n), "pairs need `name`, a path from the element like \"@.name\"");
+        conf_error(b->notes, AT(n),
+                   "pairs need `name`, a path from the element like \"@.name\"");
     if (k->when)
         f->when = plan_when(b, k->when);
     if (k->time)
@@ -119,18 +121,18 @@ static bool block_of(struct plan_build *b, const struct yaml_node *n, bool pairs
                      struct plan_fields *f)
 {
     struct block_keys k = {0};
-    const struct plan_key keys[] = {{"in", &k.in},         {"names", &k.names},
-                                    {"same", &k.same},     {"prefix", &k.prefix},
-                                    {"value", &k.value},   {"when", &k.when},
-                                    {"quality", &k.quality}, {"time", &k.time},
-                                    {"name", &k.name},     {"error", &k.error},
-                                    {"ok", &k.ok}};
+    const struct plan_key keys[] = {
+        {"in", &k.in},           {"names", &k.names}, {"same", &k.same},
+        {"prefix", &k.prefix},   {"value", &k.value}, {"when", &k.when},
+        {"quality", &k.quality}, {"time", &k.time},   {"name", &k.name},
+        {"error", &k.error},     {"ok", &k.ok}};
     struct yaml_node room;
     const char *what = pairs ? "pairs" : "fields";
     if (!plan_is_map(b, n, what))
         return false;
     plan_read_map(b, n, keys, pairs ? 11 : 8, what);
-    *f = (struct plan_fields){.pairs = pairs, .in = PLAN_NONE, .name = PLAN_NONE, .error = PLAN_NONE};
+    *f = (struct plan_fields){
+        .pairs = pairs, .in = PLAN_NONE, .name = PLAN_NONE, .error = PLAN_NONE};
     if (k.in)
         f->in = plan_path(b, k.in);
     else
@@ -179,6 +181,7 @@ void plan_fields_of(struct plan_build *b, const struct yaml_node *fields,
                 sorted[to++] = list[i];
     part->fields = sorted;
     part->n_fields = n;
+    part->timed = n && sorted[n - 1].time;
 }
 
 /* ---- quality ---- */
@@ -186,9 +189,9 @@ void plan_fields_of(struct plan_build *b, const struct yaml_node *fields,
 static const struct {
     const char *word;
     enum quality_reason reason;
-} reasons[] = {{"fault", REASON_FAULT},       {"disagree", REASON_DISAGREE},
-               {"range", REASON_RANGE},       {"sentinel", REASON_SENTINEL},
-               {"clock", REASON_CLOCK},       {"other", REASON_OTHER}};
+} reasons[] = {{"fault", REASON_FAULT}, {"disagree", REASON_DISAGREE},
+               {"range", REASON_RANGE}, {"sentinel", REASON_SENTINEL},
+               {"clock", REASON_CLOCK}, {"other", REASON_OTHER}};
 
 static bool reason_of(struct plan_build *b, const struct yaml_node *n, unsigned char *out)
 {
@@ -202,8 +205,8 @@ static bool reason_of(struct plan_build *b, const struct yaml_node *n, unsigned 
             return true;
         }
     }
-    plan_unknown(b, n, "expected fault, disagree, range, sentinel, clock or other instead of", s,
-                 names, 6);
+    plan_unknown(b, n, "expected fault, disagree, range, sentinel, clock or other instead of",
+                 s, names, 6);
     return false;
 }
 

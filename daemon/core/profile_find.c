@@ -97,10 +97,9 @@ static int sparkplug_read(struct profile_run *x, const struct plan_doc *d,
         x->own = sparkplug_new();
     doc_clear(x->resolved);
     x->sparkplug_root = payload; /* commands are not resolved */
-    x->sparkplug_result =
-        sparkplug_take(x->in->sparkplug ? x->in->sparkplug : x->own, x->in->broker, x->in->topic,
-                       x->in->topic_len, payload, x->resolved, &x->sparkplug_root,
-                       &x->sparkplug_info);
+    x->sparkplug_result = sparkplug_take(x->in->sparkplug ? x->in->sparkplug : x->own,
+                                         x->in->broker, x->in->topic, x->in->topic_len, payload,
+                                         x->resolved, &x->sparkplug_root, &x->sparkplug_info);
     *root = x->sparkplug_root;
     return 0;
 }
@@ -178,6 +177,35 @@ static void open_document(struct profile_run *x, uint16_t doc, struct plan_memo 
 
 /* ---- nodes ---- */
 
+/* memcmp's call costs more than most keys are long. */
+static inline bool same_bytes(const char *a, const char *b, size_t n)
+{
+    uint64_t x, y;
+    uint32_t s, t;
+    if (n >= 8) {
+        memcpy(&x, a, 8);
+        memcpy(&y, b, 8);
+        if (x != y)
+            return false;
+        memcpy(&x, a + n - 8, 8);
+        memcpy(&y, b + n - 8, 8);
+        return x == y && (n <= 16 || memcmp(a + 8, b + 8, n - 16) == 0);
+    }
+    if (n >= 4) {
+        memcpy(&s, a, 4);
+        memcpy(&t, b, 4);
+        if (s != t)
+            return false;
+        memcpy(&s, a + n - 4, 4);
+        memcpy(&t, b + n - 4, 4);
+        return s == t;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (a[i] != b[i])
+            return false;
+    return true;
+}
+
 static void find_kids(struct profile_run *x, const struct plan_node *parent, uint64_t epoch,
                       bool found, struct json_value object)
 {
@@ -195,11 +223,13 @@ static void find_kids(struct profile_run *x, const struct plan_node *parent, uin
         return;
     json_iter(object, &it);
     while (missing && json_next(&it, &key, &n, &v)) {
+        if (!(k->lengths >> (n & 63) & 1))
+            continue;
         for (size_t at = kid_hash(key, n);; at++) {
             const struct plan_kid *kid = &k->slots[at & k->mask];
             if (kid->node == PLAN_NONE)
                 break;
-            if (kid->key_len != n || memcmp(kid->key, key, n) != 0)
+            if (kid->key_len != n || !same_bytes(kid->key, key, n))
                 continue;
             struct plan_memo *m = &x->memo[kid->node];
             if (!m->found) { /* said twice: the first stands */
@@ -325,12 +355,12 @@ static bool hex_lower(const char *p, size_t n, char *to, size_t *out_n)
 
 static int base64_digit(char c)
 {
-    return c >= 'A' && c <= 'Z'    ? c - 'A'
-           : c >= 'a' && c <= 'z'  ? c - 'a' + 26
-           : c >= '0' && c <= '9'  ? c - '0' + 52
-           : c == '+' || c == '-'  ? 62
-           : c == '/' || c == '_'  ? 63
-                                   : -1;
+    return c >= 'A' && c <= 'Z'   ? c - 'A'
+           : c >= 'a' && c <= 'z' ? c - 'a' + 26
+           : c >= '0' && c <= '9' ? c - '0' + 52
+           : c == '+' || c == '-' ? 62
+           : c == '/' || c == '_' ? 63
+                                  : -1;
 }
 
 static bool base64_hex(const char *p, size_t n, char *to, size_t *out_n)

@@ -2,6 +2,7 @@
 #include "core/profile_guess.h"
 #include "base/mem.h"
 #include "core/profile_guess_private.h"
+#include "core/text.h"
 #include "core/topic.h"
 
 #include <errno.h>
@@ -166,7 +167,8 @@ static size_t device_level(const struct guess *g)
     for (size_t i = 0; found == SIZE_MAX && i < levels(g->samples[0].topic); i++)
         if (varies(g, i))
             found = i;
-    return found;
+    /* nothing calls itself anything: a device there must be, and it is mostly the last level */
+    return found == SIZE_MAX && !g->device ? levels(g->samples[0].topic) - 1 : found;
 }
 
 static void find_topic(struct guess *g)
@@ -195,6 +197,20 @@ static void find_topic(struct guess *g)
         }
     }
     g->topic[at] = '\0';
+}
+
+/* What a broker may deliver is not always what a pattern may say. */
+static int check_topics(const struct guess *g, struct err *err)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        const char *t = g->samples[i].topic;
+        size_t n = t ? strlen(t) : 0;
+        if (t && (n == 0 || n > 900 || text_utf8_valid(t, n) != n || !text_is_plain(t, n) ||
+                  strpbrk(t, "{}+#") || levels(t) > TOPIC_MAX_LEVELS))
+            return err_set(err, -EINVAL,
+                           "sample %zu: its topic is none that a device publishes to", i + 1);
+    }
+    return 0;
 }
 
 /* -- the text --------------------------------------------------------------------------------- */
@@ -345,7 +361,9 @@ int profile_guess(const char *name, const struct profile_guess_sample *samples, 
 {
     struct guess g = {.samples = samples, .n = n, .catalog = catalog};
     g.leaves.at = mem_zalloc_array(GUESS_MAX_LEAVES, sizeof(*g.leaves.at));
-    int r = guess_leaves(&g.leaves, samples, n, err);
+    int r = check_topics(&g, err);
+    if (r == 0)
+        r = guess_leaves(&g.leaves, samples, n, err);
     if (r == 0) {
         find_roles(&g);
         find_kind(&g);

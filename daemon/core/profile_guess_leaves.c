@@ -37,6 +37,9 @@ static void leaf_value(struct leaf *l, struct json_value v)
         size_t n;
         const char *t = json_text(v, &n);
         (void)snprintf(l->text, sizeof(l->text), "%.*s", (int)(n < 90 ? n : 90), t);
+        l->text[text_utf8_valid(l->text, strlen(l->text))] = '\0'; /* cut inside a character */
+        if (!text_is_plain(l->text, strlen(l->text)))              /* it goes into a comment */
+            (void)snprintf(l->text, sizeof(l->text), "(not printable)");
         l->numeric = n < 30 && text_double(t, n, &l->number);
     } else if (l->type == JSON_BOOL) {
         (void)snprintf(l->text, sizeof(l->text), "%s", json_bool(v) ? "true" : "false");

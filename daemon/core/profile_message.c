@@ -16,7 +16,10 @@ struct place_keys { /* what a profile, a message and a part may each say */
     {"each", &(k).each}, {"device", &(k).device}, {"compound", &(k).compound},                 \
         {"point", &(k).point}, {"id", &(k).id}, {"time", &(k).time}, {"alive", &(k).alive},    \
         {"values", &(k).values}, {"fields", &(k).fields}, {"pairs", &(k).pairs},               \
-        {"quality", &(k).quality}, {"when", &(k).when}
+        {"quality", &(k).quality},                                                             \
+    {                                                                                          \
+        "when", &(k).when                                                                      \
+    }
 
 struct message_keys {
     struct place_keys place;
@@ -33,12 +36,12 @@ struct defaults { /* of the profile */
 static const struct {
     const char *word;
     enum ledger_count count;
-} ignored[] = {{"downlink", LEDGER_IGNORED_DOWNLINK},   {"reply", LEDGER_IGNORED_REPLY},
-               {"log", LEDGER_IGNORED_LOG},             {"join", LEDGER_IGNORED_JOIN},
-               {"birth", LEDGER_IGNORED_BIRTH},         {"config", LEDGER_IGNORED_CONFIG},
-               {"test", LEDGER_IGNORED_TEST},           {"simulated", LEDGER_IGNORED_SIMULATED},
-               {"status", LEDGER_IGNORED_STATUS},       {"heartbeat", LEDGER_IGNORED_HEARTBEAT},
-               {"stale", LEDGER_IGNORED_STALE},         {"empty", LEDGER_IGNORED_EMPTY},
+} ignored[] = {{"downlink", LEDGER_IGNORED_DOWNLINK}, {"reply", LEDGER_IGNORED_REPLY},
+               {"log", LEDGER_IGNORED_LOG},           {"join", LEDGER_IGNORED_JOIN},
+               {"birth", LEDGER_IGNORED_BIRTH},       {"config", LEDGER_IGNORED_CONFIG},
+               {"test", LEDGER_IGNORED_TEST},         {"simulated", LEDGER_IGNORED_SIMULATED},
+               {"status", LEDGER_IGNORED_STATUS},     {"heartbeat", LEDGER_IGNORED_HEARTBEAT},
+               {"stale", LEDGER_IGNORED_STALE},       {"empty", LEDGER_IGNORED_EMPTY},
                {"other", LEDGER_IGNORED_OTHER}};
 enum { N_IGNORED = sizeof(ignored) / sizeof(*ignored) };
 
@@ -91,12 +94,12 @@ static void bind_also(struct plan_build *b, const struct yaml_node *also)
         }
         if (i == s->n_docs)
             s->n_docs++;
-        s->docs[i] = (struct plan_binding){.name = plan_text_copy(b, v->key->text,
-                                                                  strlen(v->key->text)),
-                                           .decode = decode,
-                                           .from = from,
-                                           .at = v->key,
-                                           .doc = -1};
+        s->docs[i] =
+            (struct plan_binding){.name = plan_text_copy(b, v->key->text, strlen(v->key->text)),
+                                  .decode = decode,
+                                  .from = from,
+                                  .at = v->key,
+                                  .doc = -1};
     }
 }
 
@@ -108,8 +111,8 @@ static void bind(struct plan_build *b, const struct defaults *d, const struct me
     struct plan_scope *s = b->scope;
     *s = *of_profile;
     if (k->decode) {
-        s->docs[0] = (struct plan_binding){.name = "", .decode = k->decode, .at = k->decode,
-                                           .doc = -1};
+        s->docs[0] =
+            (struct plan_binding){.name = "", .decode = k->decode, .at = k->decode, .doc = -1};
         s->n_docs = 1;
         bind_also(b, d->also);
     }
@@ -144,8 +147,8 @@ static uint16_t text_or_capture(struct plan_build *b, const struct yaml_node *n,
     struct yaml_node made = {.kind = YAML_SCALAR, .text = text};
     if (n)
         return text_or_none(b, n);
-    bool there = b->scope->topic_index != PLAN_NONE &&
-                 strstr(p->topics[b->scope->topic_index], text);
+    bool there =
+        b->scope->topic_index != PLAN_NONE && strstr(p->topics[b->scope->topic_index], text);
     if (!there)
         for (size_t i = 0; i < p->n_topics; i++)
             if (!strstr(p->topics[i], text))
@@ -153,8 +156,9 @@ static uint16_t text_or_capture(struct plan_build *b, const struct yaml_node *n,
     return there || p->n_topics ? plan_text(b, &made) : PLAN_NONE;
 }
 
-static void part_of(struct plan_build *b, const struct yaml_node *at, const struct place_keys *k,
-                    const struct plan_when *when, struct plan_part *part)
+static void part_of(struct plan_build *b, const struct yaml_node *at,
+                    const struct place_keys *k, const struct plan_when *when,
+                    struct plan_part *part)
 {
     struct plan_scope *s = b->scope;
     *part = (struct plan_part){.when = when};
@@ -166,8 +170,9 @@ static void part_of(struct plan_build *b, const struct yaml_node *at, const stru
         part->when = plan_when(b, k->when);
     part->device = text_or_capture(b, k->device, "{device}");
     if (part->device == PLAN_NONE && !k->device)
-        conf_error(b->notes, AT(at), "\"device\" is missing: the text that names the device, "
-                                     "like \"{$.devEui}\"");
+        conf_error(b->notes, AT(at),
+                   "\"device\" is missing: the text that names the device, "
+                   "like \"{$.devEui}\"");
     part->compound = text_or_capture(b, k->compound, "{compound}");
     part->point = text_or_none(b, k->point);
     part->id = text_or_none(b, k->id);
@@ -303,8 +308,9 @@ static void nothing_of(struct plan_build *b, const struct yaml_node *at,
     if (m->alive) {
         m->device = text_or_capture(b, k->place.device, "{device}");
         if (m->device == PLAN_NONE && !k->place.device)
-            conf_error(b->notes, AT(k->place.alive), "alive: of which device? \"device\" is "
-                                                     "missing");
+            conf_error(b->notes, AT(k->place.alive),
+                       "alive: of which device? \"device\" is "
+                       "missing");
     }
 }
 
@@ -313,9 +319,9 @@ static void message_of(struct plan_build *b, const struct yaml_node *n,
                        struct plan_message *m)
 {
     struct message_keys k = {0};
-    const struct plan_key keys[] = {PLACE_KEYS(k.place),  {"name", &k.name},
-                                    {"topic", &k.topic},  {"decode", &k.decode},
-                                    {"also", &k.also},    {"ignore", &k.ignore},
+    const struct plan_key keys[] = {PLACE_KEYS(k.place),   {"name", &k.name},
+                                    {"topic", &k.topic},   {"decode", &k.decode},
+                                    {"also", &k.also},     {"ignore", &k.ignore},
                                     {"refuse", &k.refuse}, {"parts", &k.parts}};
     *m = (struct plan_message){.name = "", .topic = PLAN_NONE, .device = PLAN_NONE};
     plan_read_map(b, n, keys, 19, "a message");
@@ -352,10 +358,10 @@ void plan_messages(struct plan_build *b, const struct yaml_node *root,
         const struct {
             const char *name;
             const struct yaml_node **to;
-        } wanted[] = {{"topics", &topics},       {"decode", &d.decode},
-                      {"also", &d.also},         {"time", &d.place.time},
+        } wanted[] = {{"topics", &topics},         {"decode", &d.decode},
+                      {"also", &d.also},           {"time", &d.place.time},
                       {"device", &d.place.device}, {"compound", &d.place.compound},
-                      {"point", &d.place.point}, {"id", &d.place.id}};
+                      {"point", &d.place.point},   {"id", &d.place.id}};
         for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
             if (!*wanted[i].to && strcmp(v->key->text, wanted[i].name) == 0)
                 *wanted[i].to = v;
@@ -368,7 +374,8 @@ void plan_messages(struct plan_build *b, const struct yaml_node *root,
     if (topics)
         topics_of(b, topics);
     p->n_slots = 1; /* the message itself */
-    scope.docs[0] = (struct plan_binding){.name = "", .decode = d.decode, .at = root, .doc = -1};
+    scope.docs[0] =
+        (struct plan_binding){.name = "", .decode = d.decode, .at = root, .doc = -1};
     (void)plan_document(b, root, "", 0);
     bind_also(b, d.also);
     for (size_t i = 1; i < scope.n_docs; i++) /* those that hang on items: later */

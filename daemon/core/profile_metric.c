@@ -103,8 +103,8 @@ static void no_metric(struct plan_build *b, const struct yaml_node *at, const ch
 {
     const struct catalog *c = b->set->catalog;
     size_t n = 0;
-    const char **names = mem_zalloc_array(
-        catalog_kinds(c) * CATALOG_MAX_METRICS + 1, sizeof(*names));
+    const char **names =
+        mem_zalloc_array(catalog_kinds(c) * CATALOG_MAX_METRICS + 1, sizeof(*names));
     for (size_t i = 0; i < catalog_kinds(c); i++) {
         const struct kind *k = catalog_kind_at(c, i);
         for (size_t m = 0; m < k->n_metrics && has_kind(b, kinds, i); m++)
@@ -272,8 +272,8 @@ static bool parse_unit(struct plan_build *b, const struct yaml_node *at, const c
     if (unit_parse(code, strlen(code), out, NULL) == 0)
         return true;
     const char *near_code = unit_nearest(code);
-    conf_error(b->notes, AT(at), "unit \"%.64s\" is no UCUM code that is known here%s%s%s", code,
-               near_code ? ", did you mean \"" : "", near_code ? near_code : "",
+    conf_error(b->notes, AT(at), "unit \"%.64s\" is no UCUM code that is known here%s%s%s",
+               code, near_code ? ", did you mean \"" : "", near_code ? near_code : "",
                near_code ? "\"?" : "");
     return false;
 }
@@ -322,13 +322,4 @@ bool plan_unit_of(struct plan_build *b, const struct yaml_node *at, const char *
     }
     *out_by_kind = share(b->set, list);
     return true;
-}
-
-const struct profile_metric *profile_metric(const struct decoded_value *v,
-                                            const struct kind *kind)
-{
-    if (!v->from)
-        return NULL;
-    const struct profile_metric *m = &v->from->by_kind[kind->index];
-    return m->metric ? m : NULL;
 }

@@ -60,7 +60,7 @@ static bool take_same(struct profile_run *x, const struct plan_fields *f, const 
         }
         if (v.type == VALUE_FLOAT && !isfinite(v.f))
             return true;
-        run_add(x, name, n, v, NULL, QUALITY_GOOD, REASON_NONE, f->value[i]);
+        run_add(x, name, n, &v, NULL, QUALITY_GOOD, REASON_NONE, f->value[i]);
         return true;
     }
     return false;
@@ -109,7 +109,7 @@ static void take_error(struct profile_run *x, const struct plan_name *known, con
         v = (struct value){.type = VALUE_INT, .i = json_int(error)};
     else if (!run_scalar_text(x, error, &v.s.p, &v.s.n))
         return;
-    run_add(x, name, n, v, known ? &known->map->raw : NULL, QUALITY_BAD, REASON_FAULT,
+    run_add(x, name, n, &v, known ? &known->map->raw : NULL, QUALITY_BAD, REASON_FAULT,
             PLAN_NONE);
 }
 

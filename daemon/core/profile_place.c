@@ -66,10 +66,8 @@ static int add_document(struct plan_build *b, const struct plan_binding *d, uint
                         uint16_t slot)
 {
     struct profile *p = b->p;
-    struct plan_doc doc = {.name = d->name,
-                           .of_payload = from == PLAN_NONE,
-                           .from = from,
-                           .json = !d->decode};
+    struct plan_doc doc = {
+        .name = d->name, .of_payload = from == PLAN_NONE, .from = from, .json = !d->decode};
     if (d->decode) {
         doc.chain = codec_chain_parse(b->set->codecs, d->decode, b->notes);
         if (!doc.chain)
@@ -86,11 +84,10 @@ static int add_document(struct plan_build *b, const struct plan_binding *d, uint
                    "more than %d documents in one profile", PLAN_MAX_DOCS);
         return -1;
     }
-    doc.root = add_node(b, d->at,
-                        (struct plan_node){.kind = NODE_DOC,
-                                           .parent = PLAN_NONE,
-                                           .slot = slot,
-                                           .doc = (uint16_t)p->n_docs});
+    doc.root = add_node(
+        b, d->at,
+        (struct plan_node){
+            .kind = NODE_DOC, .parent = PLAN_NONE, .slot = slot, .doc = (uint16_t)p->n_docs});
     if (doc.root == PLAN_NONE)
         return -1;
     p->docs = grow(p->docs, p->n_docs, &b->cap_docs, sizeof(doc));
@@ -433,8 +430,7 @@ static bool each_of(struct plan_build *b, const struct yaml_node *n, struct plan
             return node == base && stars ? true : add_level(b, n, part, LEVEL_ONE, node);
         if (++stars > PLAN_MAX_STARS)
             return refuse(&r, "more than 3 levels of [*] and .*");
-        if (!add_level(b, n, part, step == STEP_MEMBERS ? LEVEL_MEMBERS : LEVEL_ELEMENTS,
-                       node))
+        if (!add_level(b, n, part, step == STEP_MEMBERS ? LEVEL_MEMBERS : LEVEL_ELEMENTS, node))
             return false;
         node = base = part->levels[part->n_levels - 1].item;
     }
@@ -634,7 +630,7 @@ static bool read_fixed(struct plan_build *b, const struct yaml_node *n, const ch
 
 static uint16_t piece_slot(const struct profile *p, const struct plan_piece *piece)
 {
-    return piece->kind == PIECE_NODE ? p->nodes[piece->node].slot
+    return piece->kind == PIECE_NODE  ? p->nodes[piece->node].slot
            : piece->kind == PIECE_KEY ? piece->slot
                                       : 0;
 }
@@ -724,7 +720,10 @@ static void index_kids(struct plan_build *b, uint16_t parent, const uint16_t *no
             at++;
         table[at & (slots - 1)] = (struct plan_kid){kid->key, kid->key_len, nodes[i]};
     }
-    *k = (struct plan_kids){(uint16_t)n, (uint16_t)(slots - 1), list, table};
+    *k = (struct plan_kids){
+        .n = (uint16_t)n, .mask = (uint16_t)(slots - 1), .nodes = list, .slots = table};
+    for (size_t i = 0; i < n; i++)
+        k->lengths |= UINT64_C(1) << (b->p->nodes[nodes[i]].key_len & 63);
     b->p->nodes[parent].kids = k;
 }
 

@@ -49,6 +49,8 @@ struct plan_kid {
 };
 struct plan_kids { /* the members that somebody wants of one object */
     uint16_t n, mask;
+    uint64_t
+        lengths; /* a bit for each length of a key, modulo 64: most members are strangers */
     const uint16_t *nodes;
     const struct plan_kid *slots; /* by kid_hash() & mask; node PLAN_NONE: empty */
 };
@@ -56,9 +58,9 @@ struct plan_kids { /* the members that somebody wants of one object */
 struct plan_node {
     enum node_kind kind;
     uint16_t parent, slot;
-    uint16_t doc;      /* NODE_DOC */
-    int32_t index;     /* NODE_INDEX; negative: from the end */
-    const char *key;   /* NODE_MEMBER */
+    uint16_t doc;    /* NODE_DOC */
+    int32_t index;   /* NODE_INDEX; negative: from the end */
+    const char *key; /* NODE_MEMBER */
     uint32_t key_len;
     struct plan_kids *kids;
 };
@@ -118,7 +120,13 @@ struct plan_text {
     uint16_t next; /* asked when this one is absent; PLAN_NONE */
 };
 
-enum cond_subject { SUBJECT_NODE, SUBJECT_CAPTURE, SUBJECT_PAYLOAD, SUBJECT_SPARKPLUG, SUBJECT_KEY };
+enum cond_subject {
+    SUBJECT_NODE,
+    SUBJECT_CAPTURE,
+    SUBJECT_PAYLOAD,
+    SUBJECT_SPARKPLUG,
+    SUBJECT_KEY
+};
 enum cond_op {
     COND_EQUAL, /* one of the scalars */
     COND_NOT,
@@ -189,10 +197,6 @@ struct plan_linear {
 };
 
 struct plan_map;
-struct profile_value { /* what decoded_value.from points to */
-    const struct profile_metric *by_kind;
-    const struct plan_map *map;
-};
 struct plan_unit { /* a unit that the message tells */
     struct plan_scalar when;
     struct plan_linear linear;
@@ -225,8 +229,8 @@ struct plan_map {
     const struct plan_target *otherwise; /* default: */
     struct plan_linear linear;
     bool has_min, has_max, invert;
-    bool go_on; /* `next` is asked even when this one gives a value */
-    double min, max; /* of the scaled value, before the unit */
+    bool go_on;               /* `next` is asked even when this one gives a value */
+    double min, max;          /* of the scaled value, before the unit */
     struct plan_linear scale; /* the linear part before the unit */
     uint16_t unit_from;       /* PLAN_NONE: fixed */
     const struct plan_unit *units;
@@ -282,6 +286,7 @@ struct plan_part {
     uint16_t device, compound, point, id; /* texts */
     const struct plan_times *time;
     bool not_alive;
+    bool timed; /* some of the fields have times of their own */
     const struct plan_map *const *values;
     size_t n_values;
     const struct plan_fields *fields; /* those with times of their own last */
@@ -346,7 +351,7 @@ struct profile {
     const struct profile_set *set;
     const char *name, *vendor, *file, *title_zh, *title_en, *source;
     bool verified;
-    bool *kinds; /* by kind->index */
+    bool *kinds;                   /* by kind->index */
     const struct kind *first_kind; /* NULL: any kind */
     const char **topics;
     struct topic_pattern **patterns; /* of topics, then of messages */
@@ -452,8 +457,8 @@ bool plan_key_slot(const struct plan_scope *s, size_t up, uint16_t *out_slot);
 size_t plan_paths(struct plan_build *b, const struct yaml_node *n, uint16_t out[PLAN_MAX_FROM]);
 /* A text, or a list of them: the first that is there. */
 uint16_t plan_text(struct plan_build *b, const struct yaml_node *n);
-bool plan_capture(struct plan_build *b, const struct yaml_node *n, const char *name,
-                  size_t len, const char **out);
+bool plan_capture(struct plan_build *b, const struct yaml_node *n, const char *name, size_t len,
+                  const char **out);
 /* The document of that name in the scope; -1. */
 int plan_document(struct plan_build *b, const struct yaml_node *n, const char *name,
                   size_t len);
@@ -476,7 +481,7 @@ void plan_quality_of(struct plan_build *b, const struct yaml_node *n,
 /* profile_metric.c: the metric of that name in the profile's kinds (limited by `kinds`, NULL:
  * all); what a unit's value becomes. False after a note. */
 struct plan_metric {
-    const struct metric *any; /* of the first kind that has it */
+    const struct metric *any;          /* of the first kind that has it */
     const struct profile_metric *same; /* by kind, without conversion */
 };
 bool plan_metric(struct plan_build *b, const struct yaml_node *at, const char *name,
@@ -559,14 +564,14 @@ struct profile_run {
     struct topic_levels levels; /* of the topic, once somebody asks */
     bool has_levels;
     bool codec_used; /* by this message */
-    char *large; /* for texts longer than a chunk */
+    char *large;     /* for texts longer than a chunk */
     size_t cap_large;
     enum sparkplug_result sparkplug_result;
     struct sparkplug_info sparkplug_info;
     struct json_value sparkplug_root;
     int doc_failed; /* the first document that could not be read, -1 */
     bool too_big, no_device;
-    struct decoded_sample lone; /* the first that has no values */
+    struct decoded_sample lone;         /* the first that has no values */
     uint16_t open[PLAN_MAX_LEVELS + 1]; /* slots of the items being read, outermost first */
     size_t n_open;
     size_t base_sample; /* the first of the part's item, and as it was at first */
@@ -635,7 +640,7 @@ void run_fields(struct profile_run *x, const struct plan_fields *f);
 void run_set_time(struct profile_run *x, const struct plan_times *t, struct decoded_sample *s);
 void run_quality(struct profile_run *x, const struct plan_quality *q, size_t n, size_t from,
                  size_t to);
-void run_add(struct profile_run *x, const char *key, size_t key_len, struct value v,
+void run_add(struct profile_run *x, const char *key, size_t key_len, const struct value *v,
              const struct profile_value *from, unsigned char quality, unsigned char reason,
              uint16_t node);
 

@@ -138,7 +138,8 @@ static void make_sample(struct profile_run *x, const struct plan_part *p)
         return;
     set_places(x, p, sample(x));
     x->base_sample = first;
-    x->as_message = *sample(x);
+    if (p->timed)
+        x->as_message = *sample(x);
     x->no_device = x->no_device && !sample(x)->device_len;
     for (size_t i = 0; i < p->n_values && !x->too_big; i++)
         (void)run_map(x, p->values[i], NULL, 0);
@@ -261,7 +262,7 @@ static bool sparkplug_says(struct profile_run *x)
         break;
     }
     x->v->count = memmem(x->in->topic, x->in->topic_len, "CMD/", 4) ? LEDGER_IGNORED_DOWNLINK
-                                                                   : LEDGER_IGNORED_STATUS;
+                                                                    : LEDGER_IGNORED_STATUS;
     return true;
 }
 

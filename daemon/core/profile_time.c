@@ -14,8 +14,8 @@ enum { MAX_TIMES = 8, MAX_PATTERN = 64 };
 
 /* ---- compiled ---- */
 
-static const char *const formats[] = {"auto",    "s",     "ms",    "us", "ns",
-                                      "rfc3339", "ago_s", "ago_ms"};
+static const char *const formats[] = {"auto", "s",       "ms",    "us",
+                                      "ns",   "rfc3339", "ago_s", "ago_ms"};
 
 static bool format_of(struct plan_build *b, const struct yaml_node *n, struct plan_time *t)
 {
@@ -75,9 +75,9 @@ static bool mapping_of(struct plan_build *b, const struct yaml_node *n, struct p
 {
     const struct yaml_node *from = NULL, *text = NULL, *format = NULL, *zone = NULL;
     const struct yaml_node *epoch = NULL, *per = NULL, *add = NULL, *absent = NULL;
-    const struct plan_key keys[] = {{"from", &from},   {"text", &text},   {"format", &format},
-                                    {"zone", &zone},   {"epoch", &epoch}, {"per_second", &per},
-                                    {"add", &add},     {"absent", &absent}};
+    const struct plan_key keys[] = {{"from", &from}, {"text", &text},    {"format", &format},
+                                    {"zone", &zone}, {"epoch", &epoch},  {"per_second", &per},
+                                    {"add", &add},   {"absent", &absent}};
     plan_read_map(b, n, keys, 8, "time");
     if (!from == !text) {
         conf_error(b->notes, AT(n), "time needs `from` or `text`, one of them");
@@ -313,14 +313,19 @@ static bool by_rfc3339(const struct plan_time *t, const char *s, size_t n, int64
         return false;
     for (size_t i = 0; i < 19; i++) {
         bool is_digit = s[i] >= '0' && s[i] <= '9';
-        if (shape[i] == '0' ? !is_digit
-            : i == 10       ? s[i] != 'T' && s[i] != 't' && s[i] != ' '
+        if (shape[i] == '0'   ? !is_digit
+            : i == 10         ? s[i] != 'T' && s[i] != 't' && s[i] != ' '
             : shape[i] == '-' ? s[i] != '-' && s[i] != '/'
                               : s[i] != shape[i])
             return false;
     }
-    int f[7] = {digit2(s) * 100 + digit2(s + 2), digit2(s + 5),  digit2(s + 8), digit2(s + 11),
-                digit2(s + 14),                  digit2(s + 17), 0};
+    int f[7] = {digit2(s) * 100 + digit2(s + 2),
+                digit2(s + 5),
+                digit2(s + 8),
+                digit2(s + 11),
+                digit2(s + 14),
+                digit2(s + 17),
+                0};
     if (n > 19) {
         if (s[19] != '.' || n == 20)
             return false;

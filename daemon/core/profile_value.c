@@ -183,9 +183,9 @@ static void texts_of(struct plan_build *b, const struct given *g, struct plan_ma
     if (g->decimal) {
         const char *s = plan_scalar_text(b, g->decimal, "decimal");
         if (s && (strlen(s) != 1 || (*s >= '0' && *s <= '9')))
-            conf_error(b->notes, AT(g->decimal),
-                       "decimal \"%.16s\", expected the one character that stands for the point",
-                       s);
+            conf_error(
+                b->notes, AT(g->decimal),
+                "decimal \"%.16s\", expected the one character that stands for the point", s);
         else if (s)
             m->decimal = *s;
     }
@@ -238,8 +238,8 @@ static bool one_unit(struct plan_build *b, const struct yaml_node *n, const bool
 {
     const char *code = plan_scalar_text(b, n, "a unit");
     u->out.map = m;
-    return code && plan_unit_of(b, n, code, m->metric, kinds, &m->scale, &u->linear,
-                                &u->out.by_kind);
+    return code &&
+           plan_unit_of(b, n, code, m->metric, kinds, &m->scale, &u->linear, &u->out.by_kind);
 }
 
 /* unit: {from: PATH, map: {C: Cel, F: "[degF]"}, default: Cel} */
@@ -325,20 +325,20 @@ static void read_given(struct plan_build *b, const struct yaml_node *n, bool nam
                        struct given *g)
 {
     const struct plan_key keys[] = {
-        {"from", &g->from},           {"text", &g->text},       {"const", &g->constant},
-        {"when", &g->when},           {"kinds", &g->kinds},     {"absent", &g->absent},
-        {"decimal", &g->decimal},     {"after", &g->after},     {"before", &g->before},
-        {"bit", &g->bit},             {"bits", &g->bits},       {"sentinels", &g->sentinels},
-        {"fault", &g->fault},         {"map", &g->map},         {"default", &g->otherwise},
-        {"scale", &g->scale},         {"divide", &g->divide},   {"offset", &g->offset},
-        {"min", &g->min},             {"max", &g->max},         {"unit", &g->unit},
-        {"invert", &g->invert},       {"metric", &g->metric}};
+        {"from", &g->from},       {"text", &g->text},     {"const", &g->constant},
+        {"when", &g->when},       {"kinds", &g->kinds},   {"absent", &g->absent},
+        {"decimal", &g->decimal}, {"after", &g->after},   {"before", &g->before},
+        {"bit", &g->bit},         {"bits", &g->bits},     {"sentinels", &g->sentinels},
+        {"fault", &g->fault},     {"map", &g->map},       {"default", &g->otherwise},
+        {"scale", &g->scale},     {"divide", &g->divide}, {"offset", &g->offset},
+        {"min", &g->min},         {"max", &g->max},       {"unit", &g->unit},
+        {"invert", &g->invert},   {"metric", &g->metric}};
     plan_read_map(b, n, keys, named ? 22 : 23, "a mapping");
 }
 
 static struct plan_map *one_mapping(struct plan_build *b, const struct yaml_node *n,
-                                          const struct yaml_node *metric, const uint16_t *from,
-                                          size_t n_from)
+                                    const struct yaml_node *metric, const uint16_t *from,
+                                    size_t n_from)
 {
     struct given g = {0};
     bool *kinds = NULL;
@@ -423,14 +423,15 @@ void plan_values(struct plan_build *b, const struct yaml_node *n, struct plan_pa
     for (const struct yaml_node *v = n->first; v; v = v->next) {
         for (const struct yaml_node *o = n->first; o != v; o = o->next) {
             if (strcmp(o->key->text, v->key->text) == 0) {
-                conf_error(b->notes, AT(v->key), "metric \"%.64s\" is repeated, first in line %d",
-                           v->key->text, o->key->line);
+                conf_error(b->notes, AT(v->key),
+                           "metric \"%.64s\" is repeated, first in line %d", v->key->text,
+                           o->key->line);
                 break;
             }
         }
         if (yaml_is_null(v)) {
-            conf_error(b->notes, AT(v->key), "\"%.64s\" has no place, expected a path or a mapping",
-                       v->key->text);
+            conf_error(b->notes, AT(v->key),
+                       "\"%.64s\" has no place, expected a path or a mapping", v->key->text);
             continue;
         }
         if (count == MAX_VALUES) {

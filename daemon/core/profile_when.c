@@ -122,9 +122,9 @@ static bool operator_of(struct plan_build *b, const struct yaml_node *n, struct 
     static const char *const names[] = {"exists",   "type", "prefix", "hex_prefix",
                                         "contains", "not",  "min",    "max",
                                         "length",   "bit",  "is"};
-    static const enum cond_op ops[] = {COND_EXISTS, COND_TYPE,   COND_PREFIX, COND_HEX_PREFIX,
+    static const enum cond_op ops[] = {COND_EXISTS,   COND_TYPE, COND_PREFIX, COND_HEX_PREFIX,
                                        COND_CONTAINS, COND_NOT,  COND_MIN,    COND_MAX,
-                                       COND_LENGTH, COND_BIT,    COND_EQUAL};
+                                       COND_LENGTH,   COND_BIT,  COND_EQUAL};
     size_t i = 0;
     while (i < 11 && strcmp(names[i], n->key->text) != 0)
         i++;

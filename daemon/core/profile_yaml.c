@@ -128,14 +128,13 @@ struct plan_scalar plan_scalar_of(struct plan_build *b, const struct yaml_node *
     } else if (n->plain && text_double(n->text, s.len, &s.number)) {
         s.kind = SCALAR_NUMBER;
         s.is_int = num_get_i64(n->text, s.len, &s.integer) == 0;
-    } else if (n->plain && s.len > 2 && s.len <= 18 && n->text[0] == '0' &&
-               n->text[1] == 'x') {
+    } else if (n->plain && s.len > 2 && s.len <= 18 && n->text[0] == '0' && n->text[1] == 'x') {
         int64_t v = 0;
         size_t i = 2;
         for (; i < s.len; i++) {
             const char *digits = "0123456789abcdef";
-            char c = n->text[i] >= 'A' && n->text[i] <= 'F' ? (char)(n->text[i] + 32)
-                                                            : n->text[i];
+            char c =
+                n->text[i] >= 'A' && n->text[i] <= 'F' ? (char)(n->text[i] + 32) : n->text[i];
             const char *d = c ? strchr(digits, c) : NULL;
             if (!d || v >> 58)
                 break;

@@ -165,7 +165,8 @@ bool topic_matches_end(const struct topic_pattern *p, const struct topic_levels 
     const struct topic_level *at = &t->levels[rest ? 0 : t->n - n];
     for (size_t i = n; i-- > 0;) { /* the last level is where topics differ */
         const struct level *l = &p->levels[i];
-        if (l->sort == LEVEL_TEXT && (l->len != at[i].n || memcmp(l->text, at[i].p, l->len) != 0))
+        if (l->sort == LEVEL_TEXT &&
+            (l->len != at[i].n || memcmp(l->text, at[i].p, l->len) != 0))
             return false;
     }
     out->n = 0;

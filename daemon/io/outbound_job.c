@@ -256,6 +256,11 @@ static int fold(struct out_job *j)
 {
     if (j->n_folds == 0 && j->n_left == 0)
         return 0;
+    /* A name is left out of the next ledger only when its removal is on the disk: a power cut may
+     * keep the new ledger and bring the old files back, and they would be counted again. */
+    int rc = j->ledger.n_folded > 0 ? file_sync_dir(j->dir) : 0;
+    if (rc != 0)
+        return rc;
     struct out_ledger next;
     out_ledger_init(&next);
     out_totals_copy(&next.totals, &j->ledger.totals);
@@ -266,7 +271,6 @@ static int fold(struct out_job *j)
     for (size_t i = 0; i < j->ledger.n_folded; i++)
         if (same_files(j, j->ledger.folded[i]))
             next.folded[next.n_folded++] = j->ledger.folded[i];
-    int rc = 0;
     for (size_t i = 0; i < j->n_folds && rc == 0; i++) {
         struct outbound_notes ignored = {0};
         struct out_segment *s = NULL;

@@ -15,12 +15,17 @@
  * samples joined by commas, or - if it says none; sent and acked wall time in Unix ns; hash
  * XXH3-64 of the payload in 16 hex digits. New fields are only added at the end; other line
  * kinds begin with a word and a colon.
+ *
+ * With other families than the native one, every line is instead
+ *   must:  sent_ns  acked_ns  TRUTH  [payload in hex]
+ * where TRUTH is what city/speak.h describes. Lines come in the order of the acknowledgements.
  */
 #include "base/err.h"
-#include "city/fleet.h"
+#include "city/speak.h"
 
 struct city_options {
     struct fleet_options fleet;
+    struct speak_options speak;
     const char *out; /* registry: folder */
     const char *host, *port, *username, *password;
     unsigned connections, inflight;

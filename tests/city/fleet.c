@@ -126,6 +126,11 @@ void fleet_free(struct fleet *f)
     free(f);
 }
 
+uint32_t fleet_devices(const struct fleet *f)
+{
+    return f->o.devices;
+}
+
 const struct device_state *fleet_device(const struct fleet *f, uint32_t i)
 {
     ASSERT(i < f->o.devices);
@@ -196,14 +201,36 @@ static char *put_sample(char *at, struct device_state *d, const struct sky *sky,
     return at;
 }
 
-void fleet_next(struct fleet *f, int64_t ts_ms, char *payload, struct fleet_message *out)
+/* Takes the device whose turn it is; the sky is that of its time. */
+static struct device_state *take_turn(struct fleet *f, uint32_t *out_i)
 {
     uint32_t i = wheel_peek(f);
     struct device_state *d = &f->devices[i];
     f->slots[(uint64_t)f->tick % WHEEL_SLOTS] = d->next;
     if (d->due_ms - f->sky.at_ms >= SKY_MS)
         sky_at(f->o.seed, d->due_ms, &f->sky);
+    *out_i = i;
+    return d;
+}
 
+void fleet_next_sample(struct fleet *f, int64_t ts_ms, struct fleet_sample *out)
+{
+    struct device_state *d = take_turn(f, &out->device);
+    const struct fleet_kind *k = &fleet_kinds[d->kind];
+    int64_t now = ts_ms ? ts_ms : d->due_ms;
+    d->last_ts = now > d->last_ts ? now : d->last_ts + 1;
+    d->seq++;
+    k->step(d, &f->sky, k->interval_s, out->v);
+    out->ts = d->last_ts;
+    out->seq = d->seq;
+    d->due_ms += (int64_t)k->interval_s * 1000;
+    wheel_put(f, out->device);
+}
+
+void fleet_next(struct fleet *f, int64_t ts_ms, char *payload, struct fleet_message *out)
+{
+    uint32_t i;
+    struct device_state *d = take_turn(f, &i);
     unsigned interval = fleet_kinds[d->kind].interval_s;
     out->device = i;
     out->clockless = is_clockless(f, i);

@@ -69,6 +69,7 @@ struct fleet_options {
 struct fleet;
 struct fleet *fleet_new(const struct fleet_options *o);
 void fleet_free(struct fleet *f);
+uint32_t fleet_devices(const struct fleet *f); /* how many */
 const struct device_state *fleet_device(const struct fleet *f, uint32_t i);
 /* Reports per simulated second, all devices together. */
 double fleet_natural_rate(const struct fleet *f);
@@ -89,6 +90,14 @@ struct fleet_message {
 /* The next report in simulated order. ts_ms is the time it will claim (made unique per device);
  * 0: the simulated time. Writes ≤ FLEET_MAX_PAYLOAD bytes to `payload`. */
 void fleet_next(struct fleet *f, int64_t ts_ms, char *payload, struct fleet_message *out);
+
+/* The same turn as bare values, one sample: for who writes them in a vendor's words. */
+struct fleet_sample {
+    uint32_t device, seq;
+    int64_t ts;
+    double v[FLEET_MAX_VALUES]; /* in the order of the kind's metrics; NaN: not said */
+};
+void fleet_next_sample(struct fleet *f, int64_t ts_ms, struct fleet_sample *out);
 
 /* Codes, as in the registry. Return the length; `out` of at least 64 bytes. */
 size_t fleet_compound_code(const struct fleet *f, uint32_t compound, char *out);

@@ -31,6 +31,18 @@ static const char usage[] =
     "      --truth FILE [--truth-payload]  a line for every acknowledged message\n"
     "      --progress T    a line of figures every T seconds\n"
     "      --username NAME --password-file FILE\n"
+    "      --families all|NAME,…  vendors' messages, as suits each kind (native); the "
+    "registry\n"
+    "                      must be written with the same. Percent of the devices:\n"
+    "      --clocks P      … with a clock that is hours off, was never set, or is years ahead\n"
+    "                      percent of the messages:\n"
+    "      --repeats P     … told again   --odd P  … with a value out of range, a sentinel, "
+    "text\n"
+    "      --strangers P   … of devices that nobody knows   --no-data P  … joins, replies, "
+    "logs\n"
+    "      --malformed P   … cut short or with a wrong sum   --elsewhere P  … that name "
+    "another\n"
+    "                      compound\n"
     "\n"
     "Exit: 0 every message was acknowledged, 1 some were not, 64 usage, 74 I/O.\n";
 
@@ -130,6 +142,14 @@ enum {
     STDIN,
     DRAIN,
     PROGRESS,
+    FAMILIES,
+    CLOCKS,
+    REPEATS,
+    ODD,
+    STRANGERS,
+    NO_DATA,
+    MALFORMED,
+    ELSEWHERE,
     HELP
 };
 
@@ -156,13 +176,49 @@ static const struct option options[] = {{"url", 1, NULL, URL},
                                         {"stop-on-stdin-eof", 0, NULL, STDIN},
                                         {"drain", 1, NULL, DRAIN},
                                         {"progress", 1, NULL, PROGRESS},
+                                        {"families", 1, NULL, FAMILIES},
+                                        {"clocks", 1, NULL, CLOCKS},
+                                        {"repeats", 1, NULL, REPEATS},
+                                        {"odd", 1, NULL, ODD},
+                                        {"strangers", 1, NULL, STRANGERS},
+                                        {"no-data", 1, NULL, NO_DATA},
+                                        {"malformed", 1, NULL, MALFORMED},
+                                        {"elsewhere", 1, NULL, ELSEWHERE},
                                         {"help", 0, NULL, HELP},
                                         {0}};
+
+/* Rates of faults, in percent. */
+static double *rate_of(struct speak_options *o, int option)
+{
+    switch (option) {
+    case CLOCKS:
+        return &o->clocks;
+    case REPEATS:
+        return &o->repeats;
+    case ODD:
+        return &o->odd;
+    case STRANGERS:
+        return &o->strangers;
+    case NO_DATA:
+        return &o->no_data;
+    case MALFORMED:
+        return &o->malformed;
+    case ELSEWHERE:
+        return &o->elsewhere;
+    default:
+        return NULL;
+    }
+}
 
 /* Options that are numbers: where they go and up to what. */
 static bool set_number(struct city_options *o, int option, double v, bool whole)
 {
     bool natural = whole && v >= 1;
+    double *rate = rate_of(&o->speak, option);
+    if (rate) {
+        *rate = v;
+        return v <= 100;
+    }
     switch (option) {
     case SEED:
         o->fleet.seed = (uint64_t)v;
@@ -232,6 +288,12 @@ static int set_option(struct city_options *o, int option, const char *name)
     case USERNAME:
         o->username = optarg;
         return 0;
+    case FAMILIES:
+        if (strcmp(optarg, "native") == 0)
+            return 0; /* the plain feed */
+        return speak_families(optarg, &o->speak.families)
+                   ? 0
+                   : wrong(name, optarg, "all, or names of families with commas");
     case STDIN:
         o->stop_on_stdin = true;
         return 0;
@@ -291,6 +353,7 @@ int main(int argc, char **argv)
     }
     if (!o.fleet.start_ms)
         o.fleet.start_ms = (int64_t)time(NULL) * 1000;
+    o.speak.compounds = o.fleet.compounds;
     struct err err = {""};
     int rc = run ? city_run(&o, &err) : city_registry(&o, &err);
     if (rc < 0)

@@ -83,8 +83,8 @@ static void put_compound(const struct city_options *o, struct fleet *f, uint32_t
                (unsigned)(500000 + draw(o, 9, i) % 60000));
 }
 
-static void put_device(const struct city_options *o, struct fleet *f, uint32_t i,
-                       const uint32_t *uplinks, struct buf *b)
+static void put_device(const struct city_options *o, struct fleet *f, const struct speak *speak,
+                       uint32_t i, const uint32_t *uplinks, struct buf *b)
 {
     const struct device_state *d = fleet_device(f, i);
     const struct fleet_kind *k = &fleet_kinds[d->kind];
@@ -94,8 +94,12 @@ static void put_device(const struct city_options *o, struct fleet *f, uint32_t i
     unsigned building = (unsigned)(d->number % buildings(o, d->compound)) + 1;
     unsigned unit = (unsigned)(draw(o, 10, i) % 4) + 1,
              floor = (unsigned)(draw(o, 11, i) % 7) + 1;
-    buf_printf(b, "%.*s,%016llx,%s,%.*s,", n, code, (unsigned long long)draw(o, 12, i), k->name,
-               c, compound);
+    char id[64];
+    if (speak && speak_family(speak, i) != FAMILY_NATIVE)
+        id[speak_source_id(speak, i, id)] = 0;
+    else
+        (void)snprintf(id, sizeof(id), "%016llx", (unsigned long long)draw(o, 12, i));
+    buf_printf(b, "%.*s,%s,%s,%.*s,", n, code, id, k->name, c, compound);
     if (k->yard)
         buf_puts(b, ",,,,"); /* building, unit, room, point */
     else
@@ -129,6 +133,7 @@ int city_registry(const struct city_options *o, struct err *err)
     if (mkdir(o->out, 0755) < 0 && errno != EEXIST)
         return err_errno(err, -errno, "%s", o->out);
     struct fleet *f = fleet_new(&o->fleet);
+    struct speak *speak = o->speak.families ? speak_new(&o->speak, o->fleet.seed, f) : NULL;
     struct buf compounds, devices, params;
     buf_init(&compounds, FILE_MAX);
     buf_init(&devices, FILE_MAX);
@@ -150,7 +155,7 @@ int city_registry(const struct city_options *o, struct err *err)
     for (uint32_t i = 0; i < o->fleet.compounds; i++)
         put_compound(o, f, i, &compounds);
     for (uint32_t i = 0; i < o->fleet.devices; i++) {
-        put_device(o, f, i, uplinks, &devices);
+        put_device(o, f, speak, i, uplinks, &devices);
         put_params(f, i, &params);
     }
     int rc = 0;
@@ -164,6 +169,7 @@ int city_registry(const struct city_options *o, struct err *err)
     if (rc == 0)
         rc = store(o->out, "params.csv", &params, err);
     free(uplinks);
+    speak_free(speak);
     buf_done(&compounds);
     buf_done(&devices);
     buf_done(&params);

@@ -29,12 +29,16 @@ struct note { /* kept with each message until it is acknowledged */
     uint32_t device, seq;
     uint8_t n;
     bool clockless;
+    uint64_t number; /* of its truth, when families are spoken */
 };
 _Static_assert(sizeof(struct note) <= PUB_NOTE, "the publisher has room for it");
 
 struct run {
     const struct city_options *o;
     struct fleet *fleet;
+    struct speak *speak; /* NULL: all speak the native way */
+    char **truths;       /* by message, until it is acknowledged */
+    size_t n_truths, cap_truths;
     struct pub *pub;
     int truth;
     bool truth_failed;
@@ -65,6 +69,32 @@ static uint64_t clock_now(clockid_t id)
 /* -- the truth file
  * ---------------------------------------------------------------------------- */
 
+static void put_hex(struct buf *b, const char *p, size_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *at = buf_room(b, 2 * n);
+    for (size_t i = 0; at && i < n; i++) {
+        at[2 * i] = digits[(unsigned char)p[i] >> 4];
+        at[2 * i + 1] = digits[p[i] & 15];
+    }
+    if (at)
+        buf_commit(b, 2 * n);
+}
+
+static void put_must(struct run *r, const struct note *note, const char *payload, size_t len)
+{
+    char *truth = r->truths[note->number];
+    (void)buf_printf(&r->lines, "must:\t%llu\t%llu\t%s", (unsigned long long)note->sent_ns,
+                     (unsigned long long)clock_now(CLOCK_REALTIME), truth);
+    if (r->o->truth_payload) {
+        (void)buf_puts(&r->lines, "\t");
+        put_hex(&r->lines, payload, len);
+    }
+    (void)buf_puts(&r->lines, "\n");
+    free(truth);
+    r->truths[note->number] = NULL;
+}
+
 static void on_acked(void *ctx, const void *p, const char *payload, size_t len)
 {
     struct run *r = ctx;
@@ -72,6 +102,10 @@ static void on_acked(void *ctx, const void *p, const char *payload, size_t len)
         return;
     struct note note;
     memcpy(&note, p, sizeof(note));
+    if (r->speak) {
+        put_must(r, &note, payload, len);
+        return;
+    }
     size_t room = 512 + (r->o->truth_payload ? len : 0);
     char *begin = buf_room(&r->lines, room);
     if (!begin)
@@ -137,8 +171,34 @@ static int truth_open(struct run *r, struct err *err)
 /* -- the feed
  * ---------------------------------------------------------------------------------- */
 
+static void keep_truth(struct run *r, const struct buf *truth)
+{
+    if (r->n_truths == r->cap_truths) {
+        r->cap_truths = r->cap_truths ? 2 * r->cap_truths : 1024;
+        r->truths = mem_realloc_array(r->truths, r->cap_truths, sizeof(*r->truths));
+    }
+    r->truths[r->n_truths++] = r->truth < 0 ? NULL : mem_strndup(truth->data, truth->len);
+}
+
+static void speak_one(struct run *r, unsigned connection)
+{
+    static struct said said;
+    char note_room[PUB_NOTE] = {0};
+    if (!said.truth.max)
+        buf_init(&said.truth, 1u << 20);
+    speak_next(r->speak, r->o->simulated_ts ? 0 : (int64_t)(r->wall_ns / MS), &said);
+    struct note note = {.sent_ns = r->wall_ns, .device = said.device, .number = r->n_truths};
+    keep_truth(r, &said.truth);
+    memcpy(note_room, &note, sizeof(note));
+    pub_send(r->pub, connection, said.topic, said.topic_len, said.payload, said.len, note_room);
+}
+
 static void say_one(struct run *r, unsigned connection)
 {
+    if (r->speak) {
+        speak_one(r, connection);
+        return;
+    }
     static char payload[FLEET_MAX_PAYLOAD];
     struct fleet_message m;
     fleet_next(r->fleet, r->o->simulated_ts ? 0 : (int64_t)(r->wall_ns / MS), payload, &m);
@@ -327,6 +387,8 @@ int city_run(const struct city_options *o, struct err *err)
                              .acked = on_acked,
                              .ctx = &r};
     r.fleet = fleet_new(&o->fleet);
+    if (o->speak.families)
+        r.speak = speak_new(&o->speak, o->fleet.seed, r.fleet);
     int rc = truth_open(&r, err);
     if (rc == 0)
         rc = pub_new(&po, &r.pub, err);
@@ -338,6 +400,10 @@ int city_run(const struct city_options *o, struct err *err)
         rc = finish(&r, err);
     }
     pub_free(r.pub);
+    for (size_t i = 0; i < r.n_truths; i++)
+        free(r.truths[i]);
+    free(r.truths);
+    speak_free(r.speak);
     fleet_free(r.fleet);
     buf_done(&r.lines);
     if (r.truth >= 0)

@@ -319,7 +319,7 @@ static void round_trips(const char *p, size_t n)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct json_value root;
-    if (!run)
+    if (!set)
         set_up();
     if (size < 1 || size > 8192)
         return 0;

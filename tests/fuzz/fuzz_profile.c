@@ -13,7 +13,8 @@
 
 static const char catalog_text[] =
     "version: 1\nkinds:\n"
-    "  sump: {zh: z, en: e, metrics: {level: {type: float, unit: m, min: 0, max: 5, zh: z, en: e}, "
+    "  sump: {zh: z, en: e, metrics: {level: {type: float, unit: m, min: 0, max: 5, zh: z, en: "
+    "e}, "
     "temperature: {type: float, unit: Cel, zh: z, en: e}, pump_on: {type: bool, zh: z, en: e}, "
     "starts: {type: int, zh: z, en: e}, firmware: {type: string, zh: z, en: e}, state: {type: "
     "enum, zh: z, en: e, codes: [{code: 0, name: normal, zh: z, en: e}]}}}\n";

@@ -14,7 +14,7 @@ import subprocess
 class Outcome:
     """MET: the value is there. MISSING: it is not. WRONG: another value stands there as a good one."""
 
-    MET, MISSING, WRONG = "met", "not met", "wrong"
+    MET, BY_NAME, MISSING, WRONG = "met", "by name", "not met", "wrong"
 
 
 def same(a, b):
@@ -134,6 +134,30 @@ class Any:
             if s[0] == Outcome.MET:
                 return s
         return said[0]
+
+
+class Count:
+    """So many values of this metric."""
+
+    def __init__(self, metric):
+        self.metric = metric
+
+    def judge(self, stated, got):
+        n = sum(v["metric"] == self.metric for s in got["samples"] for v in s["values"])
+        return (Outcome.MET, "") if n == stated else (Outcome.MISSING, f"{n} of {self.metric}")
+
+
+class ByName:
+    """A tag of one site whose name is no metric: comes out by its own name. Tallied apart."""
+
+    def __init__(self, name, bad=None):
+        self.name, self.bad = name, bad
+
+    def judge(self, stated, got):
+        seen = [v for s in got["samples"] for v in s["values"] if v["key"] == self.name]
+        if any(same(v["value"], stated) and (not self.bad or v.get("said") == f"bad {self.bad}") for v in seen):
+            return Outcome.BY_NAME, ""
+        return Outcome.MISSING, f"{self.name} is {seen}"
 
 
 class NotMet:

@@ -279,7 +279,7 @@ HOME = [
 EV = [
     Route("go-e charger", "go-e", kind="charger", ends=by_topic({"/result$": "ignored:reply"}), fields={
         "decoded.alw": Metric("charging_allowed"), "decoded.acu": Metric("current_limit"),
-        "decoded.fwv": Metric("firmware"), "decoded.rbt": Metric("uptime", 0.001),
+        "decoded.fwv": Metric("firmware"), "decoded.rbt": Metric("uptime_ms"),
         "decoded.mcc": Metric("online")}),
     Route("EVerest EVSE", "everest", kind="charger", fields={
         "rcd_current": Metric("residual_current"), "relais_on": Metric("contactor_on"),

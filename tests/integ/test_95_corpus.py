@@ -48,7 +48,7 @@ def probe():
 
 class Row:
     def __init__(self):
-        self.records = self.stated = self.met = self.missing = self.wrong = self.other = 0
+        self.records = self.stated = self.met = self.named = self.missing = self.wrong = self.other = 0
 
 
 def ask(probe, route, record):
@@ -90,22 +90,25 @@ def judge(route, record, got, row, told):
         word, why = route.rule(e["field"]).judge(e["value"], got)
         if word == corpus.Outcome.MET:
             row.met += 1
+        elif word == corpus.Outcome.BY_NAME:
+            row.met += 1
+            row.named += 1
         elif word == corpus.Outcome.WRONG:
             row.wrong += 1
         else:
             row.missing += 1
-        if word != corpus.Outcome.MET:
+        if word not in (corpus.Outcome.MET, corpus.Outcome.BY_NAME):
             told.append(f"{name}: {word}: {e['field']} = {e['value']!r}: {why}")
 
 
 def table(rows):
-    out = [f"{'family':44} {'records':>7} {'stated':>7} {'met':>5} {'not met':>8} {'wrong':>6} {'other end':>9}"]
+    out = [f"{'family':44} {'records':>7} {'stated':>7} {'met':>5} {'by name':>8} {'not met':>8} {'wrong':>6} {'other end':>9}"]
     total = Row()
     for name, r in sorted(rows.items()):
-        out.append(f"{name[:44]:44} {r.records:7} {r.stated:7} {r.met:5} {r.missing:8} {r.wrong:6} {r.other:9}")
+        out.append(f"{name[:44]:44} {r.records:7} {r.stated:7} {r.met:5} {r.named:8} {r.missing:8} {r.wrong:6} {r.other:9}")
         for k in vars(total):
             setattr(total, k, getattr(total, k) + getattr(r, k))
-    out.append(f"{'all':44} {total.records:7} {total.stated:7} {total.met:5} {total.missing:8} {total.wrong:6} "
+    out.append(f"{'all':44} {total.records:7} {total.stated:7} {total.met:5} {total.named:8} {total.missing:8} {total.wrong:6} "
                f"{total.other:9}")
     return total, "\n".join(out)
 

@@ -96,7 +96,14 @@ static void put_decoded(struct jsonw *w, const struct decoded_value *v,
     jsonw_strn(w, "key", v->key, v->key_len);
     if (!m) {
         jsonw_null(w, "metric");
-        put_value(w, "value", &v->v);
+        if (!v->is_null)
+            put_value(w, "value", &v->v);
+        if (v->quality == QUALITY_BAD) {
+            char said[32];
+            (void)snprintf(said, sizeof(said), "bad %s",
+                           judge_reason((enum quality_reason)v->reason));
+            jsonw_str(w, "said", said);
+        }
     } else {
         struct judge_room room = {0};
         struct judged j;

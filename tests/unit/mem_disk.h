@@ -9,7 +9,8 @@
  * disk.fail_at: the operation with this number (from 1) fails with disk.error, a write after a
  * part of it. disk.crash_at: from this operation on everything fails; then disk_restart(power)
  * gives what a new process finds: after a kill all that was written, after a power cut only
- * what was synced for certain, and of the rest any pages, any sizes, a prefix of the names.
+ * what was synced for certain, and of the rest any pages, any sizes, and of the names what
+ * disk.names says.
  */
 #include "base/mem.h"
 #include "io/file.h"
@@ -35,8 +36,16 @@ struct dir {
     size_t n;
 };
 
+/* What a power cut leaves of the changes of names since the last sync of the folder. */
+enum disk_names {
+    DISK_NAMES_PREFIX,    /* the first so many */
+    DISK_NAMES_ANY,       /* any: no file system promises their order */
+    DISK_NAMES_UNDELETED, /* all but the removals */
+};
+
 static struct {
     struct dir now, safe;
+    enum disk_names names;
     struct dir steps[64]; /* after each change since the last sync_dir */
     size_t n_steps;
     struct inode *inodes[65536];
@@ -73,12 +82,45 @@ static void disk_clear(void)
     disk.seed = 88172645463325252u;
 }
 
+static const struct name *disk_find_in(const struct dir *d, const char *path)
+{
+    for (size_t i = 0; i < d->n; i++)
+        if (strcmp(d->names[i].path, path) == 0)
+            return &d->names[i];
+    return NULL;
+}
+
+static bool disk_keeps_change(void)
+{
+    return disk.names == DISK_NAMES_UNDELETED || disk_random() & 1;
+}
+
+/* Each name by itself as it is, or as it was when the folder was last synced. */
+static void disk_mix_names(void)
+{
+    static struct dir mixed;
+    mixed.n = 0;
+    for (size_t i = 0; i < disk.safe.n; i++) {
+        const struct name *was = &disk.safe.names[i], *is = disk_find_in(&disk.now, was->path);
+        if (is && is->in != was->in && disk_keeps_change())
+            mixed.names[mixed.n++] = *is;
+        else if (is || disk.names == DISK_NAMES_UNDELETED || !disk_keeps_change())
+            mixed.names[mixed.n++] = *was;
+    }
+    for (size_t i = 0; i < disk.now.n; i++)
+        if (!disk_find_in(&disk.safe, disk.now.names[i].path) && disk_keeps_change())
+            mixed.names[mixed.n++] = disk.now.names[i];
+    disk.now = mixed;
+}
+
 __attribute__((unused)) static void disk_restart(bool power)
 {
     disk.crash_at = disk.fail_at = disk.ops = 0;
     if (!power)
         return;
-    if (disk.n_steps) {
+    if (disk.n_steps && disk.names != DISK_NAMES_PREFIX) {
+        disk_mix_names();
+    } else if (disk.n_steps) {
         size_t k = (size_t)(disk_random() % (disk.n_steps + 1));
         disk.now = k ? disk.steps[k - 1] : disk.safe;
     }
@@ -106,10 +148,8 @@ __attribute__((unused)) static void disk_restart(bool power)
 
 static struct name *disk_find(const char *path)
 {
-    for (size_t i = 0; i < disk.now.n; i++)
-        if (strcmp(disk.now.names[i].path, path) == 0)
-            return &disk.now.names[i];
-    return NULL;
+    const struct name *n = disk_find_in(&disk.now, path);
+    return n ? &disk.now.names[n - disk.now.names] : NULL;
 }
 
 static void disk_changed(void)

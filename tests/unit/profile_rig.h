@@ -57,8 +57,8 @@ static inline void rig_init(struct rig *r)
 {
     struct problems *p = problems_new(10);
     *r = (struct rig){.kind = "sump"};
-    assert_int_equal(
-        catalog_parse(rig_catalog, sizeof(rig_catalog) - 1, "c", p, &r->catalog), 0);
+    assert_int_equal(catalog_parse(rig_catalog, sizeof(rig_catalog) - 1, "c", p, &r->catalog),
+                     0);
     assert_int_equal(zone_open("Asia/Shanghai", &r->zone), 0);
     problems_free(p);
     r->run = profile_run_new(1 << 20);

@@ -405,8 +405,13 @@ static void names_are_in_the_catalogue(void **state)
                          m->name);
         }
     }
-    for (size_t i = 0; i < catalog_kinds(c); i++) /* and every kind of it is in the city */
-        kind_named(catalog_kind_at(c, i)->name);
+    for (size_t i = 0; i < catalog_kinds(c); i++) { /* and every kind of it is in the city … */
+        const char *name = catalog_kind_at(c, i)->name;
+        /* … but those that only vendors' profiles speak of */
+        if (strcmp(name, "tracker") != 0 && strcmp(name, "valve") != 0 &&
+            strcmp(name, "io") != 0 && strcmp(name, "fire-panel") != 0)
+            kind_named(name);
+    }
     catalog_free(c);
     problems_free(problems);
 }

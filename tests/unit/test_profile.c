@@ -39,7 +39,8 @@ static void test_texts(void **state)
          "d1-7/02030405#BC in a1b2c3{x} id level=1");
     SAYS("{\"n\":-2.5,\"eui\":\"-_8\",\"p\":\"none\",\"l\":1}", "d1--2.5/fbff#fixed level=1");
     SAYS("{\"n\":1,\"l\":1}", "no_device: message \"\" does not name its device");
-    SAYS("{\"n\":\"\",\"eui\":\"AA\",\"l\":1}", "no_device: message \"\" does not name its device");
+    SAYS("{\"n\":\"\",\"eui\":\"AA\",\"l\":1}",
+         "no_device: message \"\" does not name its device");
     SAYS("{\"n\":1,\"eui\":\"A\",\"l\":1}", "no_device: message \"\" does not name its device");
 }
 
@@ -63,11 +64,12 @@ static void test_numbers(void **state)
 static void test_units(void **state)
 {
     (void)state;
-    rig_message(&r, "    values:\n"
-                    "      level: {from: $.l, scale: 0.1, unit: mm, min: 0, max: 900}\n"
-                    "      temperature: {from: $.t, unit: {from: $.u, map: {C: Cel, F: \"[degF]\", "
-                    "K: K}}}\n"
-                    "      battery_v: {from: $.b, unit: mV}\n");
+    rig_message(&r,
+                "    values:\n"
+                "      level: {from: $.l, scale: 0.1, unit: mm, min: 0, max: 900}\n"
+                "      temperature: {from: $.t, unit: {from: $.u, map: {C: Cel, F: \"[degF]\", "
+                "K: K}}}\n"
+                "      battery_v: {from: $.b, unit: mV}\n");
     SAYS("{\"l\":830,\"t\":65,\"u\":\"F\",\"b\":3644}",
          "d1 level=0.083 temperature=18.333333333333332 ?battery_v");
     SAYS("{\"l\":\"8300\",\"t\":300.15,\"u\":\"K\"}", "d1 level=0.83 temperature=27");
@@ -81,13 +83,14 @@ static void test_units(void **state)
 static void test_codes(void **state)
 {
     (void)state;
-    rig_message(&r, "    values:\n"
-                    "      state: {from: $.s, map: {1: alarm, \"on\": normal, 7: muted, 9: null}}\n"
-                    "      pump_on: {from: $.p, map: {5: true, \"37\": true}, default: false}\n"
-                    "      open: {from: $.contact, invert: true}\n"
-                    "      starts: {from: $.bits, bits: [4, 7]}\n"
-                    "      firmware: {from: $.f, before: \" \", after: \"v\"}\n"
-                    "      mixed: {const: 5, kinds: [sump]}\n");
+    rig_message(&r,
+                "    values:\n"
+                "      state: {from: $.s, map: {1: alarm, \"on\": normal, 7: muted, 9: null}}\n"
+                "      pump_on: {from: $.p, map: {5: true, \"37\": true}, default: false}\n"
+                "      open: {from: $.contact, invert: true}\n"
+                "      starts: {from: $.bits, bits: [4, 7]}\n"
+                "      firmware: {from: $.f, before: \" \", after: \"v\"}\n"
+                "      mixed: {const: 5, kinds: [sump]}\n");
     SAYS("{\"s\":1,\"p\":\"37\",\"contact\":true,\"bits\":165,\"f\":\"fw v2.1 x\"}",
          "d1 state='alarm' pump_on=true open=false starts=10 firmware='2.1' mixed=5");
     SAYS("{\"s\":\"1\",\"p\":37,\"contact\":\"OFF\",\"bits\":\"0\",\"f\":\"none\"}",
@@ -101,14 +104,16 @@ static void test_codes(void **state)
 static void test_bad(void **state)
 {
     (void)state;
-    rig_message(&r, "    values:\n"
-                    "      level: {from: $.l, divide: 10, sentinels: [65535, \"No Sensor\"], fault: "
-                    "[\"err\"], absent: [\"-\", undefined]}\n"
-                    "      temperature: $.t\n"
-                    "      pump_on: $.p\n"
-                    "    quality:\n"
-                    "      - {when: {$.f: {bit: 2}}, bad: fault, values: [temperature]}\n"
-                    "      - {when: {$.p: 1, $.t: {max: 0}}, uncertain: disagree, values: [pump_on]}\n");
+    rig_message(
+        &r,
+        "    values:\n"
+        "      level: {from: $.l, divide: 10, sentinels: [65535, \"No Sensor\"], fault: "
+        "[\"err\"], absent: [\"-\", undefined]}\n"
+        "      temperature: $.t\n"
+        "      pump_on: $.p\n"
+        "    quality:\n"
+        "      - {when: {$.f: {bit: 2}}, bad: fault, values: [temperature]}\n"
+        "      - {when: {$.p: 1, $.t: {max: 0}}, uncertain: disagree, values: [pump_on]}\n");
     SAYS("{\"l\":65535,\"t\":20,\"f\":4}", "d1 level=65535!sentinel temperature=20!fault");
     SAYS("{\"l\":\"No Sensor\",\"f\":3}", "d1 level_raw='No Sensor'!sentinel");
     SAYS("{\"l\":\"err\"}", "d1 level_raw='err'!fault");
@@ -120,19 +125,22 @@ static void test_bad(void **state)
 static void test_when(void **state)
 {
     (void)state;
-    rig_open(&r, "version: 1\nprofile: t\ntopics: [\"up/{dev}\"]\ndevice: \"{dev}\"\nmessages:\n"
-                 "  - {when: {payload: {hex_prefix: \"4040\", length: 3}}, ignore: heartbeat, alive: true}\n"
-                 "  - {when: {payload: [Online, offline]}, ignore: status}\n"
-                 "  - {when: {$.type: {exists: false}}, refuse: no type}\n"
-                 "  - {when: {$.type: 5}, ignore: log}\n"
-                 "  - {when: {$.type: \"6\"}, ignore: join}\n"
-                 "  - {when: {$.type: [a, b], topic.dev: {prefix: d}}, ignore: birth}\n"
-                 "  - {when: {$.type: {min: 10, max: 19, not: [11, 12]}}, ignore: config}\n"
-                 "  - {when: {$.type: {type: [object, array]}}, ignore: test}\n"
-                 "  - {when: {$.type: null}, ignore: empty}\n"
-                 "  - {when: {$.type: {contains: xy, length: 4}}, ignore: simulated}\n"
-                 "  - {when: {any: [{$.type: 20}, {$.type: 21, $.y: true}], $.z: {not: 1}}, ignore: reply}\n"
-                 "  - {when: {$.type: {bit: 7}}, ignore: downlink}\n");
+    rig_open(&r,
+             "version: 1\nprofile: t\ntopics: [\"up/{dev}\"]\ndevice: \"{dev}\"\nmessages:\n"
+             "  - {when: {payload: {hex_prefix: \"4040\", length: 3}}, ignore: heartbeat, "
+             "alive: true}\n"
+             "  - {when: {payload: [Online, offline]}, ignore: status}\n"
+             "  - {when: {$.type: {exists: false}}, refuse: no type}\n"
+             "  - {when: {$.type: 5}, ignore: log}\n"
+             "  - {when: {$.type: \"6\"}, ignore: join}\n"
+             "  - {when: {$.type: [a, b], topic.dev: {prefix: d}}, ignore: birth}\n"
+             "  - {when: {$.type: {min: 10, max: 19, not: [11, 12]}}, ignore: config}\n"
+             "  - {when: {$.type: {type: [object, array]}}, ignore: test}\n"
+             "  - {when: {$.type: null}, ignore: empty}\n"
+             "  - {when: {$.type: {contains: xy, length: 4}}, ignore: simulated}\n"
+             "  - {when: {any: [{$.type: 20}, {$.type: 21, $.y: true}], $.z: {not: 1}}, "
+             "ignore: reply}\n"
+             "  - {when: {$.type: {bit: 7}}, ignore: downlink}\n");
     SAYS("@@x", "ignored heartbeat alive d1");
     SAYS("offline", "ignored status");
     SAYS("{}", "refused: no type");
@@ -170,9 +178,11 @@ static void test_each(void **state)
                  "    device: \"{@.d}\"\n"
                  "    parts:\n"
                  "      - {values: {level: \"@.l\"}}\n"
-                 "      - {when: {\"@.t\": {exists: true}}, point: b, values: {temperature: \"@.t\"}}\n");
+                 "      - {when: {\"@.t\": {exists: true}}, point: b, values: {temperature: "
+                 "\"@.t\"}}\n");
     SAYS("{\"t\":5,\"kids\":{\"a\":[{\"ts\":1767225600,\"p\":1,\"values\":{\"l\":1}},"
-         "{\"ts\":1767225601,\"values\":{\"l\":2}}],\"b c\":[{\"values\":{\"l\":3}},{\"x\":1}]}}",
+         "{\"ts\":1767225601,\"values\":{\"l\":2}}],\"b "
+         "c\":[{\"values\":{\"l\":3}},{\"x\":1}]}}",
          "d1/a#1 2026-01-01T00:00:00.000Z~ level=1 temperature=5 | "
          "d1/a 2026-01-01T00:00:01.000Z~ level=2 temperature=5 | "
          "d1/b c level=3 temperature=5");
@@ -201,7 +211,8 @@ static void test_fields(void **state)
     SAYS("{\"b\":{\"level\":9,\"s_level\":1,\"s_fw\":3,\"s_nothing\":4}}",
          "d1 level=1 firmware='3' ?nothing");
     SAYS("{\"ts\":1767225600000,\"c\":{\"level\":{\"value\":1,\"time\":1767225601000},"
-         "\"temperature\":2,\"starts\":{\"value\":3,\"time\":1767225601000},\"open\":{\"value\":null},"
+         "\"temperature\":2,\"starts\":{\"value\":3,\"time\":1767225601000},\"open\":{"
+         "\"value\":null},"
          "\"mixed\":{\"value\":4,\"time\":1767225602000}}}",
          "d1 2026-01-01T00:00:01.000Z level=1 starts=3 | "
          "d1 2026-01-01T00:00:00.000Z temperature=2 | d1 2026-01-01T00:00:02.000Z mixed=4");
@@ -220,7 +231,8 @@ static void test_pairs(void **state)
                     "      same: true\n"
                     "      names: {7: temperature, fw: firmware}\n"
                     "      quality: {when: {\"@.q\": N}, bad: other}\n");
-    SAYS("{\"list\":[{\"n\":\"level\",\"v\":1,\"e\":200},{\"n\":7,\"w\":20,\"q\":\"N\"},{\"v\":1},"
+    SAYS("{\"list\":[{\"n\":\"level\",\"v\":1,\"e\":200},{\"n\":7,\"w\":20,\"q\":\"N\"},{\"v\":"
+         "1},"
          "{\"n\":\"starts\",\"v\":3,\"e\":1}]}",
          "d1 level=1 temperature=20!other starts=3!fault");
     SAYS("{\"list\":[{\"n\":\"level\",\"e\":2014},{\"n\":\"fw\",\"v\":\"1\",\"t\":1767225600},"
@@ -232,12 +244,13 @@ static void test_pairs(void **state)
 static void test_alternatives(void **state)
 {
     (void)state;
-    rig_message(&r, "    values:\n"
-                    "      level: [{from: $.mm, unit: mm}, {from: $.cm, unit: cm, when: {$.ok: true}}, "
-                    "$.m]\n"
-                    "      temperature: {from: [$.t.value, $.t]}\n"
-                    "      starts: [{from: $.n, kinds: [sump]}]\n"
-                    "      firmware: {text: \"{$.a}.{$.b}\"}\n");
+    rig_message(
+        &r, "    values:\n"
+            "      level: [{from: $.mm, unit: mm}, {from: $.cm, unit: cm, when: {$.ok: true}}, "
+            "$.m]\n"
+            "      temperature: {from: [$.t.value, $.t]}\n"
+            "      starts: [{from: $.n, kinds: [sump]}]\n"
+            "      firmware: {text: \"{$.a}.{$.b}\"}\n");
     SAYS("{\"mm\":1500,\"cm\":1}", "d1 level=1.5");
     SAYS("{\"cm\":10,\"m\":3}", "d1 level=3");
     SAYS("{\"cm\":10,\"m\":3,\"ok\":true,\"t\":5,\"a\":1,\"b\":2}",
@@ -250,15 +263,16 @@ static void test_alternatives(void **state)
 static void test_also(void **state)
 {
     (void)state;
-    rig_message(&r, "    also:\n"
-                    "      frame: {from: $.data, decode: [base64, {struct: [{name: t, type: i16be, "
-                    "divide: 10}]}]}\n"
-                    "      inner: {from: $.json, decode: json}\n"
-                    "      deep: {from: $inner.json, decode: json}\n"
-                    "    values:\n"
-                    "      temperature: $frame.t\n"
-                    "      level: $inner.level\n"
-                    "      starts: $deep.n\n");
+    rig_message(&r,
+                "    also:\n"
+                "      frame: {from: $.data, decode: [base64, {struct: [{name: t, type: i16be, "
+                "divide: 10}]}]}\n"
+                "      inner: {from: $.json, decode: json}\n"
+                "      deep: {from: $inner.json, decode: json}\n"
+                "    values:\n"
+                "      temperature: $frame.t\n"
+                "      level: $inner.level\n"
+                "      starts: $deep.n\n");
     SAYS("{\"data\":\"ANs=\"}", "d1 temperature=21.9");
     SAYS("{\"data\":\"\",\"json\":{\"level\":1}}", "d1 level=1");
     SAYS("{\"json\":\"{\\\"level\\\":2,\\\"json\\\":\\\"{\\\\\\\"n\\\\\\\":3}\\\"}\"}",
@@ -275,17 +289,19 @@ static void test_items_documents(void **state)
     rig_message(&r, "    also: {x: {from: \"@.j\", decode: json}}\n"
                     "    each: $.list[*]\n"
                     "    values: {level: $x.l}\n");
-    SAYS("{\"list\":[{\"j\":\"{\\\"l\\\":1}\"},{\"j\":\"{\\\"l\\\":2}\"},{\"j\":{\"l\":3}},{}]}",
-         "d1 level=1 | d1 level=2 | d1 level=3");
+    SAYS(
+        "{\"list\":[{\"j\":\"{\\\"l\\\":1}\"},{\"j\":\"{\\\"l\\\":2}\"},{\"j\":{\"l\":3}},{}]}",
+        "d1 level=1 | d1 level=2 | d1 level=3");
 }
 
 static void test_doc_fallback(void **state)
 {
     (void)state;
-    rig_open(&r, "version: 1\nprofile: t\ntopics: [\"up/{dev}\"]\ndevice: \"{dev}\"\nmessages:\n"
-                 "  - {when: {$.a: 1}, ignore: log}\n"
-                 "  - {decode: text, when: {$: {prefix: hello}}, ignore: heartbeat}\n"
-                 "  - {name: last, when: {topic.dev: d2}, values: {level: $.l}}\n");
+    rig_open(&r,
+             "version: 1\nprofile: t\ntopics: [\"up/{dev}\"]\ndevice: \"{dev}\"\nmessages:\n"
+             "  - {when: {$.a: 1}, ignore: log}\n"
+             "  - {decode: text, when: {$: {prefix: hello}}, ignore: heartbeat}\n"
+             "  - {name: last, when: {topic.dev: d2}, values: {level: $.l}}\n");
     SAYS("{\"a\":1}", "ignored log");
     SAYS("hello there", "ignored heartbeat");
     SAYS("what", "bad_json: not JSON");
@@ -296,9 +312,11 @@ static void test_doc_fallback(void **state)
 static void test_topics(void **state)
 {
     (void)state;
-    rig_open(&r, "version: 1\nprofile: t\ntopics: [\"tele/{compound}/{device}/#\"]\nmessages:\n"
-                 "  - {topic: \"{x}/{device}/STATE\", ignore: status, alive: true}\n"
-                 "  - {topic: \"{device}/{chan}/SENSOR\", point: \"{chan}\", values: {level: $.l}}\n");
+    rig_open(
+        &r,
+        "version: 1\nprofile: t\ntopics: [\"tele/{compound}/{device}/#\"]\nmessages:\n"
+        "  - {topic: \"{x}/{device}/STATE\", ignore: status, alive: true}\n"
+        "  - {topic: \"{device}/{chan}/SENSOR\", point: \"{chan}\", values: {level: $.l}}\n");
     assert_string_equal(rig_bytes(&r, "tele/c1/d9/STATE", "x", 1), "ignored status alive d9");
     assert_string_equal(rig_bytes(&r, "tele/c1/d9/2/SENSOR", "{\"l\":1}", 7),
                         "d9#2 in c1 level=1");
@@ -351,8 +369,9 @@ static void test_ceilings(void **state)
     for (int i = 0; i < 4097; i++)
         (void)buf_puts(&b, i ? ",1" : "1");
     (void)buf_putc(&b, ']');
-    assert_string_equal(rig_bytes(&r, "up/d1", b.data, b.len),
-                        "too_many_points: more than 4096 samples or 65536 values in one message");
+    assert_string_equal(
+        rig_bytes(&r, "up/d1", b.data, b.len),
+        "too_many_points: more than 4096 samples or 65536 values in one message");
     assert_int_equal(r.out.n_samples, 0);
     b.len -= 3;
     (void)buf_putc(&b, ']');
@@ -387,15 +406,24 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paths),     cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_units),
-        cmocka_unit_test(test_codes),     cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_when),      cmocka_unit_test(test_each),
-        cmocka_unit_test(test_fields),    cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_alternatives), cmocka_unit_test(test_also),
-        cmocka_unit_test(test_items_documents), cmocka_unit_test(test_doc_fallback),
-        cmocka_unit_test(test_topics),    cmocka_unit_test(test_trace),
-        cmocka_unit_test(test_ceilings),  cmocka_unit_test(test_alive),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_units),
+        cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_when),
+        cmocka_unit_test(test_each),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_alternatives),
+        cmocka_unit_test(test_also),
+        cmocka_unit_test(test_items_documents),
+        cmocka_unit_test(test_doc_fallback),
+        cmocka_unit_test(test_topics),
+        cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_ceilings),
+        cmocka_unit_test(test_alive),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

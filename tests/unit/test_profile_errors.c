@@ -69,18 +69,22 @@ static void test_kinds_and_topics(void **state)
 static void test_messages(void **state)
 {
     (void)state;
-    message("{}", "7:5: error: a message needs values, fields, pairs or parts, or else ignore or "
-                  "refuse");
+    message("{}",
+            "7:5: error: a message needs values, fields, pairs or parts, or else ignore or "
+            "refuse");
     message("{ignore: hartbeat}",
             "7:14: error: unknown reason to ignore \"hartbeat\", did you mean \"heartbeat\"?");
-    message("{ignore: log, values: {level: $.l}}", "\"values\" in a message that gives no data");
+    message("{ignore: log, values: {level: $.l}}",
+            "\"values\" in a message that gives no data");
     message("{ignore: log, refuse: x}", "ignore and refuse: one of them is expected");
     message("{valeus: {}}", "unknown key in a message \"valeus\", did you mean \"values\"?");
     message("{device: \"{devv}\", values: {level: $.l}}",
             "7:15: error: there is no {devv} in the topic \"up/{dev}\"");
-    message("{alive: maybe, values: {level: $.l}}", "alive is \"maybe\", expected true or false");
+    message("{alive: maybe, values: {level: $.l}}",
+            "alive is \"maybe\", expected true or false");
     message("{decode: jsn, values: {level: $.l}}", "7:14: error: ");
-    message("{also: {x: {from: $.a}}, values: {level: $.l}}", "needs `from` (a path) and `decode`");
+    message("{also: {x: {from: $.a}}, values: {level: $.l}}",
+            "needs `from` (a path) and `decode`");
     message("{also: {x: {from: $x.a, decode: json}}, values: {level: $x.l}}",
             "7:23: error: $x is made of itself");
     message("{values: {level: $frame.l}}", "there is no document under `also` named \"frame\"");
@@ -104,7 +108,8 @@ static void test_paths(void **state)
     message("{values: {level: \"$[-0]\"}}", "[-0] is no place");
     message("{values: {level: '$[\"a'}}", "a quoted key must end in \"]");
     message("{values: {level: '$[\"\\x\"]'}}", "a bad escape in a quoted key");
-    message("{values: {level: \"@.l\"}}", "@ is the item of `each`, and there is no `each` here");
+    message("{values: {level: \"@.l\"}}",
+            "@ is the item of `each`, and there is no `each` here");
     message("{each: \"$[*]\", values: {level: \"@^.l\"}}", "not so many levels above");
     message("{each: \"$[*][*][*][*]\", values: {level: \"@\"}}", "more than 3 levels");
     message("{values: {level: $.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a}}", "more than 16 steps");
@@ -131,12 +136,14 @@ static void test_values(void **state)
     (void)state;
     message("{values: {levle: $.l}}",
             "7:15: error: none of the kinds has a metric \"levle\", did you mean \"level\"?");
-    message("{values: {mixed: $.l}}", "metric \"mixed\" is float in kind sump and int in kind gas: "
-                                      "say which with `kinds`");
+    message("{values: {mixed: $.l}}",
+            "metric \"mixed\" is float in kind sump and int in kind gas: "
+            "say which with `kinds`");
     message("{values: {level: {from: $.l, scael: 2}}}",
             "unknown key in a mapping \"scael\", did you mean \"scale\"?");
     message("{values: {level: {scale: 2}}}", "where from?");
-    message("{values: {level: {from: $.l, const: 1}}}", "expected one of `from`, `text` and `const`");
+    message("{values: {level: {from: $.l, const: 1}}}",
+            "expected one of `from`, `text` and `const`");
     message("{values: {level: {from: $.l, unit: kPa}}}",
             "unit \"kPa\" cannot become \"m\", that of metric \"level\" in kind sump");
     message("{values: {level: {from: $.l, unit: meter}}}", "unit \"meter\" is no UCUM code");
@@ -156,9 +163,11 @@ static void test_values(void **state)
     message("{values: {starts: {from: $.l, bit: 64}}}", "bit 64, expected 0 to 63");
     message("{values: {level: {from: $.l, min: 5, max: 1}}}", "min 5 is above max 1");
     message("{values: {level: {from: $.l, decimal: \"__\"}}}", "the one character");
-    message("{values: {level: {from: $.l, kinds: [pump]}}}", "the catalogue has no kind \"pump\"");
+    message("{values: {level: {from: $.l, kinds: [pump]}}}",
+            "the catalogue has no kind \"pump\"");
     message("{values: {level: {from: $.l, unit: {from: $.u}}}}", "unit needs `from`");
-    message("{values: {level: $.a, level: $.b}}", "metric \"level\" is repeated, first in line 7");
+    message("{values: {level: $.a, level: $.b}}",
+            "metric \"level\" is repeated, first in line 7");
 }
 
 static void test_when_and_time(void **state)
@@ -170,17 +179,21 @@ static void test_when_and_time(void **state)
     message("{when: {$.a: {type: int}}, ignore: log}", "type of value \"int\"");
     message("{when: {$.a: 1, $.a: 2}, ignore: log}", "\"$.a\" is repeated");
     message("{when: {topic.x: 1}, ignore: log}", "there is no {x} in the topic");
-    message("{when: {payload: {hex_prefix: abc}}, ignore: log}", "expected pairs of hex digits");
+    message("{when: {payload: {hex_prefix: abc}}, ignore: log}",
+            "expected pairs of hex digits");
     message("{when: {any: 5}, ignore: log}", "any: expected a list of conditions");
     message("{when: {sparkplug: dead}, ignore: log}", "did you mean \"death\"?");
     message("{when: {key: a}, ignore: log}", "no .* of `each` is there");
     message("{time: {form: $.t}, values: {level: $.l}}", "did you mean \"from\"?");
-    message("{time: {from: $.t, format: sec}, values: {level: $.l}}", "time format, expected auto");
-    message("{time: {from: $.t, zone: Asia}, values: {level: $.l}}", "expected UTC, site or like");
+    message("{time: {from: $.t, format: sec}, values: {level: $.l}}",
+            "time format, expected auto");
+    message("{time: {from: $.t, zone: Asia}, values: {level: $.l}}",
+            "expected UTC, site or like");
     message("{time: {from: $.t, epoch: x}, values: {level: $.l}}", "expected RFC 3339");
-    message("{time: {from: $.t, format: rfc3339, epoch: \"2018-09-10T00:00:00Z\"}, values: {level: "
-            "$.l}}",
-            "epoch is for the formats s, ms, us and ns");
+    message(
+        "{time: {from: $.t, format: rfc3339, epoch: \"2018-09-10T00:00:00Z\"}, values: {level: "
+        "$.l}}",
+        "epoch is for the formats s, ms, us and ns");
     message("{time: {from: $.t, add: 1.5}, values: {level: $.l}}", "whole milliseconds");
 }
 
@@ -196,7 +209,8 @@ static void test_fields(void **state)
     message("{fields: {in: $.a, names: {a: level, a: level}}}", "\"a\" is repeated");
     message("{fields: {in: $.a, name: n, same: true}}", "unknown key in fields \"name\"");
     message("{quality: {when: {$.a: 1}}, values: {level: $.l}}", "expected `bad: REASON`");
-    message("{quality: {bad: falt}, values: {level: $.l}}", "\"falt\", did you mean \"fault\"?");
+    message("{quality: {bad: falt}, values: {level: $.l}}",
+            "\"falt\", did you mean \"fault\"?");
     message("{quality: {bad: fault, values: [lvl]}, values: {level: $.l}}",
             "none of the kinds has a metric \"lvl\"");
 }
@@ -220,29 +234,31 @@ static void test_examples(void **state)
 static void test_examples_run(void **state)
 {
     (void)state;
-    rig_open(&r, HEAD
-             "  - {when: {$.x: 1}, ignore: log}\n"
-             "  - {when: {$.x: 2}, refuse: it is two}\n"
-             "  - {when: {$.x: {not: 3}}, time: $.t, values: {level: $.l, starts: $.n}}\n"
-             "examples:\n"
-             "  - {name: a, topic: up/d, payload: '{\"l\":1}', expect: [{device: d, level: 1, "
-             "time: received}]}\n"
-             "  - {name: b, topic: up/d, payload: '{\"x\":1}', ignored: log}\n"
-             "  - {name: c, topic: up/d, payload: '{\"x\":2}', refused: two}\n"
-             "  - {name: d, topic: up/d, payload: '{\"l\":9}', expect: [{level: {bad: range, value: "
-             "9}}]}\n"
-             "  - {name: e, topic: up/d, payload: '{\"l\":1,\"n\":2,\"t\":5}', expect: [{device: e, "
-             "level: 2, temperature: 1, time: received}]}\n"
-             "  - {name: f, topic: up/d, payload: '{\"x\":1}', expect: []}\n"
-             "  - {name: g, topic: up/d, payload: '{\"x\":3}', refused: a}\n"
-             "  - {name: h, topic: down/d, payload: '{}', ignored: log}\n"
-             "  - {name: i, topic: up/d, payload: '{', ignored: log}\n"
-             "  - {name: j, topic: up/d, payload: '{\"l\":9}', expect: [{level: 9}]}\n");
+    rig_open(
+        &r, HEAD
+        "  - {when: {$.x: 1}, ignore: log}\n"
+        "  - {when: {$.x: 2}, refuse: it is two}\n"
+        "  - {when: {$.x: {not: 3}}, time: $.t, values: {level: $.l, starts: $.n}}\n"
+        "examples:\n"
+        "  - {name: a, topic: up/d, payload: '{\"l\":1}', expect: [{device: d, level: 1, "
+        "time: received}]}\n"
+        "  - {name: b, topic: up/d, payload: '{\"x\":1}', ignored: log}\n"
+        "  - {name: c, topic: up/d, payload: '{\"x\":2}', refused: two}\n"
+        "  - {name: d, topic: up/d, payload: '{\"l\":9}', expect: [{level: {bad: range, value: "
+        "9}}]}\n"
+        "  - {name: e, topic: up/d, payload: '{\"l\":1,\"n\":2,\"t\":5}', expect: [{device: e, "
+        "level: 2, temperature: 1, time: received}]}\n"
+        "  - {name: f, topic: up/d, payload: '{\"x\":1}', expect: []}\n"
+        "  - {name: g, topic: up/d, payload: '{\"x\":3}', refused: a}\n"
+        "  - {name: h, topic: down/d, payload: '{}', ignored: log}\n"
+        "  - {name: i, topic: up/d, payload: '{', ignored: log}\n"
+        "  - {name: j, topic: up/d, payload: '{\"l\":9}', expect: [{level: 9}]}\n");
     struct problems *p = problems_new(100);
     assert_int_equal(profile_check_examples(r.set, NULL, p), -22);
     static const char *const expected[] = {
         "p:15:69: error: example \"e\": device is \"d\", expected \"e\"",
-        "p:15:69: error: example \"e\": time is 1970-01-01T00:00:05.000Z, expected that of receipt",
+        "p:15:69: error: example \"e\": time is 1970-01-01T00:00:05.000Z, expected that of "
+        "receipt",
         "p:15:88: error: example \"e\": level is 1, expected 2",
         "p:15:69: error: example \"e\": starts came out, too: 2",
         "p:15:104: error: example \"e\": temperature did not come out",
@@ -274,11 +290,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_file),     cmocka_unit_test(test_kinds_and_topics),
-        cmocka_unit_test(test_messages), cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_texts),    cmocka_unit_test(test_values),
+        cmocka_unit_test(test_file),          cmocka_unit_test(test_kinds_and_topics),
+        cmocka_unit_test(test_messages),      cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_texts),         cmocka_unit_test(test_values),
         cmocka_unit_test(test_when_and_time), cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_examples), cmocka_unit_test(test_examples_run),
+        cmocka_unit_test(test_examples),      cmocka_unit_test(test_examples_run),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
