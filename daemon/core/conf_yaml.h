@@ -8,7 +8,8 @@
  * libfyaml's events are taken, not its documents: those compare every key of a mapping with
  * every other (10,000 keys: seconds) and have no ceiling. Here size, lines, brackets, nodes and
  * depth have one each; repeated keys are for the walker to find. Aliases, anchors and tags are
- * refused: a file people edit needs none. Internal to conf. Not thread-safe.
+ * refused: a file people edit needs none. Read by conf, catalog, profile and codec. Not
+ * thread-safe.
  */
 #include "base/arena.h"
 #include "base/err.h"

@@ -42,6 +42,16 @@ char *run_room(struct profile_run *x, size_t n)
     return p;
 }
 
+/* Everything behind `end`, which is in the room given last or before it, is given back. */
+static void room_ends(struct profile_run *x, const char *end)
+{
+    if (!x->chunk || end < x->chunk->p || end > x->chunk->p + x->text_used)
+        return; /* another chunk has been begun: let it be */
+    size_t keep = (size_t)(end - x->chunk->p);
+    x->text_total -= x->text_used - keep;
+    x->text_used = keep;
+}
+
 void run_free_room(struct profile_run *x)
 {
     for (struct text_chunk *c = x->chunks, *next; c; c = next) {
@@ -75,6 +85,7 @@ bool run_scalar_text(struct profile_run *x, struct json_value v, const char **ou
         break;
     }
     p = run_room(x, NUM_MAX);
+    x->too_big = x->too_big || !p;
     if (!p)
         return false;
     *out_p = p;
@@ -459,6 +470,7 @@ static bool filtered(struct profile_run *x, const struct plan_piece *piece, cons
     if (!piece->n_filters)
         return true;
     char *room = run_room(x, PLAN_MAX_TEXT * 2);
+    x->too_big = x->too_big || !room;
     if (!room)
         return false;
     for (size_t i = 0; i < piece->n_filters; i++) /* in place is right for all of them */
@@ -477,20 +489,27 @@ static void make_text(struct profile_run *x, const struct plan_text *t, struct t
         if (piece_text(x, &t->pieces[0], &p, &n) && filtered(x, &t->pieces[0], &p, &n)) {
             m->p = p;
             m->n = n;
+            if (t->pieces[0].n_filters)
+                room_ends(x, p + n);
         }
         return;
     }
     char *room = run_room(x, PLAN_MAX_TEXT);
     size_t len = 0;
+    x->too_big = x->too_big || !room;
     for (size_t i = 0; room && i < t->n; i++) {
         if (!piece_text(x, &t->pieces[i], &p, &n) || !filtered(x, &t->pieces[i], &p, &n) ||
-            len + n > PLAN_MAX_TEXT)
+            len + n > PLAN_MAX_TEXT) {
+            room_ends(x, room);
             return;
+        }
         memcpy(room + len, p, n);
         len += n;
     }
     m->p = room;
     m->n = len;
+    if (room)
+        room_ends(x, room + len);
 }
 
 static const char *one_text(struct profile_run *x, uint16_t text, size_t *out_len)

@@ -282,8 +282,8 @@ static void make_samples(struct profile_run *x, const struct plan_message *m)
         refuse_document(x);
     } else if (x->too_big) {
         refuse(x->v, LEDGER_DEAD_TOO_MANY);
-        say(x->v, "more than %d samples or %d values in one message", DECODE_MAX_SAMPLES,
-            DECODE_MAX_VALUES);
+        say(x->v, "more than %d samples, %d values or 4 MiB of texts in one message",
+            DECODE_MAX_SAMPLES, DECODE_MAX_VALUES);
     } else if (out->n_samples == 0 && !x->lone.device) {
         x->v->outcome = PROFILE_IGNORED; /* an empty list, a part that does not apply */
         x->v->count = LEDGER_IGNORED_EMPTY;

@@ -369,9 +369,9 @@ static void test_ceilings(void **state)
     for (int i = 0; i < 4097; i++)
         (void)buf_puts(&b, i ? ",1" : "1");
     (void)buf_putc(&b, ']');
-    assert_string_equal(
-        rig_bytes(&r, "up/d1", b.data, b.len),
-        "too_many_points: more than 4096 samples or 65536 values in one message");
+    assert_string_equal(rig_bytes(&r, "up/d1", b.data, b.len),
+                        "too_many_points: more than 4096 samples, 65536 values or 4 MiB of "
+                        "texts in one message");
     assert_int_equal(r.out.n_samples, 0);
     b.len -= 3;
     (void)buf_putc(&b, ']');
@@ -379,6 +379,51 @@ static void test_ceilings(void **state)
     assert_int_equal(r.v.outcome, PROFILE_SAMPLES);
     assert_int_equal(r.out.n_samples, 4096);
     buf_done(&b);
+}
+
+static const char *node_says(const char *type, const char *bytes, size_t n)
+{
+    char *topic = mem_printf("spBv1.0/g/%s/n1", type);
+    const char *said = rig_bytes(&r, topic, bytes, n);
+    free(topic);
+    return said;
+}
+
+/* Payload: 1 timestamp, 2 metric, 3 seq; metric: 1 name, 2 alias, 4 datatype, 11 long, 13 double. */
+static void test_sparkplug(void **state)
+{
+    (void)state;
+    static const char birth[] =
+        "\x08\x01\x12\x0b\x0a\x05"
+        "bdSeq\x20\x08\x58\x01"
+        "\x12\x10\x0a\x01T\x10\x05\x20\x0a\x69\0\0\0\0\0\x80\x35\x40\x18\0";
+    static const char data[] =
+        "\x08\x02\x12\x0d\x10\x05\x20\x0a\x69\0\0\0\0\0\x80\x36\x40\x18\x01";
+    static const char later[] =
+        "\x08\x02\x12\x0d\x10\x05\x20\x0a\x69\0\0\0\0\0\x80\x36\x40\x18\x07";
+    static const char death[] = "\x12\x0b\x0a\x05"
+                                "bdSeq\x20\x08\x58\x01";
+    static const char stale[] = "\x12\x0b\x0a\x05"
+                                "bdSeq\x20\x08\x58\x09";
+    rig_open(
+        &r,
+        "version: 1\nprofile: t\ntopics: [\"spBv1.0/{group}/{type}/{device}\"]\n"
+        "decode: sparkplug-b\nmessages:\n"
+        "  - {when: {sparkplug: death}, alive: false, values: {pump_on: {const: false}}}\n"
+        "  - {when: {sparkplug: birth}, values: {pump_on: {const: true}}}\n"
+        "  - {pairs: {in: $.metrics, name: name, value: value, names: {T: temperature}}}\n");
+    assert_string_equal(node_says("NDATA", data, sizeof(data) - 1), "n1");
+    assert_true(r.v.want_rebirth);
+    assert_string_equal(node_says("NBIRTH", birth, sizeof(birth) - 1), "n1 pump_on=true");
+    assert_string_equal(node_says("NDATA", data, sizeof(data) - 1), "n1 temperature=22.5");
+    assert_false(r.v.want_rebirth);
+    assert_string_equal(node_says("NDATA", data, sizeof(data) - 1), "duplicate ");
+    assert_string_equal(node_says("NCMD", data, sizeof(data) - 1), "ignored downlink");
+    assert_string_equal(node_says("NDATA", later, sizeof(later) - 1), "n1 temperature=22.5");
+    assert_true(r.v.want_rebirth);
+    assert_string_equal(node_says("NDEATH", stale, sizeof(stale) - 1), "ignored stale");
+    assert_string_equal(node_says("NDEATH", death, sizeof(death) - 1), "n1 dead pump_on=false");
+    assert_non_null(strstr(node_says("NDATA", "\x12\x7f", 2), "bad_payload: "));
 }
 
 static void test_alive(void **state)
@@ -424,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_trace),
         cmocka_unit_test(test_ceilings),
         cmocka_unit_test(test_alive),
+        cmocka_unit_test(test_sparkplug),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -383,6 +383,7 @@ static void trap_10(void **state)
     gives(&r, "{\"tC\":21,\"tF\":69.8}", "temperature=21");
     gives(&r, "{\"distance_mm\":830}", "distance=0.83");
     gives(&r, "{\"energy\":1500}", "energy=1.5");
+    rig_done(&r);
     /* a unit of another dimension is refused when the profile is loaded */
     static const char wrong[] = HEAD "messages:\n  - values: {energy: {from: $.e, unit: kW}}\n";
     rig_expect_refused = true;
