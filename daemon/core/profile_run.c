@@ -364,8 +364,13 @@ void profile_decode(const struct profile *p, struct profile_run *x,
             x->doc_failed = -1;
             x->slots[0].epoch = ++x->epoch;
         }
-        if (m->sparkplug && run_node(x, p->docs[m->doc].root, &root) && sparkplug_says(x))
-            return;
+        if (m->sparkplug) { /* what it is, is in the payload: broken ones are no kind of message */
+            bool read = run_node(x, p->docs[m->doc].root, &root);
+            if (!read && x->doc_failed >= 0)
+                refuse_document(x);
+            if (!read || sparkplug_says(x))
+                return;
+        }
         if (m->ignore || m->refuse)
             ignore(x, m);
         else

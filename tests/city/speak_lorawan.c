@@ -136,7 +136,8 @@ static unsigned char *put_distance(struct turn *t, unsigned char *at, double mm)
     at[1] = 0x82;
     at[2] = (unsigned char)v;
     at[3] = (unsigned char)(v >> 8);
-    truth_number(t, "distance", v / 1000.0, 3, odd);
+    /* what stands for no value is kept as it was told, not as a distance */
+    truth_number(t, "distance", odd ? v : v / 1000.0, 3, odd);
     return at + 4;
 }
 
