@@ -6,6 +6,11 @@ bench-hot: $(B)/bench/bench_hot
 .PHONY: bench-route
 bench-route: $(B)/bench/bench_route
 	$(Q)$<
+# A message decoded and judged, by shipped profiles, against its JSON's parse.
+.PHONY: bench-decode
+bench-decode: $(B)/bench/bench_decode
+	$(Q)$< config/catalog.yaml config/profiles/chirpstack-v4.yaml \
+		config/profiles/milesight-codec.yaml
 # How long a reload with 100,000 devices holds the loop up.
 .PHONY: bench-reload
 bench-reload: $(B)/bench/bench_reload
@@ -22,6 +27,7 @@ $(B)/null_sub: $(B)/tests/bench/null_sub.o
 #   make bench BENCH='--short --only drain'
 bench:
 	$(Q)+$(MAKE) --no-print-directory VARIANT=release PAHO=debian all city \
-		build/release/null_sub build/release/bench/bench_journal
+		build/release/null_sub build/release/bench/bench_journal \
+		build/release/bench/bench_decode build/release/bench/bench_route
 	$(Q)+$(MAKE) --no-print-directory VARIANT=release PAHO=lean all
 	$(Q)/usr/bin/python3 tests/bench/bench.py $(BENCH)

@@ -1,6 +1,7 @@
 """The city in the words of fourteen vendors, mixed, with the faults of the field at stated rates:
 what became of each message, counted, and each value in the database."""
 import collections
+import os
 
 import pytest
 
@@ -18,7 +19,9 @@ def fed(bench, broker, influx):
     """(gateway, truths, influx) after the feed."""
     g = bench.gaihou(brokers=[{"id": "main", "url": broker.url}], sinks=[influx_sink(influx)],
                      **sources())
-    city = bench.city(seed=7, devices=400, compounds=5)
+    seed = int(os.environ.get("SEED", "7"))
+    print(f"SEED={seed}")
+    city = bench.city(seed=seed, devices=400, compounds=5)
     city.fleet += ["--families", "all"]
     city.registry(g.folder)
     g.configure().start()
