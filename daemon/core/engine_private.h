@@ -23,6 +23,7 @@
 #define VOTES         64 /* device clocks asked about a step of ours */
 #define MAX_MESSAGE   ((size_t)64 << 20)
 #define MAX_TOLD      16 /* unknown devices told of one message */
+#define AFTER_KINDS   64 /* kinds whose metrics' order is remembered apart */
 
 /* One point that a series had: 16 bytes, because 100,000 devices have 8 of them. */
 struct seen {
@@ -137,6 +138,9 @@ struct engine {
 
     struct engine_stats stats;
     struct buf scratch; /* a series being built */
+    /* By kind, and by metric (from 1; 0: the first of a sample): the metric that was said after it
+     * the last time. A guess that is checked: nothing depends on it, and it is not saved. */
+    uint8_t after[AFTER_KINDS][CATALOG_MAX_METRICS + 1];
 };
 
 /* How a message's samples came out, in points and in samples that made none. */
