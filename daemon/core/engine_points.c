@@ -377,6 +377,13 @@ static void sample(struct engine *e, struct taking *t, bool repeated, bool catch
             emit_bad(e, t, &g, why);
 }
 
+void engine_point(struct engine *e, const struct record *r, const struct device *d,
+                  int64_t received_ms, struct outcome *o)
+{
+    struct taking t = {.device = d, .sample = &e->decoded.samples[0]};
+    sample(e, &t, false, engine_catching_up(e, r), received_ms, o);
+}
+
 void engine_points(struct engine *e, const struct record *r, int64_t received_ms,
                    struct outcome *o)
 {

@@ -159,6 +159,9 @@ void engine_message(struct engine *e, const struct record *r);
 /* engine_points.c: the points of the decoded message, whose speeches are prepared */
 void engine_points(struct engine *e, const struct record *r, int64_t received_ms,
                    struct outcome *o);
+/* The same of its only sample, which is the device's and not repeated; needs no speeches. */
+void engine_point(struct engine *e, const struct record *r, const struct device *d,
+                  int64_t received_ms, struct outcome *o);
 /* engine_series.c. find: NULL when the device or the table has no room for one more point;
  * *out_further: NULL for the device's own. */
 struct series *engine_series(struct engine *e, const struct device *d, const char *point,

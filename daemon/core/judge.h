@@ -77,7 +77,7 @@ static inline bool judge_plain(const struct decoded_value *v, const struct metri
         out->v.b = v->v.b, x = 0;
     else
         return false;
-    if (m->type != METRIC_BOOL && !(x >= min && x <= max && x >= -DBL_MAX && x <= DBL_MAX))
+    if (m->type != METRIC_BOOL && !(x >= min && x <= max && fabs(x) <= DBL_MAX))
         return false;
     for (size_t i = 0; i < m->n_sentinels; i++)
         if (m->sentinels[i] == x)
