@@ -223,6 +223,59 @@ static void a_full_room(void **state)
     assert_int_equal(j.field.v.s.n, 254);
 }
 
+/* What judge_plain takes, judge_field finds the same of, and good; and it takes what is usual. */
+static void plain_is_the_same(void **state)
+{
+    const struct metric *const metrics[] = {&level, &starts, &pump, &way_, &serial};
+    const struct value values[] = {
+        {.type = VALUE_FLOAT, .f = 0},
+        {.type = VALUE_FLOAT, .f = -0.0},
+        {.type = VALUE_FLOAT, .f = 3.25},
+        {.type = VALUE_FLOAT, .f = 5.01},
+        {.type = VALUE_FLOAT, .f = 99.99},
+        {.type = VALUE_FLOAT, .f = NAN},
+        {.type = VALUE_FLOAT, .f = HUGE_VAL},
+        {.type = VALUE_FLOAT, .f = -HUGE_VAL},
+        {.type = VALUE_INT, .i = 4},
+        {.type = VALUE_INT, .i = -1},
+        {.type = VALUE_INT, .i = INT64_MAX},
+        {.type = VALUE_BOOL, .b = true},
+        {.type = VALUE_STRING, .s = {"up", 2}},
+        {.type = VALUE_STRING, .s = {"4", 1}},
+        {.type = VALUE_STRING, .s = {"on", 2}},
+    };
+    const double ranges[][2] = {{0, 5}, {0, 1000}, {-HUGE_VAL, HUGE_VAL}};
+    unsigned plain = 0;
+    (void)state;
+    for (size_t i = 0; i < 5 * sizeof(values) / sizeof(*values) * 3 * 2 * 3; i++) {
+        size_t k = i / 90;
+        struct decoded_value v = {.v = values[k], .from = i % 2 ? vendor : NULL};
+        const struct metric *m = metrics[i / 2 % 5];
+        const double *range = ranges[i / 10 % 3];
+        struct profile_metric way = judge_as_is(m);
+        struct judged j;
+        struct field f;
+        v.quality = (unsigned char)(i / 30 % 3);
+        v.reason = v.quality == QUALITY_GOOD ? REASON_NONE : REASON_FAULT;
+        if (!judge_plain(&v, m, range[0], range[1], &f))
+            continue;
+        plain++;
+        room.n = 0;
+        assert_true(judge_value(&v, &way, range[0], range[1], &room, &j));
+        assert_int_equal(j.quality, QUALITY_GOOD);
+        assert_int_equal(j.reason, REASON_NONE);
+        assert_ptr_equal(j.field.key, f.key);
+        assert_int_equal(j.field.key_len, f.key_len);
+        assert_int_equal(j.field.has_code, f.has_code);
+        assert_int_equal(j.field.v.type, f.v.type);
+        if (f.v.type == VALUE_BOOL)
+            assert_int_equal(j.field.v.b, f.v.b);
+        else
+            assert_memory_equal(&j.field.v.i, &f.v.i, sizeof(f.v.i));
+    }
+    assert_true(plain >= 40);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +286,7 @@ int main(void)
         cmocka_unit_test(truths),
         cmocka_unit_test(enumerations),
         cmocka_unit_test(a_full_room),
+        cmocka_unit_test(plain_is_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
