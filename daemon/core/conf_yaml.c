@@ -353,8 +353,9 @@ static void drop_output(struct fy_diag *diag, void *user, const char *text, size
 static const char *hint_of(const char *msg)
 {
     if (strstr(msg, "in flow"))
-        return "; between { } and [ ], a text with brackets, braces or a comma must stand in "
-               "quotes, and full-width \uff0c and \uff1a are no signs of YAML";
+        return "; every { and [ is closed, between them a text with brackets, braces or a "
+               "comma "
+               "stands in quotes, and full-width ， and ： are no signs of YAML";
     if (strstr(msg, "invalid indentation"))
         return "; keys of one mapping begin in the same column, after blanks";
     return strstr(msg, "cannot start with") ? "; put the text in quotes" : "";

@@ -201,8 +201,10 @@ static void open_document(struct profile_run *x, uint16_t doc, struct plan_memo 
         s->message = of_message ? x->began : 0;
         s->root = m->v;
     }
-    if (!m->found && s->error < 0 && x->doc_failed < 0)
+    if (!m->found && s->error < 0 && x->doc_failed < 0) {
         x->doc_failed = doc;
+        x->failed = *s;
+    }
 }
 
 /* ---- nodes ---- */

@@ -575,6 +575,7 @@ struct profile_run {
     bool sparkplug_taken;
     struct json_value sparkplug_root;
     int doc_failed; /* the first document that could not be read, -1 */
+    struct doc_state failed; /* as it was then: a later item's document may be right */
     size_t work;    /* done so far */
     bool too_big, no_device;
     struct decoded_sample lone;         /* the first that has no values */

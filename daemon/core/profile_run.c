@@ -211,7 +211,7 @@ static void refuse(struct profile_verdict *v, enum ledger_count count)
 static void refuse_document(struct profile_run *x)
 {
     const struct plan_doc *d = &x->p->docs[x->doc_failed];
-    const struct codec_fault *f = &x->docs[x->doc_failed].fault;
+    const struct codec_fault *f = &x->failed.fault;
     const char *why = f->why ? f->why : "too large when it is read";
     char where[96] = "", at[48] = "";
     if (*d->name)
@@ -221,7 +221,7 @@ static void refuse_document(struct profile_run *x)
     refuse(x->v, d->of_payload && d->json ? LEDGER_DEAD_BAD_JSON
                  : f->checksum            ? LEDGER_DEAD_BAD_CHECKSUM
                                           : LEDGER_DEAD_BAD_PAYLOAD);
-    if (x->docs[x->doc_failed].error == -EMSGSIZE)
+    if (x->failed.error == -EMSGSIZE)
         x->v->count = LEDGER_DEAD_OVERSIZED;
     say(x->v, "%s%s%s", where, why, at);
 }

@@ -312,6 +312,8 @@ static void test_documents_ceiling(void **state)
         "{\"h\":\"01\"},{\"h\":\"01\"},{\"h\":\"01\"},{\"h\":\"01\"}]}",
         "bad_payload: document $x: more than 8 documents in one message");
     SAYS("{\"list\":[{\"h\":\"02\"}]}", "d1 level=2");
+    SAYS("{\"list\":[{\"h\":\"zz\"},{\"h\":\"01\"}]}",
+         "bad_payload: document $x: not hexadecimal (at byte 0 of step 1)");
     rig_message(
         &r,
         "    also: {bad: {from: $.bad, decode: hex}, a: {from: $.h, decode: [hex, number]},\n"

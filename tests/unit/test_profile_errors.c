@@ -151,7 +151,7 @@ static void test_values(void **state)
             "that is known here, expected such as mV, Cel, %, mm or kPa");
     message("{device: {sn}, values: {level: $.l}}",
             "a text that has braces must stand in quotes: \"{sn}\"");
-    message("{values: {level: {from: $.l[0].x}}}", "must stand in quotes");
+    message("{values: {level: {from: $.l[0].x}}}", "stands in quotes");
     message("{values: {level: {from: $.l\uff0cscale: 2}}}", "full-width");
     message("values:\n      level\uff1a{from: $.l}", "are full-width, YAML knows : and ,");
     message("{values: {temperature: {from: $.l, unit: \"℃\"}}}", "did you mean \"Cel\"?");
