@@ -96,8 +96,7 @@ PLATFORMS = [
           fields={"type": Metric("online", map=ONLINE), "payload.devices[0].device_name": Device(part=True),
                   "params.brightness": Metric("dim"), "timestamp": Time(1000)}),
     Route("Tencent IoT Explorer (sub-device TCP)", "tencent-iot", kind="lamp", topic="$thing/up/property/p/d"),
-    Route("Huawei IoTDA", "huawei-iotda", kind="environment", # messages/up is free in form, and not read
-          ends=lambda r: "refused|ignored:other" if r["topic"].endswith("messages/up") else None,
+    Route("Huawei IoTDA", "huawei-iotda", kind="environment",
           fields={"services[0].properties.value": Metric("temperature"),
                   "services[1].properties.level": Metric("battery_pct")}),
     Route("JetLinks", "jetlinks", kind="environment"),
@@ -110,7 +109,6 @@ PLATFORMS = [
           fields={"devA.values.telemetry2": ByName("telemetry2"), "devA.ts": Time(1),
                   "devA": Metric("online", map=ONLINE), "devB": Metric("online", map=ONLINE)}),
     Route("ThingsBoard gateway API", "thingsboard", kind="environment",
-          ends=lambda r: "refused|ignored:downlink" if r["topic"].endswith("rpc") else None,
           fields={"device": Device(), "Device A.battery": Metric("battery_pct"),
                   "Device A.fw_version": Metric("firmware")}),
     Route("EMQX Neuron (Modbus→MQTT) values-format", "neuron", kind="io", fields={
