@@ -574,9 +574,9 @@ struct profile_run {
     struct sparkplug_info sparkplug_info;
     bool sparkplug_taken;
     struct json_value sparkplug_root;
-    int doc_failed; /* the first document that could not be read, -1 */
+    int doc_failed;          /* the first document that could not be read, -1 */
     struct doc_state failed; /* as it was then: a later item's document may be right */
-    size_t work;    /* done so far */
+    size_t work;             /* done so far */
     bool too_big, no_device;
     struct decoded_sample lone;         /* the first that has no values */
     uint16_t open[PLAN_MAX_LEVELS + 1]; /* slots of the items being read, outermost first */
