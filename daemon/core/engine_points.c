@@ -75,6 +75,8 @@ static void take_value(struct engine *e, const struct device *d, const struct de
     if (v->is_null)
         return;
     const struct profile_metric *way = find_way(e, d, v, &room);
+    if (!way && v->from && v->from->limited)
+        return;
     if (!way) {
         g->unknown++;
         e->stats.fields_unknown++;
@@ -140,6 +142,18 @@ static enum at_time look(const struct series *s, const struct reading *j, uint64
     return found;
 }
 
+/* Within a run only what the ring knows can hold it: the next millisecond that is worth a look. */
+static int64_t next_in_run(const struct series *s, int64_t t)
+{
+    int64_t next = s->run_to_ms + 1;
+    for (size_t i = 0; i < RING; i++) {
+        int64_t known = (int64_t)(s->ring[i].time_hash >> 16);
+        if (s->ring[i].mask != 0 && known > t && known < next)
+            next = known;
+    }
+    return next;
+}
+
 static void note_run(struct series *s, int64_t wanted, int64_t got)
 {
     if (wanted < s->run_from_ms || wanted > s->run_to_ms)
@@ -160,7 +174,7 @@ static bool place_in_time(struct series *s, const struct reading *j, int64_t *ti
             return false;
         if (k == TIME_FREE && (there || t < s->run_from_ms || t > s->run_to_ms))
             break;
-        t++;
+        t = k == TIME_FREE ? next_in_run(s, t) : t + 1;
     }
     if (t != wanted)
         note_run(s, wanted, t);

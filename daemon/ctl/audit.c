@@ -67,8 +67,7 @@ static struct speaker *speaker_of(struct run *x, const struct device *d)
 static void add_speaker(struct run *x, const char *name, size_t len)
 {
     const struct registry *g = x->world->registry;
-    const struct device *d = registry_find(g, name, len);
-    d = d ? d : registry_find_source(g, name, len);
+    const struct device *d = registry_find_said(g, name, len);
     struct speaker *s = d && !d->retired ? speaker_of(x, d) : NULL;
     if (s)
         s->samples++;
