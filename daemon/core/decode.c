@@ -30,17 +30,11 @@ int decoded_begin_sample(struct decoded *d)
     return 0;
 }
 
-int decoded_add(struct decoded *d, const char *key, size_t key_len, struct value v,
-                bool is_null)
+int decoded_grow(struct decoded *d)
 {
     if (d->n_values == DECODE_MAX_VALUES)
         return -E2BIG;
-    if (d->n_values == d->cap_values) {
-        d->cap_values = d->cap_values ? d->cap_values * 2 : 64;
-        d->values = mem_realloc_array(d->values, d->cap_values, sizeof(*d->values));
-    }
-    d->values[d->n_values++] =
-        (struct decoded_value){.key = key, .key_len = key_len, .v = v, .is_null = is_null};
-    d->samples[d->n_samples - 1].n++;
+    d->cap_values = d->cap_values ? d->cap_values * 2 : 64;
+    d->values = mem_realloc_array(d->values, d->cap_values, sizeof(*d->values));
     return 0;
 }

@@ -11,6 +11,8 @@
  */
 #include "core/value.h"
 
+#include <errno.h>
+
 #define DECODE_MAX_SAMPLES 4096
 #define DECODE_MAX_VALUES  65536
 
@@ -71,8 +73,18 @@ struct decoded {
 void decoded_done(struct decoded *d);
 void decoded_clear(struct decoded *d);
 int decoded_begin_sample(struct decoded *d); /* 0 or -E2BIG */
-int decoded_add(struct decoded *d, const char *key, size_t key_len, struct value v,
-                bool is_null);
+int decoded_grow(struct decoded *d);         /* room for values is used up: 0 or -E2BIG */
+/* A value of the newest sample: 0 or -E2BIG. Here, because every value comes this way. */
+static inline int decoded_add(struct decoded *d, const char *key, size_t key_len,
+                              struct value v, bool is_null)
+{
+    if (d->n_values == d->cap_values && decoded_grow(d) < 0)
+        return -E2BIG;
+    d->values[d->n_values++] =
+        (struct decoded_value){.key = key, .key_len = key_len, .v = v, .is_null = is_null};
+    d->samples[d->n_samples - 1].n++;
+    return 0;
+}
 
 /* The native profile. Payload: one object of metric names to values, `ts` optional (RFC 3339
  * text or epoch number whose unit is told by its magnitude), or an array of such objects (a

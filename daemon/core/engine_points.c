@@ -21,6 +21,7 @@ struct reading {
     bool slot[CATALOG_MAX_METRICS];         /* was it said? */
     size_t n_good, n_bad, unknown;
     unsigned char uncertain; /* enum quality_reason of a good line */
+    uint8_t last;            /* metric that was found by its name, from 1; 0: none yet */
     uint32_t mask;
     uint64_t hash;
     struct judge_room room;
@@ -34,18 +35,21 @@ struct taking {
     int64_t time_ms;
 };
 
-/* Which metric it is and in which unit: by its profile, or by its name. */
-static const struct profile_metric *find_way(const struct engine *e, const struct device *d,
-                                             const struct decoded_value *v,
-                                             struct profile_metric *room)
+/* The metric of that name. Messages of a kind tend to say the same names in the same order: the
+ * one that came after the last one is tried before the name is looked up. */
+static const struct metric *find_metric(struct engine *e, const struct kind *k,
+                                        const struct decoded_value *v, struct reading *g)
 {
-    if (v->from)
-        return profile_metric(v, d->kind);
-    const struct metric *m = catalog_metric(e->world->catalog, d->kind, v->key, v->key_len);
-    if (!m)
-        return NULL;
-    *room = judge_as_is(m);
-    return room;
+    uint8_t *after = &e->after[k->index % AFTER_KINDS][g->last];
+    const struct metric *m = *after < k->n_metrics ? &k->metrics[*after] : NULL;
+    if (!m || m->name_len != v->key_len || memcmp(m->name, v->key, v->key_len) != 0) {
+        m = catalog_metric(e->world->catalog, k, v->key, v->key_len);
+        if (!m)
+            return NULL;
+        *after = (uint8_t)m->index;
+    }
+    g->last = (uint8_t)(m->index + 1);
+    return m;
 }
 
 static void count_quality(struct engine *e, struct reading *g, enum quality quality,
@@ -68,28 +72,36 @@ static void count_quality(struct engine *e, struct reading *g, enum quality qual
 static void take_value(struct engine *e, const struct device *d, const struct decoded_value *v,
                        struct reading *g)
 {
-    struct profile_metric room;
     enum quality quality;
     enum quality_reason reason;
     double min = -HUGE_VAL, max = HUGE_VAL;
     if (v->is_null)
         return;
-    const struct profile_metric *way = find_way(e, d, v, &room);
-    if (!way && v->from && v->from->limited)
+    /* Which metric it is and in which unit: by its profile, or by its name. */
+    const struct profile_metric *way = v->from ? profile_metric(v, d->kind) : NULL;
+    const struct metric *m = way ? way->metric : v->from ? NULL : find_metric(e, d->kind, v, g);
+    if (!m && v->from && v->from->limited)
         return;
-    if (!way) {
+    if (!m) {
         g->unknown++;
         e->stats.fields_unknown++;
         return;
     }
-    const struct metric *m = way->metric;
     if (g->slot[m->index]) /* said twice: the first stands (JSON leaves it open) */
         return;
-    if (m->type == METRIC_FLOAT || m->type == METRIC_INT)
+    if (d->has_range && (m->type == METRIC_FLOAT || m->type == METRIC_INT))
         registry_range(e->world->registry, d, m, &min, &max);
-    if (!judge_field(v, way, min, max, &g->room, &g->good[g->n_good], &quality, &reason))
-        return;
-    count_quality(e, g, quality, reason);
+    else
+        judge_range(m, &min, &max);
+    struct field *out = &g->good[g->n_good];
+    if ((!way || way->same) && judge_plain(v, m, min, max, out)) {
+        g->n_good++;
+    } else {
+        struct profile_metric as_is = judge_as_is(m);
+        if (!judge_field(v, way ? way : &as_is, min, max, &g->room, out, &quality, &reason))
+            return;
+        count_quality(e, g, quality, reason);
+    }
     g->slot[m->index] = true;
     g->mask |= 1u << (m->index & 31);
 }
@@ -311,6 +323,7 @@ static bool read_values(struct engine *e, const struct taking *t, struct reading
     memset(g->slot, 0, sizeof(g->slot));
     g->n_good = g->n_bad = g->unknown = g->room.n = 0;
     g->uncertain = REASON_NONE;
+    g->last = 0;
     g->mask = 0;
     for (size_t i = 0; i < t->sample->n; i++)
         take_value(e, t->device, &e->decoded.values[t->sample->first + i], g);
@@ -376,6 +389,13 @@ static void sample(struct engine *e, struct taking *t, bool repeated, bool catch
     for (unsigned why = 0; g.n_bad > 0 && why < REASON_N; why++)
         if (bad[why])
             emit_bad(e, t, &g, why);
+}
+
+void engine_point(struct engine *e, const struct record *r, const struct device *d,
+                  int64_t received_ms, struct outcome *o)
+{
+    struct taking t = {.device = d, .sample = &e->decoded.samples[0]};
+    sample(e, &t, false, engine_catching_up(e, r), received_ms, o);
 }
 
 void engine_points(struct engine *e, const struct record *r, int64_t received_ms,

@@ -23,6 +23,7 @@
 #define VOTES         64 /* device clocks asked about a step of ours */
 #define MAX_MESSAGE   ((size_t)64 << 20)
 #define MAX_TOLD      16 /* unknown devices told of one message */
+#define AFTER_KINDS   64 /* kinds whose metrics' order is remembered apart */
 
 /* One point that a series had: 16 bytes, because 100,000 devices have 8 of them. */
 struct seen {
@@ -138,6 +139,9 @@ struct engine {
 
     struct engine_stats stats;
     struct buf scratch; /* a series being built */
+    /* By kind, and by metric (from 1; 0: the first of a sample): the metric that was said after it
+     * the last time. A guess that is checked: nothing depends on it, and it is not saved. */
+    uint8_t after[AFTER_KINDS][CATALOG_MAX_METRICS + 1];
 };
 
 /* How a message's samples came out, in points and in samples that made none. */
@@ -156,6 +160,9 @@ void engine_message(struct engine *e, const struct record *r);
 /* engine_points.c: the points of the decoded message, whose speeches are prepared */
 void engine_points(struct engine *e, const struct record *r, int64_t received_ms,
                    struct outcome *o);
+/* The same of its only sample, which is the device's and not repeated; needs no speeches. */
+void engine_point(struct engine *e, const struct record *r, const struct device *d,
+                  int64_t received_ms, struct outcome *o);
 /* engine_series.c. find: NULL when the device or the table has no room for one more point;
  * *out_further: NULL for the device's own. */
 struct series *engine_series(struct engine *e, const struct device *d, const char *point,

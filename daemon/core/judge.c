@@ -20,12 +20,6 @@ const char *judge_reason(enum quality_reason r)
     return reasons[r];
 }
 
-void judge_range(const struct metric *m, double *out_min, double *out_max)
-{
-    *out_min = m->has_min ? m->min : -HUGE_VAL;
-    *out_max = m->has_max ? m->max : HUGE_VAL;
-}
-
 /* -- goodwill for what vendors write --------------------------------------------------------- */
 
 static bool blank(char c)

@@ -21,6 +21,9 @@
  */
 #include "core/profile.h"
 
+#include <float.h>
+#include <math.h>
+
 /* Where the keys and words of bad values are kept until their point is out. */
 struct judge_room {
     size_t n;
@@ -50,6 +53,42 @@ bool judge_value(const struct decoded_value *v, const struct profile_metric *way
 bool judge_field(const struct decoded_value *v, const struct profile_metric *way, double min,
                  double max, struct judge_room *room, struct field *out,
                  enum quality *out_quality, enum quality_reason *out_reason);
-void judge_range(const struct metric *m, double *out_min, double *out_max);
+static inline void judge_range(const struct metric *m, double *out_min, double *out_max)
+{
+    *out_min = m->has_min ? m->min : -HUGE_VAL;
+    *out_max = m->has_max ? m->max : HUGE_VAL;
+}
+
+/* Nearly all values are numbers and truth values of the metric's own type and unit, and good: for
+ * those, the same in a few instructions. False: ask judge_field. */
+static inline bool judge_plain(const struct decoded_value *v, const struct metric *m,
+                               double min, double max, struct field *out)
+{
+    double x;
+    if (v->quality != QUALITY_GOOD || v->reason != REASON_NONE || v->is_null)
+        return false;
+    if (m->type == METRIC_FLOAT && v->v.type == VALUE_FLOAT)
+        out->v.f = x = v->v.f;
+    else if (m->type == METRIC_FLOAT && v->v.type == VALUE_INT)
+        out->v.f = x = (double)v->v.i;
+    else if (m->type == METRIC_INT && v->v.type == VALUE_INT)
+        x = (double)(out->v.i = v->v.i);
+    else if (m->type == METRIC_BOOL && v->v.type == VALUE_BOOL)
+        out->v.b = v->v.b, x = 0;
+    else
+        return false;
+    if (m->type != METRIC_BOOL && !(x >= min && x <= max && fabs(x) <= DBL_MAX))
+        return false;
+    for (size_t i = 0; i < m->n_sentinels; i++)
+        if (m->sentinels[i] == x)
+            return false;
+    out->key = m->name;
+    out->key_len = m->name_len;
+    out->v.type = m->type == METRIC_FLOAT ? VALUE_FLOAT
+                  : m->type == METRIC_INT ? VALUE_INT
+                                          : VALUE_BOOL;
+    out->has_code = false;
+    return true;
+}
 
 #endif

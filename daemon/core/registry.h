@@ -39,21 +39,23 @@ struct compound {
 };
 
 struct device {
+    /* What every message asks for, together: 60 bytes. */
     const char *code;   /* our own stable id */
     const char *series; /* "kind,building=…,compound=…,device=…[,point=…]", escaped */
     const char *series_bad; /* "kind_bad,…" the same without reason; the encoder of bad points
                                appends ",reason=…" (sorts last) */
+    const char *point;
     const struct kind *kind;
     const struct compound *compound;
-    const char *source_id, *building, *unit, *room, *point, *uplink, *power_domain, *note;
-    const char *vendor, *model;                  /* "" unknown */
-    const struct device *replaces, *replaced_by; /* NULL: none */
-    uint32_t index;                              /* from 0, dense */
-    uint32_t expected_interval_s;                /* 0 unknown */
+    uint32_t index; /* from 0, dense */
     uint16_t series_len, series_bad_len;
     bool life_safety, retired;
-    bool has_range;    /* params.csv says something about its ranges */
-    bool source_given; /* retired, and its source_id is another device's now */
+    bool has_range;               /* params.csv says something about its ranges */
+    bool source_given;            /* retired, and its source_id is another device's now */
+    uint32_t expected_interval_s; /* 0 unknown */
+    const char *source_id, *building, *unit, *room, *uplink, *power_domain, *note;
+    const char *vendor, *model;                  /* "" unknown */
+    const struct device *replaces, *replaced_by; /* NULL: none */
 };
 
 struct registry_input { /* one file's text; text NULL: the file is not configured */

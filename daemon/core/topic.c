@@ -201,11 +201,3 @@ bool topic_has(const struct topic_pattern *p, const char *name)
             return true;
     return false;
 }
-
-const struct topic_capture *topic_get(const struct topic_match *m, const char *name)
-{
-    for (size_t i = 0; i < m->n; i++)
-        if (strcmp(m->captures[i].name, name) == 0)
-            return &m->captures[i];
-    return NULL;
-}

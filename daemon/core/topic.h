@@ -10,6 +10,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #define TOPIC_MAX_LEVELS   32
 #define TOPIC_MAX_CAPTURES 8
@@ -52,6 +53,13 @@ void topic_split(const char *topic, size_t len, struct topic_levels *out);
 bool topic_matches_end(const struct topic_pattern *p, const struct topic_levels *t,
                        struct topic_match *out);
 /* The capture of that name, or NULL. */
-const struct topic_capture *topic_get(const struct topic_match *m, const char *name);
+static inline const struct topic_capture *topic_get(const struct topic_match *m,
+                                                    const char *name)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (m->captures[i].name[0] == name[0] && strcmp(m->captures[i].name, name) == 0)
+            return &m->captures[i];
+    return NULL;
+}
 
 #endif

@@ -317,8 +317,9 @@ def report_all(rig, b, g, most=3000000):
     until(lambda: g.status()["engine"]["lag_records"] == 0, 60)
 
 
-@row("RssAnon, 100,000 devices registered and reporting, MiB", "<= 64", lambda v: v <= 64)
+@row("RssAnon, 100,000 devices, dedupe and clock state, MiB", "<= 96", lambda v: v <= 96)
 def memory(o):
+    """All registered and reporting, with their times, so that each has clock and last points."""
     def measure(rig):
         b = rig.broker()
         g = rig.gateway(b)
@@ -446,6 +447,61 @@ def journal_copy(o):
     assert r.wait(300) == 0, r.text()
     v = json.loads(r.text().splitlines()[-1])
     return v["mapped_us"] - v["written_us"], v
+
+
+# -- what a message costs to be understood ----------------------------------------------------
+
+DECODED = {}
+
+
+def decodes(o):
+    """tests/bench/bench_decode: decoded and judged, by shipped profiles, ÷ simdjson's DOM parse
+    of the same bytes; medians of nine interleaved rounds of one process, then of the runs."""
+    if not DECODED:
+        runs = [tool(o, "bench_decode", TOP / "config" / "catalog.yaml",
+                     *(TOP / "config" / "profiles" / f"{p}.yaml"
+                       for p in ("chirpstack-v4", "milesight-codec")))
+                for _ in range(3 if o.short else o.runs)]
+        DECODED.update({k: [json.loads(r)[k] for r in runs] for k in json.loads(runs[0])})
+    return DECODED
+
+
+def tool(o, name, *argv):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="gaihou-bench-"))
+    r = Process(name, [binaries(False) / "bench" / name, *argv], folder / "log").start()
+    assert r.wait(300) == 0, r.text()
+    return r.text().splitlines()[-1]
+
+
+def decode_ratio(o, what):
+    r = decodes(o)[what]
+    return median(fetch(r, "ratio")), {"ratios": fetch(r, "ratio"), "bytes": r[0]["bytes"],
+                                       "values": r[0]["values"],
+                                       "parse_ns": median(fetch(r, "parse_ns")),
+                                       "all_ns": median(fetch(r, "all_ns"))}
+
+
+@row("decode + judge, native, 5 fields / DOM parse", "<= 4", lambda v: v <= 4)
+def decode_native(o):
+    return decode_ratio(o, "native")
+
+
+@row("ChirpStack v4 with object / DOM parse", "<= 2.5", lambda v: v <= 2.5)
+def decode_object(o):
+    return decode_ratio(o, "object")
+
+
+@row("Milesight TLV in base64 in JSON / DOM parse", "<= 2.5", lambda v: v <= 2.5)
+def decode_milesight(o):
+    return decode_ratio(o, "milesight")
+
+
+@row("topic to source, among 10,000 filters / among 10", "<= 1.5", lambda v: v <= 1.5)
+def route(o):
+    """tests/bench/bench_route, the same topics."""
+    lines = [tool(o, "bench_route") for _ in range(3 if o.short else o.runs)]
+    values = [float(x.split("same topics: ")[1].split(" ")[0]) for x in lines]
+    return median(values), {"ratios": values}
 
 
 # -- all of it --------------------------------------------------------------------------------

@@ -162,14 +162,15 @@ static uint64_t steady(const struct speak *s, unsigned what, uint32_t device)
 
 enum family speak_family(const struct speak *s, uint32_t device)
 {
-    const char *code = fleet_kinds[fleet_device(s->fleet, device)->kind].code;
+    const struct device_state *d = fleet_device(s->fleet, device);
+    const char *code = fleet_kinds[d->kind].code;
     for (size_t i = 0; i < sizeof(suits) / sizeof(*suits); i++) {
         if (strcmp(suits[i].code, code) != 0)
             continue;
         enum family a = suits[i].families[0], b = suits[i].families[1];
         bool has_a = s->o.families >> a & 1, has_b = b && s->o.families >> b & 1;
         if (has_a && has_b)
-            return steady(s, 1, device) % 2 ? a : b;
+            return (d->number + d->compound) % 2 ? a : b; /* both, also in a small city */
         return has_a ? a : has_b ? b : FAMILY_NATIVE;
     }
     return FAMILY_NATIVE;

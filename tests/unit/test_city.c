@@ -416,6 +416,91 @@ static void names_are_in_the_catalogue(void **state)
     problems_free(problems);
 }
 
+/* -- vendors' words --------------------------------------------------------------------------- */
+
+struct spoken {
+    uint64_t hash;
+    unsigned messages, families[FAMILY_N], musts[5];
+};
+
+static void count_must(struct spoken *out, const char *truth)
+{
+    static const char *const musts[] = {"decoded", "duplicate", "ignored", "dead",
+                                        "quarantined"};
+    const char *at = strstr(truth, "\"must\":\"") + 8;
+    for (size_t i = 0; i < 5; i++)
+        out->musts[i] += strncmp(at, musts[i], strlen(musts[i])) == 0;
+}
+
+static struct spoken speak(uint64_t seed, double rate)
+{
+    struct speak_options o = {.compounds = 3,
+                              .clocks = rate,
+                              .repeats = rate,
+                              .odd = rate,
+                              .strangers = rate,
+                              .no_data = rate,
+                              .malformed = rate,
+                              .elsewhere = rate};
+    struct spoken out = {0};
+    assert_true(speak_families("all", &o.families));
+    struct fleet *f = fleet_of(seed, 3, 300);
+    struct speak *s = speak_new(&o, seed, f);
+    struct said *said = mem_zalloc(sizeof(*said));
+    buf_init(&said->truth, 1 << 20);
+    for (out.messages = 0; out.messages < 20000; out.messages++) {
+        speak_next(s, 0, said);
+        assert_true(said->topic_len > 0 && said->len <= FLEET_MAX_PAYLOAD);
+        out.hash = hash64(out.hash, said->topic, said->topic_len);
+        out.hash = hash64(out.hash, said->payload, said->len);
+        out.hash = hash64(out.hash, said->truth.data, said->truth.len);
+        out.families[speak_family(s, said->device)]++;
+        count_must(&out, buf_cstr(&said->truth));
+    }
+    buf_done(&said->truth);
+    free(said);
+    speak_free(s);
+    fleet_free(f);
+    return out;
+}
+
+static void the_same_seed_speaks_the_same(void **state)
+{
+    (void)state;
+    struct spoken a = speak(5, 4), b = speak(5, 4), c = speak(6, 4);
+    assert_true(a.hash == b.hash);
+    assert_true(a.hash != c.hash);
+}
+
+static void every_family_speaks(void **state)
+{
+    (void)state;
+    struct spoken a = speak(5, 0);
+    for (size_t i = 0; i < FAMILY_N; i++)
+        assert_true(a.families[i] > 0);
+    assert_int_equal(a.musts[0], a.messages); /* and nothing is wrong that was not asked for */
+}
+
+static void faults_come_at_their_rates(void **state)
+{
+    (void)state;
+    struct spoken a = speak(5, 4);
+    /* not every message can be each of them: four families have a compound in their topic */
+    for (size_t i = 1; i < 5; i++)
+        assert_in_range(a.musts[i], 300, 1700);
+    assert_true(a.musts[0] > 15000);
+}
+
+static void families_are_named(void **state)
+{
+    uint32_t f;
+    (void)state;
+    assert_true(speak_families("native,alink", &f));
+    assert_int_equal(f, 1u << FAMILY_NATIVE | 1u << FAMILY_ALINK);
+    assert_false(speak_families("alink,martian", &f));
+    assert_false(speak_families("", &f));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -430,6 +515,10 @@ int main(void)
         cmocka_unit_test(names_are_in_the_catalogue),
         cmocka_unit_test(registry_is_read),
         cmocka_unit_test(numbers_are_written_right),
+        cmocka_unit_test(the_same_seed_speaks_the_same),
+        cmocka_unit_test(every_family_speaks),
+        cmocka_unit_test(faults_come_at_their_rates),
+        cmocka_unit_test(families_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

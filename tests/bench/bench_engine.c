@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the engine alone costs for a native message, from the record to the point:
+ * `bench_engine DEVICES MESSAGES`, devices at random. Without a quiet machine, count instructions:
+ * valgrind --tool=callgrind --toggle-collect=engine_record.
+ */
+#include "base/mem.h"
+#include "core/engine.h"
+#include "core/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BODY   (104 + JSON_PADDING)
+#define ROUNDS 9
+#define BOOT   5000000000000u
+#define WALL   1795219200000000000
+
+static const char conf_text[] = "gateway: {id: t, data_dir: /tmp/x}\n"
+                                "brokers:\n  - {id: main, url: mqtt://127.0.0.1:1883}\n"
+                                "sources:\n  - {profile: gaihou-json, broker: main, qos: 1}\n"
+                                "catalog: catalog.yaml\n"
+                                "registry: {compounds: compounds.csv, devices: devices.csv}\n";
+static const char catalog_text[] =
+    "version: 1\nkinds:\n"
+    "  sump:\n    zh: 集水井\n    en: Sump\n    metrics:\n"
+    "      level: {type: float, unit: m, min: 0, max: 5, sentinels: [99.99], zh: 水位, en: "
+    "Level}\n"
+    "      flow: {type: float, unit: m3/h, min: 0, max: 500, zh: 流量, en: Flow}\n"
+    "      pump_on: {type: bool, zh: 水泵, en: Pump}\n"
+    "      starts: {type: int, unit: \"1\", zh: 启动, en: Starts}\n"
+    "      current: {type: float, unit: A, zh: 电流, en: Current}\n";
+static const char compounds_text[] =
+    "compound,name,district\ncq-nanan-0017,一村,yuzhong\ncq-nanan-0018,二村,yuzhong\n";
+
+static uint64_t sink;
+
+static void on_point(void *ctx, const struct point *p)
+{
+    (void)ctx;
+    sink += p->n_fields;
+}
+
+static void on_letter(void *ctx, const struct engine_letter *l)
+{
+    (void)ctx;
+    fprintf(stderr, "%s %s\n", l->reason, l->detail ? l->detail : "");
+    exit(1);
+}
+
+static void on_step(void *ctx, const struct position *at)
+{
+    (void)ctx;
+    sink += at->tick;
+}
+
+static struct world *world_of(unsigned devices)
+{
+    struct buf csv, b;
+    struct problems *problems = problems_new(20);
+    struct world *w = NULL;
+    buf_init(&csv, (size_t)64 << 20);
+    buf_init(&b, (size_t)64 << 20);
+    (void)buf_puts(&csv, "device,source_id,kind,compound,building\n");
+    for (unsigned i = 0; i < devices; i++) {
+        char line[128];
+        int n = snprintf(line, sizeof(line), "sump-%06u,eui-%06u,sump,cq-nanan-00%02u,b%02u\n",
+                         i, i, 17 + i % 2, i % 40);
+        (void)buf_put(&csv, line, (size_t)n);
+    }
+    struct world_text parts[WORLD_PARTS] = {
+        [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf_text, strlen(conf_text)},
+        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
+        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds_text, strlen(compounds_text)},
+        [WORLD_DEVICES] = {"/etc/t/devices.csv", csv.data, csv.len},
+    };
+    if (world_bundle(parts, &b) < 0 || world_open(b.data, b.len, problems, &w) != 0) {
+        for (size_t i = 0; i < problems_count(problems); i++)
+            fprintf(stderr, "%s\n", problems_get(problems, i));
+        exit(1);
+    }
+    buf_done(&csv);
+    buf_done(&b);
+    problems_free(problems);
+    return w;
+}
+
+static double cpu_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static void message(struct engine *e, unsigned device, uint64_t n)
+{
+    char body[BODY], topic[96];
+    uint64_t ns = BOOT + n * 1000000;
+    int64_t wall = WALL + (int64_t)(ns - BOOT);
+    int len = snprintf(body, BODY,
+                       "{\"ts\":%lld,\"level\":0.%02u,\"flow\":12.5,\"pump_on\":%s,"
+                       "\"starts\":%u,\"current\":3.27}",
+                       (long long)(wall / 1000000 - 300), (unsigned)(n % 89) + 10,
+                       n & 1 ? "true" : "false", (unsigned)n);
+    int topic_len = snprintf(topic, sizeof(topic), "gaihou/v1/up/cq-nanan-00%02u/sump-%06u",
+                             17 + device % 2, device);
+    struct record r = {.type = RECORD_MESSAGE,
+                       .offset = 4096 + n * 256,
+                       .end = 4096 + n * 256 + 256,
+                       .engine_ns = ns,
+                       .wall_ns = wall,
+                       .topic = topic,
+                       .topic_len = (size_t)topic_len,
+                       .body = body,
+                       .body_len = (size_t)len,
+                       .flags = 1,
+                       .packet_id = (uint16_t)(n % 100 + 1),
+                       .messages = n};
+    engine_record(e, &r);
+}
+
+int main(int argc, char **argv)
+{
+    unsigned devices = argc > 1 ? (unsigned)atoi(argv[1]) : 1000;
+    uint64_t messages = argc > 2 ? (uint64_t)atoll(argv[2]) : 200000;
+    struct world *w = world_of(devices);
+    struct engine *e = engine_new(&(struct engine_out){
+        .point = on_point, .letter = on_letter, .step = on_step, .step_end = on_step});
+    struct engine_stats stats;
+    double ns[ROUNDS];
+    uint64_t n = 0, random = 88172645463325252u;
+    engine_use(e, w);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        double start = cpu_ns();
+        for (uint64_t i = 0; i < messages / ROUNDS; i++) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            message(e, (unsigned)(random % devices), ++n);
+        }
+        ns[round] = (cpu_ns() - start) / (double)(messages / ROUNDS);
+    }
+    engine_stats(e, &stats);
+    qsort(ns, ROUNDS, sizeof(*ns), by_size);
+    printf("%u devices, %llu messages, %llu points: %.0f ns a message, best %.0f\n", devices,
+           (unsigned long long)n, (unsigned long long)stats.points, ns[ROUNDS / 2], ns[0]);
+    engine_free(e);
+    world_free(w);
+    return sink == 0;
+}
