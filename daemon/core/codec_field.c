@@ -177,8 +177,10 @@ static int put_bcd(struct codec_cursor *c, const struct codec_field *f, const un
     if (made < 0)
         return codec_refuse(c->f, f->mismatch, c->base + (size_t)(p - c->p));
     int64_t v = 0;
-    for (int i = 0; i < made && i < 18; i++)
-        v = v * 10 + (digits[i] - '0');
+    for (int i = 0; i < made && f->form == FORM_BCDNUM; i++) {
+        if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, digits[i] - '0', &v))
+            return codec_refuse(c->f, f->mismatch, c->base + (size_t)(p - c->p));
+    }
     *out_raw = v;
     if (!c->d)
         return 0;

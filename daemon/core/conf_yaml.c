@@ -349,6 +349,18 @@ static void drop_output(struct fy_diag *diag, void *user, const char *text, size
     (void)len;
 }
 
+/* What the library's words most often come from. */
+static const char *hint_of(const char *msg)
+{
+    if (strstr(msg, "in flow"))
+        return "; every { and [ is closed, between them a text with brackets, braces or a "
+               "comma "
+               "stands in quotes, and full-width ， and ： are no signs of YAML";
+    if (strstr(msg, "invalid indentation"))
+        return "; keys of one mapping begin in the same column, after blanks";
+    return strstr(msg, "cannot start with") ? "; put the text in quotes" : "";
+}
+
 /* libfyaml's own words, once: what follows the first error of a parser is seldom true. */
 static void report_syntax(struct builder *b, struct fy_diag *diag)
 {
@@ -356,7 +368,8 @@ static void report_syntax(struct builder *b, struct fy_diag *diag)
     struct fy_diag_error *first = fy_diag_errors_iterate(diag, &it);
     b->failed = true;
     if (first && first->msg)
-        conf_error(b->notes, first->line, first->column, "not valid YAML: %s", first->msg);
+        conf_error(b->notes, first->line, first->column, "not valid YAML: %s%s", first->msg,
+                   hint_of(first->msg));
     else
         conf_error(b->notes, b->last_line, b->last_col, "not valid YAML after this place");
 }

@@ -257,11 +257,14 @@ static void move_devices(struct engine *e, const struct world *w)
 static void move_brokers(struct engine *e, const struct world *w)
 {
     struct broker_state next[MAX_BROKERS] = {0};
+    uint32_t to[MAX_BROKERS];
+    memset(to, 0xff, sizeof(to));
     for (size_t i = 0; i < w->conf->n_brokers && i < MAX_BROKERS; i++) {
         const char *id = w->conf->brokers[i].id;
         for (size_t k = 0; k < MAX_BROKERS; k++) {
             if (strcmp(e->brokers[k].id, id) == 0) {
                 next[i] = e->brokers[k];
+                to[k] = (uint32_t)i;
                 e->brokers[k].deliveries = NULL;
             }
         }
@@ -270,6 +273,8 @@ static void move_brokers(struct engine *e, const struct world *w)
     for (size_t k = 0; k < MAX_BROKERS; k++)
         free(e->brokers[k].deliveries);
     memcpy(e->brokers, next, sizeof(next));
+    if (e->sparkplug) /* births are kept by their broker's number */
+        sparkplug_renumber(e->sparkplug, to, MAX_BROKERS);
 }
 
 void engine_use(struct engine *e, const struct world *w)

@@ -59,9 +59,7 @@ static const struct device *find_device(const struct engine *e, struct text id,
                                         struct text compound, const char **out_why)
 {
     const struct registry *g = e->world->registry;
-    const struct device *d = registry_find(g, id.p, id.n);
-    if (!d)
-        d = registry_find_source(g, id.p, id.n);
+    const struct device *d = registry_find_said(g, id.p, id.n);
     if (!d)
         *out_why = "unknown_device";
     else if (d->retired)
@@ -176,21 +174,26 @@ static void check_ids(struct engine *e)
         const struct device *d = e->speeches[i].device;
         uint64_t id = e->decoded.samples[i].id;
         to = i + 1;
+        if (d && id == 0)
+            e->speeches[e->speeches[i].first].news = true;
         if (!d || id == 0)
             continue;
         while (to < n && e->speeches[to].device == d && e->decoded.samples[to].id == id)
             to++;
-        if (!engine_id_seen(e, d, id, content_of(e, i, to)))
+        if (!engine_id_seen(e, d, id, content_of(e, i, to))) {
+            e->speeches[e->speeches[i].first].news = true;
             continue;
+        }
         for (size_t k = i; k < to; k++)
             e->speeches[k].repeated = true;
     }
 }
 
-/* All samples know their device: signs of life, clocks, ids, and then points. */
+/* All samples know their device: ids, signs of life, clocks, and then points. */
 static void take_samples(struct engine *e, const struct record *r, int64_t received_ms,
                          const struct device *noted, int64_t silent_ms, struct outcome *o)
 {
+    check_ids(e);
     for (size_t i = 0; i < e->decoded.n_samples; i++) {
         const struct speech *p = &e->speeches[i];
         if (!p->device || p->first != i)
@@ -199,11 +202,10 @@ static void take_samples(struct engine *e, const struct record *r, int64_t recei
         int64_t silent = silent_ms;
         if (p->device != noted)
             silent = p->alive ? sign_of_life(e, p->device, received_ms) : INT64_MAX;
-        if (p->timed)
+        if (p->timed && p->news)
             engine_clock_told(e, p->device, r, p->newest_ms, silent);
     }
     /* our own clock may have been set right by what they told */
-    check_ids(e);
     engine_points(e, r, engine_stamp_ms(e, r), o);
 }
 

@@ -80,6 +80,8 @@ static void take_value(struct engine *e, const struct device *d, const struct de
     /* Which metric it is and in which unit: by its profile, or by its name. */
     const struct profile_metric *way = v->from ? profile_metric(v, d->kind) : NULL;
     const struct metric *m = way ? way->metric : v->from ? NULL : find_metric(e, d->kind, v, g);
+    if (!m && v->from && v->from->limited)
+        return;
     if (!m) {
         g->unknown++;
         e->stats.fields_unknown++;
@@ -152,6 +154,18 @@ static enum at_time look(const struct series *s, const struct reading *j, uint64
     return found;
 }
 
+/* Within a run only what the ring knows can hold it: the next millisecond that is worth a look. */
+static int64_t next_in_run(const struct series *s, int64_t t)
+{
+    int64_t next = s->run_to_ms + 1;
+    for (size_t i = 0; i < RING; i++) {
+        int64_t known = (int64_t)(s->ring[i].time_hash >> 16);
+        if (s->ring[i].mask != 0 && known > t && known < next)
+            next = known;
+    }
+    return next;
+}
+
 static void note_run(struct series *s, int64_t wanted, int64_t got)
 {
     if (wanted < s->run_from_ms || wanted > s->run_to_ms)
@@ -172,7 +186,7 @@ static bool place_in_time(struct series *s, const struct reading *j, int64_t *ti
             return false;
         if (k == TIME_FREE && (there || t < s->run_from_ms || t > s->run_to_ms))
             break;
-        t++;
+        t = k == TIME_FREE ? next_in_run(s, t) : t + 1;
     }
     if (t != wanted)
         note_run(s, wanted, t);

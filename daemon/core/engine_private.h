@@ -98,7 +98,8 @@ struct speech {
     const struct device *device; /* NULL: nobody of ours */
     int64_t newest_ms;           /* at the device's first sample: the newest sane time */
     uint32_t first;              /* that sample's number */
-    bool timed, alive, repeated; /* at first: any sane time, any sign of life; by its id */
+    /* at first: any sane time, any sign of life, anything not told before; by its own id */
+    bool timed, alive, news, repeated;
 };
 
 struct engine {

@@ -109,7 +109,7 @@ static void save_ledger(const struct engine *e, struct writer *w)
 static bool has_state(const struct device_state *s)
 {
     return s->last_seen_ms != 0 || s->place_due || s->series.ring[0].mask != 0 || s->points ||
-           s->ids;
+           s->ids || s->clock.run_n || s->clock.state != CLOCK_UNKNOWN || s->messages;
 }
 
 static void save_series(const struct series *s, struct writer *w)

@@ -112,6 +112,7 @@ struct plan_map;
 struct profile_value { /* what decoded_value.from points to; private but for profile_metric() */
     const struct profile_metric *by_kind;
     const struct plan_map *map;
+    bool limited; /* to some kinds: others lack nothing */
 };
 static inline const struct profile_metric *profile_metric(const struct decoded_value *v,
                                                           const struct kind *kind)

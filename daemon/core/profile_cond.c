@@ -157,7 +157,10 @@ static bool holds(struct profile_run *x, const struct plan_cond *c)
     case COND_HEX_PREFIX:
         return s.there && as_text(x, &s) && s.n >= c->len && memcmp(s.p, c->text, c->len) == 0;
     case COND_CONTAINS:
-        return s.there && as_text(x, &s) && memmem(s.p, s.n, c->text, c->len) != NULL;
+        if (!s.there || !as_text(x, &s))
+            return false;
+        run_work(x, s.n / SEARCHED);
+        return memmem(s.p, s.n, c->text, c->len) != NULL;
     case COND_LENGTH:
         return s.there && length_is(x, &s, &c->values);
     case COND_MIN:

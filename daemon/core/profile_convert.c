@@ -313,6 +313,8 @@ static bool one_map(struct profile_run *x, const struct plan_map *m, const char 
         set_bad(&s, m, REASON_TYPE);
         goto add;
     }
+    if ((m->after || m->before) && s.v.type == VALUE_STRING)
+        run_work(x, s.v.s.n / SEARCHED);
     if (!cut(m, &s.v))
         return false;
     if (m->has_bits && !take_bits(m, &s.v)) {

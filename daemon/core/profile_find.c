@@ -101,6 +101,10 @@ static int sparkplug_read(struct profile_run *x, const struct plan_doc *d,
                           struct json_value *root, struct codec_fault *fault)
 {
     struct json_value payload;
+    if (x->sparkplug_taken) { /* for another kind of message: its seq counts once */
+        *root = x->sparkplug_root;
+        return 0;
+    }
     int r = codec_chain_run(d->chain, x->codec, x->in->payload, x->in->len, &payload, fault);
     if (r < 0)
         return r;
@@ -111,6 +115,7 @@ static int sparkplug_read(struct profile_run *x, const struct plan_doc *d,
     x->sparkplug_result = sparkplug_take(x->in->sparkplug ? x->in->sparkplug : x->own,
                                          x->in->broker, x->in->topic, x->in->topic_len, payload,
                                          x->resolved, &x->sparkplug_root, &x->sparkplug_info);
+    x->sparkplug_taken = true;
     *root = x->sparkplug_root;
     return 0;
 }
@@ -170,20 +175,36 @@ static bool read_document(struct profile_run *x, uint16_t doc, struct json_value
             return false;
         }
     }
-    if (!x->codec_used) {
+    if (x->codec_reads == 0)
         codec_run_clear(x->codec);
-        x->codec_used = true;
+    if (x->codec_reads == CODEC_MAX_DOCS) { /* the values of all of them live until the end */
+        s->error = -E2BIG;
+        s->fault.why = "more than 8 documents in one message";
+        return false;
     }
     s->error = d->sparkplug ? sparkplug_read(x, d, root, &s->fault)
                             : chain_read(x, d, p, n, root, &s->fault);
+    x->codec_reads += s->error == 0;
     return s->error == 0;
 }
 
 static void open_document(struct profile_run *x, uint16_t doc, struct plan_memo *m)
 {
-    m->found = read_document(x, doc, &m->v);
-    if (!m->found && x->docs[doc].error < 0 && x->doc_failed < 0)
+    struct doc_state *s = &x->docs[doc];
+    bool of_message = x->p->nodes[x->p->docs[doc].root].slot == 0;
+    if (of_message &&
+        s->message == x->began) { /* looked at again for a later kind of message */
+        m->found = s->error == 0 && !s->absent;
+        m->v = s->root;
+    } else {
+        m->found = read_document(x, doc, &m->v);
+        s->message = of_message ? x->began : 0;
+        s->root = m->v;
+    }
+    if (!m->found && s->error < 0 && x->doc_failed < 0) {
         x->doc_failed = doc;
+        x->failed = *s;
+    }
 }
 
 /* ---- nodes ---- */
@@ -469,6 +490,7 @@ static bool filtered(struct profile_run *x, const struct plan_piece *piece, cons
 {
     if (!piece->n_filters)
         return true;
+    run_work(x, *n / SEARCHED);
     char *room = run_room(x, PLAN_MAX_TEXT * 2);
     x->too_big = x->too_big || !room;
     if (!room)

@@ -273,8 +273,9 @@ static bool parse_unit(struct plan_build *b, const struct yaml_node *at, const c
         return true;
     const char *near_code = unit_nearest(code);
     conf_error(b->notes, AT(at), "unit \"%.64s\" is no UCUM code that is known here%s%s%s",
-               code, near_code ? ", did you mean \"" : "", near_code ? near_code : "",
-               near_code ? "\"?" : "");
+               code,
+               near_code ? ", did you mean \"" : ", expected such as mV, Cel, %, mm or kPa",
+               near_code ? near_code : "", near_code ? "\"?" : "");
     return false;
 }
 

@@ -261,6 +261,7 @@ void run_fields(struct profile_run *x, const struct plan_fields *f)
     json_iter(in, &it);
     for (uint32_t i = 0; !x->too_big && json_next(&it, &key, &n, &v); i++) {
         size_t from = x->out->n_values;
+        run_work(x, 1);
         run_begin_item(x, f->slot, f->item, v);
         s->index = i;
         if (!f->pairs) {

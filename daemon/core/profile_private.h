@@ -24,11 +24,12 @@ enum {
     PLAN_MAX_PIECES = 8,
     PLAN_MAX_TEXT = 256,
     PLAN_MAX_FROM = 8,
-    PLAN_MAX_DOCS = 256,     /* of a profile */
-    PLAN_MAX_ALSO = 8,       /* of a message */
-    PLAN_MAX_NODES = 16384,  /* of a profile */
-    PLAN_MAX_TOPICS = 64,    /* of a profile */
-    PLAN_MAX_EXAMPLES = 256, /* of a profile */
+    PLAN_MAX_DOCS = 256,                   /* of a profile */
+    PLAN_MAX_ALSO = 8,                     /* of a message */
+    PLAN_MAX_NODES = 16384,                /* of a profile */
+    PLAN_MAX_TOPICS = 64,                  /* of a profile */
+    PLAN_MAX_EXAMPLES = 256,               /* of a profile */
+    RUN_MAX_WORK = 64 * DECODE_MAX_VALUES, /* elements looked at in a message: see run_work() */
 };
 
 enum node_kind { NODE_DOC, NODE_ITEM, NODE_MEMBER, NODE_INDEX };
@@ -528,6 +529,8 @@ struct slot_state {
     uint32_t index; /* of [*] */
 };
 struct doc_state {
+    uint64_t message; /* whose it is, if the document is the message's: it is read once */
+    struct json_value root;
     struct codec_fault fault;
     int error; /* 0, or negative errno */
     bool absent;
@@ -555,6 +558,7 @@ struct profile_run {
     struct text_chunk *chunks, *chunk;
     size_t text_used, text_total;
     uint64_t epoch; /* the newest given */
+    uint64_t began; /* the first of this message */
     /* of the message being decoded */
     const struct profile *p;
     const struct profile_input *in;
@@ -563,13 +567,16 @@ struct profile_run {
     struct profile_verdict *v;
     struct topic_levels levels; /* of the topic, once somebody asks */
     bool has_levels;
-    bool codec_used; /* by this message */
-    char *large;     /* for texts longer than a chunk */
+    unsigned codec_reads; /* documents of this message that a codec read */
+    char *large;          /* for texts longer than a chunk */
     size_t cap_large;
     enum sparkplug_result sparkplug_result;
     struct sparkplug_info sparkplug_info;
+    bool sparkplug_taken;
     struct json_value sparkplug_root;
-    int doc_failed; /* the first document that could not be read, -1 */
+    int doc_failed;          /* the first document that could not be read, -1 */
+    struct doc_state failed; /* as it was then: a later item's document may be right */
+    size_t work;             /* done so far */
     bool too_big, no_device;
     struct decoded_sample lone;         /* the first that has no values */
     uint16_t open[PLAN_MAX_LEVELS + 1]; /* slots of the items being read, outermost first */
@@ -596,6 +603,15 @@ struct value_trace {
     bool has_raw;
     const struct plan_map *map;
 };
+
+/* A list walked once an item of another list is their product, which no ceiling of what comes out
+ * bounds: elements, values asked for and long texts searched count, and too many are too_big. */
+#define SEARCHED 256 /* bytes of a text that count as one element */
+static inline void run_work(struct profile_run *x, size_t n)
+{
+    x->work += n;
+    x->too_big = x->too_big || x->work > RUN_MAX_WORK;
+}
 
 /* profile_find.c */
 bool run_find(struct profile_run *x, uint16_t node, struct json_value *out);

@@ -131,7 +131,8 @@ void run_quality(struct profile_run *x, const struct plan_quality *q, size_t n, 
 
 static void make_sample(struct profile_run *x, const struct plan_part *p)
 {
-    if (p->when && !run_when(x, p->when))
+    run_work(x, 1 + p->n_values);
+    if (x->too_big || (p->when && !run_when(x, p->when)))
         return;
     size_t first = x->out->n_samples, from = x->out->n_values;
     if (!begin_sample(x))
@@ -178,6 +179,7 @@ static void go_deeper(struct profile_run *x, const struct plan_part *p, size_t l
     } else if (json_type(in) == (l->kind == LEVEL_ELEMENTS ? JSON_ARRAY : JSON_OBJECT)) {
         json_iter(in, &it);
         for (uint32_t i = 0; !x->too_big && json_next(&it, &key, &n, &v); i++) {
+            run_work(x, 1);
             run_begin_item(x, l->slot, l->item, v);
             s->index = i;
             s->key = key;
@@ -209,7 +211,7 @@ static void refuse(struct profile_verdict *v, enum ledger_count count)
 static void refuse_document(struct profile_run *x)
 {
     const struct plan_doc *d = &x->p->docs[x->doc_failed];
-    const struct codec_fault *f = &x->docs[x->doc_failed].fault;
+    const struct codec_fault *f = &x->failed.fault;
     const char *why = f->why ? f->why : "too large when it is read";
     char where[96] = "", at[48] = "";
     if (*d->name)
@@ -219,7 +221,7 @@ static void refuse_document(struct profile_run *x)
     refuse(x->v, d->of_payload && d->json ? LEDGER_DEAD_BAD_JSON
                  : f->checksum            ? LEDGER_DEAD_BAD_CHECKSUM
                                           : LEDGER_DEAD_BAD_PAYLOAD);
-    if (x->docs[x->doc_failed].error == -EMSGSIZE)
+    if (x->failed.error == -EMSGSIZE)
         x->v->count = LEDGER_DEAD_OVERSIZED;
     say(x->v, "%s%s%s", where, why, at);
 }
@@ -280,6 +282,10 @@ static void make_samples(struct profile_run *x, const struct plan_message *m)
     struct decoded *out = x->out;
     if (x->doc_failed >= 0) {
         refuse_document(x);
+    } else if (x->work > RUN_MAX_WORK) {
+        refuse(x->v, LEDGER_DEAD_TOO_MANY);
+        say(x->v, "message \"%.64s\" looks at more than %d elements: a list in a list?",
+            m->name, RUN_MAX_WORK);
     } else if (x->too_big) {
         refuse(x->v, LEDGER_DEAD_TOO_MANY);
         say(x->v, "more than %d samples, %d values or 4 MiB of texts in one message",
@@ -325,12 +331,14 @@ static void prepare(struct profile_run *x, const struct profile *p)
     x->slots = room(x->slots, &x->cap_slots, p->n_slots, sizeof(*x->slots));
     x->docs = room(x->docs, &x->cap_docs, p->n_docs, sizeof(*x->docs));
     x->topics = room(x->topics, &x->cap_topics, p->n_patterns, sizeof(*x->topics));
-    ++x->epoch;
+    x->began = ++x->epoch;
     for (size_t i = 0; i < p->n_slots; i++)
         x->slots[i] = (struct slot_state){.epoch = x->epoch};
     x->chunk = NULL;
     x->text_used = x->text_total = 0;
-    x->codec_used = x->too_big = x->has_levels = false;
+    x->too_big = x->has_levels = x->sparkplug_taken = false;
+    x->codec_reads = 0;
+    x->work = 0;
     x->doc_failed = -1;
     x->n_open = 0;
     x->sparkplug_result = SPARKPLUG_OTHER;

@@ -35,8 +35,11 @@ bool text_number(const char *p, size_t n, char decimal, struct value *out)
     bool whole = true;
     for (size_t i = 0; i < n; i++) {
         char c = decimal && p[i] == decimal ? '.' : p[i];
-        if (c == '.' && len == (room[0] == '-'))
-            room[len++] = '0'; /* ".5" */
+        if (c == '.' && i == 0) { /* ".5", but not "." and ".e5" */
+            if (n < 2 || p[1] < '0' || p[1] > '9')
+                return false;
+            room[len++] = '0';
+        }
         if (c == '.' && i + 1 == n)
             break; /* "5." */
         whole = whole && c >= '0' && c <= '9';

@@ -238,6 +238,7 @@ static bool one_unit(struct plan_build *b, const struct yaml_node *n, const bool
 {
     const char *code = plan_scalar_text(b, n, "a unit");
     u->out.map = m;
+    u->out.limited = kinds != NULL;
     return code &&
            plan_unit_of(b, n, code, m->metric, kinds, &m->scale, &u->linear, &u->out.by_kind);
 }
@@ -366,7 +367,7 @@ static struct plan_map *one_mapping(struct plan_build *b, const struct yaml_node
                            .unit_from = PLAN_NONE,
                            .go_on = kinds != NULL,
                            .line = n->line};
-    m->out = m->raw = (struct profile_value){pm.same, m};
+    m->out = m->raw = (struct profile_value){pm.same, m, kinds != NULL};
     source_of(b, n, &g, from, n_from, pm.any, m);
     if (g.when)
         m->when = plan_when(b, g.when);

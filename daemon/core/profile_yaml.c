@@ -42,6 +42,12 @@ void plan_unknown(struct plan_build *b, const struct yaml_node *n, const char *w
                   const char *word, const char *const *names, size_t n_names)
 {
     const char *near = err_nearest(word, names, n_names);
+    if (strstr(word, "\uff1a") || strstr(word, "\uff0c")) { /* of a Chinese keyboard */
+        conf_error(b->notes, AT(n),
+                   "%s \"%.64s\": \uff1a and \uff0c are full-width, YAML knows : and ,", what,
+                   word);
+        return;
+    }
     conf_error(b->notes, AT(n), "%s \"%.64s\"%s%s%s", what, word,
                near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
@@ -86,7 +92,11 @@ const char *plan_scalar_text(struct plan_build *b, const struct yaml_node *n, co
 {
     if (n->kind == YAML_SCALAR && !yaml_is_null(n))
         return n->text;
-    if (n->kind != YAML_BAD)
+    bool braces = n->kind == YAML_MAP && n->first && !n->first->next && yaml_is_null(n->first);
+    if (braces) /* {sn} is YAML's own, too */
+        conf_error(b->notes, AT(n), "%s that has braces must stand in quotes: \"{%.64s}\"",
+                   what, n->first->key->text);
+    else if (n->kind != YAML_BAD)
         conf_error(b->notes, AT(n), "%s is %s, expected a value", what,
                    n->kind == YAML_SCALAR ? "empty" : plan_kind_of(n));
     return NULL;

@@ -73,6 +73,15 @@ const struct device *registry_find_source(const struct registry *r, const char *
     return i == UINT32_MAX ? NULL : &r->devices[i];
 }
 
+const struct device *registry_find_said(const struct registry *r, const char *id, size_t len)
+{
+    const struct device *d = registry_find(r, id, len);
+    if (d && !d->retired)
+        return d;
+    const struct device *by_source = registry_find_source(r, id, len);
+    return by_source ? by_source : d;
+}
+
 const struct compound *registry_compound(const struct registry *r, const char *code, size_t len)
 {
     uint32_t i =

@@ -84,6 +84,9 @@ const struct compound *registry_compound_at(const struct registry *r, size_t i);
 /* By our own code, or by the vendor's source_id; NULL if unknown. */
 const struct device *registry_find(const struct registry *r, const char *code, size_t len);
 const struct device *registry_find_source(const struct registry *r, const char *id, size_t len);
+/* Whom a message means by this id: the code goes before the source_id, but what is retired only
+ * where nobody else has it (new hardware may have the old one's code as its source_id). */
+const struct device *registry_find_said(const struct registry *r, const char *id, size_t len);
 const struct compound *registry_compound(const struct registry *r, const char *code,
                                          size_t len);
 /* The same, followed along merged_into to its end. */

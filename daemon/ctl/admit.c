@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -191,56 +192,75 @@ static int sync_folder(const char *path)
     return r == 0 ? CTL_DONE : tell(path, "sync its folder");
 }
 
-/* `seen`: what the file was when it was read; NULL: it is put back whatever it is now. */
-static int replace(const char *path, const struct buf *b, const struct stat *seen)
+static bool same_file(const struct stat *a, const struct stat *b)
 {
-    struct stat now;
-    char *temp = mem_printf("%s.new", path);
-    int code = CTL_DONE;
-    if (stat(path, &now) != 0) {
-        code = tell(path, "look at it");
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* A new file with its owner and mode; *out: what it is now. */
+static int write_like(const char *temp, int fd, const struct stat *as, const struct buf *b,
+                      struct stat *out)
+{
+    /* an owner that may not be given leaves the file ours; its mode must fit then too */
+    bool owned =
+        fchown(fd, as->st_uid, as->st_gid) == 0 || fchown(fd, (uid_t)-1, as->st_gid) == 0;
+    if (fchmod(fd, as->st_mode & 07777) != 0 || !write_all(fd, b->data, b->len) ||
+        fsync(fd) != 0 || fstat(fd, out) != 0)
+        return tell(temp, "write it");
+    if (!owned)
+        (void)fprintf(stderr, "gaihouctl: %s: its group could not be kept\n", temp);
+    return CTL_DONE;
+}
+
+/* `*seen`: what the file was when it was read, then what it is. Two of us take turns by the lock
+ * on the old file: the second finds another one there. */
+static int replace(const char *path, const struct buf *b, struct stat *seen)
+{
+    struct stat now, made;
+    int code = CTL_REFUSED, fd = -1;
+    char *temp = mem_printf("%s.XXXXXX", path);
+    bool there = false;
+    int old = open(path, O_RDONLY | O_CLOEXEC);
+    if (old < 0 || flock(old, LOCK_EX) != 0) {
+        code = tell(path, "lock it");
         goto out;
     }
-    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    fd = mkostemp(temp, O_CLOEXEC);
     if (fd < 0) {
         code = tell(temp, "create it");
         goto out;
     }
-    /* an owner that may not be given leaves the file ours; its mode must fit then too */
-    bool owned =
-        fchown(fd, now.st_uid, now.st_gid) == 0 || fchown(fd, (uid_t)-1, now.st_gid) == 0;
-    bool good = fchmod(fd, now.st_mode & 07777) == 0 && write_all(fd, b->data, b->len) &&
-                fsync(fd) == 0;
-    if (!good)
-        code = tell(temp, "write it");
-    (void)close(fd);
-    if (code == CTL_DONE && seen &&
-        (stat(path, &now) != 0 || now.st_size != seen->st_size ||
-         now.st_mtim.tv_sec != seen->st_mtim.tv_sec ||
-         now.st_mtim.tv_nsec != seen->st_mtim.tv_nsec)) {
-        (void)fprintf(
-            stderr,
-            "gaihouctl: %s: somebody has changed it meanwhile; nothing was written, try "
-            "again\n",
-            path);
-        code = CTL_REFUSED;
-    }
-    if (code == CTL_DONE && rename(temp, path) != 0)
-        code = tell(path, "replace it");
+    there = true;
+    code = write_like(temp, fd, seen, b, &made);
     if (code != CTL_DONE)
-        (void)unlink(temp);
-    else
+        goto out;
+    if (stat(path, &now) != 0 || !same_file(&now, seen)) {
+        (void)fprintf(stderr,
+                      "gaihouctl: %s: somebody has changed it meanwhile; nothing was written\n",
+                      path);
+        code = CTL_REFUSED;
+    } else if (rename(temp, path) != 0) {
+        code = tell(path, "replace it");
+    } else {
+        there = false;
+        *seen = made;
         code = sync_folder(path);
-    if (code == CTL_DONE && !owned)
-        (void)fprintf(stderr, "gaihouctl: %s: its group could not be kept\n", path);
+    }
 out:
+    if (there)
+        (void)unlink(temp);
+    if (fd >= 0)
+        (void)close(fd);
+    if (old >= 0)
+        (void)close(old);
     free(temp);
     return code;
 }
 
-int admit_undo(const char *path, const struct buf *before)
+int admit_undo(struct admit *a, const char *path, const struct buf *before)
 {
-    return replace(path, before, NULL);
+    return replace(path, before, &a->written);
 }
 
 /* A file that is not good already refuses every line: that is said apart. */
@@ -288,7 +308,6 @@ static int prepare(struct admit *a, struct site *s, char *path, struct buf *befo
 int admit_write(struct admit *a, bool dry, char **out_path, struct buf *out_before)
 {
     struct site s = {0};
-    struct stat seen = {0};
     struct buf after;
     buf_init(&after, WORLD_MAX_FILE + 65536);
     char *path = NULL;
@@ -308,14 +327,14 @@ int admit_write(struct admit *a, bool dry, char **out_path, struct buf *out_befo
     }
     const char *named = a->file ? a->file : s.conf->registry.devices;
     path = realpath(named, NULL); /* a link's target is replaced, not the link */
-    if (!path || stat(path, &seen) != 0) {
+    if (!path || stat(path, &a->written) != 0) {
         code = tell(named, "read it");
         goto out;
     }
     (void)site_registry(&s, NULL, 0);
     code = prepare(a, &s, path, out_before, &after);
     if (code == CTL_DONE && !dry)
-        code = replace(path, &after, &seen);
+        code = replace(path, &after, &a->written);
 out:
     buf_done(&after);
     site_close(&s);

@@ -8,6 +8,7 @@
 #include "core/registry_row.h"
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 enum { ADMIT_COLUMNS = 19 };
 
@@ -30,6 +31,7 @@ struct admit {
     char code[REGISTRY_ROW_CODE];
     struct registry_cell cells[ADMIT_COLUMNS];
     char room[4][256];
+    struct stat written; /* the file as it was left */
 };
 
 extern const char *const admit_columns[ADMIT_COLUMNS];
@@ -42,7 +44,7 @@ void admit_show(struct admit *a, struct buf *out, const char **out_missing);
  * owner and mode kept. 0 or an exit code, told. *out_path and *out_before (the file as it was)
  * are the caller's. */
 int admit_write(struct admit *a, bool dry, char **out_path, struct buf *out_before);
-/* Puts the file back as it was. */
-int admit_undo(const char *path, const struct buf *before);
+/* Puts the file back as it was, unless somebody has changed it since. */
+int admit_undo(struct admit *a, const char *path, const struct buf *before);
 
 #endif

@@ -64,11 +64,14 @@ static struct speaker *speaker_of(struct run *x, const struct device *d)
     return &x->speakers[x->n_speakers++];
 }
 
-static void add_speaker(struct run *x, const char *name, size_t len)
+/* Who speaks from another compound's topic goes to quarantine: no sign of the device's life. */
+static void add_speaker(struct run *x, const char *name, size_t len, const char *compound,
+                        size_t compound_len)
 {
     const struct registry *g = x->world->registry;
-    const struct device *d = registry_find(g, name, len);
-    d = d ? d : registry_find_source(g, name, len);
+    const struct device *d = registry_find_said(g, name, len);
+    if (d && compound && !registry_same_compound(g, d, compound, compound_len))
+        return;
     struct speaker *s = d && !d->retired ? speaker_of(x, d) : NULL;
     if (s)
         s->samples++;
@@ -96,18 +99,24 @@ static void find_speakers(struct run *x, const struct record *r)
                                 .received_ms = r->wall_ns / 1000000};
         if (!message_decode(m, &in) || m->verdict.outcome == PROFILE_NOT_MINE)
             continue;
-        const struct topic_capture *id = topic_get(&m->match, "device");
+        const struct topic_capture *id = topic_get(&m->match, "device"),
+                                   *at = topic_get(&m->match, "compound");
+        const char *in_topic = at ? at->p : NULL;
+        size_t n_topic = at ? at->n : 0;
         for (size_t k = 0; k < m->decoded.n_samples; k++) {
             const struct decoded_sample *one = &m->decoded.samples[k];
+            const char *compound = one->compound ? one->compound : in_topic;
+            size_t n_compound = one->compound ? one->compound_len : n_topic;
             if (one->device && !one->not_alive)
-                add_speaker(x, one->device, one->device_len);
+                add_speaker(x, one->device, one->device_len, compound, n_compound);
             else if (!one->device && id)
-                add_speaker(x, id->p, id->n);
+                add_speaker(x, id->p, id->n, compound, n_compound);
         }
         if (m->verdict.outcome == PROFILE_IGNORED && m->verdict.device)
-            add_speaker(x, m->verdict.device, m->verdict.device_len);
+            add_speaker(x, m->verdict.device, m->verdict.device_len, in_topic, n_topic);
         else if (!s->profile && m->decoded.n_samples == 0 && id)
-            add_speaker(x, id->p, id->n); /* an empty or unreadable message is a sign of life */
+            /* an empty or unreadable message is a sign of life */
+            add_speaker(x, id->p, id->n, in_topic, n_topic);
         return;
     }
 }

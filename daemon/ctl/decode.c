@@ -180,8 +180,7 @@ static void who_of(const struct decoding *d, const struct decoded_sample *s, str
     const struct registry *r = d->site.registry;
     size_t n = strlen(w->device);
     if (r && n)
-        w->known = registry_find(r, w->device, n) ? registry_find(r, w->device, n)
-                                                  : registry_find_source(r, w->device, n);
+        w->known = registry_find_said(r, w->device, n);
     w->kind = d->kind ? d->kind : w->known ? w->known->kind : NULL;
     if (!w->kind) {
         w->kind = message_kind(d->site.catalog, &d->message);

@@ -187,7 +187,8 @@ static bool until_known(const struct ctl *c, const char *code)
     return known;
 }
 
-static int reload(const struct ctl *c, const char *path, const struct buf *before)
+static int reload(const struct ctl *c, struct admit *a, const char *path,
+                  const struct buf *before)
 {
     json_t *j = NULL;
     int code = ctl_post(c, "/api/v1/reload", &j);
@@ -200,7 +201,7 @@ static int reload(const struct ctl *c, const char *path, const struct buf *befor
     }
     if (json_is_true(json_object_get(j, "refused"))) {
         fprintf(stderr, "gaihouctl: the reload was refused: %s\n", ctl_text(j, "text"));
-        if (admit_undo(path, before) == CTL_DONE)
+        if (admit_undo(a, path, before) == CTL_DONE)
             fprintf(stderr, "gaihouctl: %s is as it was\n", path);
         code = CTL_REFUSED;
     }
@@ -208,10 +209,10 @@ static int reload(const struct ctl *c, const char *path, const struct buf *befor
     return code;
 }
 
-static int settle(const struct ctl *c, const struct admit *a, const char *path,
+static int settle(const struct ctl *c, struct admit *a, const char *path,
                   const struct buf *before)
 {
-    int code = reload(c, path, before);
+    int code = reload(c, a, path, before);
     if (code != CTL_DONE)
         return code;
     if (!until_known(c, a->code)) {

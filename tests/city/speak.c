@@ -595,7 +595,7 @@ static bool group(struct turn *t, struct said *out)
     s->group.len = (size_t)(t->at - s->group.payload);
     comma(&s->group_body, '[');
     (void)buf_put(&s->group_body, s->body.data, s->body.len);
-    s->group_of[s->grouped++] = t->device;
+    s->group_of[s->grouped++] = s->group.device = t->device;
     s->group_untimed |= s->untimed;
     if (s->grouped < GROUP)
         return false;

@@ -35,6 +35,7 @@ def test_by_vendor_and_model(bench, broker, influx):
     messages += [(topic("s2"), {"ts": 5, "level": 1}), (topic("s2"), {"ts": t, "level": 1})]
     messages += [(topic("s3", "c2"), [{"ts": t + i, "level": 1} for i in range(20)])]
     messages += [(topic("s9", "c2"), {"level": 1})]  # nobody's
+    messages += [(topic("s4", "c1"), {"level": 1})]  # another compound's publisher: no sign of s4
     publish(broker, messages)
     wait_settled(g, len(messages))
 

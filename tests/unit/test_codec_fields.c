@@ -68,6 +68,11 @@ static void texts(void **state)
     field("name: a, type: bcd, bytes: 1", "1a", "!a is not what it must be");
     field("name: a, type: bcdnum, bytes: 3, divide: 100", "001234", "{\"a\":12.34}");
     field("name: a, type: bcdnumle, bytes: 2", "3412", "{\"a\":1234}");
+    field("name: a, type: bcdnum, bytes: 11", "0000000000000000000255", "{\"a\":255}");
+    field("name: a, type: bcdnum, bytes: 10", "09223372036854775807",
+          "{\"a\":9223372036854775807}");
+    field("name: a, type: bcdnum, bytes: 10", "09223372036854775808",
+          "!a is not what it must be");
     field("name: a, type: bcd, bytes: 3, swap: true, digits: 5", "214365", "{\"a\":\"12345\"}");
     field("name: a, type: bcd, bytes: 2, swap: true", "21f3", "{\"a\":\"123\"}");
     field("name: a, type: hex, bytes: 2", "ABcd", "{\"a\":\"abcd\"}");

@@ -114,6 +114,26 @@ static void burst(void **state)
     rig_done(&r);
 }
 
+/* A clock that stands still: each value gets a millisecond of its own, and the thousandth costs no
+ * more than the first. */
+static void a_clock_that_stands_still(void **state)
+{
+    (void)state;
+    struct rig r;
+    char body[64], last[32];
+    const unsigned n = 150000;
+    rig_init(&r);
+    for (unsigned i = 0; i < n; i++) {
+        r.seen->n = 0;
+        (void)snprintf(body, sizeof(body), "{\"ts\":1795219200000,\"starts\":%u}", i);
+        message(&r, D1, body, 0, i % 60000 + 1);
+        assert_int_equal(r.seen->n, 1);
+    }
+    (void)snprintf(last, sizeof(last), " %llu000000", 1795219200000ull + n - 1);
+    assert_string_equal(strrchr(r.seen->lines[0].text, ' '), last);
+    rig_done(&r);
+}
+
 static void redelivery_without_clock(void **state)
 {
     (void)state;
@@ -378,6 +398,21 @@ static void rot_is_counted(void **state)
     rig_done(&r);
 }
 
+/* The new hardware has the old one's identifier, which is that one's code, too. */
+static void an_identifier_that_goes_on(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_begin(&r, "device,source_id,kind,compound,building,retired,replaces\n"
+                  "d1,,sump,c1,3,2026-01-01,\nd1b,d1,sump,c1,3,,d1\n");
+    message(&r, D1, "{\"level\":1}", 0, 1);
+    assert_int_equal(r.seen->n_letters, 0);
+    assert_int_equal(r.seen->n, 1);
+    assert_non_null(strstr(r.seen->lines[0].text, "device=d1b "));
+    balanced(&r);
+    rig_done(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +421,8 @@ int main(void)
         cmocka_unit_test(times),
         cmocka_unit_test(same_time),
         cmocka_unit_test(burst),
+        cmocka_unit_test(a_clock_that_stands_still),
+        cmocka_unit_test(an_identifier_that_goes_on),
         cmocka_unit_test(redelivery_without_clock),
         cmocka_unit_test(long_redelivery),
         cmocka_unit_test(no_redelivery_after_reach),

@@ -38,7 +38,8 @@ void __wrap_profile_decode(const struct profile *p, struct profile_run *x,
 /* The catalogue has one kind; the second name is none of its metrics. */
 static struct profile_metric level_way[1], no_way[1];
 static const struct profile_value level_of = {.by_kind = level_way},
-                                  nothing_of = {.by_kind = no_way};
+                                  nothing_of = {.by_kind = no_way},
+                                  others_of = {.by_kind = no_way, .limited = true};
 
 static void play_for(const struct rig *r)
 {
@@ -52,7 +53,7 @@ struct said {
     int64_t time_ms; /* 0: none */
     double level;    /* NaN: none */
     uint64_t id;
-    bool will, unknown_field;
+    bool will, unknown_field, of_another_kind;
     unsigned char quality, reason;
 };
 
@@ -74,7 +75,7 @@ static void add(struct decoded *out, const struct said *s)
     struct value v = {.type = VALUE_FLOAT, .f = s->level};
     assert_int_equal(decoded_add(out, key, strlen(key), v, isnan(s->level)), 0);
     struct decoded_value *last = &out->values[out->n_values - 1];
-    last->from = s->unknown_field ? &nothing_of : &level_of;
+    last->from = s->of_another_kind ? &others_of : s->unknown_field ? &nothing_of : &level_of;
     last->quality = s->quality;
     last->reason = s->reason;
 }
@@ -430,6 +431,32 @@ static void an_id_of_a_batch(void **state)
     rig_done(&r);
 }
 
+/* A platform that pushes a message again says nothing new of the device's clock. */
+static void a_repeat_teaches_no_clock(void **state)
+{
+    (void)state;
+    struct rig r;
+    vendor_rig(&r);
+    int64_t ahead = 3600000;
+    for (uint64_t i = 1; i <= 6; i++) {
+        r.ns += 180 * (uint64_t)SECOND;
+        TELL(&r, {.device = "d1", .level = 1, .id = i, .time_ms = now_ms(&r) + ahead});
+    }
+    assert_true(about(&r, "d1").clock_off);
+    int64_t told = now_ms(&r) + ahead;
+    TELL(&r, {.device = "d1", .level = 2, .id = 7, .time_ms = told});
+    r.ns += 3600 * (uint64_t)SECOND; /* as if it were near now */
+    TELL(&r, {.device = "d1", .level = 2, .id = 7, .time_ms = told});
+    assert_int_equal(count(&r, "c1", LEDGER_DUPLICATE), 1);
+    assert_true(about(&r, "d1").clock_off);
+    /* what is new beside it does */
+    TELL(&r, {.device = "d1", .level = 2, .id = 7, .time_ms = told},
+         {.device = "d1", .level = 3, .id = 8, .time_ms = now_ms(&r)});
+    assert_false(about(&r, "d1").clock_off);
+    balanced(&r);
+    rig_done(&r);
+}
+
 /* -- quality --------------------------------------------------------------------------------- */
 
 static void what_the_decoder_judged(void **state)
@@ -515,6 +542,46 @@ static void state_survives(void **state)
     assert_int_equal(about(&r, "d1").points, 2);
     reopen(&r);
     assert_int_equal(about(&r, "d1").points, 2);
+    balanced(&r);
+    rig_done(&r);
+}
+
+/* Of a device that only a will spoke for, the clock is all that is known. */
+static void a_clock_alone_survives(void **state)
+{
+    (void)state;
+    struct rig r;
+    vendor_rig(&r);
+    for (int i = 0; i < 3; i++) /* their places are told: nothing is due any more */
+        message(&r, "gaihou/v1/up/c1/none", "{}", 0, 1);
+    r.seen->n = 0;
+    TELL(&r, {.device = "d1",
+              .level = 1,
+              .will = true,
+              .unknown_field = true,
+              .time_ms = now_ms(&r)});
+    reopen(&r);
+    TELL(&r, {.device = "d1", .level = 1, .time_ms = now_ms(&r) - 7200000});
+    assert_int_equal(r.seen->n, 1);
+    assert_null(strstr(r.seen->lines[0].text, "uncertain")); /* back-fill of a good clock */
+    rig_done(&r);
+}
+
+/* A mapping that is for other kinds is nothing that is lacking here. */
+static void mappings_of_other_kinds(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct engine_stats s;
+    vendor_rig(&r);
+    TELL(&r, {.device = "d1", .level = 1, .of_another_kind = true});
+    engine_stats(r.e, &s);
+    assert_int_equal(s.fields_unknown, 0);
+    assert_int_equal(count(&r, "c1", LEDGER_POINTS_REFUSED_EMPTY), 1);
+    TELL(&r, {.device = "d1", .level = 1, .unknown_field = true});
+    engine_stats(r.e, &s);
+    assert_int_equal(s.fields_unknown, 1);
+    assert_int_equal(count(&r, "c1", LEDGER_POINTS_REFUSED_METRIC), 1);
     balanced(&r);
     rig_done(&r);
 }
@@ -623,12 +690,21 @@ static void the_ledger_balances(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(several_devices),     cmocka_unit_test(nobody_known),
-        cmocka_unit_test(candidates_in_order), cmocka_unit_test(signs_of_life),
-        cmocka_unit_test(other_lanes),         cmocka_unit_test(points_are_series),
-        cmocka_unit_test(too_many_points),     cmocka_unit_test(message_ids),
-        cmocka_unit_test(an_id_of_a_batch),    cmocka_unit_test(what_the_decoder_judged),
-        cmocka_unit_test(state_survives),      cmocka_unit_test(the_ledger_balances),
+        cmocka_unit_test(several_devices),
+        cmocka_unit_test(nobody_known),
+        cmocka_unit_test(candidates_in_order),
+        cmocka_unit_test(signs_of_life),
+        cmocka_unit_test(other_lanes),
+        cmocka_unit_test(points_are_series),
+        cmocka_unit_test(too_many_points),
+        cmocka_unit_test(message_ids),
+        cmocka_unit_test(an_id_of_a_batch),
+        cmocka_unit_test(what_the_decoder_judged),
+        cmocka_unit_test(state_survives),
+        cmocka_unit_test(the_ledger_balances),
+        cmocka_unit_test(a_repeat_teaches_no_clock),
+        cmocka_unit_test(a_clock_alone_survives),
+        cmocka_unit_test(mappings_of_other_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,11 +16,12 @@ static const char profile[] =
     "  - {ignore: birth}\n";
 
 static unsigned rebirths;
+static unsigned broker_of_main; /* its number in the world in use */
 
 static void on_rebirth(void *ctx, unsigned broker, const char *topic, size_t len)
 {
     (void)ctx;
-    assert_int_equal(broker, 0);
+    assert_int_equal(broker, broker_of_main);
     assert_true(len > 8 && memcmp(topic, "spBv1.0/", 8) == 0);
     rebirths++;
 }
@@ -75,7 +76,7 @@ static void publish(struct rig *r, const char *topic, const struct bytes *b)
 {
     struct record rec = base(r, RECORD_MESSAGE);
     memcpy(r->room, b->p, b->n);
-    rec.broker = 0;
+    rec.broker = (uint8_t)broker_of_main;
     rec.topic = topic;
     rec.topic_len = strlen(topic);
     rec.body = r->room;
@@ -118,15 +119,18 @@ static void sparkplug_engine(struct rig *r)
     engine_use(r->e, r->w);
 }
 
+#define CONF_OF(brokers)                                                                       \
+    "gateway: {id: t, data_dir: /tmp/x}\nbrokers:\n" brokers                                   \
+    "  - {id: main, url: mqtt://127.0.0.1:1883}\n"                                             \
+    "sources:\n  - {profile: trap, broker: main}\n"                                            \
+    "profiles: [trap.yaml]\ncatalog: catalog.yaml\n"                                           \
+    "registry: {compounds: compounds.csv, devices: devices.csv}\n"
+
 static void sparkplug_rig(struct rig *r)
 {
-    rig_conf = "gateway: {id: t, data_dir: /tmp/x}\n"
-               "brokers:\n  - {id: main, url: mqtt://127.0.0.1:1883}\n"
-               "sources:\n  - {profile: trap, broker: main}\n"
-               "profiles: [trap.yaml]\n"
-               "catalog: catalog.yaml\n"
-               "registry: {compounds: compounds.csv, devices: devices.csv}\n";
+    rig_conf = CONF_OF("");
     rig_profile = profile;
+    broker_of_main = 0;
     rig_init(r);
     rig_conf = conf_text;
     rig_profile = NULL;
@@ -201,12 +205,36 @@ static void a_repeat_is_a_duplicate(void **state)
     rig_done(&r);
 }
 
+/* Another broker is written above theirs: the births are still its own. */
+static void births_follow_their_broker(void **state)
+{
+    (void)state;
+    struct rig r;
+    sparkplug_rig(&r);
+    births(&r, WALL0 / 1000000);
+    rig_conf = CONF_OF("  - {id: first, url: mqtt://127.0.0.1:1884}\n");
+    rig_profile = profile;
+    struct world *w = world_of(devices_text);
+    rig_conf = conf_text;
+    rig_profile = NULL;
+    engine_use(r.e, w);
+    world_free(r.w);
+    r.w = w;
+    broker_of_main = 1;
+    data(&r, 2, 7, 3);
+    assert_int_equal(rebirths, 0);
+    assert_int_equal(r.seen->n, 2);
+    assert_non_null(strstr(r.seen->lines[1].text, "device=d1 level=3 "));
+    rig_done(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(births_are_remembered),
         cmocka_unit_test(the_unborn_are_asked),
         cmocka_unit_test(a_repeat_is_a_duplicate),
+        cmocka_unit_test(births_follow_their_broker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,10 @@ static void test_numbers(void **state)
     SAYS("{\"l\":\"\",\"t\":null,\"n\":\"9007199254740993\",\"m\":\"x\"}",
          "d1 starts=9007199254740993 mixed_raw='x'!type");
     SAYS("{\"l\":\"--1\",\"n\":1.5}", "d1 level_raw='--1'!type starts_raw='1.5'!type");
+    SAYS("{\"l\":\"-_5\",\"t\":\".5\",\"m\":\"5.\"}",
+         "d1 level=-0.5!range temperature=-39.95 mixed=0.5");
+    SAYS("{\"l\":\"_\",\"t\":\".\",\"m\":\".e5\"}",
+         "d1 level_raw='_'!type temperature_raw='.'!type mixed_raw='.e5'!type");
 }
 
 static void test_units(void **state)
@@ -294,6 +298,34 @@ static void test_items_documents(void **state)
         "d1 level=1 | d1 level=2 | d1 level=3");
 }
 
+/* The values of all documents live until the message's end: their number has a ceiling, and none
+ * is read twice because another one was broken. */
+static void test_documents_ceiling(void **state)
+{
+    (void)state;
+    rig_message(
+        &r, "    also: {x: {from: \"@.h\", decode: [hex, {struct: [{name: l, type: u8}]}]}}\n"
+            "    each: $.list[*]\n"
+            "    values: {level: $x.l}\n");
+    SAYS(
+        "{\"list\":[{\"h\":\"01\"},{\"h\":\"01\"},{\"h\":\"01\"},{\"h\":\"01\"},{\"h\":\"01\"},"
+        "{\"h\":\"01\"},{\"h\":\"01\"},{\"h\":\"01\"},{\"h\":\"01\"}]}",
+        "bad_payload: document $x: more than 8 documents in one message");
+    SAYS("{\"list\":[{\"h\":\"02\"}]}", "d1 level=2");
+    SAYS("{\"list\":[{\"h\":\"zz\"},{\"h\":\"01\"}]}",
+         "bad_payload: document $x: not hexadecimal (at byte 0 of step 1)");
+    rig_message(
+        &r,
+        "    also: {bad: {from: $.bad, decode: hex}, a: {from: $.h, decode: [hex, number]},\n"
+        "      b: {from: $.h, decode: [hex, number]}, c: {from: $.h, decode: [hex, number]},\n"
+        "      d: {from: $.h, decode: [hex, number]}, e: {from: $.h, decode: [hex, number]}}\n"
+        "    when: {any: [{$a: 9}, {$b: 9}, {$c: 9}, {$d: 9}, {$e: 9}, {$bad: 1}]}\n"
+        "    ignore: log\n"
+        "  - values: {level: [$x.none, $.l]}\n"
+        "    also: {x: {from: $.h, decode: [hex, number]}}\n");
+    SAYS("{\"h\":\"31\",\"bad\":\"zz\",\"l\":3}", "d1 level=3");
+}
+
 static void test_doc_fallback(void **state)
 {
     (void)state;
@@ -378,6 +410,21 @@ static void test_ceilings(void **state)
     (void)rig_bytes(&r, "up/d1", b.data, b.len);
     assert_int_equal(r.v.outcome, PROFILE_SAMPLES);
     assert_int_equal(r.out.n_samples, 4096);
+    /* an object that is walked once an item of a list, and gives nothing */
+    rig_message(&r, "    each: $.list[*]\n    values: {level: \"@.l\"}\n"
+                    "    fields: {in: $.all, names: {T: temperature}}\n");
+    buf_clear(&b);
+    (void)buf_puts(&b, "{\"list\":[0");
+    for (int i = 0; i < 3000; i++)
+        (void)buf_puts(&b, ",0");
+    (void)buf_puts(&b, "],\"all\":{\"\":0");
+    for (int i = 0; i < 2000; i++)
+        (void)buf_puts(&b, ",\"\":0");
+    (void)buf_puts(&b, "}}");
+    assert_string_equal(rig_bytes(&r, "up/d1", b.data, b.len),
+                        "too_many_points: message \"m\" looks at more than 4194304 elements: a "
+                        "list in a list?");
+    SAYS("{\"list\":[{\"l\":1}],\"all\":{\"T\":2}}", "d1 level=1 temperature=2");
     buf_done(&b);
 }
 
@@ -424,6 +471,23 @@ static void test_sparkplug(void **state)
     assert_string_equal(node_says("NDEATH", stale, sizeof(stale) - 1), "ignored stale");
     assert_string_equal(node_says("NDEATH", death, sizeof(death) - 1), "n1 dead pump_on=false");
     assert_non_null(strstr(node_says("NDATA", "\x12\x7f", 2), "bad_payload: "));
+    /* another document is broken, and another kind of message decodes for itself: the payload's
+     * seq still counts once */
+    rig_open(
+        &r,
+        "version: 1\nprofile: t\ntopics: [\"spBv1.0/{group}/{type}/{device}\"]\n"
+        "decode: sparkplug-b\nalso: {x: {from: \"$.metrics[0].name\", decode: "
+        "json}}\nmessages:\n"
+        "  - {when: {sparkplug: death}, values: {pump_on: {const: false}}}\n"
+        "  - {when: {$x.none: 1}, ignore: log}\n"
+        "  - {decode: sparkplug-b, when: {sparkplug: birth}, values: {pump_on: {const: "
+        "true}}}\n"
+        "  - {pairs: {in: $.metrics, name: name, value: value, names: {T: temperature}}}\n");
+    assert_string_equal(rig_bytes(&r, "spBv1.0/g/NBIRTH/n2", birth, sizeof(birth) - 1),
+                        "n2 pump_on=true");
+    assert_string_equal(rig_bytes(&r, "spBv1.0/g/NDATA/n2", data, sizeof(data) - 1),
+                        "n2 temperature=22.5");
+    assert_false(r.v.want_rebirth);
 }
 
 static void test_alive(void **state)
@@ -464,6 +528,7 @@ int main(void)
         cmocka_unit_test(test_alternatives),
         cmocka_unit_test(test_also),
         cmocka_unit_test(test_items_documents),
+        cmocka_unit_test(test_documents_ceiling),
         cmocka_unit_test(test_doc_fallback),
         cmocka_unit_test(test_topics),
         cmocka_unit_test(test_trace),

@@ -147,6 +147,13 @@ static void test_values(void **state)
     message("{values: {level: {from: $.l, unit: kPa}}}",
             "unit \"kPa\" cannot become \"m\", that of metric \"level\" in kind sump");
     message("{values: {level: {from: $.l, unit: meter}}}", "unit \"meter\" is no UCUM code");
+    message("{values: {level: {from: $.l, unit: zorkmid}}}",
+            "that is known here, expected such as mV, Cel, %, mm or kPa");
+    message("{device: {sn}, values: {level: $.l}}",
+            "a text that has braces must stand in quotes: \"{sn}\"");
+    message("{values: {level: {from: $.l[0].x}}}", "stands in quotes");
+    message("{values: {level: {from: $.l\uff0cscale: 2}}}", "full-width");
+    message("values:\n      level\uff1a{from: $.l}", "are full-width, YAML knows : and ,");
     message("{values: {temperature: {from: $.l, unit: \"℃\"}}}", "did you mean \"Cel\"?");
     message("{values: {level: {from: $.l, scale: x}}}", "scale is \"x\", expected a number");
     message("{values: {level: {from: $.l, divide: 0}}}", "divide 0");
