@@ -390,4 +390,20 @@ codec_parse_fn codec_parse_slice, codec_parse_frame;
 codec_parse_fn codec_parse_text, codec_parse_csv, codec_parse_keyvalue, codec_parse_pattern;
 codec_parse_fn codec_parse_struct, codec_parse_tlv, codec_parse_modbus;
 
+static inline bool codec_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static inline struct codec_span codec_trim(struct codec_span s)
+{
+    while (s.n && codec_blank(s.p[0])) {
+        s.p++;
+        s.n--;
+    }
+    while (s.n && codec_blank(s.p[s.n - 1]))
+        s.n--;
+    return s;
+}
+
 #endif

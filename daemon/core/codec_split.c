@@ -5,22 +5,6 @@
 
 enum { MAX_SEPARATOR = 8, MAX_NAMES = 512, MAX_PIECES = 64 };
 
-static inline bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static struct codec_span trim(struct codec_span s)
-{
-    while (s.n && is_blank(s.p[0])) {
-        s.p++;
-        s.n--;
-    }
-    while (s.n && is_blank(s.p[s.n - 1]))
-        s.n--;
-    return s;
-}
-
 /* Where `what` begins in s, or s.n. */
 static size_t index_of(struct codec_span s, struct codec_span what)
 {
@@ -78,7 +62,7 @@ static bool next_field(const struct csv *v, struct codec_span *line, struct buf 
     }
     size_t end = n + index_of((struct codec_span){s.p + n, s.n - n}, v->separator);
     if (!quoted)
-        *out = trim((struct codec_span){s.p, end});
+        *out = codec_trim((struct codec_span){s.p, end});
     *more = end < s.n;
     size_t taken = *more ? end + v->separator.n : s.n;
     *line = (struct codec_span){s.p + taken, s.n - taken};
@@ -118,12 +102,12 @@ static int run_csv(const struct csv *v, struct codec_run *x, struct codec_span i
 {
     int r;
     if (!v->lines)
-        return put_line(v, x, trim(in), d, f);
+        return put_line(v, x, codec_trim(in), d, f);
     r = doc_array(d);
     while (in.n && r == 0) {
         const char *lf = memchr(in.p, '\n', in.n);
         size_t n = lf ? (size_t)(lf - in.p) : in.n;
-        struct codec_span line = trim((struct codec_span){in.p, n});
+        struct codec_span line = codec_trim((struct codec_span){in.p, n});
         if (line.n)
             r = put_line(v, x, line, d, f);
         n += lf != NULL;
@@ -193,15 +177,15 @@ int codec_keyvalue(const struct codec_op *op, struct codec_run *x, struct codec_
     int r = doc_object(d);
     while (in.n && r == 0) {
         size_t end = index_of(in, v->pair);
-        struct codec_span piece = trim((struct codec_span){in.p, end});
+        struct codec_span piece = codec_trim((struct codec_span){in.p, end});
         size_t is = index_of(piece, v->is);
         if (piece.n && is == piece.n)
             return codec_refuse(f, "a piece that is no pair of key and value",
                                 (size_t)(in.p - begin));
         if (piece.n) {
-            struct codec_span key = trim((struct codec_span){piece.p, is});
+            struct codec_span key = codec_trim((struct codec_span){piece.p, is});
             struct codec_span value =
-                trim((struct codec_span){piece.p + is + v->is.n, piece.n - is - v->is.n});
+                codec_trim((struct codec_span){piece.p + is + v->is.n, piece.n - is - v->is.n});
             r = codec_put_key(x, d, key.p, key.n);
             if (r == 0)
                 r = codec_put_text(x, d, value.p, value.n);

@@ -4,22 +4,6 @@
 #include "base/utf8.h"
 #include "core/codec_plan_private.h"
 
-static inline bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static struct codec_span trim(struct codec_span s)
-{
-    while (s.n && is_blank(s.p[0])) {
-        s.p++;
-        s.n--;
-    }
-    while (s.n && is_blank(s.p[s.n - 1]))
-        s.n--;
-    return s;
-}
-
 int codec_text(const struct codec_op *op, struct codec_run *x, struct codec_span in,
                struct doc *d, struct codec_fault *f)
 {
@@ -62,7 +46,7 @@ static bool is_word(struct codec_span s, const char *word)
 int codec_number(const struct codec_op *op, struct codec_run *x, struct codec_span in,
                  struct doc *d, struct codec_fault *f)
 {
-    struct codec_span s = trim(in);
+    struct codec_span s = codec_trim(in);
     struct json_value root;
     int64_t i;
     uint64_t u;
@@ -145,7 +129,7 @@ static size_t end_of_json(struct codec_span in, size_t i)
                 continue;
             if (--depth == 0)
                 return i + 1;
-        } else if (!brackets && is_blank(c)) {
+        } else if (!brackets && codec_blank(c)) {
             return i;
         }
     }
@@ -161,7 +145,7 @@ int codec_jsonl(const struct codec_op *op, struct codec_run *x, struct codec_spa
     (void)op;
     int r = doc_array(d);
     for (;;) {
-        while (i < in.n && is_blank(in.p[i]))
+        while (i < in.n && codec_blank(in.p[i]))
             i++;
         if (r < 0 || i == in.n)
             break;

@@ -78,29 +78,10 @@ void run_add(struct profile_run *x, const char *key, size_t key_len, const struc
 /* False: nothing stands there. */
 static bool value_of(struct json_value j, struct step *s)
 {
-    switch (json_type(j)) {
-    case JSON_NULL:
+    if (scalar_value(j, &s->v))
+        return s->v.type != VALUE_STRING || s->v.s.n > 0;
+    if (json_type(j) == JSON_NULL)
         return false;
-    case JSON_BOOL:
-        s->v = (struct value){.type = VALUE_BOOL, .b = json_bool(j)};
-        return true;
-    case JSON_INT:
-        s->v = (struct value){.type = VALUE_INT, .i = json_int(j)};
-        return true;
-    case JSON_UINT:
-        s->v = (struct value){.type = VALUE_FLOAT, .f = json_double(j)};
-        return true;
-    case JSON_DOUBLE:
-        s->v = (struct value){.type = VALUE_FLOAT, .f = json_double(j)};
-        return true;
-    case JSON_STRING:
-        s->v.type = VALUE_STRING;
-        s->v.s.p = json_text(j, &s->v.s.n);
-        return s->v.s.n > 0;
-    case JSON_ARRAY:
-    case JSON_OBJECT:
-        break;
-    }
     s->v = (struct value){.type = VALUE_STRING};
     s->v.s.p = json_type(j) == JSON_ARRAY ? "[…]" : "{…}";
     s->v.s.n = strlen(s->v.s.p);

@@ -34,30 +34,13 @@ static bool take_same(struct profile_run *x, const struct plan_fields *f, const 
     for (size_t i = 0; i < f->n_value; i++) {
         if (!run_node(x, f->value[i], &j))
             continue;
-        struct value v = {.type = VALUE_FLOAT};
-        switch (json_type(j)) {
-        case JSON_NULL:
+        struct value v;
+        if (json_type(j) == JSON_NULL)
             return true;
-        case JSON_BOOL:
-            v = (struct value){.type = VALUE_BOOL, .b = json_bool(j)};
-            break;
-        case JSON_INT:
-            v = (struct value){.type = VALUE_INT, .i = json_int(j)};
-            break;
-        case JSON_UINT:
-        case JSON_DOUBLE:
-            v.f = json_double(j);
-            break;
-        case JSON_STRING:
-            v.type = VALUE_STRING;
-            v.s.p = json_text(j, &v.s.n);
-            if (v.s.n == 0)
-                return true;
-            break;
-        case JSON_ARRAY:
-        case JSON_OBJECT:
+        if (!scalar_value(j, &v))
             continue;
-        }
+        if (v.type == VALUE_STRING && v.s.n == 0)
+            return true;
         if (v.type == VALUE_FLOAT && !isfinite(v.f))
             return true;
         run_add(x, name, n, &v, NULL, QUALITY_GOOD, REASON_NONE, f->value[i]);

@@ -645,6 +645,8 @@ enum time_state run_time(struct profile_run *x, const struct plan_times *t, int6
 
 /* profile_scalar.c: lenient numbers ("+27.90", "071", " 48 "); decimal 0: '.'. */
 bool text_number(const char *p, size_t n, char decimal, struct value *out);
+/* A number, truth or text as a value (above 2^63 - 1 as a double); false: null or a container. */
+bool scalar_value(struct json_value j, struct value *out);
 bool scalar_equal(const struct plan_scalar *s, struct json_value v);
 bool scalar_equal_text(const struct plan_scalar *s, const char *p, size_t n);
 bool scalar_equal_value(const struct plan_scalar *s, const struct value *v);

@@ -90,31 +90,37 @@ bool scalar_equal_value(const struct plan_scalar *s, const struct value *v)
     return n == s->len && memcmp(room, s->text, n) == 0;
 }
 
-bool scalar_equal(const struct plan_scalar *s, struct json_value j)
+bool scalar_value(struct json_value j, struct value *out)
 {
-    struct value v = {.type = VALUE_FLOAT};
     switch (json_type(j)) {
-    case JSON_NULL:
-        return s->kind == SCALAR_NULL;
-    case JSON_ARRAY:
-    case JSON_OBJECT:
-        return false;
     case JSON_BOOL:
-        v = (struct value){.type = VALUE_BOOL, .b = json_bool(j)};
-        break;
+        *out = (struct value){.type = VALUE_BOOL, .b = json_bool(j)};
+        return true;
     case JSON_INT:
-        v = (struct value){.type = VALUE_INT, .i = json_int(j)};
-        break;
+        *out = (struct value){.type = VALUE_INT, .i = json_int(j)};
+        return true;
     case JSON_UINT:
     case JSON_DOUBLE:
-        v.f = json_double(j);
-        break;
+        *out = (struct value){.type = VALUE_FLOAT, .f = json_double(j)};
+        return true;
     case JSON_STRING:
-        v.type = VALUE_STRING;
-        v.s.p = json_text(j, &v.s.n);
+        *out = (struct value){.type = VALUE_STRING};
+        out->s.p = json_text(j, &out->s.n);
+        return true;
+    case JSON_NULL:
+    case JSON_ARRAY:
+    case JSON_OBJECT:
         break;
     }
-    return scalar_equal_value(s, &v);
+    return false;
+}
+
+bool scalar_equal(const struct plan_scalar *s, struct json_value j)
+{
+    struct value v;
+    if (json_type(j) == JSON_NULL)
+        return s->kind == SCALAR_NULL;
+    return scalar_value(j, &v) && scalar_equal_value(s, &v);
 }
 
 double linear_apply(const struct plan_linear *l, double v)
