@@ -95,6 +95,11 @@ struct conf {
     const char *catalog;
     /* Absolute patterns of files' names, as conf_glob takes them apart. */
     struct conf_list profiles;
+    struct conf_list rules; /* likewise */
+    struct {                /* broker NULL: alerts go nowhere (but to the databases) */
+        const char *broker,
+            *prefix; /* id of a broker; topics below it, without slash at its end */
+    } alerts;
     struct {
         const char *compounds, *devices, *params; /* NULL: not given */
     } registry;

@@ -25,6 +25,7 @@
  * millisecond. The series' last 8 points are compared; a longer burst goes on behind itself,
  * so that nothing is overwritten.
  */
+#include "core/cases.h"
 #include "core/decode.h"
 #include "core/ledger.h"
 #include "core/position.h"
@@ -57,6 +58,9 @@ struct engine_out {
      * asked for a birth (core/rebirth.h). `topic` is the message's. May come for every message;
      * in a replay, too: who can ask decides whether to. NULL: nobody can. */
     void (*rebirth)(void *ctx, unsigned broker, const char *topic, size_t len);
+    /* A case changed; a command was answered. NULL: nobody wants to know (rules still run). */
+    void (*transition)(void *ctx, const struct transition *t);
+    void (*reply)(void *ctx, const struct case_reply *r);
 };
 
 struct engine_stats { /* since the process began, but for the ledger */
@@ -105,6 +109,12 @@ struct position engine_position(const struct engine *e); /* after the last step 
 uint64_t
 engine_messages(const struct engine *e); /* messages passed, as the journal counts them */
 const struct ledger *engine_ledger(const struct engine *e);
+const struct alarm *engine_alarm(const struct engine *e);
+const struct cases *engine_cases(const struct engine *e);
+/* cases_adopt, when the replay has come to the store's cursor. */
+int engine_adopt_cases(struct engine *e, const char *const *blobs, const size_t *lens, size_t n,
+                       void (*differs)(void *ctx, const char *case_id, const char *how),
+                       void *ctx);
 void engine_stats(const struct engine *e, struct engine_stats *out);
 /* A step of our own clock that is not believed (yet): stamps go on from before it. */
 bool engine_clock_doubted(const struct engine *e, double *out_seconds_ahead);

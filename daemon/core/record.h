@@ -25,6 +25,9 @@ enum record_type {
         7, /* body: 8 bytes int64 LE, ns that wall time moved against engine time */
     RECORD_GENERATION = 8, /* body: kind text, NUL, 32 hex digits of content hash */
     RECORD_STATS = 9,      /* our own metrics, once a minute: line protocol, no timestamps */
+    RECORD_COMMAND = 10,   /* of a firm or an operator; topic and body: case_command_put */
+    RECORD_STREAM = 11,    /* body: "gateway/lane/epoch": cases opened from here on carry it */
+    RECORD_PRESENCE = 12,  /* topic: a firm; body: "online" or "offline" */
     RECORD_END = 15,       /* seals a segment: read on in the next one. Readers never see it */
 };
 

@@ -19,6 +19,7 @@
 #include "core/profile.h"
 #include "core/registry.h"
 #include "core/route.h"
+#include "core/rules.h"
 
 #define WORLD_NATIVE "gaihou-json" /* the profile that is not a file */
 
@@ -37,6 +38,7 @@ struct world {
     struct registry *registry;
     struct zone *zone; /* gateway.timezone; always there */
     struct profile_set *profiles;
+    struct rules *rules; /* always there; may be empty */
     struct world_source *sources;
     size_t n_sources;
     /* conf->n_brokers + 1: by broker, and the last one of all brokers, for reinjected messages,
@@ -73,6 +75,8 @@ int world_bundle(const struct world_text parts[WORLD_PARTS],
 /* The profiles, behind what world_bundle wrote; in the order of their names, whatever they come
  * in. 0 or -ENOBUFS. */
 int world_bundle_profiles(const struct world_text *profiles, size_t n, struct buf *out);
+/* The rule files, behind the profiles; likewise. */
+int world_bundle_rules(const struct world_text *rules, size_t n, struct buf *out);
 int world_zone_text(const struct zone *z, struct buf *out); /* 0 or -ENOBUFS */
 /* 0; -EINVAL with every problem told. */
 int world_open(const char *bundle, size_t len, struct problems *problems, struct world **out);

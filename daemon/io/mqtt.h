@@ -43,6 +43,29 @@ struct mqtt_message {
     uint16_t packet_id;
     uint8_t qos;
     bool retain, dup;
+    /* MQTT 5; NULL: none */
+    const char *response_topic;
+    size_t response_topic_len;
+    const void *correlation;
+    size_t correlation_len;
+};
+
+struct mqtt_out { /* a message of ours; copied */
+    uint64_t id;  /* for on_sent */
+    const char *topic;
+    const void *payload;
+    size_t len;
+    uint8_t qos;
+    bool retain;
+    const void *correlation; /* MQTT 5, else left out */
+    size_t correlation_len;
+    uint32_t expiry_s; /* MQTT 5; 0: none */
+};
+struct mqtt_will {
+    const char *topic;
+    const void *payload;
+    size_t len;
+    bool retain; /* QoS 1 */
 };
 
 enum mqtt_link_state { MQTT_UP, MQTT_DOWN };
@@ -63,6 +86,9 @@ struct mqtt_events {
     void *ctx;
     void (*on_message)(void *ctx, const struct mqtt_message *m);
     void (*on_link)(void *ctx, const struct mqtt_link *l);
+    /* What mqtt_send took: 0 the broker has it (QoS 1: PUBACK), else it may or may not (the link
+     * was lost): send it again. Exactly once for each. Any thread of Paho's or ours. NULL: fine. */
+    void (*on_sent)(void *ctx, uint64_t id, int status);
 };
 
 struct mqtt_options {
@@ -72,6 +98,10 @@ struct mqtt_options {
     const char *key_password;
     const struct mqtt_filter *filters; /* copied */
     size_t n_filters;
+    const struct mqtt_will *will; /* NULL: none; copied */
+    unsigned send_window; /* most that mqtt_send has under way; 0: 16. The server's Receive
+                                     Maximum, less one, goes before */
+    bool read_retained;   /* subscribe with retainHandling 0 (the default here, too) */
 };
 
 struct mqtt_stats { /* a snapshot; any thread */
@@ -103,6 +133,9 @@ void mqtt_reconnect(struct mqtt *m, const char *why); /* the watchdog's */
  * wait already. */
 int mqtt_publish(struct mqtt *m, const char *topic, const void *payload, size_t len,
                  unsigned qos);
+/* Takes a message for sending, in order, over the present connection. 0; -ENOTCONN; -EAGAIN: the
+ * window is full (on_sent tells when to go on); -EMSGSIZE: larger than the server takes. */
+int mqtt_send(struct mqtt *m, const struct mqtt_out *o);
 void mqtt_stats(struct mqtt *m, struct mqtt_stats *out);
 
 #endif

@@ -21,6 +21,7 @@
  */
 #include "base/buf.h"
 #include "base/err.h"
+#include "core/cases.h"
 #include "core/position.h"
 #include "io/loop.h"
 
@@ -118,7 +119,76 @@ void store_letters(struct store *s, bool quarantine, const struct store_filter *
 void store_mark_replayed(struct store *s, bool quarantine, const uint64_t *ids, size_t n,
                          store_fn *fn, void *ctx);
 
+/* -- alarms (docs/alarms.md) ---------------------------------------------------------------
+ *
+ * A transition commits with the batch's cursor: history row, the case's row (its last told state,
+ * its blob), and, if it is to be delivered, its `seq` – per (stream, firm, compound), from 1, without
+ * gaps – and a row of the outbox. What is told once keeps its bytes for ever.
+ *
+ * The stream's epoch lives here: store_epoch is 0 in a store that has none yet. */
+void store_batch_transition(struct store_batch *b, const struct position *at,
+                            const struct transition *t); /* copies */
+/* topic: whole, or NULL: <prefix>/reply/FIRM/COMPOUND. A reply of origin ≠ 0 is only remembered. */
+void store_batch_reply(struct store_batch *b, const struct position *at,
+                       const struct case_reply *r, int64_t expires_wall_ms);
+void store_batch_epoch(struct store_batch *b, uint64_t epoch);
+uint64_t store_epoch(const struct store *s);
+
+enum store_tell { /* what is published for a row, in this order */
+                  TELL_URGENT = 1,
+                  TELL_STATE = 2, /* retained */
+                  TELL_EVENT = 4,
+                  TELL_CLOSE = 8,  /* the retained topic is emptied, after the event */
+                  TELL_LEAVE = 16, /* … and that below was_firm/was_compound */
+                  TELL_REPLY = 32,
+};
+struct store_out { /* a row of the outbox; valid for the call */
+    uint64_t id;   /* ascending; the order within a (firm, compound) */
+    unsigned tell;
+    bool urgent;
+    const char *firm, *compound, *case_id, *was_firm, *was_compound;
+    uint64_t seq;
+    const char *topic; /* replies: whole below the prefix */
+    const void *correlation;
+    size_t correlation_len;
+    int64_t expires_wall_ms; /* replies; 0: never */
+    const char *payload;
+    size_t len;
+};
+typedef void store_out_fn(void *ctx, const struct store_out *o);
+typedef void store_outs_done_fn(void *ctx, int status, uint64_t n, bool more);
+/* Rows above after_id that are not done, oldest first, up to max_bytes of payload. */
+void store_outbox(struct store *s, uint64_t after_id, bool urgent_only, size_t max_bytes,
+                  store_out_fn *fn, store_outs_done_fn *done, void *ctx);
+/* The broker has them: marked soon, in one transaction with others; order is free. */
+void store_outbox_done(struct store *s, const uint64_t *ids, size_t n);
+/* Called on the loop after each commit that put rows into the outbox. */
+void store_on_outbox(struct store *s, loop_fn *fn, void *ctx);
+
+struct store_case { /* an open case; valid for the call */
+    const char *case_id, *firm, *compound;
+    uint64_t seq;        /* of the last told state; 0: never told */
+    const char *payload; /* the last told state, with its seq; NULL: never told */
+    size_t len;
+    const char *blob; /* of its last transition, told or not */
+    size_t blob_len;
+};
+typedef void store_case_fn(void *ctx, const struct store_case *c);
+/* All open cases (firm NULL: of all), in chunks on the loop, then done(status, n, false). */
+void store_open_cases(struct store *s, const char *firm, store_case_fn *fn,
+                      store_outs_done_fn *done, void *ctx);
+
+struct store_alert_filter {                                              /* NULL or 0: any */
+    const char *id, *compound, *firm, *device, *rule, *severity, *state; /* "open", "closed" */
+    int64_t from_ms, to_ms;
+    uint64_t limit, before; /* as in store_filter */
+};
+enum store_alert_query { STORE_ALERT_LIST, STORE_ALERT_SHOW, STORE_ALERT_HISTORY };
+void store_ask_alerts(struct store *s, enum store_alert_query q,
+                      const struct store_alert_filter *f, store_json_fn *fn, void *ctx);
+
 struct store_stats {
+    uint64_t open_cases, outbox_rows, transitions, delivered;
     uint64_t commits, commit_ns_last, commit_ns_max;
     uint64_t dead_rows, dead_bytes, dead_not_kept, quarantine_devices, quarantine_rows,
         quarantine_not_kept;

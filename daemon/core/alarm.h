@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_ALARM_H
+#define CORE_ALARM_H
+/*
+ * alarm — is something wrong: the condition of each (rule, device, point), by samples and time.
+ *
+ * Owns the instances: condition (normal, pending, active, recovering), quality, level, clocks,
+ * windows, flapping, silence. Promises: an instance says each change once, in order, as an
+ * alarm_event; silence, unknown and retained values never recover anything; everything follows
+ * from records and engine time, so a replay says the same. Does not know cases, work, masks by
+ * people, recipients (core/cases.h does).
+ *
+ * Moved by the engine, which calls alarm_tick for all that is due before each record. State
+ * follows rules (by id), devices and points by name over generations and restarts. Bounded: an
+ * instance exists only where a rule and a registered device meet. Pure; one thread at a time.
+ *
+ * docs/alarms.md has the semantics.
+ */
+#include "core/position.h"
+#include "core/rules.h"
+#include "core/value.h"
+#include "core/world.h"
+
+enum alarm_condition { ALARM_NORMAL, ALARM_PENDING, ALARM_ACTIVE, ALARM_RECOVERING };
+enum alarm_quality { ALARM_GOOD, ALARM_STALE, ALARM_BAD, ALARM_UNKNOWN };
+
+enum alarm_change {
+    ALARM_ACTIVATED, /* NORMAL or PENDING → ACTIVE */
+    ALARM_LEVEL,     /* raised or lowered while active */
+    ALARM_CLEARED,   /* really fine again */
+    ALARM_QUALITY,   /* of an active one: stale, fresh, bad */
+    ALARM_FLAPPING,  /* begins: told once, the worst level is held */
+    ALARM_SETTLED,   /* flapping ended; the event has the settled condition */
+    ALARM_REMOVED,   /* its rule, device or point is gone: closes with `reason` */
+    ALARM_EPISODE,   /* late news of an episode wholly in the past: a record, not an alarm */
+    ALARM_INHIBIT,   /* active, but a node above (its uplink) is told instead; or no longer */
+};
+
+struct alarm_event {
+    enum alarm_change change;
+    const struct rule *rule; /* of the present generation; REMOVED: of the one before */
+    const struct device *device;
+    const char *point; /* "" the device's own */
+    enum alarm_condition condition;
+    enum alarm_quality quality;
+    bool no_data;                /* it is an alarm about silence */
+    int level;                   /* index into the rule's levels; -1: none (no_data, normal) */
+    enum severity severity;      /* present; of the worst level while flapping */
+    const struct metric *metric; /* shown; NULL: none */
+    double value, limit;         /* NaN: none */
+    int64_t since_ms;            /* stamp of the first true sample of this activation */
+    int64_t time_ms;             /* stamp of what changed now */
+    int64_t until_ms;            /* EPISODE: its end */
+    uint64_t engine_ns;          /* of this step */
+    int64_t wall_ms;             /* believed wall time of this step */
+    bool late;                   /* by samples that were late */
+    bool flapping, inhibited;
+    bool life_safety;   /* of the rule or the device: never held back */
+    unsigned members;   /* silent members of an uplink */
+    const char *reason; /* REMOVED: "rule_removed", "device_retired", … */
+};
+
+/* One sample that made a point: judged, placed in time, not a duplicate. */
+struct alarm_sample {
+    const struct device *device;
+    const char *point;            /* "" the device's own */
+    const struct field *fields;   /* good and uncertain ones */
+    const unsigned char *metrics; /* fields[i] is of metric metrics[i] of the kind */
+    size_t n;
+    const unsigned char *bad; /* indexes of metrics whose value was bad */
+    size_t n_bad;
+    uint64_t order_ns;   /* order time (recovery: when it was true, on engine time's axis) */
+    uint64_t engine_ns;  /* of the record */
+    int64_t time_ms;     /* stamp */
+    int64_t received_ms; /* believed wall time of the record */
+    bool retained;       /* proves nothing */
+    bool catch_up;       /* old news of a device without a clock */
+    bool alive;          /* a sign of life */
+};
+
+struct alarm_out {
+    void *ctx;
+    void (*event)(void *ctx, const struct alarm_event *ev); /* within the engine's step */
+};
+
+struct alarm_stats {
+    uint64_t instances, active, pending, silent, flapping; /* now */
+    uint64_t samples, evaluations, unknown, late, events;  /* since the process began */
+    uint64_t timers;                                       /* waiting now */
+};
+
+struct alarm;
+struct alarm *alarm_new(const struct alarm_out *out);
+void alarm_free(struct alarm *a);
+/* The rules and devices in force from here on; what vanished is told as REMOVED in this call (so
+ * within a step). `before` is the world until now, NULL the first time; both stay valid for the
+ * call. engine_ns, wall_ms: of the step. */
+void alarm_use(struct alarm *a, const struct world *before, const struct world *now,
+               uint64_t engine_ns, int64_t wall_ms);
+void alarm_sample(struct alarm *a, const struct alarm_sample *s);
+/* The device gave a sign of life without a usable sample. */
+void alarm_alive(struct alarm *a, const struct device *d, uint64_t engine_ns);
+/* Broker link, by the device's last broker: no-data waits while it is down and one interval
+ * after. A start after an unclean end is a link that was down since the last record. */
+void alarm_link(struct alarm *a, unsigned broker, bool up, uint64_t engine_ns);
+void alarm_heard(struct alarm *a, const struct device *d, unsigned broker); /* last broker */
+uint64_t alarm_next_due(const struct alarm *a); /* engine ns; UINT64_MAX: nothing */
+/* Exactly one timer, the first that is due at or before `due`. wall_ms belongs to due. */
+void alarm_tick(struct alarm *a, uint64_t due, int64_t wall_ms);
+void alarm_stats(const struct alarm *a, struct alarm_stats *out);
+
+/* The instance's present state as an event (change is meaningless). False: no such instance. */
+bool alarm_look(const struct alarm *a, const struct rule *r, const struct device *d,
+                const char *point, struct alarm_event *out);
+/* For people: the condition's parts, last samples, clocks (gaihouctl rules explain). JSON. */
+int alarm_explain(const struct alarm *a, const struct rule *r, const struct device *d,
+                  const char *point, struct buf *out);
+
+/* As engine_save and engine_load. Load needs the same world in use; -EBADMSG: not good, the
+ * alarm is then as new. */
+int alarm_save(const struct alarm *a, int (*put)(void *ctx, const void *p, size_t n),
+               void *ctx);
+int alarm_load(struct alarm *a, const char *bytes, size_t len);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_CASES_H
+#define CORE_CASES_H
+/*
+ * cases — what is worked on: cases of alarms, their occurrences, acknowledgement and work.
+ *
+ * A case is one (rule, device, point) from its first activation until it is closed; each
+ * activation within it is an occurrence. Owns the open cases, what was told of each (facets), masks
+ * by people (shelved, test, out of service), the work's steps, and commands' effects. Makes
+ * transitions: immutable, each the whole state of its case as JSON (gaihou-mqtt(7)), complete but
+ * for `seq`, which the store assigns in its transaction. Promises: one open case per key; nothing is
+ * told twice; a recovery is told only where the problem was; a mask changes what is told,
+ * never what is recorded.
+ *
+ * Moved by the engine: alarm events, commands (records) and its own timers (shelving and test
+ * end, commands' memory). Case ids come from the engine's position and the stream, so a replay gives
+ * the same. Pure; one thread at a time.
+ */
+#include "base/arena.h"
+#include "core/alarm.h"
+
+#define CASE_ID_MAX      192
+#define CASES_MAX_OPEN   1000000
+#define CASE_PAYLOAD_MAX 8192 /* of a command */
+
+enum case_change {
+#define CASE_CHANGES(X)                                                                        \
+    X(ACTIVATED, "activated")                                                                  \
+    X(RECURRED, "recurred")                                                                    \
+    X(RAISED, "raised")                                                                        \
+    X(LOWERED, "lowered")                                                                      \
+    X(CLEARED, "cleared")                                                                      \
+    X(STALE, "stale")                                                                          \
+    X(FRESH, "fresh")                                                                          \
+    X(FLAPPING, "flapping")                                                                    \
+    X(SETTLED, "settled")                                                                      \
+    X(RECORD, "record")                                                                        \
+    X(ACKNOWLEDGED, "acknowledged")                                                            \
+    X(ACCEPTED, "accepted")                                                                    \
+    X(ARRIVED, "arrived")                                                                      \
+    X(RESOLVED, "resolved")                                                                    \
+    X(CONFIRMED, "confirmed")                                                                  \
+    X(FED_BACK, "fed_back")                                                                    \
+    X(CLOSED, "closed")                                                                        \
+    X(REJECTED, "rejected")                                                                    \
+    X(TRANSFERRED, "transferred")                                                              \
+    X(REWORKED, "reworked")                                                                    \
+    X(RESET, "reset")                                                                          \
+    X(SHELVED, "shelved")                                                                      \
+    X(UNSHELVED, "unshelved")                                                                  \
+    X(MASKED, "masked")                                                                        \
+    X(UNMASKED, "unmasked")                                                                    \
+    X(MOVED, "moved")                                                                          \
+    X(RULE_REMOVED, "rule_removed")
+#define X(name, word) CASE_##name,
+    CASE_CHANGES(X)
+#undef X
+        CASE_CHANGE_N
+};
+
+enum case_work {
+    WORK_DISCOVERED,
+    WORK_DISPATCHED,
+    WORK_ACCEPTED,
+    WORK_ON_SITE,
+    WORK_RESOLVED,
+    WORK_CONFIRMED,
+    WORK_FED_BACK,
+    WORK_CLOSED,
+    WORK_REJECTED,
+    WORK_TRANSFERRED
+};
+
+enum case_verb {
+    VERB_ACK,
+    VERB_ACCEPT,
+    VERB_ARRIVE,
+    VERB_RESOLVE,
+    VERB_CONFIRM,
+    VERB_FEEDBACK,
+    VERB_CLOSE,
+    VERB_REJECT,
+    VERB_TRANSFER,
+    VERB_REWORK,
+    VERB_RESET,
+    VERB_SHELVE,
+    VERB_UNSHELVE,
+    VERB_TEST,   /* operators only; the "case" is a device's, building's or compound's code */
+    VERB_UNTEST, /* … "device/D", "building/C/B", "compound/C" */
+    VERBS
+};
+
+/* All strings live for the call. */
+struct transition {
+    enum case_change change;
+    const char *stream, *case_id, *firm, *compound; /* compound as worked with today */
+    const char *rule, *device, *point;
+    uint32_t occurrence, version;
+    enum severity severity;
+    bool deliver; /* told to the firm: gets a seq; else only recorded */
+    bool urgent;  /* the life-safety lane */
+    bool closed;  /* the case ends with it: the retained topic is emptied */
+    bool record;  /* late history: an event, never retained state */
+    bool test;
+    /* Open: told to the former firm or compound as well, so that it empties its topic; NULL. */
+    const char *was_firm, *was_compound;
+    int64_t wall_ms;
+    /* The state; `"seq":` ends at seq_at, where the store writes the number (0 if not
+     * delivered). */
+    const char *json;
+    size_t json_len, seq_at;
+    /* The case's whole state for cases_adopt; NULL once closed. */
+    const char *blob;
+    size_t blob_len;
+};
+
+enum case_answer {
+    ANSWER_DONE,
+    ANSWER_ALREADY,
+    ANSWER_STALE,
+    ANSWER_UNKNOWN,
+    ANSWER_NOT_YOURS,
+    ANSWER_REFUSED,
+    ANSWER_BAD /* the payload cannot be read */
+};
+
+struct case_command { /* one RECORD_COMMAND, taken apart */
+    const char *firm; /* whom the topic proves; NULL: an operator (HTTP) */
+    const char *compound, *case_id;
+    enum case_verb verb;
+    const char *payload; /* JSON, ≥ JSON_PADDING readable bytes behind it; len 0: {} */
+    size_t payload_len;
+    const char *reply_to; /* topic below the prefix; NULL: reply/<firm>/<compound> */
+    const void *correlation;
+    size_t correlation_len;
+    uint64_t origin; /* HTTP: whom to answer; 0: MQTT */
+    uint64_t engine_ns;
+    int64_t wall_ms;
+};
+
+struct case_reply {
+    const struct case_command *to;
+    enum case_answer answer;
+    const char *json; /* {"v":1,"case":…,"verb":…,"result":"done","version":n,"reason":…} */
+    size_t json_len;
+};
+
+struct cases_out {
+    void *ctx;
+    void (*transition)(void *ctx, const struct transition *t);
+    void (*reply)(void *ctx, const struct case_reply *r);
+};
+
+struct cases_stats {
+    uint64_t open, unacknowledged, shelved, test, by_severity[SEVERITIES]; /* open, now */
+    uint64_t transitions, delivered, withheld, commands, refused;
+};
+
+struct cases;
+struct cases *cases_new(const struct cases_out *out);
+void cases_free(struct cases *c);
+void cases_use(struct cases *c, const struct world *before, const struct world *now,
+               uint64_t engine_ns, int64_t wall_ms);
+/* "cq-nanan/all/1", from the stream record on; new cases carry it. */
+void cases_stream(struct cases *c, const char *stream);
+/* at: of the running step; case ids come from it. */
+void cases_event(struct cases *c, const struct position *at, const struct alarm_event *ev);
+void cases_command(struct cases *c, const struct position *at, const struct case_command *cmd);
+/* An alarm of the gateway itself begins or ends (rule id "gaihou-…", about `what`). */
+void cases_own(struct cases *c, const struct position *at, const char *rule, const char *what,
+               bool active, enum severity severity, const char *summary, uint64_t engine_ns,
+               int64_t wall_ms);
+uint64_t cases_next_due(const struct cases *c);
+void cases_tick(struct cases *c, const struct position *at, uint64_t due, int64_t wall_ms);
+void cases_stats(const struct cases *c, struct cases_stats *out);
+/* The number of open, and unacknowledged, cases by compound, firm and severity: gaihou_open. */
+typedef void cases_count_fn(void *ctx, const char *compound, const char *firm,
+                            enum severity severity, uint64_t open, uint64_t unacknowledged);
+void cases_count(const struct cases *c, cases_count_fn *fn, void *ctx);
+/* The present state of an open case as JSON (seq as last told is not in it). */
+int cases_show(const struct cases *c, const char *case_id, struct buf *out); /* -ENOENT */
+/* Do any open cases concern this firm? */
+bool cases_concern(const struct cases *c, const char *firm);
+
+int cases_save(const struct cases *c, int (*put)(void *ctx, const void *p, size_t n),
+               void *ctx);
+int cases_load(struct cases *c, const char *bytes, size_t len);
+/* The store's word goes: the open cases become exactly these blobs (of transition.blob). Told
+ * through `differs`, once per case that was other, missing or too many. No transitions. */
+int cases_adopt(struct cases *c, const char *const *blobs, const size_t *lens, size_t n,
+                void (*differs)(void *ctx, const char *case_id, const char *how), void *ctx);
+
+const char *case_change_name(enum case_change c);
+const char *case_work_name(enum case_work w);
+const char *case_answer_name(enum case_answer a);
+const char *case_verb_name(enum case_verb v);
+int case_verb_parse(const char *s, size_t len, enum case_verb *out); /* 0 or -EINVAL */
+
+/* A RECORD_COMMAND's body and back: who asked, and the payload. The record's topic is
+ * "FIRM/COMPOUND/CASE/VERB" (operators: firm "-"). -EBADMSG: cannot be taken apart. */
+int case_command_put(const struct case_command *c, struct buf *out_body);
+int case_command_get(const char *topic, size_t topic_len, const char *body, size_t body_len,
+                     struct arena *a, struct case_command *out);
+
+#endif
