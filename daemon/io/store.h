@@ -21,12 +21,13 @@
  */
 #include "base/buf.h"
 #include "base/err.h"
-#include "core/cases.h"
 #include "core/position.h"
 #include "io/loop.h"
 
 struct store;
 struct store_batch;
+struct transition; /* core/cases.h */
+struct case_reply;
 
 struct store_options {
     const char *path; /* …/store.db */
