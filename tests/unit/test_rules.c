@@ -752,6 +752,104 @@ static void shipped_rules_are_good(void **state)
     free(catalog_file);
 }
 
+/* Every text between `begin` and `end` that starts as a file of rules; without warnings other than
+ * of what is unverified. */
+static size_t run_blocks(const char *page, const char *begin, const char *end,
+                         const struct catalog *c)
+{
+    size_t len, n = 0;
+    char *text = load(page, &len);
+    if (!text)
+        fail_msg("no %s", page);
+    for (char *s = text; (s = strstr(s, begin));) {
+        s += strlen(begin);
+        char *stop = strstr(s, end);
+        assert_non_null(stop);
+        if (strncmp(s, "version: 1\n", 11) != 0)
+            continue;
+        struct problems *p = problems_new(100);
+        struct rules_text t = {page, s, (size_t)(stop - s)};
+        struct rules *r = NULL;
+        (void)rules_parse(&t, 1, c, NULL, NULL, p, &r);
+        for (size_t i = 0; i < problems_count(p); i++)
+            if (!strstr(problems_get(p, i), ": warning: unverified limits"))
+                fail_msg("block %zu: %s", n + 1, problems_get(p, i));
+        assert_non_null(r);
+        rules_free(r);
+        problems_free(p);
+        n++;
+    }
+    free(text);
+    return n;
+}
+
+static void pages_work_as_they_stand(void **state)
+{
+    (void)state;
+    struct problems *p = problems_new(10);
+    struct catalog *c = NULL;
+    size_t len = 0;
+    char *text = load("config/catalog.yaml", &len);
+    assert_int_equal(catalog_parse(text, len, "catalog", p, &c), 0);
+    assert_int_equal(run_blocks("docs/rules.md", "```yaml\n", "```", c), 3);
+    assert_int_equal(run_blocks("docs/rules.zh-CN.md", "```yaml\n", "```", c), 3);
+    assert_int_equal(
+        run_blocks("daemon/man/gaihou-rules.5", ".Bd -literal -offset indent\n", ".Ed", c), 1);
+    catalog_free(c);
+    problems_free(p);
+    free(text);
+}
+
+/* The words that a wrong one is answered with stand in the manual page. */
+static void the_manual_has_every_word(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "qqqqqqqqqqqqqqqqqqqq: 1\n",
+        "version: 1\ncalendar: {qqqqqqqqqqqqqqqqqqqq: 1}\n",
+        HEAD "  - {qqqqqqqqqqqqqqqqqqqq: 1}\n",
+        HEAD RULE "levels: [{qqqqqqqqqqqqqqqqqqqq: 1}]}\n",
+        HEAD RULE "mode: qqqqqqqqqqqqqqqqqqqq}\n",
+        HEAD RULE "unknown: qqqqqqqqqqqqqqqqqqqq}\n",
+        HEAD RULE "work: qqqqqqqqqqqqqqqqqqqq}\n",
+        HEAD RULE "only: {qqqqqqqqqqqqqqqqqqqq: 1}}\n",
+        HEAD RULE "params: {p: {qqqqqqqqqqqqqqqqqqqq: 1}}}\n",
+        HEAD RULE "flapping: {qqqqqqqqqqqqqqqqqqqq: 1}}\n",
+        HEAD RULE "tolerate: {qqqqqqqqqqqqqqqqqqqq: 1}}\n",
+        HEAD RULE "schedule: {qqqqqqqqqqqqqqqqqqqq: 1}}\n",
+        HEAD RULE "schedule: {windows: [{qqqqqqqqqqqqqqqqqqqq: 1}]}}\n",
+        HEAD RULE "schedule: {windows: [{days: qqqqqqqqqqqqqqqqqqqq}]}}\n",
+        HEAD RULE "schedule: {on_close: qqqqqqqqqqqqqqqqqqqq}}\n",
+        HEAD "  - {no_data: {qqqqqqqqqqqqqqqqqqqq: 1}}\n",
+        HEAD "  - {no_data: {policy: qqqqqqqqqqqqqqqqqqqq}}\n",
+        HEAD "  - {no_data: {severity: qqqqqqqqqqqqqqqqqqqq}}\n",
+    };
+    size_t len, words = 0;
+    char *page = load("daemon/man/gaihou-rules.5", &len);
+    assert_non_null(page);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct buf said;
+        buf_init(&said, 1 << 16);
+        assert_null(parse(&wrong[i], 1, &said));
+        char *line = strstr(said.data, "qqqq\", expected ");
+        if (!line)
+            fail_msg("%s: no list of words in:\n%s", wrong[i], said.data);
+        line += strlen("qqqq\", expected ");
+        *strchr(line, '\n') = '\0';
+        for (char *save = NULL, *w = strtok_r(line, ", ", &save); w;
+             w = strtok_r(NULL, ", ", &save)) {
+            char needle[80];
+            (void)snprintf(needle, sizeof(needle), " %s", w);
+            if (strcmp(w, "or") != 0 && !strstr(page, needle))
+                fail_msg("gaihou-rules(5) lacks \"%s\"", w);
+            words++;
+        }
+        buf_done(&said);
+    }
+    assert_true(words > 80);
+    free(page);
+}
+
 static void severities_have_names(void **state)
 {
     (void)state;
@@ -786,6 +884,8 @@ int main(void)
         cmocka_unit_test(random_schedules),
         cmocka_unit_test(always_in_force_has_no_boundary),
         cmocka_unit_test(shipped_rules_are_good),
+        cmocka_unit_test(pages_work_as_they_stand),
+        cmocka_unit_test(the_manual_has_every_word),
         cmocka_unit_test(severities_have_names),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
