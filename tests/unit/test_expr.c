@@ -27,9 +27,11 @@ static const char catalogue[] =
     "      pump_on: {type: bool, zh: 泵, en: Pump}\n"
     "      fault: {type: bool, zh: 障, en: Fault}\n"
     "      note: {type: string, zh: 注, en: Note}\n"
-    "      state: {type: enum, zh: 态, en: State, codes: [{code: 0, name: shut, zh: 关, en: Shut}, "
+    "      state: {type: enum, zh: 态, en: State, codes: [{code: 0, name: shut, zh: 关, en: "
+    "Shut}, "
     "{code: 1, name: open, zh: 开, en: Open}, {code: 7, name: broken, zh: 坏, en: Broken}]}\n"
-    "      mode: {type: enum, zh: 式, en: Mode, codes: [{code: 0, name: auto, zh: 自, en: Auto}]}\n"
+    "      mode: {type: enum, zh: 式, en: Mode, codes: [{code: 0, name: auto, zh: 自, en: "
+    "Auto}]}\n"
     "  smoke:\n"
     "    zh: 烟感\n"
     "    en: Smoke\n"
@@ -137,10 +139,11 @@ static void check_rows(const struct row *rows, size_t n)
 {
     static const char *const names[] = {"false", "true", "unknown"};
     static const struct said said[] = {
-        {"level", 0.9},   {"level@in", 0.5}, {"flow", 10},    {"humidity", 45},
-        {"temperature", 25}, {"temperature@out", 18}, {"energy", 2}, {"power", 1500},
-        {"rssi", -90},    {"starts", 12},    {"hours", 3},    {"pump_on", 1},
-        {"fault", 0},     {"state", 1},      {"state@in", 7},
+        {"level", 0.9},   {"level@in", 0.5},   {"flow", 10},
+        {"humidity", 45}, {"temperature", 25}, {"temperature@out", 18},
+        {"energy", 2},    {"power", 1500},     {"rssi", -90},
+        {"starts", 12},   {"hours", 3},        {"pump_on", 1},
+        {"fault", 0},     {"state", 1},        {"state@in", 7},
     };
     for (size_t i = 0; i < n; i++) {
         enum expr_truth t = truth(rows[i].text, said, sizeof(said) / sizeof(*said));
@@ -307,7 +310,8 @@ static void unknown_is_never_false(void **state)
         {"pump_on@gone == pump_on@gone", U},
         {"state@gone == open", U},
         {"level / (level - level) > 1", U},
-        {"count_over(building, smoke, alarm) > 1 and count_over(building, smoke, density > 1 %) > 1",
+        {"count_over(building, smoke, alarm) > 1 and count_over(building, smoke, density > 1 "
+         "%) > 1",
          U},
         {"avg(level, 1m) > 1 m", U},
         {"count(level, 1m) > 1", U},
