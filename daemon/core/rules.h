@@ -39,6 +39,10 @@ struct rule_level {
     uint64_t for_ns, off_for_ns;
 };
 
+struct rule_param { /* what a device's value of it may be; ±HUGE_VAL: open */
+    double min, max;
+};
+
 struct rule_window { /* belongs to the day on which it starts; end exclusive */
     uint16_t days;   /* bits 0 (Monday) … 6; 7: working days; 8: holidays and days off */
     uint16_t from_min, to_min; /* of the day; to ≤ from: into the next day */
@@ -76,6 +80,7 @@ struct rule {
     const char *const *compounds, *const *tiers, *const *firms;
     size_t n_points, n_compounds, n_tiers, n_firms;
     const struct expr_param *params;
+    const struct rule_param *param_ranges; /* by index, in the unit of its parameter */
     size_t n_params;
     uint64_t hash;  /* of everything that decides when it alarms (not of titles) */
     unsigned index; /* from 0, in the order of the files' names and within them */
