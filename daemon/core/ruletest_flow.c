@@ -66,6 +66,53 @@ static int64_t arrives(const struct stream *s)
     return sampled(s) + s->s->late_ns;
 }
 
+/* -- is it said right? ----------------------------------------------------------------------- */
+
+static void wrong_series(struct ruletest_run *r, const struct series *x, const char *what,
+                         const char *word, const char *near)
+{
+    if (r->replaying)
+        return;
+    r->failed = true;
+    (void)buf_printf(r->text, "%s:%d:%d: %s: %s \"%.64s\"%s%s%s\n", r->t->file, x->line, x->col,
+                     r->x->name, what, word, near ? ", did you mean \"" : "", near ? near : "",
+                     near ? "\"?" : "");
+}
+
+static void check_words(struct ruletest_run *r, const struct series *x, const struct metric *m)
+{
+    const char *names[256];
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_codes && n < 256; i++)
+        names[n++] = m->codes[i].name;
+    for (size_t i = 0; i < x->values.n; i++) {
+        const struct values_run *u = &x->values.runs[i];
+        if (u->kind == RUN_WORD && m->type == METRIC_ENUM &&
+            !metric_code(m, u->word, strlen(u->word)))
+            wrong_series(r, x, "the metric has no code", u->word,
+                         err_nearest(u->word, names, n));
+    }
+}
+
+/* A name that no device of the kind knows would be no value, and a test of nothing. */
+static void check_series(struct ruletest_run *r, const struct series *x, const char *device)
+{
+    const char *names[CATALOG_MAX_METRICS];
+    size_t n = 0;
+    const struct device *d = registry_find(r->w->registry, device, strlen(device));
+    if (!d)
+        return;
+    const struct metric *m =
+        catalog_metric(r->w->catalog, d->kind, x->metric, strlen(x->metric));
+    for (size_t i = 0; i < d->kind->n_metrics && n < CATALOG_MAX_METRICS; i++)
+        names[n++] = d->kind->metrics[i].name;
+    if (m)
+        check_words(r, x, m);
+    else
+        wrong_series(r, x, "the device's kind has no metric", x->metric,
+                     err_nearest(x->metric, names, n));
+}
+
 /* -- making them ----------------------------------------------------------------------------- */
 
 static bool same_pace(const struct series *a, const struct series *b)
@@ -194,10 +241,18 @@ void ruletest_streams(struct ruletest_run *r)
     uint32_t *heads = mem_zalloc_array(t->n_list, sizeof(*heads));
     buf_init(&a->store, (size_t)1 << 30);
     memset(heads, 0xff, t->n_list * sizeof(*heads));
-    for (size_t i = 0; i < r->x->n_series; i++)
-        for (size_t d = 0; d < t->n_list; d++)
-            if (ruletest_means(r->x->series[i].device, t->list[d].code))
-                add_series(r, &r->x->series[i], d, heads);
+    for (size_t i = 0; i < r->x->n_series; i++) {
+        const struct series *x = &r->x->series[i];
+        bool checked = false;
+        for (size_t d = 0; d < t->n_list; d++) {
+            if (!ruletest_means(x->device, t->list[d].code))
+                continue;
+            if (!checked)
+                check_series(r, x, t->list[d].code);
+            checked = true;
+            add_series(r, x, d, heads);
+        }
+    }
     free(heads);
     a->heap = mem_zalloc_array(a->n, sizeof(*a->heap));
     for (size_t i = 0; i < a->n; i++)

@@ -58,7 +58,7 @@ struct ruletest_run {
 };
 
 void ruletest_begin(struct ruletest_run *r, const struct ruletest *t, const struct test *x,
-                    const struct ruletest_options *o, struct buf *text);
+                    const struct ruletest_options *o, struct buf *text, bool replaying);
 void ruletest_end(struct ruletest_run *r);
 /* Up to the end, or up to before that step. */
 void ruletest_flow(struct ruletest_run *r, size_t upto_step);

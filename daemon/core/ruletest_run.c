@@ -247,6 +247,8 @@ static int put(void *ctx, const void *p, size_t n)
 
 static void complain(struct ruletest_run *r, const struct step *s, const char *what)
 {
+    if (r->replaying) /* who replays has been complained about already */
+        return;
     r->failed = true;
     (void)buf_printf(r->text, "%s:%d:%d: %s: %s\n", r->t->file, s->line, s->col, r->x->name,
                      what);
@@ -299,8 +301,7 @@ static void crash(struct ruletest_run *r, const struct step *s)
     if (!r->replaying) {
         struct ruletest_options o = {.worlds = r->o->worlds};
         struct ruletest_run b;
-        ruletest_begin(&b, r->t, r->x, &o, r->text);
-        b.replaying = true;
+        ruletest_begin(&b, r->t, r->x, &o, r->text, true);
         ruletest_flow(&b, (size_t)(s - r->x->steps));
         if (!same_history(r, &b) || b.ns != r->ns || b.offset != r->offset)
             complain(r, s, "the replay after the crash said something else");
@@ -422,7 +423,7 @@ void ruletest_advance(struct ruletest_run *r, int64_t at_ns, bool settle)
 /* -- from the beginning to the end ----------------------------------------------------------- */
 
 void ruletest_begin(struct ruletest_run *r, const struct ruletest *t, const struct test *x,
-                    const struct ruletest_options *o, struct buf *text)
+                    const struct ruletest_options *o, struct buf *text, bool replaying)
 {
     static const char stream[10 + JSON_PADDING] = "test/all/1";
     *r = (struct ruletest_run){.t = t,
@@ -431,6 +432,7 @@ void ruletest_begin(struct ruletest_run *r, const struct ruletest *t, const stru
                                .w = o->worlds[0],
                                .text = text,
                                .synced = true,
+                               .replaying = replaying,
                                .packet_id = 1,
                                .offset = SEGMENT_HEADER,
                                .beat_ns = -BEFORE,
@@ -467,7 +469,7 @@ void ruletest_run(const struct ruletest *t, size_t test, const struct ruletest_o
     struct ruletest_run r;
     *out = (struct ruletest_result){0};
     buf_init(&out->text, 1 << 20);
-    ruletest_begin(&r, t, &t->tests[test], o, &out->text);
+    ruletest_begin(&r, t, &t->tests[test], o, &out->text, false);
     ruletest_flow(&r, SIZE_MAX);
     ruletest_compare(&r);
     out->passed = !r.failed;

@@ -12,8 +12,6 @@
 
 #include <stdio.h>
 
-int tools_rules(bool json, int argc, char **argv); /* argv[0]: "rules" */
-
 /* argv[0]: the verb. */
 int rules_check(const struct tools_files *f, int argc, char **argv);
 int rules_test(const struct tools_files *f, int argc, char **argv);
