@@ -47,3 +47,18 @@ install: all
 	    install -m 644 $$f $(D)$(SYSCONFDIR)/gaihou/profiles/ || exit 1; done
 	for f in $$(cd config && find . -type f); do \
 	    install -D -m 644 config/$$f $(D)$(DATADIR)/gaihou/$${f#./} || exit 1; done
+
+# The grammar of conditions: lemon writes the parser into the build folder. Its code is not ours,
+# and does not keep to our warnings.
+LEMON ?= lemon
+EXPR_GRAMMAR := $(B)/gen/core/expr_grammar
+OBJ += $(B)/obj/core/expr_grammar.c.o
+$(LIB): $(B)/obj/core/expr_grammar.c.o
+$(EXPR_GRAMMAR).c: daemon/core/expr_grammar.y
+	@mkdir -p $(@D)
+	$(call say,LEMON,$<)$(LEMON) -q -l -d$(@D) $<
+$(EXPR_GRAMMAR).h: $(EXPR_GRAMMAR).c
+$(B)/obj/core/expr_lex.c.o: $(EXPR_GRAMMAR).h
+$(B)/obj/core/expr_grammar.c.o: $(EXPR_GRAMMAR).c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(filter-out -W%,$(CFLAGS_ALL)) -Wall -Wno-unused-variable -MMD -MP -c -o $@ $<

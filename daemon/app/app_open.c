@@ -155,7 +155,8 @@ static int open_store(struct app *a, struct store_opened *out)
     struct err err;
     int r = store_open(a->loop,
                        &(struct store_options){a->paths.store, a->conf->store.dead_bytes,
-                                               a->conf->store.quarantine_devices},
+                                               a->conf->store.quarantine_devices,
+                                               a->conf->store.keep_s},
                        &err, out, &a->store);
     if (r != 0)
         log_error("%s", err.text);
