@@ -274,6 +274,9 @@ static void put_conf(struct buf *out, const struct ruletest *t)
                      "gateway: {id: test, data_dir: /var/lib/gaihou, timezone: %s}\n"
                      "brokers:\n  - {id: main, url: mqtt://127.0.0.1:1883}\n"
                      "sources:\n  - {profile: gaihou-json, broker: main, qos: 1}\n"
+                     "sinks:\n  - {id: none, type: influxdb1, url: http://127.0.0.1:8086, "
+                     "database: none}\n"
+                     "alerts: {broker: main}\n"
                      "catalog: catalog.yaml\n"
                      "registry: {compounds: compounds.csv, devices: devices.csv, params: "
                      "params.csv}\n",

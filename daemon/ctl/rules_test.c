@@ -186,6 +186,7 @@ static void run_file(struct options *o, const char *file, struct loaded *l,
 {
     size_t before = o->failed;
     *out = (struct test_file){.file = file};
+    (void)fflush(stdout);
     if (load(l, file, o->f) != CTL_DONE) {
         out->broken = mem_printf("%s cannot be loaded", file);
         printf("FAILED %s: it cannot be loaded\n", file);
