@@ -576,7 +576,7 @@ static void removed(struct cases *c, struct case_open *o, const char *reason, in
                     uint64_t engine_ns)
 {
     bool other_lane = strcmp(reason, "other_lane") == 0;
-    enum case_change change = other_lane ? CASE_STALE
+    enum case_change change = other_lane                            ? CASE_STALE
                               : strcmp(reason, "rule_removed") == 0 ? CASE_RULE_REMOVED
                                                                     : CASE_CLOSED;
     o->quality = ALARM_UNKNOWN;

@@ -159,8 +159,8 @@ struct case_command { /* one RECORD_COMMAND, taken apart */
     const char *reply_to; /* topic below the prefix; NULL: reply/<firm>/<compound> */
     const void *correlation;
     size_t correlation_len;
-    uint64_t origin; /* HTTP: whom to answer; 0: MQTT */
-    uint64_t engine_ns;    /* set by the engine, as the next */
+    uint64_t origin;    /* HTTP: whom to answer; 0: MQTT */
+    uint64_t engine_ns; /* set by the engine, as the next */
     int64_t wall_ms;
 };
 

@@ -341,8 +341,9 @@ static struct outcome test(struct cases *c, const struct case_command *cmd,
         return outcome(ANSWER_NOT_YOURS, "operators_only");
     int r = cases_scope(c, cmd->case_id, &kind);
     if (r != 0)
-        return r == -ENOENT ? outcome(ANSWER_UNKNOWN, "not_registered")
-                            : outcome(ANSWER_BAD, "expected device/D, building/C/B or compound/C");
+        return r == -ENOENT
+                   ? outcome(ANSWER_UNKNOWN, "not_registered")
+                   : outcome(ANSWER_BAD, "expected device/D, building/C/B or compound/C");
     struct case_shelf *s = cases_shelf(c, kind, cmd->case_id);
     if (cmd->verb == VERB_UNTEST) {
         if (!s)
@@ -395,8 +396,8 @@ static bool yours(const struct cases *c, const struct case_command *cmd,
         return false;
     if (strcmp(cmd->compound, o->compound) == 0)
         return true;
-    const struct compound *k = registry_compound_resolve(c->world->registry, cmd->compound,
-                                                         strlen(cmd->compound));
+    const struct compound *k =
+        registry_compound_resolve(c->world->registry, cmd->compound, strlen(cmd->compound));
     return k && strcmp(k->code, o->compound) == 0;
 }
 

@@ -76,8 +76,8 @@ static bool has(const struct cases *c, int kind, const char *first, const char *
 {
     static const char *const words[] = {"", "device", "building", "compound"};
     bool there;
-    char *scope = mem_printf("%s/%s%s%s", words[kind], first, second ? "/" : "",
-                             second ? second : "");
+    char *scope =
+        mem_printf("%s/%s%s%s", words[kind], first, second ? "/" : "", second ? second : "");
     (void)place(c, kind, scope, &there);
     free(scope);
     return there;

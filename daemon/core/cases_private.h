@@ -35,7 +35,7 @@ struct case_told { /* what the firm knows */
 };
 
 struct case_open {
-    struct case_open *prev, *next;         /* in the order in which they were opened */
+    struct case_open *prev, *next;        /* in the order in which they were opened */
     struct case_open *next_id, *next_key; /* of their buckets */
     uint64_t hash_id, hash_key;
 
@@ -117,8 +117,8 @@ struct case_cause {
     int64_t wall_ms;
     const char *by, *note, *photo, *to, *reason;
     const char *was_firm, *was_compound;
-    bool record;             /* late history */
-    int64_t from_ms, to_ms;  /* of the record */
+    bool record;            /* late history */
+    int64_t from_ms, to_ms; /* of the record */
 };
 
 /* cases.c */

@@ -20,7 +20,8 @@ static const struct own {
      "联系物业公司，检查其系统与网络；期间用电话通知",
      "Call the firm; have its system and network checked; tell it by telephone meanwhile"},
     {"gaihou-clock", "clock", "网关时钟可疑", "The gateway's clock is in doubt",
-     "检查网关的时间同步（chrony/NTP）", "Check the gateway's time synchronisation (chrony, NTP)"},
+     "检查网关的时间同步（chrony/NTP）",
+     "Check the gateway's time synchronisation (chrony, NTP)"},
     {"gaihou-delivery", "delivery", "告警无法送达", "Alarms cannot be delivered",
      "检查告警代理服务器与网络；期间用电话通知",
      "Check the alarm broker and the network; tell people by telephone meanwhile"},
@@ -46,7 +47,8 @@ static const char *title(const struct case_open *o, bool chinese)
         return chinese ? own_of(o)->title_zh : own_of(o)->title_en;
     if (!o->r)
         return o->rule;
-    const char *t = !chinese && o->r->title_en && o->r->title_en[0] ? o->r->title_en : o->r->title_zh;
+    const char *t =
+        !chinese && o->r->title_en && o->r->title_en[0] ? o->r->title_en : o->r->title_zh;
     return t && t[0] ? t : o->rule;
 }
 
@@ -78,16 +80,23 @@ static bool digits(const char *s)
 
 static void put_place(const struct cases *c, const struct case_open *o, struct buf *b)
 {
-    const struct compound *k = registry_compound(c->world->registry, o->compound,
-                                                 strlen(o->compound));
+    const struct compound *k =
+        registry_compound(c->world->registry, o->compound, strlen(o->compound));
     const struct device *d = o->d;
     bool cn = zh(c);
     (void)buf_puts(b, k && k->name[0] ? k->name : o->compound);
     if (d && d->building[0])
-        (void)buf_printf(b, cn && digits(d->building) ? " %s号楼" : cn ? " %s" : " building %s",
+        (void)buf_printf(b,
+                         cn && digits(d->building) ? " %s号楼"
+                         : cn                      ? " %s"
+                                                   : " building %s",
                          d->building);
     if (d && d->unit[0])
-        (void)buf_printf(b, cn && digits(d->unit) ? "%s单元" : cn ? " %s" : " unit %s", d->unit);
+        (void)buf_printf(b,
+                         cn && digits(d->unit) ? "%s单元"
+                         : cn                  ? " %s"
+                                               : " unit %s",
+                         d->unit);
     if (d && d->room[0])
         (void)buf_printf(b, cn && digits(d->room) ? "%s室" : cn ? " %s" : " room %s", d->room);
     if (o->point[0])
@@ -106,9 +115,9 @@ static void put_number(struct buf *b, double v)
 
 static const char *unit_word(const char *unit)
 {
-    static const char *const words[][2] = {{"Cel", "°C"},    {"m3", "m³"},   {"m3/h", "m³/h"},
-                                           {"ug/m3", "µg/m³"}, {"1", ""},      {"%{LEL}", "%LEL"},
-                                           {"deg", "°"},     {"mg/m3", "mg/m³"}};
+    static const char *const words[][2] = {
+        {"Cel", "°C"}, {"m3", "m³"},       {"m3/h", "m³/h"}, {"ug/m3", "µg/m³"},
+        {"1", ""},     {"%{LEL}", "%LEL"}, {"deg", "°"},     {"mg/m3", "mg/m³"}};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (strcmp(words[i][0], unit) == 0)
             return words[i][1];
@@ -132,7 +141,8 @@ static void put_value(struct buf *b, const struct metric *m, double v, bool cn)
     put_number(b, v);
     const char *unit = unit_word(m->unit);
     if (unit[0])
-        (void)buf_printf(b, strcmp(unit, "%") == 0 || strcmp(unit, "°") == 0 ? "%s" : " %s", unit);
+        (void)buf_printf(b, strcmp(unit, "%") == 0 || strcmp(unit, "°") == 0 ? "%s" : " %s",
+                         unit);
 }
 
 static void put_reading(const struct case_open *o, bool cn, struct buf *b)
@@ -160,10 +170,12 @@ static void put_state(const struct cases *c, const struct case_open *o, struct b
         (void)buf_puts(b, cn ? " 已恢复" : " is over");
     put_reading(o, cn, b);
     if (o->members > 0)
-        (void)buf_printf(b, cn ? "（其下 %u 台设备无数据）" : " (%u devices behind it are silent)",
+        (void)buf_printf(b,
+                         cn ? "（其下 %u 台设备无数据）" : " (%u devices behind it are silent)",
                          o->members);
     if (cases_holds(o) && !o->no_data && o->quality != ALARM_GOOD)
-        (void)buf_puts(b, cn ? "（数据中断，状态未知）" : " (no data since: present state unknown)");
+        (void)buf_puts(b, cn ? "（数据中断，状态未知）"
+                             : " (no data since: present state unknown)");
     if (o->masks & MASK_FLAPPING)
         (void)buf_puts(b, cn ? "（反复波动）" : " (flapping)");
 }
@@ -263,8 +275,8 @@ static void put_text(struct jsonw *w, const char *key, const char *s)
 
 static void put_where(const struct cases *c, const struct case_open *o, struct jsonw *w)
 {
-    const struct compound *k = registry_compound(c->world->registry, o->compound,
-                                                 strlen(o->compound));
+    const struct compound *k =
+        registry_compound(c->world->registry, o->compound, strlen(o->compound));
     const struct device *d = o->d;
     jsonw_str(w, "firm", o->firm);
     jsonw_str(w, "compound", o->compound);

@@ -26,14 +26,14 @@ const char *case_work_name(enum case_work k)
 
 const char *case_answer_name(enum case_answer k)
 {
-    static const char *const names[] = {"done",         "already", "stale", "unknown",
+    static const char *const names[] = {"done",      "already", "stale", "unknown",
                                         "not_yours", "refused", "bad"};
     return k <= ANSWER_BAD ? names[k] : "";
 }
 
-static const char *const verbs[] = {"ack",      "accept", "arrive",   "resolve", "confirm",
+static const char *const verbs[] = {"ack",      "accept", "arrive",   "resolve",  "confirm",
                                     "feedback", "close",  "reject",   "transfer", "rework",
-                                    "reset",    "shelve", "unshelve", "test",    "untest"};
+                                    "reset",    "shelve", "unshelve", "test",     "untest"};
 
 const char *case_verb_name(enum case_verb v)
 {
@@ -99,7 +99,8 @@ static int take_topic(const char *topic, size_t len, struct arena *a, struct cas
         return -EBADMSG;
     const char *firm = memchr(topic, '/', len);
     const char *compound = firm ? memchr(firm + 1, '/', (size_t)(end - firm - 1)) : NULL;
-    const char *verb = compound ? memrchr(compound + 1, '/', (size_t)(end - compound - 1)) : NULL;
+    const char *verb =
+        compound ? memrchr(compound + 1, '/', (size_t)(end - compound - 1)) : NULL;
     if (!verb || firm == topic || compound == firm + 1 || verb == compound + 1 ||
         case_verb_parse(verb + 1, (size_t)(end - verb - 1), &out->verb) != 0)
         return -EBADMSG;

@@ -33,23 +33,28 @@ static const char rig_catalog_text[] =
     "      alarm: {type: bool, zh: 火警, en: Alarm}\n";
 static const char rig_compounds_text[] =
     "compound,name,district,street,community,grid,firm\n"
-    "qby,桥北苑,南岸,龙门浩,上新街,g1,f1\nc2,二村,南岸,龙门浩,上新街,g2,f2\n";
+    "qby,桥北苑,nanan,lmh,sxj,g1,f1\nc2,二村,nanan,lmh,sxj,g2,f2\n";
 static const char rig_devices_text[] =
     "device,kind,compound,building,unit,room\n"
     "d1,sump,qby,3,,\nd2,sump,qby,3,2,301\nd3,sump,c2,B1,,\ns1,smoke,qby,3,,\n";
 static const char rig_rules_text[] =
     "version: 1\ngroups:\n  - name: 排水\n    rules:\n"
-    "      - {id: none-1, kind: sump, title: {zh: 集水井水位过高, en: Sump level high}, action: "
+    "      - {id: none-1, kind: sump, title: {zh: 集水井水位过高, en: Sump level high}, "
+    "action: "
     "{zh: 检查潜水泵与浮球, en: Check pump and float}, class: flooding, work: none, levels: "
     "[{severity: major, when: level > 0.8, off: level < 0.6}], no_data: {after: 1h}}\n"
-    "      - {id: ack-1, kind: sump, title: 水泵异常, action: 查, work: ack, levels: [{severity: "
+    "      - {id: ack-1, kind: sump, title: 水泵异常, action: 查, work: ack, levels: "
+    "[{severity: "
     "minor, when: level > 0.9, off: level < 0.6}, {severity: critical, when: level > 1.2, off: "
     "level < 1.0}], no_data: {after: 1h}}\n"
-    "      - {id: full-1, kind: sump, title: 水泵故障, action: 修, work: full, levels: [{severity: "
+    "      - {id: full-1, kind: sump, title: 水泵故障, action: 修, work: full, levels: "
+    "[{severity: "
     "major, when: level > 0.7, off: level < 0.6}], no_data: {after: 1h}}\n"
-    "      - {id: latch-1, kind: sump, title: 浸水, action: 查, work: none, latch: true, levels: "
+    "      - {id: latch-1, kind: sump, title: 浸水, action: 查, work: none, latch: true, "
+    "levels: "
     "[{severity: major, when: level > 2, off: level < 1}], no_data: {after: 1h}}\n"
-    "      - {id: fire-1, kind: smoke, title: 火警, action: 疏散, work: ack, levels: [{severity: "
+    "      - {id: fire-1, kind: smoke, title: 火警, action: 疏散, work: ack, levels: "
+    "[{severity: "
     "critical, when: alarm}], no_data: {after: 25h}}\n";
 
 struct seen_transition {
@@ -196,8 +201,8 @@ static inline void rig_transition(void *ctx, const struct transition *t)
 {
     struct cases_rig *r = ctx;
     char number[24] = "", key[200];
-    int n = t->deliver ? snprintf(number, sizeof(number), "%llu", (unsigned long long)++r->seq)
-                       : 0;
+    int n =
+        t->deliver ? snprintf(number, sizeof(number), "%llu", (unsigned long long)++r->seq) : 0;
     size_t len = t->json_len + (size_t)n;
     char *json = mem_zalloc(len + JSON_PADDING);
     memcpy(json, t->json, t->seq_at);
@@ -341,8 +346,9 @@ static inline void rig_say(struct cases_rig *r, enum alarm_change change, const 
 }
 
 static inline enum case_answer rig_ask(struct cases_rig *r, const char *firm,
-                                       const char *compound, const char *id, enum case_verb verb,
-                                       const char *payload, const char *correlation)
+                                       const char *compound, const char *id,
+                                       enum case_verb verb, const char *payload,
+                                       const char *correlation)
 {
     char *room = mem_zalloc(strlen(payload) + JSON_PADDING + 1);
     memcpy(room, payload, strlen(payload));

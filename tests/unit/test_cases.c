@@ -377,7 +377,8 @@ static void shelf_outlives_case(void **state)
     struct cases_rig *r = rig_new();
     rig_say(r, ALARM_ACTIVATED, "none-1", "d1");
     assert_int_equal(rig_do(r, VERB_SHELVE, "{\"for\":\"1h\",\"by\":\"a\"}"), ANSWER_DONE);
-    assert_non_null(strstr(rig_last(r)->json, "\"masked\":[\"shelved\"],\"shelved_until\":\"2026"));
+    assert_non_null(
+        strstr(rig_last(r)->json, "\"masked\":[\"shelved\"],\"shelved_until\":\"2026"));
     rig_say(r, ALARM_CLEARED, "none-1", "d1");
     assert_true(rig_last(r)->closed && rig_last(r)->deliver); /* its topic is emptied */
     rig_say(r, ALARM_ACTIVATED, "none-1", "d1");
@@ -472,8 +473,9 @@ static void test_mode(void **state)
     assert_int_equal(rig_ask(r, NULL, "-", "zz", VERB_TEST, "{}", NULL), ANSWER_BAD);
     assert_int_equal(rig_ask(r, NULL, "-", "building/qby/9", VERB_TEST, "{}", NULL),
                      ANSWER_UNKNOWN);
-    assert_int_equal(rig_ask(r, NULL, "-", "building/qby/3", VERB_TEST, "{\"for\":\"30m\"}", NULL),
-                     ANSWER_DONE);
+    assert_int_equal(
+        rig_ask(r, NULL, "-", "building/qby/3", VERB_TEST, "{\"for\":\"30m\"}", NULL),
+        ANSWER_DONE);
     rig_say(r, ALARM_ACTIVATED, "fire-1", "s1");
     const struct seen_transition *t = rig_last(r);
     assert_true(t->deliver && t->test && !t->urgent);
@@ -510,7 +512,8 @@ static void whose(void **state)
     assert_int_equal(rig_ask(r, "f1", "qby", "cq.life-safety.1.a.0", VERB_ACK, "{}", NULL), 99);
     assert_int_equal(rig_ask(r, "f1", "qby", "other.all.1.a.0", VERB_ACK, "{}", NULL), 99);
     assert_int_equal(r->n, 1);
-    assert_int_equal(rig_ask(r, NULL, "-", id, VERB_ACK, "{\"by\":\"值班\"}", NULL), ANSWER_DONE);
+    assert_int_equal(rig_ask(r, NULL, "-", id, VERB_ACK, "{\"by\":\"值班\"}", NULL),
+                     ANSWER_DONE);
     rig_free(r);
 }
 
@@ -546,10 +549,12 @@ static void repeats(void **state)
     char first[4096];
     rig_say(r, ALARM_ACTIVATED, "none-1", "d1");
     const char *id = r->seen[0].id;
-    assert_int_equal(rig_ask(r, "f1", "qby", id, VERB_ACK, "{\"version\":1}", "k1"), ANSWER_DONE);
+    assert_int_equal(rig_ask(r, "f1", "qby", id, VERB_ACK, "{\"version\":1}", "k1"),
+                     ANSWER_DONE);
     snprintf(first, sizeof(first), "%s", r->reply);
     rig_say(r, ALARM_CLEARED, "none-1", "d1"); /* closed meanwhile */
-    assert_int_equal(rig_ask(r, "f1", "qby", id, VERB_ACK, "{\"version\":1}", "k1"), ANSWER_DONE);
+    assert_int_equal(rig_ask(r, "f1", "qby", id, VERB_ACK, "{\"version\":1}", "k1"),
+                     ANSWER_DONE);
     assert_string_equal(r->reply, first);
     /* not the same: other correlation, other firm */
     assert_int_equal(rig_ask(r, "f1", "qby", id, VERB_ACK, "{\"version\":1}", "k2"),
@@ -625,7 +630,7 @@ static void rule_and_device_go(void **state)
     assert_int_equal(r->n, 6);
     assert_int_equal(r->seen[4].change, CASE_RULE_REMOVED);
     assert_true(r->seen[4].closed && r->seen[4].deliver);
-    assert_non_null(strstr(r->seen[4].json, "集水井水位过高")); /* as it was called */
+    assert_non_null(strstr(r->seen[4].json, "集水井水位过高"));           /* as it was called */
     assert_non_null(strstr(r->seen[4].json, "\"condition\":\"active\"")); /* no recovery */
     assert_non_null(strstr(r->seen[5].json, "\"reason\":\"device_removed\""));
     assert_int_equal(rig_open(r), 0);
@@ -651,8 +656,8 @@ static void our_own(void **state)
 {
     (void)state;
     struct cases_rig *r = rig_new();
-    cases_own(r->c, &r->at, "gaihou-firm-absent", "f1", true, SEVERITY_MAJOR, "物业公司 f1 不在线",
-              r->ns, r->wall_ms);
+    cases_own(r->c, &r->at, "gaihou-firm-absent", "f1", true, SEVERITY_MAJOR,
+              "物业公司 f1 不在线", r->ns, r->wall_ms);
     cases_own(r->c, &r->at, "gaihou-firm-absent", "f1", true, SEVERITY_MAJOR, "again", r->ns,
               r->wall_ms);
     assert_int_equal(r->n, 1);
@@ -672,12 +677,13 @@ struct counted {
     char first[64];
 };
 
-static void take_count(void *ctx, const char *compound, const char *firm, enum severity severity,
-                       uint64_t open, uint64_t unacknowledged)
+static void take_count(void *ctx, const char *compound, const char *firm,
+                       enum severity severity, uint64_t open, uint64_t unacknowledged)
 {
     struct counted *n = ctx;
     if (n->rows++ == 0)
-        snprintf(n->first, sizeof(n->first), "%s/%s/%s", compound, firm, severity_name(severity));
+        snprintf(n->first, sizeof(n->first), "%s/%s/%s", compound, firm,
+                 severity_name(severity));
     n->open += open;
     n->unacknowledged += unacknowledged;
 }
@@ -741,8 +747,9 @@ static void command_records(void **state)
     assert_int_equal(case_command_get(scope, strlen(scope), b.data, b.len, &a, &d), 0);
     assert_null(d.firm);
     assert_string_equal(d.case_id, "building/qby/3");
-    static const char *const bad[] = {"", "f1", "f1/qby", "f1/qby/x", "f1/qby/x/nope",
-                                      "/qby/x/ack", "f1//x/ack", "f1/qby//ack"};
+    static const char *const bad[] = {
+        "",           "f1",        "f1/qby",     "f1/qby/x", "f1/qby/x/nope",
+        "/qby/x/ack", "f1//x/ack", "f1/qby//ack"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_equal(case_command_get(bad[i], strlen(bad[i]), b.data, b.len, &a, &d),
                          -EBADMSG);
