@@ -111,10 +111,16 @@ static uint64_t load(const unsigned char *p, unsigned width, enum codec_order or
     uint64_t v = 0;
     switch (order) {
     case ORDER_LE:
+        if (width == 1)
+            return p[0];
+        if (width == 2)
+            return (uint64_t)p[1] << 8 | p[0];
         for (unsigned i = width; i-- > 0;)
             v = v << 8 | p[i];
         return v;
     case ORDER_BE:
+        if (width == 1)
+            return p[0];
         for (unsigned i = 0; i < width; i++)
             v = v << 8 | p[i];
         return v;

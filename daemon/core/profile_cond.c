@@ -104,6 +104,8 @@ static bool as_number(const struct subject *s, struct value *out)
 
 static bool equal_any(const struct subject *s, const struct plan_scalars *list)
 {
+    if (!s->is_text && json_type(s->v) == JSON_INT && list->n == 1 && list->list[0].is_int)
+        return json_int(s->v) == list->list[0].integer;
     for (size_t i = 0; i < list->n; i++)
         if (s->is_text ? scalar_equal_text(&list->list[i], s->p, s->n)
                        : scalar_equal(&list->list[i], s->v))

@@ -120,11 +120,11 @@ static int sparkplug_read(struct profile_run *x, const struct plan_doc *d,
     return 0;
 }
 
-/* What a chain reads must have readable bytes behind it: texts of documents are copied. */
+/* What most chains read must have readable bytes behind it: texts of documents are copied. */
 static int chain_read(struct profile_run *x, const struct plan_doc *d, const char *p, size_t n,
                       struct json_value *root, struct codec_fault *fault)
 {
-    if (!d->of_payload) {
+    if (!d->of_payload && !codec_chain_reads_within(d->chain)) {
         char *room = NULL;
         if (n + JSON_PADDING <= CHUNK)
             room = run_room(x, n + JSON_PADDING);
@@ -278,9 +278,9 @@ static bool find_index(struct json_value array, int32_t index, struct json_value
 bool run_find(struct profile_run *x, uint16_t node, struct json_value *out)
 {
     struct plan_memo *m = &x->memo[node];
-    const struct plan_node *n = &x->p->nodes[node];
-    uint64_t epoch = x->slots[n->slot].epoch;
+    uint64_t epoch = x->slots[x->slot_of[node]].epoch;
     if (m->epoch != epoch) {
+        const struct plan_node *n = &x->p->nodes[node];
         struct json_value parent;
         switch (n->kind) {
         case NODE_DOC:

@@ -779,8 +779,11 @@ void plan_finish_nodes(struct plan_build *b)
         next[i] = first[p->nodes[i].parent];
         first[p->nodes[i].parent] = (uint16_t)i;
     }
+    uint16_t *slot_of = plan_take(b, p->n_nodes + 1, sizeof(*slot_of));
+    p->slot_of = slot_of;
     for (size_t i = 0; i < p->n_nodes; i++) {
         size_t n = 0;
+        slot_of[i] = p->nodes[i].slot;
         for (uint16_t k = first[i]; k != PLAN_NONE; k = next[k])
             kids[n++] = k;
         if (n)

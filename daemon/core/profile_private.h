@@ -404,6 +404,7 @@ struct profile {
     struct topic_pattern **patterns; /* of topics, then of messages */
     size_t n_topics, n_patterns;
     struct plan_node *nodes;
+    const uint16_t *slot_of; /* of each node, close together: every look asks */
     struct plan_doc *docs;
     struct plan_text *texts;
     const struct plan_when **whens;
@@ -618,6 +619,7 @@ struct profile_run {
     uint64_t began; /* the first of this message */
     /* of the message being decoded */
     const struct profile *p;
+    const uint16_t *slot_of; /* the profile's */
     const struct profile_input *in;
     const struct plan_message *message;
     struct decoded *out;
@@ -676,7 +678,7 @@ bool run_find(struct profile_run *x, uint16_t node, struct json_value *out);
 static inline bool run_node(struct profile_run *x, uint16_t node, struct json_value *out)
 {
     const struct plan_memo *m = &x->memo[node];
-    if (m->epoch != x->slots[x->p->nodes[node].slot].epoch)
+    if (m->epoch != x->slots[x->slot_of[node]].epoch)
         return run_find(x, node, out);
     if (m->found)
         *out = m->v;

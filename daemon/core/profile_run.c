@@ -361,6 +361,7 @@ void profile_decode(const struct profile *p, struct profile_run *x,
     v->device_len = 0;
     v->want_rebirth = false;
     x->p = p;
+    x->slot_of = p->slot_of;
     x->in = in;
     x->out = out;
     x->v = v;

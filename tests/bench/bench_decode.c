@@ -76,22 +76,17 @@ static bool is_good(const struct work *w, const struct decoded_value *v,
     struct field f;
     enum quality quality;
     enum quality_reason reason;
-    struct profile_metric as_is;
-    const struct profile_metric *way = &as_is;
+    const struct profile_metric *way = v->from ? profile_metric(v, w->kind) : NULL;
+    const struct metric *m = v->from ? (way ? way->metric : NULL)
+                                     : catalog_metric(catalog, w->kind, v->key, v->key_len);
     double min, max;
-    if (v->from) {
-        way = profile_metric(v, w->kind);
-    } else {
-        const struct metric *m = catalog_metric(catalog, w->kind, v->key, v->key_len);
-        as_is = judge_as_is(m);
-        way = m ? &as_is : NULL;
-    }
-    if (!way)
+    if (!m)
         return false;
-    judge_range(way->metric, &min, &max);
-    if (way->same && judge_plain(v, way->metric, min, max, &f))
+    judge_range(m, &min, &max);
+    if ((!way || way->same) && judge_plain(v, m, min, max, &f))
         return true;
-    return judge_field(v, way, min, max, room, &f, &quality, &reason) &&
+    struct profile_metric as_is = judge_as_is(m);
+    return judge_field(v, way ? way : &as_is, min, max, room, &f, &quality, &reason) &&
            quality == QUALITY_GOOD;
 }
 
