@@ -515,11 +515,31 @@ static int run_form(struct codec_cursor *c, const struct codec_field *f, bool ke
     return run_decode(c, f, keyed);
 }
 
+/* The same as run_number, without questions whose answers are known. */
+static int run_plain(struct codec_cursor *c, const struct codec_field *f)
+{
+    int64_t i;
+    double x;
+    unsigned bits = 8 * f->width;
+    if (c->n - c->at < f->width)
+        return codec_refuse(c->f, f->short_of, c->base + c->n);
+    int64_t v = (int64_t)load(c->p + c->at, f->width, f->order);
+    if (f->form == FORM_INT && v >> (bits - 1))
+        v -= INT64_C(1) << bits;
+    c->at += f->width;
+    if (!f->scale)
+        return doc_key_int(c->d, f->name.p, f->name.n, v);
+    return codec_scale_int(f->scale, v, &i, &x) ? doc_key_int(c->d, f->name.p, f->name.n, i)
+                                                : doc_key_double(c->d, f->name.p, f->name.n, x);
+}
+
 int codec_field_run(struct codec_cursor *c, const struct codec_field *f, bool keyed)
 {
     size_t back = c->at;
     if (!work(c, 1))
         return -E2BIG;
+    if (f->plain && keyed && c->d && f->slot < 0 && !f->templated)
+        return run_plain(c, f);
     if (!f->has_at)
         return run_form(c, f, keyed);
     size_t from, to;
