@@ -247,9 +247,8 @@ static struct range range_of_leaf(const struct expr *x, const struct expr_code *
     }
 }
 
-static struct range product(struct range a, struct range b)
+static struct range around(const double corners[4])
 {
-    double corners[] = {a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi};
     struct range r = {corners[0], corners[0]};
     for (int i = 0; i < 4; i++) {
         if (isnan(corners[i]))
@@ -258,6 +257,18 @@ static struct range product(struct range a, struct range b)
         r.hi = corners[i] > r.hi ? corners[i] : r.hi;
     }
     return r;
+}
+
+static struct range product(struct range a, struct range b)
+{
+    const double corners[] = {a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi};
+    return around(corners);
+}
+
+static struct range quotient(struct range a, struct range b)
+{
+    const double corners[] = {a.lo / b.lo, a.lo / b.hi, a.hi / b.lo, a.hi / b.hi};
+    return b.lo <= 0 && b.hi >= 0 ? anything : around(corners);
 }
 
 static struct range listed(const struct expr *x, const struct expr_code *i, struct range a)
@@ -287,9 +298,7 @@ static struct range range_of(const struct expr *x, const struct expr_code *i, st
     case OP_MUL:
         return product(a, b);
     case OP_DIV:
-        if (b.lo <= 0 && b.hi >= 0)
-            return anything;
-        return product(a, (struct range){1 / b.hi, 1 / b.lo});
+        return quotient(a, b);
     case OP_IN:
         return listed(x, i, b);
     case OP_NOT:

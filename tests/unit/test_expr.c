@@ -329,9 +329,7 @@ struct mistake {
     const char *says;
 };
 
-static const struct mistake mistakes[] = {
 #include "unit/expr_mistakes.h"
-};
 
 static void mistakes_are_named(void **state)
 {
