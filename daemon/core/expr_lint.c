@@ -47,10 +47,18 @@ static uint64_t hash_input(const struct expr *x, unsigned input)
     return mix_text(mix_text(h, in->metric->unit), in->point);
 }
 
+static uint64_t hash_count(const struct expr_count *c)
+{
+    return mix_text(mix(OP_COUNT, c->area, c->condition->hash), c->kind->name);
+}
+
+static uint64_t hash_window(const struct expr *x, const struct expr_window *w)
+{
+    return mix(OP_WINDOW, hash_input(x, w->input), w->len_ns);
+}
+
 static uint64_t hash_leaf(const struct expr *x, const struct expr_code *i)
 {
-    const struct expr_window *w = &x->windows[i->a];
-    const struct expr_count *count = &x->counts[i->a];
     switch (i->op) {
     case OP_CONST:
         return mix_double(OP_CONST, i->k);
@@ -61,10 +69,10 @@ static uint64_t hash_leaf(const struct expr *x, const struct expr_code *i)
     case OP_PARAM:
         return mix_text(mix(OP_PARAM, i->a, 0), x->param_units[i->a]);
     case OP_COUNT:
-        return mix_text(mix(OP_COUNT, count->area, count->condition->hash), count->kind->name);
+        return hash_count(&x->counts[i->a]);
     case OP_WINDOW:
     case OP_WINTRUE:
-        return mix(mix(OP_WINDOW, hash_input(x, w->input), w->len_ns), i->n, i->op);
+        return mix(hash_window(x, &x->windows[i->a]), i->n, i->op);
     default:
         return mix_double(mix_double(i->op, i->k), i->c);
     }
