@@ -58,10 +58,10 @@ int app_check(const char *conf_path)
     int examples = run_examples(l.world);
     if (examples >= 0)
         printf("%s: good: %zu brokers, %zu sources, %zu sinks, %zu compounds, %zu devices, "
-               "%zu profiles, %d examples\n",
+               "%zu profiles, %d examples, %zu rules\n",
                conf_path, l.conf->n_brokers, l.conf->n_sources, l.conf->n_sinks,
                registry_compounds(l.world->registry), registry_devices(l.world->registry),
-               profile_set_count(l.world->profiles), examples);
+               profile_set_count(l.world->profiles), examples, rules_count(l.world->rules));
     load_free(&l);
     return examples >= 0 ? EX_OK_ : EX_CONFIG_;
 }

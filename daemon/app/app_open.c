@@ -155,7 +155,8 @@ static int open_store(struct app *a, struct store_opened *out)
     struct err err;
     int r = store_open(a->loop,
                        &(struct store_options){a->paths.store, a->conf->store.dead_bytes,
-                                               a->conf->store.quarantine_devices},
+                                               a->conf->store.quarantine_devices,
+                                               a->conf->store.keep_s},
                        &err, out, &a->store);
     if (r != 0)
         log_error("%s", err.text);
@@ -330,6 +331,8 @@ static int open_pipeline(struct app *a, struct loaded *l, const struct store_ope
         .journal = a->journal,
         .store = a->store,
         .store_cursor = s->cursor,
+        .store_fresh = s->fresh,
+        .epoch_from = s->epoch_from,
         .sinks = a->sinks,
         .n_sinks = a->n_sinks,
         .snapshot_dir = a->paths.snapshots,

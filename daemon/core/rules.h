@@ -26,7 +26,7 @@ enum rule_no_data { RULE_SILENCE_KEEP, RULE_SILENCE_ALERT, RULE_SILENCE_CLEAR };
 
 #define RULES_MAX        10000
 #define RULE_MAX_LEVELS  5
-#define RULE_MAX_KINDS   16
+#define RULE_MAX_KINDS   32
 #define RULE_MAX_WINDOWS 16
 #define RULES_MAX_FILE   ((size_t)1 << 20)
 #define RULES_MAX_FILES  256
@@ -37,6 +37,10 @@ struct rule_level {
     struct expr *off; /* NULL: off is "not on", and unknown stays unknown */
     const char *on_text, *off_text;
     uint64_t for_ns, off_for_ns;
+};
+
+struct rule_param { /* what a device's value of it may be; ±HUGE_VAL: open */
+    double min, max;
 };
 
 struct rule_window { /* belongs to the day on which it starts; end exclusive */
@@ -76,6 +80,7 @@ struct rule {
     const char *const *compounds, *const *tiers, *const *firms;
     size_t n_points, n_compounds, n_tiers, n_firms;
     const struct expr_param *params;
+    const struct rule_param *param_ranges; /* by index, in the unit of its parameter */
     size_t n_params;
     uint64_t hash;  /* of everything that decides when it alarms (not of titles) */
     unsigned index; /* from 0, in the order of the files' names and within them */
