@@ -410,6 +410,7 @@ void late_due(struct alarm *a, uint32_t device, const struct moment *m);
 void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
               const struct alarm_sample *s);
 void rare_free(struct rare *r);
+struct past *late_past(struct rare *r, const struct whom *w); /* made if it is not there */
 
 /* alarm.c */
 double alarm_value(const struct field *f);
