@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gaihouctl alerts: cases, one of them, what changed, live. */
 #include "base/mem.h"
+#include "base/stamp.h"
 #include "ctl/alerts.h"
 #include "ctl/table.h"
 
@@ -30,13 +31,18 @@ static const char *state_text(const json_t *row, const char *key)
     return s && s[0] ? s : "-";
 }
 
-/* "2026-11-20 08:00:05" of an RFC 3339 time, in its own zone. */
+/* "2026-11-20 08:00:05" of an RFC 3339 time, in UTC like all that gaihouctl says. */
 static void set_clock(json_t *row, const char *key, const char *stamp)
 {
-    char text[24];
-    (void)snprintf(text, sizeof(text), "%.19s", stamp);
-    if (strlen(text) > 10 && text[10] == 'T')
-        text[10] = ' ';
+    char text[STAMP_SIZE];
+    int64_t ms;
+    if (stamp_parse(stamp, strlen(stamp), &ms) != 0) {
+        set(row, key, stamp);
+        return;
+    }
+    (void)stamp_format(text, ms, 0);
+    text[10] = ' ';
+    text[19] = '\0';
     set(row, key, text);
 }
 
@@ -114,6 +120,17 @@ static void print_line(const char *name, const char *text)
     free(clean);
 }
 
+/* When the broker had it. */
+static void set_told(json_t *row)
+{
+    if (json_integer_value(json_object_get(row, "seq")) == 0)
+        set(row, "told", "not told");
+    else if (!json_string_value(json_object_get(row, "told")))
+        set(row, "told", "waits");
+    else
+        set_clock(row, "told", ctl_text(row, "told"));
+}
+
 static void print_transitions(json_t *rows)
 {
     struct ctl_table *t =
@@ -121,7 +138,7 @@ static void print_transitions(json_t *rows)
     for (size_t i = json_array_size(rows); i > 0; i--) { /* the oldest first */
         json_t *row = json_array_get(rows, i - 1);
         set_clock(row, "at", ctl_text(row, "at"));
-        set_clock(row, "told", ctl_text(row, "told"));
+        set_told(row);
         set_value(row);
         bool told = json_integer_value(json_object_get(row, "seq")) > 0;
         const char *cells[] = {ctl_text(row, "at"),
@@ -131,7 +148,7 @@ static void print_transitions(json_t *rows)
                                state_text(row, "by"),
                                state_text(row, "note"),
                                told ? ctl_text(row, "seq") : "",
-                               told ? ctl_text(row, "told") : "not told",
+                               ctl_text(row, "told"),
                                ctl_text(row, "firm")};
         ctl_table_add(t, cells);
     }
@@ -211,12 +228,7 @@ static void prepare_transition(json_t *row)
     set_clock(row, "at", ctl_text(row, "at"));
     set(row, "title", state_text(row, "title"));
     set_value(row);
-    if (json_integer_value(json_object_get(row, "seq")) == 0)
-        set(row, "told", "not told");
-    else if (!json_string_value(json_object_get(row, "told")))
-        set(row, "told", "waits");
-    else
-        set_clock(row, "told", ctl_text(row, "told"));
+    set_told(row);
 }
 
 static int history(const struct ctl *c, struct ctl_param *p, size_t n)
