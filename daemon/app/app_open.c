@@ -331,6 +331,8 @@ static int open_pipeline(struct app *a, struct loaded *l, const struct store_ope
         .journal = a->journal,
         .store = a->store,
         .store_cursor = s->cursor,
+        .store_fresh = s->fresh,
+        .epoch_from = s->epoch_from,
         .sinks = a->sinks,
         .n_sinks = a->n_sinks,
         .snapshot_dir = a->paths.snapshots,

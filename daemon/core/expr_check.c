@@ -221,6 +221,11 @@ static void read_minutes(struct expr_node *n, const struct expr_type *other)
     }
 }
 
+static const char *said(const struct expr_node *n)
+{
+    return strcmp(n->type.code, "1") == 0 ? "1 (none)" : n->type.code;
+}
+
 static bool fail_units(struct expr_compiler *c, const struct expr_node *n,
                        const struct expr_node *l, const struct expr_node *r)
 {
@@ -356,6 +361,15 @@ static bool check_product(struct expr_compiler *c, struct expr_node *n)
     return true;
 }
 
+static const char *list_codes(const struct metric *m, char *room, size_t size)
+{
+    size_t used = (size_t)snprintf(room, size, "one of ");
+    for (size_t i = 0; i < m->n_codes && used + strlen(m->codes[i].name) + 8 < size; i++)
+        used +=
+            (size_t)snprintf(room + used, size - used, "%s%s", i ? ", " : "", m->codes[i].name);
+    return room;
+}
+
 /* A name or text that the other side's enumeration knows becomes its number. */
 static bool take_code(struct expr_compiler *c, struct expr_node *n, const struct metric *m)
 {
@@ -377,13 +391,9 @@ static bool take_code(struct expr_compiler *c, struct expr_node *n, const struct
     for (size_t i = 0; i < known; i++)
         names[i] = m->codes[i].name;
     const char *near = err_nearest(word, names, known);
-    char list[160] = "one of ";
-    size_t used = strlen(list);
-    for (size_t i = 0; i < known && used + strlen(names[i]) + 8 < sizeof(list); i++)
-        used +=
-            (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", names[i]);
+    char list[160];
     expr_fail(c, n->at, "%s has no code \"%.64s\", expected %s%s", m->name, word,
-              near ? near : list, near ? "?" : "");
+              near ? near : list_codes(m, list, sizeof(list)), near ? "?" : "");
     return false;
 }
 
@@ -443,6 +453,23 @@ static bool check_numbers(struct expr_compiler *c, struct expr_node *n)
     return fit(c, n, sizes);
 }
 
+static bool fail_sides(struct expr_compiler *c, const struct expr_node *n)
+{
+    const struct expr_node *l = n->l, *r = n->r;
+    char one[160], two[128];
+    const struct expr_node *code = l->type.sort == SORT_ENUM ? l : r;
+    if (l->kind >= NODE_LT && l->kind <= NODE_NE && n->kind < NODE_EQ)
+        expr_fail(c, n->op_at, "a comparison is compared again, expected two: a < b and b < c");
+    else if (code->type.sort == SORT_ENUM)
+        expr_fail(c, n->op_at, "'%.*s' is compared with '%.*s', expected %s", SPAN(c, code),
+                  SPAN(c, code == l ? r : l), list_codes(code->type.metric, one, sizeof(one)));
+    else
+        expr_fail(c, n->op_at, "'%.*s' is %s and '%.*s' is %s, expected the same on both sides",
+                  SPAN(c, l), expr_sort_name(&l->type, one, sizeof(one)), SPAN(c, r),
+                  expr_sort_name(&r->type, two, sizeof(two)));
+    return false;
+}
+
 static bool check_comparison(struct expr_compiler *c, struct expr_node *n)
 {
     struct expr_node *l = n->l, *r = n->r;
@@ -452,13 +479,8 @@ static bool check_comparison(struct expr_compiler *c, struct expr_node *n)
         return fail_word(c, l);
     if (r->type.sort == SORT_TEXT)
         return fail_word(c, r);
-    if (l->type.sort != r->type.sort) {
-        char one[128], two[128];
-        expr_fail(c, n->op_at, "'%.*s' is %s and '%.*s' is %s, expected the same on both sides",
-                  SPAN(c, l), expr_sort_name(&l->type, one, sizeof(one)), SPAN(c, r),
-                  expr_sort_name(&r->type, two, sizeof(two)));
-        return false;
-    }
+    if (l->type.sort != r->type.sort)
+        return fail_sides(c, n);
     bool equality = n->kind == NODE_EQ || n->kind == NODE_NE;
     if (l->type.sort == SORT_TRUTH && !equality) {
         expr_fail(c, n->op_at,

@@ -15,6 +15,18 @@
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
+/* Without the bytes of characters that were cut. */
+static void keep_utf8(char *s)
+{
+    size_t n = strlen(s), to = 0;
+    for (size_t i = 0, k; i < n; i += k ? k : 1) {
+        k = utf8_char(s + i, n - i);
+        memmove(s + to, s + i, k);
+        to += k;
+    }
+    s[to] = '\0';
+}
+
 void expr_fail(struct expr_compiler *c, size_t at, const char *fmt, ...)
 {
     if (c->failed)
@@ -24,6 +36,7 @@ void expr_fail(struct expr_compiler *c, size_t at, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(c->error->text, sizeof(c->error->text), fmt, ap);
     va_end(ap);
+    keep_utf8(c->error->text);
     c->error->at = at;
 }
 
@@ -155,6 +168,8 @@ static int unit_behind(struct expr_compiler *c, size_t at, bool blank)
     char code[65];
     (void)snprintf(code, sizeof(code), "%.*s", (int)(n < 64 ? n : 64), s);
     const char *near = unit_nearest(code);
+    if ((unsigned char)*s & 0x80 && !near && !plain_of_wide(s, n)) /* `且` and the like */
+        return 0;
     char sign = plain_of_wide(s, n);
     if (sign == '%')
         expr_fail(c, at, "'%.3s' is full-width, expected the plain '%%'", s);

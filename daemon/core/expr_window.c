@@ -15,13 +15,6 @@
 
 #define CHANGE_ONE ((uint64_t)1 << 32)
 
-/* All there is to know of some samples. */
-struct sum {
-    uint64_t n, changes;
-    double sum, m2, min, max, first, last;
-    uint64_t first_at, last_at;
-};
-
 static void need(uint16_t *words, enum expr_win_func f)
 {
     static const uint16_t needs[WIN_FUNCS] = {
@@ -65,7 +58,7 @@ static uint64_t as_word(double v)
 
 static uint64_t *bucket(const struct expr_window *w, const struct expr_ring *r, unsigned i)
 {
-    return r->words + (size_t)((r->head + i) % r->cap) * w->words;
+    return r->words + (size_t)((r->head + i) & (r->cap - 1u)) * w->words;
 }
 
 static bool has(const struct expr_window *w, int word)
@@ -84,37 +77,6 @@ static void set(const struct expr_window *w, uint64_t *b, int word, double v)
         b[w->place[word]] = as_word(v);
 }
 
-static struct sum sum_of(const struct expr_window *w, const uint64_t *b)
-{
-    uint64_t last_at = b[WORD_AT];
-    return (struct sum){
-        .n = (uint32_t)b[WORD_COUNT],
-        .changes = b[WORD_COUNT] >> 32,
-        .sum = get(w, b, WORD_SUM),
-        .m2 = get(w, b, WORD_M2),
-        .min = get(w, b, WORD_MIN),
-        .max = get(w, b, WORD_MAX),
-        .first = get(w, b, WORD_FIRST),
-        .last = get(w, b, WORD_LAST),
-        .first_at = has(w, WORD_FIRST_AT) ? b[w->place[WORD_FIRST_AT]] : 0,
-        .last_at = last_at,
-    };
-}
-
-/* b comes behind a; neither is empty. Deviations: Chan, Golub, LeVeque (1979). */
-static void append(struct sum *a, const struct sum *b)
-{
-    double na = (double)a->n, nb = (double)b->n, d = b->sum / nb - a->sum / na;
-    a->m2 += b->m2 + d * d * na * nb / (na + nb);
-    a->n += b->n;
-    a->changes += b->changes;
-    a->sum += b->sum;
-    a->min = b->min < a->min ? b->min : a->min;
-    a->max = b->max > a->max ? b->max : a->max;
-    a->last = b->last;
-    a->last_at = b->last_at;
-}
-
 static bool left(const struct expr_window *w, uint64_t at_ns, uint64_t now_ns)
 {
     return now_ns > at_ns && now_ns - at_ns >= w->len_ns;
@@ -123,7 +85,7 @@ static bool left(const struct expr_window *w, uint64_t at_ns, uint64_t now_ns)
 static void expire(const struct expr_window *w, struct expr_ring *r, uint64_t now_ns)
 {
     while (r->n > 0 && left(w, bucket(w, r, 0)[WORD_AT], now_ns)) {
-        r->head = (uint8_t)((r->head + 1u) % r->cap);
+        r->head = (uint8_t)((r->head + 1u) & (r->cap - 1u));
         r->n--;
     }
 }
@@ -157,20 +119,29 @@ static void open_bucket(const struct expr_window *w, struct expr_ring *r, double
         b[w->place[WORD_FIRST_AT]] = at_ns;
 }
 
+/* The sum of squares of deviations of two parts together (Chan, Golub, LeVeque 1979). */
+static double deviations(double m2, double n, double sum, double m2_b, double n_b, double sum_b)
+{
+    double d = sum_b / n_b - sum / n;
+    return m2 + m2_b + d * d * n * n_b / (n + n_b);
+}
+
 static void add(const struct expr_window *w, uint64_t *b, double v, uint64_t at_ns,
                 bool changed)
 {
-    struct sum s = sum_of(w, b);
-    struct sum one = {.n = 1, .sum = v, .min = v, .max = v, .last = v, .last_at = at_ns};
-    append(&s, &one);
+    double n = (double)(uint32_t)b[WORD_COUNT];
+    if (has(w, WORD_M2))
+        set(w, b, WORD_M2, deviations(get(w, b, WORD_M2), n, get(w, b, WORD_SUM), 0, 1, v));
+    if (has(w, WORD_SUM))
+        set(w, b, WORD_SUM, get(w, b, WORD_SUM) + v);
+    if (has(w, WORD_MIN) && v < get(w, b, WORD_MIN))
+        set(w, b, WORD_MIN, v);
+    if (has(w, WORD_MAX) && v > get(w, b, WORD_MAX))
+        set(w, b, WORD_MAX, v);
+    set(w, b, WORD_LAST, v);
     if ((uint32_t)b[WORD_COUNT] < UINT32_MAX) /* a wrapped count would be a lie */
         b[WORD_COUNT] += 1 + (changed ? CHANGE_ONE : 0);
     b[WORD_AT] = at_ns;
-    set(w, b, WORD_SUM, s.sum);
-    set(w, b, WORD_M2, s.m2);
-    set(w, b, WORD_MIN, s.min);
-    set(w, b, WORD_MAX, s.max);
-    set(w, b, WORD_LAST, v);
 }
 
 static void feed(const struct expr_window *w, struct expr_ring *r, double v, uint64_t at_ns)
@@ -199,54 +170,109 @@ void expr_feed(const struct expr *x, struct expr_state *s, unsigned input, doubl
             feed(&x->windows[i], &s->rings[i], v, at_ns);
 }
 
-static double of_sum(const struct sum *s, enum expr_win_func f)
+/* Live buckets are those from i on; there is at least one. */
+static uint64_t count(const struct expr_window *w, const struct expr_ring *r, unsigned i)
 {
-    double n = (double)s->n;
-    switch (f) {
-    case WIN_AVG:
-        return s->sum / n;
-    case WIN_MIN:
-        return s->min;
-    case WIN_MAX:
-        return s->max;
-    case WIN_SUM:
-        return s->sum;
-    case WIN_COUNT:
-        return n;
-    case WIN_STDDEV:
-        return s->n < 2 ? NAN : sqrt(s->m2 / (n - 1));
-    case WIN_LAST:
-        return s->last;
-    case WIN_FIRST:
-        return s->first;
-    case WIN_DELTA:
-        return s->n < 2 ? NAN : s->last - s->first;
-    case WIN_RATE:
-        return s->last_at == s->first_at
-                   ? NAN
-                   : (s->last - s->first) / ((double)(s->last_at - s->first_at) / EXPR_NANOS);
-    case WIN_CHANGES:
-        return (double)s->changes;
-    case WIN_FUNCS:
-        break;
+    uint64_t n = 0;
+    for (; i < r->n; i++)
+        n += (uint32_t)bucket(w, r, i)[WORD_COUNT];
+    return n;
+}
+
+static uint64_t changes(const struct expr_window *w, const struct expr_ring *r, unsigned i)
+{
+    uint64_t n = 0;
+    for (; i < r->n; i++)
+        n += bucket(w, r, i)[WORD_COUNT] >> 32;
+    return n;
+}
+
+static double total(const struct expr_window *w, const struct expr_ring *r, unsigned i)
+{
+    double sum = 0;
+    for (unsigned at = w->place[WORD_SUM]; i < r->n; i++)
+        sum += as_double(bucket(w, r, i)[at]);
+    return sum;
+}
+
+static double extreme(const struct expr_window *w, const struct expr_ring *r, unsigned i,
+                      int word)
+{
+    unsigned at = w->place[word];
+    double most = as_double(bucket(w, r, i)[at]);
+    for (i++; i < r->n; i++) {
+        double v = as_double(bucket(w, r, i)[at]);
+        most = (word == WORD_MIN ? v < most : v > most) ? v : most;
     }
-    return NAN;
+    return most;
+}
+
+static double deviation(const struct expr_window *w, const struct expr_ring *r, unsigned i)
+{
+    double n = 0, sum = 0, m2 = 0;
+    for (; i < r->n; i++) {
+        const uint64_t *b = bucket(w, r, i);
+        double n_b = (double)(uint32_t)b[WORD_COUNT], sum_b = get(w, b, WORD_SUM);
+        m2 = n == 0 ? get(w, b, WORD_M2)
+                    : deviations(m2, n, sum, get(w, b, WORD_M2), n_b, sum_b);
+        n += n_b;
+        sum += sum_b;
+    }
+    return n < 2 ? NAN : sqrt(m2 / (n - 1));
+}
+
+/* last − first, or that per second. */
+static double trend(const struct expr_window *w, const struct expr_ring *r, unsigned i,
+                    bool per_second)
+{
+    const uint64_t *first = bucket(w, r, i), *newest = bucket(w, r, r->n - 1u);
+    double d = get(w, newest, WORD_LAST) - get(w, first, WORD_FIRST);
+    if (first == newest && (uint32_t)first[WORD_COUNT] < 2)
+        return NAN;
+    if (!per_second)
+        return d;
+    uint64_t ns = newest[WORD_AT] - first[w->place[WORD_FIRST_AT]];
+    return ns == 0 ? NAN : d / ((double)ns / EXPR_NANOS);
 }
 
 double expr_window_value(const struct expr_window *w, const struct expr_ring *r,
                          enum expr_win_func f, uint64_t now_ns)
 {
     unsigned i = 0;
+    double v = NAN;
     while (i < r->n && left(w, bucket(w, r, i)[WORD_AT], now_ns))
         i++;
     if (i == r->n) /* nothing is known of what was never said, but silence is counted */
         return r->seen && (f == WIN_COUNT || f == WIN_CHANGES) ? 0 : NAN;
-    struct sum all = sum_of(w, bucket(w, r, i));
-    for (i++; i < r->n; i++) {
-        struct sum next = sum_of(w, bucket(w, r, i));
-        append(&all, &next);
+    switch (f) {
+    case WIN_AVG:
+        v = total(w, r, i) / (double)count(w, r, i);
+        break;
+    case WIN_MIN:
+        return extreme(w, r, i, WORD_MIN);
+    case WIN_MAX:
+        return extreme(w, r, i, WORD_MAX);
+    case WIN_SUM:
+        v = total(w, r, i);
+        break;
+    case WIN_COUNT:
+        return (double)count(w, r, i);
+    case WIN_STDDEV:
+        v = deviation(w, r, i);
+        break;
+    case WIN_LAST:
+        return get(w, bucket(w, r, r->n - 1u), WORD_LAST);
+    case WIN_FIRST:
+        return get(w, bucket(w, r, i), WORD_FIRST);
+    case WIN_DELTA:
+    case WIN_RATE:
+        v = trend(w, r, i, f == WIN_RATE);
+        break;
+    case WIN_CHANGES:
+        return (double)changes(w, r, i);
+    case WIN_FUNCS:
+        break;
     }
-    double v = of_sum(&all, f);
     return isfinite(v) ? v : NAN;
 }
 

@@ -26,7 +26,7 @@ enum rule_no_data { RULE_SILENCE_KEEP, RULE_SILENCE_ALERT, RULE_SILENCE_CLEAR };
 
 #define RULES_MAX        10000
 #define RULE_MAX_LEVELS  5
-#define RULE_MAX_KINDS   16
+#define RULE_MAX_KINDS   32
 #define RULE_MAX_WINDOWS 16
 #define RULES_MAX_FILE   ((size_t)1 << 20)
 #define RULES_MAX_FILES  256

@@ -101,20 +101,31 @@ static bool comparable(const struct expr *a, const struct expr *b)
     return is_simple(a) && is_simple(b) && input_of(a) == input_of(b);
 }
 
+struct number { /* as text */
+    char text[NUM_MAX + 1];
+};
+
+static const char *put_number(struct number *n, double v)
+{
+    n->text[num_put_double(n->text, v)] = '\0';
+    return n->text;
+}
+
 static void lint_crossed(struct lint *l, const struct rule_level *levels)
 {
+    struct number text;
     struct trial t;
     double v;
     begin_trial(&t, l->x);
     for (size_t i = 0; i < l->x->n_levels; i++) {
         if (levels[i].off && comparable(levels[i].on, levels[i].off) &&
             can_be(&t, levels[i].on, EXPR_TRUE, levels[i].off, EXPR_TRUE, &v))
-            WARN_LEVEL(l, i, "when and off are both true, e.g. at %g: off must lie beyond when",
-                       v);
+            WARN_LEVEL(l, i, "when and off are both true, e.g. at %s: off must lie beyond when",
+                       put_number(&text, v));
         if (i && comparable(levels[i - 1].on, levels[i].on) &&
             can_be(&t, levels[i].on, EXPR_TRUE, levels[i - 1].on, EXPR_FALSE, &v))
-            WARN_LEVEL(l, i, "levels cross: at %g it is %s, but not %s, the level below", v,
-                       severity_name(levels[i].severity),
+            WARN_LEVEL(l, i, "levels cross: at %s it is %s, but not %s, the level below",
+                       put_number(&text, v), severity_name(levels[i].severity),
                        severity_name(levels[i - 1].severity));
     }
 }
@@ -122,7 +133,8 @@ static void lint_crossed(struct lint *l, const struct rule_level *levels)
 static void lint_hysteresis(struct lint *l, const struct rule_level *levels)
 {
     for (size_t i = 0; i < l->x->n_levels; i++) {
-        const struct metric *m = expr_subject(levels[i].on, NULL);
+        unsigned input;
+        const struct metric *m = expr_subject(levels[i].on, &input);
         if (!levels[i].off && is_number(m))
             WARN_LEVEL(l, i,
                        "no off: %s has no hysteresis, a value at its limit comes and goes",
@@ -136,11 +148,15 @@ static void lint_plausible(struct lint *l, const struct rule_level *levels,
     for (size_t i = 0; i < l->x->n_levels; i++) {
         enum expr_truth t = expr_plausible(levels[i].on);
         if (t == EXPR_FALSE)
-            WARN_LEVEL(l, i, "can never be true: no plausible value of the catalogue's %s does",
+            WARN_LEVEL(l, i,
+                       "can never be true: the plausible ranges of %s in the catalogue leave "
+                       "no such value",
                        k->name);
         else if (t == EXPR_TRUE)
-            WARN_LEVEL(l, i, "is always true: every plausible value of the catalogue's %s does",
-                       k->name);
+            WARN_LEVEL(
+                l, i,
+                "is always true: all values in the plausible ranges of %s in the catalogue fit",
+                k->name);
     }
 }
 
@@ -151,10 +167,11 @@ static void lint_for(struct lint *l, const struct rule_level *levels, const stru
     uint32_t every = l->b->expected ? l->b->expected(l->b->ctx, k) : 0;
     for (size_t i = 0; every && l->x->mode == RULE_SAMPLES && i < l->x->n_levels; i++) {
         if (levels[i].for_ns && levels[i].for_ns < every * RULES_SECOND)
-            WARN_LEVEL(l, i,
-                       "for is shorter than the %lu s between two reports of a %s: it is one "
-                       "report more, not longer",
-                       (unsigned long)every, k->name);
+            WARN_LEVEL(
+                l, i,
+                "for is shorter than the %lu s between two reports of kind %s: it is one "
+                "report more, not longer",
+                (unsigned long)every, k->name);
     }
 }
 

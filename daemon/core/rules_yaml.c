@@ -114,11 +114,10 @@ void rules_read_map(struct rules_build *b, const struct yaml_node *map,
         while (i < n && strcmp(v->key->text, names[i]) != 0)
             i++;
         if (i == n && is_cut_text(v))
-            conf_error(
-                b->notes, AT(v->key),
-                "\"%.64s\" is cut off at a comma: a condition with a comma between { and "
-                "} stands in quotes, or the mapping is written with a line for each key",
-                v->key->text);
+            conf_error(b->notes, AT(v->key),
+                       "\"%.64s\" is cut off at a comma: a text with a comma between { and "
+                       "} stands in quotes, or the mapping is written with a line for each key",
+                       v->key->text);
         else if (i == n)
             rules_unknown(b, v->key, what, names, n);
         else if (*keys[i].to)

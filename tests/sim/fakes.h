@@ -85,6 +85,27 @@ void fake_store_remember(void);
 bool fake_store_restore(void);
 extern void (*fake_store_on_commit)(const struct position *cursor);
 
+struct fake_alarm { /* a committed transition or reply; all strings are its own */
+    bool is_reply, deliver, urgent, closed, record;
+    struct position at;
+    uint32_t n;
+    const char *change, *stream, *case_id, *firm, *compound, *was_firm, *was_compound, *topic;
+    const char *verb, *answer, *correlation;
+    size_t correlation_len;
+    uint64_t origin;
+    int64_t wall_ms, expires_wall_ms;
+    const char *json, *blob; /* as given; `payload` has the seq */
+    size_t json_len, seq_at, blob_len;
+    uint64_t seq;
+    unsigned tell;      /* 0: not in the outbox */
+    uint64_t outbox_id; /* and its number there */
+    bool done;
+    char *payload;
+    size_t len;
+};
+size_t fake_store_alarms(const struct fake_alarm *const **out);
+uint64_t fake_store_epoch(void);
+
 /* -- HTTP server ------------------------------------------------------------------------------ */
 typedef void fake_httpd_fn(void *ctx, int status, const char *body, size_t len);
 void fake_httpd_request(const char *method, const char *path, const char *query,
