@@ -13,6 +13,7 @@
 #include "sim/fake_clock.h"
 #include "sim/fake_file.h"
 #include "sim/gateway.h"
+#include "sim/pool.h"
 #include "sim/site.h"
 
 #include <inttypes.h>
@@ -24,6 +25,12 @@
 #include <unistd.h>
 
 enum { BATCH = 100, MOST_MESSAGES = 4096 };
+
+#ifdef __SANITIZE_ADDRESS__
+enum { POOLED = false };
+#else
+enum { POOLED = true };
+#endif
 
 #define SECOND_NS 1000000000u
 
@@ -447,6 +454,7 @@ static void begin(uint64_t seed, unsigned steps)
     memset(&model, 0, sizeof(model));
     sim_reset(seed);
     gateway_reset();
+    pool_reset(POOLED && seed % 8 != 0);
     fake_mqtt_reset();
     fake_store_reset();
     fake_httpc_reset();
