@@ -454,7 +454,7 @@ static void begin(uint64_t seed, unsigned steps)
     memset(&model, 0, sizeof(model));
     sim_reset(seed);
     gateway_reset();
-    pool_reset(POOLED && seed % 8 != 0);
+    pool_reset(POOLED && seed % 32 != 0);
     fake_mqtt_reset();
     fake_store_reset();
     fake_httpc_reset();

@@ -11,7 +11,7 @@ SIM_OWN := $(patsubst %,$(B)/tests/sim/%.o,world gateway pool fake_clock fake_fi
              fake_mqtt fake_store fake_httpc)
 SIM_WRAP := load_all app_open_all journal_append outbound_open outbound_write snapshot_commit \
             pipeline_open hash_seed journal_release content_put content_get \
-            world_open world_free conf_parse conf_free
+            world_open world_free conf_parse conf_free yaml_parse
 
 $(B)/sim/%: $(B)/tests/sim/%.o $(SIM_OWN) $(B)/tests/lp_decode.o $(SIM_OBJ)
 	@mkdir -p $(@D)
