@@ -8,7 +8,8 @@ _gaihouctl()
     quarantine) words="list show adopt purge" ;;
     dead) words="list show replay purge" ;;
     journal) words="info verify dump export replay" ;;
-    *) words="status top devices compounds quarantine dead ledger journal reload version help
+    rules) words="check test backtest explain" ;;
+    *) words="status top devices compounds quarantine dead ledger journal rules reload version help
         --socket --url --token-file --json" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
