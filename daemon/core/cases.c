@@ -61,6 +61,9 @@ void cases_free(struct cases *c)
         cases_shelf_drop(c, &c->shelves[c->n_shelves - 1]);
     for (size_t i = 0; i < c->memory_n; i++)
         free(c->memory[(c->memory_at + i) % CASE_REPLIES_MAX].json);
+    for (size_t i = 0; i < c->n_firms; i++)
+        free(c->firms[i].firm);
+    free(c->firms);
     free(c->memory);
     free(c->shelves);
     free(c->by_id.buckets);
@@ -163,6 +166,7 @@ void cases_link(struct cases *c, struct case_open *o)
         c->first = o;
     c->last = o;
     c->n++;
+    cases_count_firm(c, o->firm, true);
     put_in_buckets(c, o);
 }
 
@@ -179,6 +183,7 @@ void cases_unlink(struct cases *c, struct case_open *o)
     *(o->prev ? &o->prev->next : &c->first) = o->next;
     *(o->next ? &o->next->prev : &c->last) = o->prev;
     c->n--;
+    cases_count_firm(c, o->firm, false);
 }
 
 /* -- what is so ------------------------------------------------------------------------------ */
@@ -727,6 +732,8 @@ static void move(struct cases *c, struct case_open *o, int64_t wall_ms)
     bool other = strcmp(k->firm, firm) != 0;
     o->firm = mem_strdup(k->firm);
     o->compound = mem_strdup(k->code);
+    cases_count_firm(c, firm, false);
+    cases_count_firm(c, o->firm, true);
     if (other) {
         case_step_clear(&o->ack);
         if (o->work == WORK_DISPATCHED || o->work == WORK_ACCEPTED || o->work == WORK_ON_SITE)
@@ -915,12 +922,4 @@ int cases_show(const struct cases *c, const char *case_id, struct buf *out)
         return -ENOENT;
     (void)cases_render(c, o, CASE_CHANGE_N, &(struct case_cause){0}, false, false, out);
     return out->failed ? -ENOBUFS : 0;
-}
-
-bool cases_concern(const struct cases *c, const char *firm)
-{
-    for (const struct case_open *o = c->first; o; o = o->next)
-        if (strcmp(o->firm, firm) == 0)
-            return true;
-    return false;
 }

@@ -140,7 +140,8 @@ static int insert_transition(struct store_db *db, const struct store_item *it, i
     return code;
 }
 
-/* The payload as it is told for ever: with its number. */
+/* The payload as it is told for ever: with its number. What is not delivered has no place for
+ * one. */
 static int insert_text(struct store_db *db, const struct transition *t, int64_t id, int64_t seq)
 {
     int code;
@@ -150,7 +151,8 @@ static int insert_text(struct store_db *db, const struct transition *t, int64_t 
         return code;
     buf_init(&b, MAX_PAYLOAD);
     (void)buf_put(&b, t->json, t->seq_at);
-    (void)buf_printf(&b, "%lld", (long long)seq);
+    if (t->seq_at > 0)
+        (void)buf_printf(&b, "%lld", (long long)seq);
     if (buf_put(&b, t->json + t->seq_at, t->json_len - t->seq_at) != 0) {
         buf_done(&b);
         (void)snprintf(db->problem, sizeof(db->problem), "a state of case %s is too large",

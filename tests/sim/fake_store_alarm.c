@@ -103,7 +103,9 @@ static void put_in_outbox(struct fake_alarm *a, unsigned tell)
 static void splice(struct fake_alarm *a)
 {
     free(a->payload);
-    a->payload = mem_printf("%.*s%llu%.*s", (int)a->seq_at, a->json, (unsigned long long)a->seq,
+    char number[24];
+    (void)snprintf(number, sizeof(number), "%llu", (unsigned long long)a->seq);
+    a->payload = mem_printf("%.*s%s%.*s", (int)a->seq_at, a->json, a->seq_at ? number : "",
                             (int)(a->json_len - a->seq_at), a->json + a->seq_at);
     a->len = strlen(a->payload);
 }

@@ -285,6 +285,9 @@ static void tells_a_life(void **state)
     put_at(b, 100, make(&m, "c1", "one"));
     (void)make(&m, "c1", "masked");
     m.t.deliver = false;
+    m.t.json = "{\"what\":\"masked\"}"; /* whole: it gets no number */
+    m.t.json_len = strlen(m.t.json);
+    m.t.seq_at = 0;
     put_at(b, 200, &m.t);
     make(&m, "c1", "two");
     m.t.change = CASE_ACKNOWLEDGED;
@@ -313,6 +316,8 @@ static void tells_a_life(void **state)
     assert_int_equal(b->rows[0].seq, 2);
     assert_int_equal(outbox(b, b->rows[0].id, false), 1);
     assert_int_equal(open_cases(b, NULL), 0);
+    assert_true(says(ask(b, STORE_ALERT_HISTORY, (struct store_alert_filter){0}),
+                     "\"state\":{\"what\":\"masked\"}"));
     struct store_stats s = stats(b);
     assert_int_equal(s.transitions, 4);
     assert_int_equal(s.outbox_rows, 3);
