@@ -5,6 +5,7 @@
  */
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "core/json.h"
 #include "core/ruletest_flow.h"
 
@@ -79,6 +80,36 @@ static unsigned case_of(struct ruletest_run *r, const struct transition *t)
     return (unsigned)r->n_opened;
 }
 
+/* As the store numbers what is told: per firm and compound, from 1; 0 what is only recorded. */
+static uint64_t next_seq(const struct ruletest_run *r, const struct transition *t)
+{
+    if (!t->deliver)
+        return 0;
+    for (size_t i = r->n_happened; i-- > 0;) {
+        const struct happened *h = &r->happened[i];
+        if (h->deliver && strcmp(h->firm, t->firm) == 0 &&
+            strcmp(h->compound, t->compound) == 0)
+            return h->seq + 1;
+    }
+    return 1;
+}
+
+static const char *whole_state(struct ruletest_run *r, const struct transition *t, uint64_t seq,
+                               size_t *out_len)
+{
+    char *p = arena_alloc(&r->arena, t->json_len + NUM_MAX + JSON_PADDING);
+    if (!p) {
+        r->overflow = true;
+        *out_len = 0;
+        return "";
+    }
+    memcpy(p, t->json, t->seq_at);
+    size_t n = num_put_u64(p + t->seq_at, seq);
+    memcpy(p + t->seq_at + n, t->json + t->seq_at, t->json_len - t->seq_at);
+    *out_len = t->json_len + n;
+    return p;
+}
+
 static int64_t time_of(const struct hook *h)
 {
     int64_t ns = (int64_t)(h->at.tick - BOOT_NS);
@@ -98,6 +129,7 @@ static void on_transition(void *ctx, const struct transition *t)
         r->happened = mem_realloc_array(r->happened, r->cap_happened, sizeof(*r->happened));
     }
     struct happened *h = &r->happened[r->n_happened];
+    uint64_t seq = next_seq(r, t);
     *h = (struct happened){.change = t->change,
                            .severity = t->severity,
                            .at_ns = time_of(k),
@@ -114,9 +146,9 @@ static void on_transition(void *ctx, const struct transition *t)
                            .point = copy_text(r, t->point ? t->point : ""),
                            .was_firm = copy_text(r, t->was_firm),
                            .was_compound = copy_text(r, t->was_compound),
-                           .json = copy(r, t->json, t->json_len),
-                           .json_len = t->json_len,
+                           .seq = seq,
                            .case_no = case_of(r, t)};
+    h->json = whole_state(r, t, seq, &h->json_len);
     if (h->case_no) {
         struct opened *o = &r->opened[h->case_no - 1];
         o->last = r->n_happened;
