@@ -113,8 +113,7 @@ static bool is_idle(const struct act *t)
            !t->waits;
 }
 
-void act_settle(struct alarm *a, const struct whom *w, const struct plan_rule *r,
-                struct act *t)
+void act_settle(struct alarm *a, const struct whom *w, const struct plan_rule *r, struct act *t)
 {
     if (!r->keeps && is_idle(t)) {
         act_free(a, t);

@@ -291,7 +291,7 @@ void silence_over(struct alarm *a, const struct moment *m, struct whom *w)
 {
     struct series *said = w->series;
     bool waits = w->dev->flags & DEV_WAITS, silent = w->dev->flags & DEV_SILENT;
-    w->dev->flags &= (uint8_t)~(DEV_WAITS | DEV_SILENT);
+    w->dev->flags &= (uint8_t) ~(DEV_WAITS | DEV_SILENT);
     w->series = w->dev->series;
     if (silent)
         look_around(a, m, w->device->index);

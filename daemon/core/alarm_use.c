@@ -225,6 +225,24 @@ static void move_uplinks(struct change *c)
     }
 }
 
+/* Brokers go by their ids. */
+static void move_links(struct change *c)
+{
+    struct link links[MAX_BROKERS] = {0};
+    uint8_t to[256];
+    const struct conf *old = c->before->conf, *now = c->now->conf;
+    memset(to, NO_BROKER, sizeof(to));
+    for (size_t i = 0; i < old->n_brokers && i < MAX_BROKERS; i++)
+        for (size_t k = 0; k < now->n_brokers && k < MAX_BROKERS; k++)
+            if (strcmp(old->brokers[i].id, now->brokers[k].id) == 0) {
+                links[k] = c->a->links[i];
+                to[i] = (uint8_t)k;
+            }
+    memcpy(c->a->links, links, sizeof(links));
+    for (size_t i = 0; i < c->next->n_devs; i++)
+        c->next->devs[i].broker = to[c->next->devs[i].broker];
+}
+
 /* Rules that must be looked at although nobody says anything: new and changed ones, those that time
  * changes, and those whose schedule was between two states. */
 static void sweep_changed(struct change *c, const struct gen *old)
@@ -270,20 +288,23 @@ void alarm_use(struct alarm *a, const struct world *before, const struct world *
     struct gen next, old;
     struct change c = {.a = a,
                        .next = &next,
-                       .before = a->g.world ? before : NULL,
+                       .before = a->g.world,
                        .now = now,
                        .m = {.engine_ns = engine_ns,
                              .order_ns = engine_ns,
                              .wall_ms = wall_ms,
                              .stamp_ms = wall_ms}};
+    ASSERT(!a->g.world || !before || before == a->g.world);
     a->now_ns = engine_ns;
     a->wall_off_ms = wall_ms - (int64_t)(engine_ns / MS_NS);
     a->wall_known = true;
     gen_build(&next, now, engine_ns, wall_ms);
     for (uint32_t i = 0; c.before && i < a->g.n_devs; i++)
         move_device(&c, i);
-    if (c.before)
+    if (c.before) {
         move_uplinks(&c);
+        move_links(&c);
+    }
     old = a->g;
     a->g = next;
     start(&c, &old);
