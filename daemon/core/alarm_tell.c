@@ -52,7 +52,7 @@ static enum alarm_condition condition_of(const struct act *t, int shown, bool he
         return ALARM_NORMAL;
     }
     return !held && shown >= 0 && t->delays[shown].run != DELAY_IDLE ? ALARM_RECOVERING
-                                                                    : ALARM_ACTIVE;
+                                                                     : ALARM_ACTIVE;
 }
 
 void tell_fill(struct alarm *a, const struct moment *m, const struct whom *w,

@@ -135,6 +135,7 @@ static void move_seats(struct change *c, const struct whom *old, struct whom *no
         if (seat->flags & SEAT_SILENT && next->flags & SEAT_SILENCE) {
             next->flags |= SEAT_SILENT;
             now->dev->flags |= DEV_SILENT;
+            now->dev->flags |= tells_silence(n) ? DEV_MISSED : 0;
         }
         if (seat->act)
             move_act(c, old, i, now, to);
@@ -184,7 +185,7 @@ static void move_device(struct change *c, uint32_t index)
     now.dev->alive_ns = old.dev->alive_ns;
     now.dev->since_ns = old.dev->since_ns;
     now.dev->broker = old.dev->broker;
-    now.dev->flags = old.dev->flags & (uint8_t)~DEV_SILENT;
+    now.dev->flags = old.dev->flags & (uint8_t) ~(DEV_SILENT | DEV_MISSED);
     now.dev->rare = old.dev->rare;
     old.dev->rare = NULL;
     if (now.dev->rare) { /* what was read back so far stays unsaid */
@@ -223,6 +224,24 @@ static void move_uplinks(struct change *c)
         n->due = u->due;
         n->queued = u->queued;
     }
+}
+
+/* Brokers go by their ids. */
+static void move_links(struct change *c)
+{
+    struct link links[MAX_BROKERS] = {0};
+    uint8_t to[256];
+    const struct conf *old = c->before->conf, *now = c->now->conf;
+    memset(to, NO_BROKER, sizeof(to));
+    for (size_t i = 0; i < old->n_brokers && i < MAX_BROKERS; i++)
+        for (size_t k = 0; k < now->n_brokers && k < MAX_BROKERS; k++)
+            if (strcmp(old->brokers[i].id, now->brokers[k].id) == 0) {
+                links[k] = c->a->links[i];
+                to[i] = (uint8_t)k;
+            }
+    memcpy(c->a->links, links, sizeof(links));
+    for (size_t i = 0; i < c->next->n_devs; i++)
+        c->next->devs[i].broker = to[c->next->devs[i].broker];
 }
 
 /* Rules that must be looked at although nobody says anything: new and changed ones, those that time
@@ -270,20 +289,23 @@ void alarm_use(struct alarm *a, const struct world *before, const struct world *
     struct gen next, old;
     struct change c = {.a = a,
                        .next = &next,
-                       .before = a->g.world ? before : NULL,
+                       .before = a->g.world,
                        .now = now,
                        .m = {.engine_ns = engine_ns,
                              .order_ns = engine_ns,
                              .wall_ms = wall_ms,
                              .stamp_ms = wall_ms}};
+    ASSERT(!a->g.world || !before || before == a->g.world);
     a->now_ns = engine_ns;
     a->wall_off_ms = wall_ms - (int64_t)(engine_ns / MS_NS);
     a->wall_known = true;
     gen_build(&next, now, engine_ns, wall_ms);
     for (uint32_t i = 0; c.before && i < a->g.n_devs; i++)
         move_device(&c, i);
-    if (c.before)
+    if (c.before) {
         move_uplinks(&c);
+        move_links(&c);
+    }
     old = a->g;
     a->g = next;
     start(&c, &old);
