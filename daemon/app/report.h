@@ -8,6 +8,7 @@
  */
 #include "app/ingest.h"
 #include "app/pipeline.h"
+#include "app/tell.h"
 #include "base/jsonw.h"
 
 struct report_sources {
@@ -16,6 +17,7 @@ struct report_sources {
     struct pipeline *pipeline;
     struct ingest *ingest; /* NULL before it is open */
     struct store *store;
+    struct tell *tell; /* NULL: alerts are not told, or not yet */
     struct sink **sinks;
     size_t n_sinks;
     const uint64_t *sinks_before; /* points made before the sink's log began */

@@ -126,6 +126,7 @@ static void on_down(struct tell *t, struct tell_event *e)
     tell_lost(t);
     tell_agree_down(t);
     tell_snapshots_forget(t);
+    tell_subscribe(t, true); /* for the next connection, from its beginning */
 }
 
 static void on_up(struct tell *t)

@@ -100,7 +100,8 @@ struct cond_state {
     struct expr_state *windows[];
 };
 
-enum { DEV_SEEN = 1, DEV_SILENT = 2, DEV_WAITS = 4, DEV_CATCHING = 8 };
+enum { DEV_SEEN = 1, DEV_SILENT = 2, DEV_WAITS = 4, DEV_CATCHING = 8, DEV_MISSED = 16 };
+/* SILENT: for any rule, if only for the quality of what is active; MISSED: for one that tells. */
 
 struct dev {
     struct series *series;
@@ -192,6 +193,7 @@ struct act {
     bool waits;  /* held, but the device is not fresh */
     bool late, held;
     bool inhibited;
+    bool old_news;    /* its last sample was late */
     uint64_t lag_ns;  /* receipt less order time, of the last sample */
     uint64_t eval_ns; /* newest time it was evaluated at */
     uint64_t due, queued;

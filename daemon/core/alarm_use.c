@@ -135,6 +135,7 @@ static void move_seats(struct change *c, const struct whom *old, struct whom *no
         if (seat->flags & SEAT_SILENT && next->flags & SEAT_SILENCE) {
             next->flags |= SEAT_SILENT;
             now->dev->flags |= DEV_SILENT;
+            now->dev->flags |= tells_silence(n) ? DEV_MISSED : 0;
         }
         if (seat->act)
             move_act(c, old, i, now, to);
@@ -184,7 +185,7 @@ static void move_device(struct change *c, uint32_t index)
     now.dev->alive_ns = old.dev->alive_ns;
     now.dev->since_ns = old.dev->since_ns;
     now.dev->broker = old.dev->broker;
-    now.dev->flags = old.dev->flags & (uint8_t)~DEV_SILENT;
+    now.dev->flags = old.dev->flags & (uint8_t) ~(DEV_SILENT | DEV_MISSED);
     now.dev->rare = old.dev->rare;
     old.dev->rare = NULL;
     if (now.dev->rare) { /* what was read back so far stays unsaid */

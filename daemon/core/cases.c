@@ -229,9 +229,10 @@ static bool is_told(const struct case_open *o, enum case_change change, bool clo
     if (closes)
         return o->told.any;
     switch (change) {
+    case CASE_RAISED: /* worse than all before: also while it flaps */
+        return o->life_safety || !(o->masks & (MASK_SHELVED | MASK_INHIBITED));
     case CASE_ACTIVATED:
     case CASE_RECURRED:
-    case CASE_RAISED:
     case CASE_STALE:
     case CASE_RECORD:
         return !withheld(o);
@@ -477,7 +478,8 @@ static void open_case(struct cases *c, const struct position *at, const struct a
     }
     struct case_open *o = make_case(c, at, ev);
     cases_link(c, o);
-    cases_emit(c, o, change, &(struct case_cause){.wall_ms = ev->wall_ms}, false);
+    cases_emit(c, o, change, &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason},
+               false);
     if (o->masks & MASK_SHELVED)
         cases_reckon_due(c);
 }
@@ -494,7 +496,8 @@ static void recur(struct cases *c, struct case_open *o, const struct alarm_event
         o->work = WORK_ACCEPTED;
         o->rework++;
     }
-    cases_emit(c, o, CASE_RECURRED, &(struct case_cause){.wall_ms = ev->wall_ms}, false);
+    cases_emit(c, o, CASE_RECURRED,
+               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
 
 static void activated(struct cases *c, const struct position *at, struct case_open *o,
@@ -523,7 +526,8 @@ static void cleared(struct cases *c, struct case_open *o, enum case_change chang
     bool silent = !o->told.any && withheld(o);
     o->cleared_ms = ev->time_ms;
     drop_one_shot(c, o);
-    emit_and_end(c, o, change, &(struct case_cause){.wall_ms = ev->wall_ms},
+    emit_and_end(c, o, change,
+                 &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason},
                  cases_done(o) || (silent && !o->latched), ev->engine_ns);
 }
 
@@ -535,21 +539,22 @@ static void level(struct cases *c, struct case_open *o, const struct alarm_event
     if (raised) /* what was acknowledged was less */
         case_step_clear(&o->ack);
     cases_emit(c, o, raised ? CASE_RAISED : CASE_LOWERED,
-               &(struct case_cause){.wall_ms = ev->wall_ms}, false);
+               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
 
 static void quality(struct cases *c, struct case_open *o, const struct alarm_event *ev)
 {
     take_event(o, ev);
     cases_emit(c, o, ev->quality == ALARM_GOOD ? CASE_FRESH : CASE_STALE,
-               &(struct case_cause){.wall_ms = ev->wall_ms}, false);
+               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
 
 static void flapping(struct cases *c, struct case_open *o, const struct alarm_event *ev)
 {
     take_event(o, ev);
     o->masks |= MASK_FLAPPING;
-    cases_emit(c, o, CASE_FLAPPING, &(struct case_cause){.wall_ms = ev->wall_ms}, false);
+    cases_emit(c, o, CASE_FLAPPING,
+               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
 
 static void settled(struct cases *c, struct case_open *o, const struct alarm_event *ev)
@@ -560,7 +565,8 @@ static void settled(struct cases *c, struct case_open *o, const struct alarm_eve
     if (held && !cases_holds(o))
         cleared(c, o, CASE_SETTLED, ev);
     else
-        emit_and_end(c, o, CASE_SETTLED, &(struct case_cause){.wall_ms = ev->wall_ms},
+        emit_and_end(c, o, CASE_SETTLED,
+                     &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason},
                      cases_done(o), ev->engine_ns);
 }
 
@@ -572,7 +578,7 @@ static void inhibit(struct cases *c, struct case_open *o, const struct alarm_eve
     else
         o->masks &= ~(unsigned)MASK_INHIBITED;
     cases_emit(c, o, ev->inhibited ? CASE_MASKED : CASE_UNMASKED,
-               &(struct case_cause){.wall_ms = ev->wall_ms}, false);
+               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
 
 /* Nobody looks any more: that is no recovery. A device that became the other lane's keeps its

@@ -583,7 +583,8 @@ static void live_and_die(struct bench *b, unsigned seed)
     for (uint64_t i = b->opened.cursor.offset + 1; i <= CRASH_TRANSITIONS;) {
         struct store_batch *batch = store_batch_new();
         struct position at = {0};
-        for (unsigned n = (unsigned)rand_r(&seed) % 4 + 1; n > 0 && i <= CRASH_TRANSITIONS; n--, i++) {
+        for (unsigned n = (unsigned)rand_r(&seed) % 4 + 1; n > 0 && i <= CRASH_TRANSITIONS;
+             n--, i++) {
             at = (struct position){i, 0, 0};
             store_batch_transition(batch, &at, nth(&m, id, i));
         }
