@@ -299,6 +299,7 @@ static void json_rows(struct jsonw *w, const char *key, const struct outcome *o,
         jsonw_object(w, NULL);
         json_time(w, "at", z, r->at_ms);
         json_time(w, "cleared", z, r->cleared_ms);
+        jsonw_str(w, "case", r->case_id);
         jsonw_str(w, "rule", r->rule);
         jsonw_str(w, "severity", severity_name(r->severity));
         jsonw_str(w, "compound", r->compound);
