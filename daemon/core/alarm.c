@@ -194,10 +194,8 @@ void alarm_sample(struct alarm *a, const struct alarm_sample *s)
 
 static struct moment moment_at(uint64_t engine_ns, int64_t wall_ms)
 {
-    return (struct moment){.engine_ns = engine_ns,
-                           .order_ns = engine_ns,
-                           .wall_ms = wall_ms,
-                           .stamp_ms = wall_ms};
+    return (struct moment){
+        .engine_ns = engine_ns, .order_ns = engine_ns, .wall_ms = wall_ms, .stamp_ms = wall_ms};
 }
 
 void alarm_alive(struct alarm *a, const struct device *d, uint64_t engine_ns)
@@ -278,8 +276,8 @@ static void seat_due(struct alarm *a, const struct moment *m, const struct whom 
     struct act *t = act_at(a, seats_of(w->plan, w->series)[pos].act);
     const struct plan_rule *r = &w->plan->rules[pos];
     const struct flap *f = t->flap;
-    if (f && m->engine_ns >= f->last_ns + (f->on ? r->rule->flap_settle_ns
-                                                 : r->rule->flap_within_ns))
+    if (f && m->engine_ns >=
+                 f->last_ns + (f->on ? r->rule->flap_settle_ns : r->rule->flap_within_ns))
         tell_settled(a, m, w, r, t);
     if (m->engine_ns >= t->due || m->engine_ns >= t->wake_ns)
         alarm_eval(a, m, w, pos);

@@ -40,6 +40,7 @@ struct act *act_new(struct alarm *a, const struct whom *w, unsigned pos)
                       .ordinal = w->series->ordinal,
                       .pos = (uint16_t)pos,
                       .level = -1,
+                      .peak = -1,
                       .told = STATE_NORMAL,
                       .used = true,
                       .due = NEVER,
@@ -113,8 +114,7 @@ static bool is_idle(const struct act *t)
            !t->waits;
 }
 
-void act_settle(struct alarm *a, const struct whom *w, const struct plan_rule *r,
-                struct act *t)
+void act_settle(struct alarm *a, const struct whom *w, const struct plan_rule *r, struct act *t)
 {
     if (!r->keeps && is_idle(t)) {
         act_free(a, t);

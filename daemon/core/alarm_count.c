@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MAX_CONDS 64 /* of a kind */
 
@@ -68,7 +69,7 @@ double count_of(const struct alarm *a, unsigned count, uint32_t device)
         return NAN;
     const struct count *c = &a->g.counts[count];
     uint32_t group = a->g.areas[c->area].group[device];
-    return group == UINT32_MAX ? NAN : c->n[group];
+    return group == UINT32_MAX ? (double)NAN : (double)c->n[group];
 }
 
 void cond_free(struct cond_state *c, size_t n)
@@ -211,6 +212,8 @@ void count_flush(struct alarm *a, const struct moment *m)
 
 void count_again(struct alarm *a)
 {
+    for (size_t i = 0; i < a->g.n_counts; i++)
+        memset(a->g.counts[i].n, 0, a->g.areas[a->g.counts[i].area].n * sizeof(uint32_t));
     for (uint32_t i = 0; i < a->g.n_devs; i++) {
         const struct device *d = registry_device_at(a->g.world->registry, i);
         const struct plan *p = gen_plan(&a->g, d);

@@ -198,8 +198,7 @@ void due_rule(struct alarm *a, unsigned index, uint64_t engine_ns, int64_t wall_
         s->cursor = 0;
         s->sweep_ns = engine_ns;
     }
-    s->boundary_ns =
-        next == INT64_MAX ? NEVER : engine_ns + (uint64_t)(next - wall_ms) * MS_NS;
+    s->boundary_ns = next == INT64_MAX ? NEVER : engine_ns + (uint64_t)(next - wall_ms) * MS_NS;
     due_set(a, &s->queued, s->cursor != UINT32_MAX ? engine_ns + 1 : s->boundary_ns, DUE_RULES,
             index);
 }

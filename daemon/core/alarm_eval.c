@@ -212,7 +212,7 @@ static bool is_frozen(const struct moment *m, const struct whom *w, const struct
 static void delays(const struct moment *m, const struct whom *w, const struct plan_rule *r,
                    struct act *t, const struct verdict *v)
 {
-    uint64_t now = m->from                       ? m->order_ns
+    uint64_t now = m->from                    ? m->order_ns
                    : m->engine_ns > t->lag_ns ? m->engine_ns - t->lag_ns
                                               : 0;
     uint64_t gap = max_gap_ns(r->rule, w->device);
@@ -282,7 +282,7 @@ static void move(const struct moment *m, const struct plan_rule *r, struct act *
     }
     if (t->level != from) {
         t->changed_ms = m->stamp_ms;
-        t->late = m->late;
+        t->late = t->old_news;
     }
 }
 
@@ -303,8 +303,7 @@ static void wait_for(struct alarm *a, const struct moment *m, const struct whom 
     t->due = t->wake_ns = NEVER;
     for (size_t l = 0; l < r->rule->n_levels; l++) {
         const struct delay *d = &t->delays[l];
-        uint64_t whole =
-            (int)l > t->level ? r->levels[l].for_ns : r->levels[l].off_for_ns;
+        uint64_t whole = (int)l > t->level ? r->levels[l].for_ns : r->levels[l].off_for_ns;
         if (d->run != DELAY_RUNS || d->done_ns >= whole || t->waits || !by_time(r, t, l))
             continue;
         uint64_t due = m->engine_ns + (whole - d->done_ns);
@@ -330,6 +329,7 @@ static void run(struct alarm *a, const struct moment *m, const struct whom *w,
     const char *reason = NULL;
     if (m->from) {
         t->lag_ns = m->engine_ns > m->order_ns ? m->engine_ns - m->order_ns : 0;
+        t->old_news = m->late;
         for (size_t i = 0; t->windows && i < r->rule->n_levels * 2; i++)
             eval_feed(i & 1 ? &r->off[i / 2] : &r->on[i / 2], t->windows[i], w, m);
         if ((m->bad | m->carried) & r->mask)

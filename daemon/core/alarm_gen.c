@@ -123,8 +123,8 @@ static struct series *series_new(struct gen *g, struct plan *p, const struct dev
         p->chunks[p->n_chunks++] = mem_zalloc_array(CHUNK, p->bytes);
         p->used = 0;
     }
-    struct series *s = (struct series *)(void *)(p->chunks[p->n_chunks - 1] +
-                                                 p->used++ * p->bytes);
+    struct series *s =
+        (struct series *)(void *)(p->chunks[p->n_chunks - 1] + p->used++ * p->bytes);
     s->device = d->index;
     s->point = mem_strdup(point);
     for (unsigned i = 0; i < p->n_slots; i++)

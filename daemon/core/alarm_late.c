@@ -37,7 +37,7 @@ static void wait(struct alarm *a, struct rare *r, uint32_t device, uint64_t engi
     if (r->from_ns == 0)
         r->from_ns = engine_ns;
     r->due = engine_ns + SETTLE_NS < r->from_ns + HELD_NS ? engine_ns + SETTLE_NS
-                                                        : r->from_ns + HELD_NS;
+                                                          : r->from_ns + HELD_NS;
     if (r->due <= engine_ns)
         r->due = engine_ns + 1;
     due_set(a, &r->queued, r->due, device, DUE_CATCH);
@@ -117,7 +117,7 @@ static void look_back(struct alarm *a, const struct moment *m, const struct whom
     over(a, m, w, pos, s);
 }
 
-static struct past *past_of(struct rare *r, const struct whom *w)
+struct past *late_past(struct rare *r, const struct whom *w)
 {
     for (struct past *p = r->pasts; p; p = p->next)
         if (p->series == w->series)
@@ -141,7 +141,7 @@ void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
         return; /* of a time that was told before */
     w->series->gap_ns = m->order_ns;
     struct rare *r = rare_of(w->dev);
-    struct past *p = past_of(r, w);
+    struct past *p = late_past(r, w);
     for (size_t i = 0; i < s->n; i++) {
         unsigned slot = w->plan->slots[s->metrics[i]];
         if (slot != NO_SLOT)

@@ -17,7 +17,7 @@
 #define SETTLE_NS   (5 * SECOND_NS)  /* without late samples, then the settled state is told */
 #define HELD_NS     (60 * SECOND_NS) /* but for no longer than this */
 #define RECHECK_NS  (60 * SECOND_NS) /* an uplink that is blamed by its members */
-#define GAP_NS      (15 * 60 * SECOND_NS)  /* of a device whose interval is not known */
+#define GAP_NS      (15 * 60 * SECOND_NS) /* of a device whose interval is not known */
 #define FRESH_NS    (25 * 3600 * SECOND_NS)
 #define LATE_NS     (60 * SECOND_NS)
 #define MAX_BROKERS 64
@@ -63,8 +63,8 @@ struct plan { /* of one kind */
     uint64_t *masks; /* by rule */
     struct plan_cond *conds;
     size_t n_rules, n_conds;
-    bool counts;         /* a rule counts */
-    bool timed_conds;    /* a condition may change by time alone */
+    bool counts;          /* a rule counts */
+    bool timed_conds;     /* a condition may change by time alone */
     uint64_t cross_masks; /* any rule that reads other points */
     uint8_t slots[CATALOG_MAX_METRICS];
     const struct metric *metrics[CATALOG_MAX_METRICS]; /* by slot */
@@ -90,7 +90,7 @@ struct series {
     struct series *next;     /* of the same device */
     struct cond_state *cond; /* NULL: no conditions are counted here */
     uint32_t device;
-    uint16_t ordinal;         /* of the device's points, from 0 */
+    uint16_t ordinal;        /* of the device's points, from 0 */
     struct expr_last last[]; /* by slot; the seats come behind */
 };
 
@@ -100,7 +100,8 @@ struct cond_state {
     struct expr_state *windows[];
 };
 
-enum { DEV_SEEN = 1, DEV_SILENT = 2, DEV_WAITS = 4, DEV_CATCHING = 8 };
+enum { DEV_SEEN = 1, DEV_SILENT = 2, DEV_WAITS = 4, DEV_CATCHING = 8, DEV_MISSED = 16 };
+/* SILENT: for any rule, if only for the quality of what is active; MISSED: for one that tells. */
 
 struct dev {
     struct series *series;
@@ -153,7 +154,7 @@ struct count {
     uint32_t *n;   /* by group */
 };
 
-struct area { /* which group a device is in; the members of each */
+struct area {          /* which group a device is in; the members of each */
     uint32_t *group;   /* by device; UINT32_MAX: none */
     uint32_t *members; /* by group, devices */
     uint32_t *first;   /* by group, and the end */
@@ -192,6 +193,8 @@ struct act {
     bool waits;  /* held, but the device is not fresh */
     bool late, held;
     bool inhibited;
+    bool old_news;    /* its last sample was late */
+    bool retell;      /* within a reload: its level is of another severity now */
     uint64_t lag_ns;  /* receipt less order time, of the last sample */
     uint64_t eval_ns; /* newest time it was evaluated at */
     uint64_t due, queued;
@@ -285,7 +288,7 @@ struct whom {
 struct moment {
     uint64_t engine_ns, order_ns;
     int64_t wall_ms, stamp_ms;
-    uint64_t carried, bad; /* slots */
+    uint64_t carried, bad;     /* slots */
     const struct series *from; /* of the sample; NULL: time, a reload, a count */
     bool late;
 };
@@ -390,6 +393,8 @@ void tell_episode(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, const struct shadow *s);
 void tell_removed(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, struct act *t, const char *reason);
+void tell_again(struct alarm *a, const struct moment *m, const struct whom *w,
+                const struct plan_rule *r, struct act *t); /* its severity is another one */
 void tell_fill(struct alarm *a, const struct moment *m, const struct whom *w,
                const struct plan_rule *r, const struct act *t, struct alarm_event *out);
 
@@ -410,6 +415,7 @@ void late_due(struct alarm *a, uint32_t device, const struct moment *m);
 void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
               const struct alarm_sample *s);
 void rare_free(struct rare *r);
+struct past *late_past(struct rare *r, const struct whom *w); /* made if it is not there */
 
 /* alarm.c */
 double alarm_value(const struct field *f);

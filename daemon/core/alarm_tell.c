@@ -52,7 +52,7 @@ static enum alarm_condition condition_of(const struct act *t, int shown, bool he
         return ALARM_NORMAL;
     }
     return !held && shown >= 0 && t->delays[shown].run != DELAY_IDLE ? ALARM_RECOVERING
-                                                                    : ALARM_ACTIVE;
+                                                                     : ALARM_ACTIVE;
 }
 
 void tell_fill(struct alarm *a, const struct moment *m, const struct whom *w,
@@ -197,6 +197,13 @@ void tell_quality(struct alarm *a, const struct moment *m, const struct whom *w,
         is_held(w, r, t))
         return;
     emit(a, m, w, r, t, ALARM_QUALITY, NULL);
+}
+
+void tell_again(struct alarm *a, const struct moment *m, const struct whom *w,
+                const struct plan_rule *r, struct act *t)
+{
+    t->retell = false;
+    emit(a, m, w, r, t, ALARM_LEVEL, "rule_changed");
 }
 
 void tell_settled(struct alarm *a, const struct moment *m, const struct whom *w,

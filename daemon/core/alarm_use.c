@@ -73,8 +73,10 @@ static void change_rule(struct change *c, const struct whom *w, const struct pla
 {
     if (t->flap)
         tell_settled(c->a, &c->m, w, from, t);
+    int told = t->told >= 0 ? level_after(from, to, t->told) : -1;
+    t->retell = told >= 0 && to->levels[told].severity != from->levels[t->told].severity;
     t->level = (int8_t)level_after(from, to, t->level);
-    t->told = (int8_t)(t->told >= 0 ? level_after(from, to, t->told) : t->told);
+    t->told = told >= 0 ? (int8_t)told : t->told;
     t->peak = t->level;
     t->silent = t->silent && tells_silence(to->rule);
     for (size_t l = 0; l < RULE_MAX_LEVELS; l++)
@@ -135,6 +137,7 @@ static void move_seats(struct change *c, const struct whom *old, struct whom *no
         if (seat->flags & SEAT_SILENT && next->flags & SEAT_SILENCE) {
             next->flags |= SEAT_SILENT;
             now->dev->flags |= DEV_SILENT;
+            now->dev->flags |= tells_silence(n) ? DEV_MISSED : 0;
         }
         if (seat->act)
             move_act(c, old, i, now, to);
@@ -184,7 +187,7 @@ static void move_device(struct change *c, uint32_t index)
     now.dev->alive_ns = old.dev->alive_ns;
     now.dev->since_ns = old.dev->since_ns;
     now.dev->broker = old.dev->broker;
-    now.dev->flags = old.dev->flags & (uint8_t)~DEV_SILENT;
+    now.dev->flags = old.dev->flags & (uint8_t) ~(DEV_SILENT | DEV_MISSED);
     now.dev->rare = old.dev->rare;
     old.dev->rare = NULL;
     if (now.dev->rare) { /* what was read back so far stays unsaid */
@@ -225,6 +228,24 @@ static void move_uplinks(struct change *c)
     }
 }
 
+/* Brokers go by their ids. */
+static void move_links(struct change *c)
+{
+    struct link links[MAX_BROKERS] = {0};
+    uint8_t to[256];
+    const struct conf *old = c->before->conf, *now = c->now->conf;
+    memset(to, NO_BROKER, sizeof(to));
+    for (size_t i = 0; i < old->n_brokers && i < MAX_BROKERS; i++)
+        for (size_t k = 0; k < now->n_brokers && k < MAX_BROKERS; k++)
+            if (strcmp(old->brokers[i].id, now->brokers[k].id) == 0) {
+                links[k] = c->a->links[i];
+                to[i] = (uint8_t)k;
+            }
+    memcpy(c->a->links, links, sizeof(links));
+    for (size_t i = 0; i < c->next->n_devs; i++)
+        c->next->devs[i].broker = to[c->next->devs[i].broker];
+}
+
 /* Rules that must be looked at although nobody says anything: new and changed ones, those that time
  * changes, and those whose schedule was between two states. */
 static void sweep_changed(struct change *c, const struct gen *old)
@@ -243,21 +264,30 @@ static void sweep_changed(struct change *c, const struct gen *old)
     }
 }
 
+/* In the order of devices, not of the pool. */
+static void settle_device(struct change *c, uint32_t device)
+{
+    struct whom w = gen_whom(&c->a->g, device, 0);
+    for (; w.series; w.series = w.series->next)
+        for (size_t i = 0; i < w.plan->n_rules; i++) {
+            const struct seat *seat = &seats_of(w.plan, w.series)[i];
+            struct act *t = seat->act ? act_at(c->a, seat->act) : NULL;
+            if (t && t->retell)
+                tell_again(c->a, &c->m, &w, &w.plan->rules[i], t);
+            if (t)
+                act_settle(c->a, &w, &w.plan->rules[i], t);
+        }
+}
+
 static void start(struct change *c, const struct gen *old)
 {
     struct alarm *a = c->a;
     count_again(a);
     due_rebuild(a);
     sweep_changed(c, old);
-    for (uint32_t i = 0; i < a->g.n_devs; i++)
+    for (uint32_t i = 0; i < a->g.n_devs; i++) {
         silence_arm(a, i);
-    for (uint32_t i = 1; i <= a->n_acts; i++) {
-        struct act *t = act_at(a, i);
-        struct whom w;
-        if (!t->used)
-            continue;
-        w = gen_whom(&a->g, t->device, t->ordinal);
-        act_settle(a, &w, &w.plan->rules[t->pos], t);
+        settle_device(c, i);
     }
     count_arm(a, &c->m);
     a->n_dirty = 0;
@@ -270,20 +300,23 @@ void alarm_use(struct alarm *a, const struct world *before, const struct world *
     struct gen next, old;
     struct change c = {.a = a,
                        .next = &next,
-                       .before = a->g.world ? before : NULL,
+                       .before = a->g.world,
                        .now = now,
                        .m = {.engine_ns = engine_ns,
                              .order_ns = engine_ns,
                              .wall_ms = wall_ms,
                              .stamp_ms = wall_ms}};
+    ASSERT(!a->g.world || !before || before == a->g.world);
     a->now_ns = engine_ns;
     a->wall_off_ms = wall_ms - (int64_t)(engine_ns / MS_NS);
     a->wall_known = true;
     gen_build(&next, now, engine_ns, wall_ms);
     for (uint32_t i = 0; c.before && i < a->g.n_devs; i++)
         move_device(&c, i);
-    if (c.before)
+    if (c.before) {
         move_uplinks(&c);
+        move_links(&c);
+    }
     old = a->g;
     a->g = next;
     start(&c, &old);

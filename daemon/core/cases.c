@@ -61,6 +61,9 @@ void cases_free(struct cases *c)
         cases_shelf_drop(c, &c->shelves[c->n_shelves - 1]);
     for (size_t i = 0; i < c->memory_n; i++)
         free(c->memory[(c->memory_at + i) % CASE_REPLIES_MAX].json);
+    for (size_t i = 0; i < c->n_firms; i++)
+        free(c->firms[i].firm);
+    free(c->firms);
     free(c->memory);
     free(c->shelves);
     free(c->by_id.buckets);
@@ -163,6 +166,7 @@ void cases_link(struct cases *c, struct case_open *o)
         c->first = o;
     c->last = o;
     c->n++;
+    cases_count_firm(c, o->firm, true);
     put_in_buckets(c, o);
 }
 
@@ -179,6 +183,7 @@ void cases_unlink(struct cases *c, struct case_open *o)
     *(o->prev ? &o->prev->next : &c->first) = o->next;
     *(o->next ? &o->next->prev : &c->last) = o->prev;
     c->n--;
+    cases_count_firm(c, o->firm, false);
 }
 
 /* -- what is so ------------------------------------------------------------------------------ */
@@ -217,6 +222,11 @@ bool cases_done(const struct case_open *o)
     return o->tested || o->work == WORK_FED_BACK;
 }
 
+static bool told_active(const struct case_open *o)
+{
+    return o->told.any && (o->told.facets & 1);
+}
+
 static bool is_told(const struct case_open *o, enum case_change change, bool closes)
 {
     bool differs = !o->told.any || o->told.facets != cases_facets(o);
@@ -224,16 +234,17 @@ static bool is_told(const struct case_open *o, enum case_change change, bool clo
     if (closes)
         return o->told.any;
     switch (change) {
+    case CASE_RAISED: /* worse than all before: also while it flaps */
+        return o->life_safety || !(o->masks & (MASK_SHELVED | MASK_INHIBITED));
     case CASE_ACTIVATED:
     case CASE_RECURRED:
-    case CASE_RAISED:
     case CASE_STALE:
     case CASE_RECORD:
         return !withheld(o);
     case CASE_LOWERED:
     case CASE_CLEARED:
     case CASE_FRESH:
-        return !withheld(o) && o->told.any;
+        return !withheld(o) && told_active(o);
     case CASE_FLAPPING:
         return o->life_safety || !(o->masks & (MASK_SHELVED | MASK_INHIBITED));
     case CASE_SETTLED:
@@ -404,8 +415,16 @@ static const struct compound *place_of(const struct cases *c, const struct devic
     return registry_compound_now(c->world->registry, d->compound);
 }
 
+static void take_masks(struct case_open *o, const struct alarm_event *ev)
+{
+    o->masks &= ~(unsigned)(MASK_FLAPPING | MASK_INHIBITED);
+    o->masks |= ev->flapping ? (unsigned)MASK_FLAPPING : 0;
+    o->masks |= ev->inhibited ? (unsigned)MASK_INHIBITED : 0;
+}
+
 static void take_event(struct case_open *o, const struct alarm_event *ev)
 {
+    take_masks(o, ev);
     o->r = ev->rule;
     o->d = ev->device;
     o->condition = ev->condition;
@@ -457,8 +476,7 @@ static struct case_open *make_case(struct cases *c, const struct position *at,
     o->opened_ms = ev->wall_ms;
     take_event(o, ev);
     begin_occurrence(o, ev);
-    o->masks = cases_shelf_masks(c, o) | (ev->flapping ? (unsigned)MASK_FLAPPING : 0) |
-               (ev->inhibited ? (unsigned)MASK_INHIBITED : 0);
+    o->masks |= cases_shelf_masks(c, o);
     o->tested = o->masks & MASK_TEST;
     return o;
 }
@@ -472,7 +490,8 @@ static void open_case(struct cases *c, const struct position *at, const struct a
     }
     struct case_open *o = make_case(c, at, ev);
     cases_link(c, o);
-    cases_emit(c, o, change, &(struct case_cause){.wall_ms = ev->wall_ms}, false);
+    cases_emit(c, o, change, &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason},
+               false);
     if (o->masks & MASK_SHELVED)
         cases_reckon_due(c);
 }
@@ -489,7 +508,8 @@ static void recur(struct cases *c, struct case_open *o, const struct alarm_event
         o->work = WORK_ACCEPTED;
         o->rework++;
     }
-    cases_emit(c, o, CASE_RECURRED, &(struct case_cause){.wall_ms = ev->wall_ms}, false);
+    cases_emit(c, o, CASE_RECURRED,
+               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
 
 static void activated(struct cases *c, const struct position *at, struct case_open *o,
@@ -516,10 +536,16 @@ static void cleared(struct cases *c, struct case_open *o, enum case_change chang
                     const struct alarm_event *ev)
 {
     bool silent = !o->told.any && withheld(o);
+    take_event(o, ev);
     o->cleared_ms = ev->time_ms;
+    o->masks &= ~(unsigned)MASK_INHIBITED; /* nothing says later that it is over */
     drop_one_shot(c, o);
-    emit_and_end(c, o, change, &(struct case_cause){.wall_ms = ev->wall_ms},
-                 cases_done(o) || (silent && !o->latched), ev->engine_ns);
+    bool closes = cases_done(o) || (silent && !o->latched);
+    if (closes && o->told.any && !told_active(o) && change == CASE_CLEARED)
+        change = CASE_CLOSED; /* what clears now nobody was told of */
+    emit_and_end(c, o, change,
+                 &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, closes,
+                 ev->engine_ns);
 }
 
 static void level(struct cases *c, struct case_open *o, const struct alarm_event *ev)
@@ -530,44 +556,41 @@ static void level(struct cases *c, struct case_open *o, const struct alarm_event
     if (raised) /* what was acknowledged was less */
         case_step_clear(&o->ack);
     cases_emit(c, o, raised ? CASE_RAISED : CASE_LOWERED,
-               &(struct case_cause){.wall_ms = ev->wall_ms}, false);
+               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
 
 static void quality(struct cases *c, struct case_open *o, const struct alarm_event *ev)
 {
     take_event(o, ev);
     cases_emit(c, o, ev->quality == ALARM_GOOD ? CASE_FRESH : CASE_STALE,
-               &(struct case_cause){.wall_ms = ev->wall_ms}, false);
+               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
 
 static void flapping(struct cases *c, struct case_open *o, const struct alarm_event *ev)
 {
     take_event(o, ev);
-    o->masks |= MASK_FLAPPING;
-    cases_emit(c, o, CASE_FLAPPING, &(struct case_cause){.wall_ms = ev->wall_ms}, false);
+    cases_emit(c, o, CASE_FLAPPING,
+               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
 
 static void settled(struct cases *c, struct case_open *o, const struct alarm_event *ev)
 {
     bool held = cases_holds(o);
-    take_event(o, ev);
-    o->masks &= ~(unsigned)MASK_FLAPPING;
-    if (held && !cases_holds(o))
+    if (held && (ev->condition == ALARM_NORMAL || ev->condition == ALARM_PENDING)) {
         cleared(c, o, CASE_SETTLED, ev);
-    else
-        emit_and_end(c, o, CASE_SETTLED, &(struct case_cause){.wall_ms = ev->wall_ms},
-                     cases_done(o), ev->engine_ns);
+        return;
+    }
+    take_event(o, ev);
+    emit_and_end(c, o, CASE_SETTLED,
+                 &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason},
+                 cases_done(o), ev->engine_ns);
 }
 
 static void inhibit(struct cases *c, struct case_open *o, const struct alarm_event *ev)
 {
     take_event(o, ev);
-    if (ev->inhibited)
-        o->masks |= MASK_INHIBITED;
-    else
-        o->masks &= ~(unsigned)MASK_INHIBITED;
     cases_emit(c, o, ev->inhibited ? CASE_MASKED : CASE_UNMASKED,
-               &(struct case_cause){.wall_ms = ev->wall_ms}, false);
+               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
 
 /* Nobody looks any more: that is no recovery. A device that became the other lane's keeps its
@@ -635,7 +658,6 @@ void cases_event(struct cases *c, const struct position *at, const struct alarm_
         level(c, o, ev);
         break;
     case ALARM_CLEARED:
-        take_event(o, ev);
         cleared(c, o, CASE_CLEARED, ev);
         break;
     case ALARM_QUALITY:
@@ -727,6 +749,8 @@ static void move(struct cases *c, struct case_open *o, int64_t wall_ms)
     bool other = strcmp(k->firm, firm) != 0;
     o->firm = mem_strdup(k->firm);
     o->compound = mem_strdup(k->code);
+    cases_count_firm(c, firm, false);
+    cases_count_firm(c, o->firm, true);
     if (other) {
         case_step_clear(&o->ack);
         if (o->work == WORK_DISPATCHED || o->work == WORK_ACCEPTED || o->work == WORK_ON_SITE)
@@ -915,12 +939,4 @@ int cases_show(const struct cases *c, const char *case_id, struct buf *out)
         return -ENOENT;
     (void)cases_render(c, o, CASE_CHANGE_N, &(struct case_cause){0}, false, false, out);
     return out->failed ? -ENOBUFS : 0;
-}
-
-bool cases_concern(const struct cases *c, const char *firm)
-{
-    for (const struct case_open *o = c->first; o; o = o->next)
-        if (strcmp(o->firm, firm) == 0)
-            return true;
-    return false;
 }

@@ -164,3 +164,46 @@ int cases_scope(const struct cases *c, const char *scope, int *out_kind)
     }
     return -EINVAL;
 }
+
+/* -- whom cases concern ---------------------------------------------------------------------- */
+
+static size_t firm_place(const struct cases *c, const char *firm)
+{
+    size_t from = 0, to = c->n_firms;
+    while (from < to) {
+        size_t at = (from + to) / 2;
+        if (strcmp(c->firms[at].firm, firm) < 0)
+            from = at + 1;
+        else
+            to = at;
+    }
+    return from;
+}
+
+static bool firm_there(const struct cases *c, size_t at, const char *firm)
+{
+    return at < c->n_firms && strcmp(c->firms[at].firm, firm) == 0;
+}
+
+void cases_count_firm(struct cases *c, const char *firm, bool more)
+{
+    size_t at = firm_place(c, firm);
+    if (firm_there(c, at, firm)) {
+        c->firms[at].open += more ? 1 : UINT64_MAX;
+        return;
+    }
+    ASSERT(more);
+    if (c->n_firms == c->cap_firms) {
+        c->cap_firms = c->cap_firms ? c->cap_firms * 2 : 16;
+        c->firms = mem_realloc_array(c->firms, c->cap_firms, sizeof(*c->firms));
+    }
+    memmove(c->firms + at + 1, c->firms + at, (c->n_firms - at) * sizeof(*c->firms));
+    c->n_firms++;
+    c->firms[at] = (struct case_firm){mem_strdup(firm), 1};
+}
+
+bool cases_concern(const struct cases *c, const char *firm)
+{
+    size_t at = firm_place(c, firm);
+    return firm_there(c, at, firm) && c->firms[at].open > 0;
+}

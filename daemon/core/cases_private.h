@@ -88,6 +88,11 @@ struct case_memory { /* a reply, for repeats */
     size_t len;
 };
 
+struct case_firm { /* how many open cases concern it */
+    char *firm;
+    uint64_t open;
+};
+
 struct case_index {
     struct case_open **buckets;
     size_t cap;
@@ -100,6 +105,8 @@ struct cases {
     struct case_open *first, *last;
     size_t n;
     struct case_index by_id, by_key;
+    struct case_firm *firms; /* sorted */
+    size_t n_firms, cap_firms;
     struct case_shelf *shelves; /* sorted by (kind, scope) */
     size_t n_shelves, cap_shelves;
     struct case_memory *memory; /* a ring of CASE_REPLIES_MAX; NULL: none yet */
@@ -152,6 +159,8 @@ bool cases_in_test(const struct cases *c, const struct case_open *o);
 void cases_retest(struct cases *c, const struct case_cause *why);
 /* 0, or -ENOENT: no such thing in the registry, -EINVAL: no scope. */
 int cases_scope(const struct cases *c, const char *scope, int *out_kind);
+
+void cases_count_firm(struct cases *c, const char *firm, bool more);
 
 /* cases_text.c */
 /* change CASE_CHANGE_N: none is said. Returns where the seq goes, 0 if none. */
