@@ -39,83 +39,54 @@ static int days_in(int y, int m)
     return days[m - 1] + (m == 2 && leap);
 }
 
-/* What is left to read; a failed read leaves it short of the end for good. */
-struct cursor {
-    const char *p, *end;
-    bool bad;
-};
-
-static int digits(struct cursor *c, int n)
+/* Two digits; anything else makes *bad true and the number whatever it is. */
+static int two(const char *p, unsigned *bad)
 {
-    int v = 0;
-    for (; n > 0; n--, c->p++) {
-        if (c->bad || c->p == c->end || *c->p < '0' || *c->p > '9') {
-            c->bad = true;
-            return 0;
-        }
-        v = v * 10 + (*c->p - '0');
-    }
-    return v;
+    unsigned a = (unsigned char)p[0] - (unsigned)'0', b = (unsigned char)p[1] - (unsigned)'0';
+    *bad |= a > 9 || b > 9;
+    return (int)(a * 10 + b);
 }
 
-static bool take(struct cursor *c, char a, char b)
+/* ".5" and so on, whose digits end at *at; without any it is *bad. */
+static int fraction_ms(const char *p, size_t len, size_t *at, unsigned *bad)
 {
-    if (c->bad || c->p == c->end || (*c->p != a && *c->p != b))
-        return false;
-    c->p++;
-    return true;
-}
-
-static void need(struct cursor *c, char a, char b)
-{
-    c->bad = !take(c, a, b);
-}
-
-static int fraction_ms(struct cursor *c)
-{
-    if (!take(c, '.', '.'))
-        return 0;
     int ms = 0, place = 100;
-    const char *start = c->p;
-    for (; c->p < c->end && *c->p >= '0' && *c->p <= '9'; c->p++, place /= 10)
-        ms += (*c->p - '0') * place; /* place 0 from the fourth decimal on */
-    c->bad |= c->p == start;
+    size_t start = *at;
+    for (; *at < len && p[*at] >= '0' && p[*at] <= '9'; ++*at, place /= 10)
+        ms += (p[*at] - '0') * place; /* place 0 from the fourth decimal on */
+    *bad |= *at == start;
     return ms;
 }
 
-static int offset_minutes(struct cursor *c)
+static int offset_minutes(const char *p, size_t n, unsigned *bad)
 {
-    if (take(c, 'Z', 'z'))
+    if (n == 1 && (*p | 0x20) == 'z')
         return 0;
-    int sign = take(c, '-', '-') ? -1 : 1;
-    if (sign > 0)
-        need(c, '+', '+');
-    int h = digits(c, 2);
-    need(c, ':', ':');
-    int m = digits(c, 2);
-    c->bad |= h > 23 || m > 59;
-    return sign * (h * 60 + m);
+    if (n != 6 || (p[0] != '+' && p[0] != '-') || p[3] != ':') {
+        *bad = 1;
+        return 0;
+    }
+    int h = two(p + 1, bad), m = two(p + 4, bad);
+    *bad |= h > 23 || m > 59;
+    return p[0] == '-' ? -(h * 60 + m) : h * 60 + m;
 }
 
 int stamp_parse(const char *p, size_t len, int64_t *out_ms)
 {
-    struct cursor c = {.p = p, .end = p + len};
-    int year = digits(&c, 4);
-    need(&c, '-', '-');
-    int month = digits(&c, 2);
-    need(&c, '-', '-');
-    int day = digits(&c, 2);
-    if (!take(&c, ' ', ' '))
-        need(&c, 'T', 't');
-    int hour = digits(&c, 2);
-    need(&c, ':', ':');
-    int minute = digits(&c, 2);
-    need(&c, ':', ':');
-    int second = digits(&c, 2);
-    int ms = fraction_ms(&c);
-    int offset = offset_minutes(&c);
-    if (c.bad || c.p != c.end || month < 1 || month > 12 || day < 1 ||
-        day > days_in(year, month) || hour > 23 || minute > 59 || second > 60)
+    unsigned bad = 0;
+    if (len < sizeof("2026-07-18T09:34:15Z") - 1 || p[4] != '-' || p[7] != '-' ||
+        (p[10] != ' ' && (p[10] | 0x20) != 't') || p[13] != ':' || p[16] != ':')
+        return -EINVAL;
+    int year = two(p, &bad) * 100 + two(p + 2, &bad);
+    int month = two(p + 5, &bad), day = two(p + 8, &bad);
+    int hour = two(p + 11, &bad), minute = two(p + 14, &bad), second = two(p + 17, &bad);
+    size_t at = 20;
+    int ms = p[19] == '.' ? fraction_ms(p, len, &at, &bad) : 0;
+    if (p[19] != '.')
+        at = 19;
+    int offset = offset_minutes(p + at, len - at, &bad);
+    if (bad || month < 1 || month > 12 || day < 1 || day > days_in(year, month) || hour > 23 ||
+        minute > 59 || second > 60)
         return -EINVAL;
 
     int64_t minutes = days_of(year, month, day) * 1440 + hour * 60 + minute - offset;

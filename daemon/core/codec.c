@@ -188,6 +188,12 @@ int codec_chain_run(const struct codec_chain *c, struct codec_run *x, const char
     return r;
 }
 
+bool codec_chain_reads_within(const struct codec_chain *c)
+{
+    return c->n_ops > 0 &&
+           (c->ops[0]->to_bytes == codec_base64 || c->ops[0]->to_bytes == codec_hex);
+}
+
 bool codec_chain_is_json(const struct codec_chain *c)
 {
     return c->n_ops == 1 && c->ops[0]->to_value == codec_json;

@@ -45,6 +45,8 @@ struct codec_chain *codec_chain_parse(struct codec_set *s, const struct yaml_nod
 /* The built-in chain `json`. */
 const struct codec_chain *codec_chain_json(const struct codec_set *s);
 /* Plain JSON and nothing else: the caller may take its short way. */
+/* What it reads needs no readable bytes behind it. */
+bool codec_chain_reads_within(const struct codec_chain *c);
 bool codec_chain_is_json(const struct codec_chain *c);
 /* Its last step is sparkplug-b: see core/sparkplug.h. */
 bool codec_chain_is_sparkplug(const struct codec_chain *c);

@@ -111,10 +111,16 @@ static uint64_t load(const unsigned char *p, unsigned width, enum codec_order or
     uint64_t v = 0;
     switch (order) {
     case ORDER_LE:
+        if (width == 1)
+            return p[0];
+        if (width == 2)
+            return (uint64_t)p[1] << 8 | p[0];
         for (unsigned i = width; i-- > 0;)
             v = v << 8 | p[i];
         return v;
     case ORDER_BE:
+        if (width == 1)
+            return p[0];
         for (unsigned i = 0; i < width; i++)
             v = v << 8 | p[i];
         return v;
@@ -509,11 +515,31 @@ static int run_form(struct codec_cursor *c, const struct codec_field *f, bool ke
     return run_decode(c, f, keyed);
 }
 
+/* The same as run_number, without questions whose answers are known. */
+static int run_plain(struct codec_cursor *c, const struct codec_field *f)
+{
+    int64_t i;
+    double x;
+    unsigned bits = 8 * f->width;
+    if (c->n - c->at < f->width)
+        return codec_refuse(c->f, f->short_of, c->base + c->n);
+    int64_t v = (int64_t)load(c->p + c->at, f->width, f->order);
+    if (f->form == FORM_INT && v >> (bits - 1))
+        v -= INT64_C(1) << bits;
+    c->at += f->width;
+    if (!f->scale)
+        return doc_key_int(c->d, f->name.p, f->name.n, v);
+    return codec_scale_int(f->scale, v, &i, &x) ? doc_key_int(c->d, f->name.p, f->name.n, i)
+                                                : doc_key_double(c->d, f->name.p, f->name.n, x);
+}
+
 int codec_field_run(struct codec_cursor *c, const struct codec_field *f, bool keyed)
 {
     size_t back = c->at;
     if (!work(c, 1))
         return -E2BIG;
+    if (f->plain && keyed && c->d && f->slot < 0 && !f->templated)
+        return run_plain(c, f);
     if (!f->has_at)
         return run_form(c, f, keyed);
     size_t from, to;

@@ -483,7 +483,12 @@ bool codec_parse_field(struct codec_parse *c, const struct yaml_node *n,
     f->mismatch = i.checksum ? codec_take_words(c, "%s: check sum does not agree", label)
                   : i.on     ? codec_take_words(c, "%.64s has no case for it", i.on->text)
                              : codec_take_words(c, "%s is not what it must be", label);
-    return parse_kind(c, n, &i, scope, f) && good;
+    good = parse_kind(c, n, &i, scope, f) && good;
+    f->plain = (f->form == FORM_UINT || f->form == FORM_INT) && f->width >= 1 &&
+               f->width <= 4 && (f->order == ORDER_LE || f->order == ORDER_BE) &&
+               f->size.kind == AMOUNT_NONE && f->name.n && !f->has_at && !f->map &&
+               !f->n_bits && !f->n_is && !f->check;
+    return good;
 }
 
 static const struct codec_scope *add_to_scope(struct codec_parse *c, struct codec_field *f,

@@ -214,19 +214,20 @@ struct codec_case {
 };
 
 struct codec_field {
+    bool plain;     /* a named integer of up to four bytes, perhaps scaled: most are */
+    bool templated; /* {0} and {1} in the name are bytes of the key */
+    int slot;
     enum codec_form form;
     enum codec_order order;
     unsigned width;         /* bytes of a number; 0: as `size` says */
     struct codec_span name; /* n 0: not written */
-    bool templated;         /* {0} and {1} in the name are bytes of the key */
-    bool list;              /* of a tlv: all records of that name are one array */
-    bool swap;              /* BCD: the low half byte first */
-    unsigned digits;        /* BCD: only the first so many; 0: all */
+    const struct codec_scale *scale;
+    bool list;       /* of a tlv: all records of that name are one array */
+    bool swap;       /* BCD: the low half byte first */
+    unsigned digits; /* BCD: only the first so many; 0: all */
     bool has_at;
     int64_t at;
-    int slot;
     struct codec_amount size, repeat;
-    const struct codec_scale *scale;
     const struct codec_map *map;
     struct codec_bits *bits;
     size_t n_bits;

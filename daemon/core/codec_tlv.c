@@ -33,6 +33,7 @@ struct tlv {
 /* ---- running ---- */
 
 struct lists { /* the records of lists, by the order of the items' names */
+    bool any;  /* else the rest means nothing */
     uint32_t head[MAX_LISTS], tail[MAX_LISTS];
 };
 
@@ -43,13 +44,16 @@ static const struct tlv_item *item_of(const struct tlv *t, const unsigned char *
     return i == NO_ITEM ? NULL : &t->items[i];
 }
 
-static void remember(struct codec_run *x, struct lists *l, unsigned list, uint32_t item,
-                     size_t at, size_t end)
+static void remember(struct codec_run *x, struct lists *l, size_t n_lists, unsigned list,
+                     uint32_t item, size_t at, size_t end)
 {
     if (x->n_entries == x->cap_entries) {
         x->cap_entries = x->cap_entries ? x->cap_entries * 2 : 64;
         x->entries = mem_realloc_array(x->entries, x->cap_entries, sizeof(*x->entries));
     }
+    for (size_t i = 0; i < n_lists && !l->any; i++)
+        l->head[i] = UINT32_MAX;
+    l->any = true;
     uint32_t e = (uint32_t)x->n_entries++;
     x->entries[e] = (struct codec_list_entry){item, (uint32_t)at, (uint32_t)end, UINT32_MAX};
     if (l->head[list] == UINT32_MAX)
@@ -145,7 +149,8 @@ static int run_records(const struct tlv *t, struct codec_cursor *c, struct codec
         if (!t->length_bytes)
             end = at + c->at;
         if (item->list && r == 0)
-            remember(c->x, l, item->list - 1u, (uint32_t)(item - t->items), at, end);
+            remember(c->x, l, t->n_lists, item->list - 1u, (uint32_t)(item - t->items), at,
+                     end);
         at = end;
     }
     return r;
@@ -163,10 +168,9 @@ static int tlv_members(const struct codec_op *op, struct codec_run *x, struct co
     c.d = d;
     c.f = f;
     c.work = &left;
-    for (size_t i = 0; i < t->n_lists; i++)
-        l.head[i] = l.tail[i] = UINT32_MAX;
+    l.any = false;
     int r = run_records(t, &c, in, &l);
-    if (r == 0)
+    if (r == 0 && l.any)
         r = put_lists(t, &c, &l, (const unsigned char *)in.p);
     x->n_entries = entries; /* a tlv within a tlv has its own */
     return r;

@@ -113,6 +113,7 @@ struct conf {
     } log;
     struct {
         uint64_t dead_bytes, quarantine_devices; /* ceilings of the store */
+        uint64_t keep_s;                         /* history of alarms */
     } store;
 };
 

@@ -724,6 +724,17 @@ const struct conf_option conf_options[] = {
      .max = 1000000,
      .help = "unknown devices remembered",
      .zh = "隔离区设备数上限"},
+    {.path = "store.keep",
+     CONF_SECONDS,
+     R(store.keep_s),
+     0,
+     "400d",
+     .min = 3600,
+     .max = 36500ull * DAY,
+     .help = "history of alarms that are over",
+     .man =
+         "Counted back from the newest transition; open cases and what is not told yet stay.",
+     .zh = "告警历史保留时间"},
 };
 const size_t conf_options_n = sizeof(conf_options) / sizeof(conf_options[0]);
 

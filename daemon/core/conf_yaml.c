@@ -14,7 +14,7 @@ enum {
     MAX_BRACKETS = 20000, /* a million of them take libfyaml two seconds */
     MAX_LINE_BYTES = 16384,
     MAX_NODES = 40000,
-    MAX_DEPTH = 12,
+    MAX_DEPTH = 16,
     MAX_NOTES = 1000,
 };
 

@@ -114,7 +114,21 @@ static inline void put_word(struct doc *d, char tag, uint64_t payload)
     d->tape[d->words++] = (uint64_t)(unsigned char)tag << 56 | payload;
 }
 
-static int put_string(struct doc *d, const char *p, size_t n)
+/* Most strings are names: a call costs more than they are long. */
+static inline void copy_short(char *to, const char *p, size_t n)
+{
+    uint64_t a, b;
+    if (n < 8 || n > 16) {
+        memcpy(to, p, n);
+        return;
+    }
+    memcpy(&a, p, 8);
+    memcpy(&b, p + n - 8, 8);
+    memcpy(to, &a, 8);
+    memcpy(to + n - 8, &b, 8);
+}
+
+static inline int put_string(struct doc *d, const char *p, size_t n)
 {
     uint32_t len = (uint32_t)n;
     size_t all = sizeof(len) + n + 1;
@@ -128,7 +142,7 @@ static int put_string(struct doc *d, const char *p, size_t n)
     char *to = d->strings + d->bytes;
     memcpy(to, &len, sizeof(len));
     if (n)
-        memcpy(to + sizeof(len), p, n);
+        copy_short(to + sizeof(len), p, n);
     to[sizeof(len) + n] = '\0';
     d->bytes += all;
     return 0;
@@ -222,6 +236,18 @@ int doc_double(struct doc *d, double v)
         return doc_null(d);
     memcpy(&bits, &v, sizeof(bits));
     return put_number(d, 'd', bits);
+}
+
+int doc_key_int(struct doc *d, const char *p, size_t n, int64_t v)
+{
+    int r = put_string(d, p, n);
+    return r < 0 ? r : put_number(d, 'l', (uint64_t)v);
+}
+
+int doc_key_double(struct doc *d, const char *p, size_t n, double v)
+{
+    int r = put_string(d, p, n);
+    return r < 0 ? r : doc_double(d, v);
 }
 
 int doc_text(struct doc *d, const char *p, size_t n)

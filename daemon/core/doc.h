@@ -25,6 +25,9 @@ int doc_object(struct doc *d); /* begin; -E2BIG also when deeper than DOC_MAX_DE
 int doc_array(struct doc *d);
 int doc_end(struct doc *d); /* of the innermost object or array */
 int doc_key(struct doc *d, const char *p, size_t n);
+/* A key and its number. */
+int doc_key_int(struct doc *d, const char *p, size_t n, int64_t v);
+int doc_key_double(struct doc *d, const char *p, size_t n, double v);
 int doc_null(struct doc *d);
 int doc_bool(struct doc *d, bool v);
 int doc_int(struct doc *d, int64_t v);

@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC     0x31474e4548474147u /* "GAGHENG1" */
-#define VERSION   2u                  /* 1 is read, too: it knew no clocks, points, ids */
-#define SPARKPLUG ((size_t)1 << 30)   /* bytes that births may take */
+#define MAGIC 0x31474e4548474147u /* "GAGHENG1" */
+/* 1 is read, too: it knew no clocks, points, ids; and 2, which knew no alarms. */
+#define VERSION   3u
+#define SPARKPLUG ((size_t)1 << 30) /* bytes that births may take */
 
 /* -- writing ------------------------------------------------------------------------------ */
 
@@ -58,11 +59,11 @@ static void put_text(struct writer *w, const char *s)
 static void save_deliveries(const struct broker_state *b, struct writer *w)
 {
     uint64_t kept = 0;
-    for (uint32_t id = 0; b->deliveries && id < PACKET_IDS; id++)
+    for (uint32_t id = 0; id < b->cap_deliveries; id++)
         kept += b->deliveries[id].hash && b->n - b->deliveries[id].serial - 1 < b->valid;
     put_u64(w, b->valid);
     put_u64(w, kept);
-    for (uint32_t id = 0; kept > 0 && id < PACKET_IDS; id++) {
+    for (uint32_t id = 0; kept > 0 && id < b->cap_deliveries; id++) {
         const struct delivery *d = &b->deliveries[id];
         uint32_t age = b->n - d->serial; /* 1: the last one */
         if (d->hash == 0 || age - 1 >= b->valid)
@@ -183,6 +184,16 @@ static void save_sparkplug(const struct engine *e, struct writer *w)
     buf_done(&b);
 }
 
+static int put_alarms(void *ctx, const void *p, size_t len)
+{
+    struct writer *w = ctx;
+    for (size_t at = 0, n; at < len; at += n) {
+        n = len - at < sizeof(w->room) ? len - at : sizeof(w->room);
+        put(w, (const char *)p + at, n);
+    }
+    return w->failed;
+}
+
 int engine_save(const struct engine *e, engine_put_fn *fn, void *ctx)
 {
     struct writer *w = mem_zalloc(sizeof(*w));
@@ -204,6 +215,8 @@ int engine_save(const struct engine *e, engine_put_fn *fn, void *ctx)
     save_devices(e, w);
     save_clock(e, w);
     save_sparkplug(e, w);
+    int alarms = engine_alarms_save(e, put_alarms, w);
+    w->failed = w->failed ? w->failed : alarms;
     put_u64(w, MAGIC);
     flush(w);
     int r = w->failed;
@@ -254,12 +267,10 @@ static void load_deliveries(struct broker_state *b, struct reader *r)
     }
     b->n = REACH + 1; /* room for every age behind it */
     b->valid = (uint32_t)valid;
-    if (kept > 0 && !b->deliveries)
-        b->deliveries = mem_zalloc_array(PACKET_IDS, sizeof(*b->deliveries));
     for (uint64_t k = 0; k < kept && !r->failed; k++) {
         uint64_t hash = get_u64(r), packed = get_u64(r);
         uint32_t age = (uint32_t)(packed >> 16 & 0xffff) + 1;
-        b->deliveries[packed & 0xffff] =
+        *engine_delivery(b, (uint16_t)packed) =
             (struct delivery){hash, (uint32_t)(packed >> 32), b->n - age};
     }
 }
@@ -447,7 +458,25 @@ static void forget(struct engine *e)
     struct engine old = *e;
     *e = *fresh;
     *fresh = old;
+    e->alarms->e = e;
+    fresh->alarms->e = fresh;
     engine_free(fresh);
+}
+
+/* All that is left but the mark at the end. Before version 3 they begin as new. */
+static void load_alarms(struct engine *e, struct reader *r)
+{
+    size_t left = (size_t)(r->end - r->p);
+    if (r->failed || left < sizeof(uint64_t)) {
+        r->failed = true;
+        return;
+    }
+    engine_alarms_ready(e, e->at.tick);
+    if (r->version < 3)
+        return;
+    left -= sizeof(uint64_t);
+    r->failed = engine_alarms_load(e, r->p, left) != 0;
+    r->p += left;
 }
 
 int engine_load(struct engine *e, const char *bytes, size_t len)
@@ -472,6 +501,7 @@ int engine_load(struct engine *e, const char *bytes, size_t len)
         load_clock(e, &r);
         load_sparkplug(e, &r);
     }
+    load_alarms(e, &r);
     if (get_u64(&r) != MAGIC || r.failed || r.p != r.end) {
         forget(e);
         return -EBADMSG;

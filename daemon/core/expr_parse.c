@@ -183,7 +183,8 @@ const struct metric *expr_subject(const struct expr *x, unsigned *out_input)
 {
     if (x->subject == EXPR_NO_SUBJECT)
         return NULL;
-    *out_input = x->subject;
+    if (out_input)
+        *out_input = x->subject;
     return x->inputs[x->subject].metric;
 }
 

@@ -104,6 +104,8 @@ static bool as_number(const struct subject *s, struct value *out)
 
 static bool equal_any(const struct subject *s, const struct plan_scalars *list)
 {
+    if (!s->is_text && json_type(s->v) == JSON_INT && list->n == 1 && list->list[0].is_int)
+        return json_int(s->v) == list->list[0].integer;
     for (size_t i = 0; i < list->n; i++)
         if (s->is_text ? scalar_equal_text(&list->list[i], s->p, s->n)
                        : scalar_equal(&list->list[i], s->v))
@@ -135,7 +137,16 @@ static bool type_is(const struct subject *s, unsigned types)
     return types & 1u << (s->is_text ? JSON_STRING : json_type(s->v));
 }
 
-static bool holds(struct profile_run *x, const struct plan_cond *c)
+static bool is_there(struct profile_run *x, const struct plan_cond *c)
+{
+    struct json_value v;
+    bool there = run_node(x, c->node, &v) && json_type(v) != JSON_NULL;
+    if (c->op == COND_EXISTS)
+        return there;
+    return !there && !is_unreadable(x, c->node);
+}
+
+static bool ask(struct profile_run *x, const struct plan_cond *c)
 {
     struct subject s;
     struct value v;
@@ -178,18 +189,57 @@ static bool holds(struct profile_run *x, const struct plan_cond *c)
     return v.type == VALUE_INT && (uint64_t)v.i >> (int)c->number & 1;
 }
 
+static bool holds(struct profile_run *x, const struct plan_cond *c)
+{
+    if (c->memo == PLAN_NONE) {
+        if (c->subject == SUBJECT_NODE && (c->op == COND_EXISTS || c->op == COND_MISSING))
+            return is_there(x, c);
+        return ask(x, c);
+    }
+    struct cond_memo *m = &x->conds[c->memo];
+    uint64_t epoch = x->slots[c->slot].epoch;
+    uint16_t topic = x->message ? x->message->topic : PLAN_NONE;
+    if (m->epoch != epoch || (c->subject == SUBJECT_CAPTURE && m->topic != topic)) {
+        m->holds = ask(x, c);
+        m->topic = topic;
+        m->epoch = epoch;
+    }
+    return m->holds;
+}
+
+static bool member_there(struct profile_run *x, const struct plan_any *any)
+{
+    struct json_value v;
+    const struct plan_node *n = &x->p->nodes[any->members[0]];
+    uint64_t epoch = x->slots[n->slot].epoch;
+    if (x->memo[n->parent].walked != epoch)
+        (void)run_node(x, any->members[0], &v);
+    for (size_t i = 0; i < any->n; i++) {
+        const struct plan_memo *m = &x->memo[any->members[i]];
+        if (m->epoch == epoch && m->found && json_type(m->v) != JSON_NULL)
+            return true;
+    }
+    return false;
+}
+
+static bool any_holds(struct profile_run *x, const struct plan_any *any)
+{
+    if (any->members)
+        return member_there(x, any);
+    for (size_t i = 0; i < any->n; i++)
+        if (run_when(x, any->alternatives[i]))
+            return true;
+    return false;
+}
+
 bool run_when(struct profile_run *x, const struct plan_when *w)
 {
     for (size_t i = 0; i < w->n; i++)
         if (!holds(x, &w->conds[i]))
             return false;
-    for (size_t i = 0; i < w->n_any; i++) {
-        size_t k = 0;
-        while (k < w->any[i].n && !run_when(x, w->any[i].alternatives[k]))
-            k++;
-        if (k == w->any[i].n)
+    for (size_t i = 0; i < w->n_any; i++)
+        if (!any_holds(x, &w->any[i]))
             return false;
-    }
     return true;
 }
 

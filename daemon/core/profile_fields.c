@@ -2,7 +2,6 @@
 /*
  * `fields`, `pairs` and `quality`, compiled.
  */
-#include "base/hash.h"
 #include "core/profile_private.h"
 
 #include <string.h>
@@ -25,7 +24,7 @@ static void names_of(struct plan_build *b, const struct yaml_node *n, struct pla
     memset(table, 0xff, slots * sizeof(*table));
     for (const struct yaml_node *v = n->first; v; v = v->next) {
         size_t len = strlen(v->key->text);
-        size_t at = (size_t)hash64(0, v->key->text, len) & (slots - 1);
+        size_t at = key_hash(v->key->text, len) & (slots - 1);
         bool repeated = false;
         for (; table[at] != PLAN_NONE; at = (at + 1) & (slots - 1))
             repeated = repeated || strcmp(list[table[at]].name, v->key->text) == 0;

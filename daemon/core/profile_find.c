@@ -120,11 +120,11 @@ static int sparkplug_read(struct profile_run *x, const struct plan_doc *d,
     return 0;
 }
 
-/* What a chain reads must have readable bytes behind it: texts of documents are copied. */
+/* What most chains read must have readable bytes behind it: texts of documents are copied. */
 static int chain_read(struct profile_run *x, const struct plan_doc *d, const char *p, size_t n,
                       struct json_value *root, struct codec_fault *fault)
 {
-    if (!d->of_payload) {
+    if (!d->of_payload && !codec_chain_reads_within(d->chain)) {
         char *room = NULL;
         if (n + JSON_PADDING <= CHUNK)
             room = run_room(x, n + JSON_PADDING);
@@ -209,68 +209,51 @@ static void open_document(struct profile_run *x, uint16_t doc, struct plan_memo 
 
 /* ---- nodes ---- */
 
-/* memcmp's call costs more than most keys are long. */
-static inline bool same_bytes(const char *a, const char *b, size_t n)
+/* Notes which of an object's members that somebody wants are there. */
+static void find_kids(struct profile_run *x, const struct plan_kids *k, uint64_t epoch,
+                      struct json_value object)
 {
-    uint64_t x, y;
-    uint32_t s, t;
-    if (n >= 8) {
-        memcpy(&x, a, 8);
-        memcpy(&y, b, 8);
-        if (x != y)
-            return false;
-        memcpy(&x, a + n - 8, 8);
-        memcpy(&y, b + n - 8, 8);
-        return x == y && (n <= 16 || memcmp(a + 8, b + 8, n - 16) == 0);
-    }
-    if (n >= 4) {
-        memcpy(&s, a, 4);
-        memcpy(&t, b, 4);
-        if (s != t)
-            return false;
-        memcpy(&s, a + n - 4, 4);
-        memcpy(&t, b + n - 4, 4);
-        return s == t;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (a[i] != b[i])
-            return false;
-    return true;
-}
-
-static void find_kids(struct profile_run *x, const struct plan_node *parent, uint64_t epoch,
-                      bool found, struct json_value object)
-{
-    const struct plan_kids *k = parent->kids;
     struct json_iter it;
     struct json_value v;
     const char *key;
-    size_t n, missing = k->n;
-    for (size_t i = 0; i < k->n; i++) {
-        struct plan_memo *m = &x->memo[k->nodes[i]];
-        m->epoch = epoch;
-        m->found = false;
-    }
-    if (!found || json_type(object) != JSON_OBJECT)
-        return;
+    size_t n, missing = k->n, mask = k->mask;
+    uint64_t lengths = k->lengths;
+    const struct plan_kid *slots = k->slots;
+    struct plan_memo *memo = x->memo;
     json_iter(object, &it);
     while (missing && json_next(&it, &key, &n, &v)) {
-        if (!(k->lengths >> (n & 63) & 1))
+        if (!(lengths >> (n & 63) & 1))
             continue;
-        for (size_t at = kid_hash(key, n);; at++) {
-            const struct plan_kid *kid = &k->slots[at & k->mask];
-            if (kid->node == PLAN_NONE)
-                break;
-            if (kid->key_len != n || !same_bytes(kid->key, key, n))
+        for (size_t at = key_hash(key, n) & mask; slots[at].node != PLAN_NONE;
+             at = (at + 1) & mask) {
+            if (slots[at].key_len != n || !key_same(slots[at].key, key, n))
                 continue;
-            struct plan_memo *m = &x->memo[kid->node];
-            if (!m->found) { /* said twice: the first stands */
+            struct plan_memo *m = &memo[slots[at].node];
+            if (m->epoch != epoch || !m->found) { /* said twice: the first stands */
+                m->epoch = epoch;
                 m->found = true;
                 m->v = v;
                 missing--;
             }
             break;
         }
+    }
+}
+
+static void find_member(struct profile_run *x, const struct plan_node *n, struct plan_memo *m,
+                        uint64_t epoch)
+{
+    struct plan_memo *parent = &x->memo[n->parent];
+    struct json_value v;
+    if (parent->walked != epoch) {
+        bool found = run_node(x, n->parent, &v);
+        parent->walked = epoch;
+        if (found && json_type(v) == JSON_OBJECT)
+            find_kids(x, x->p->nodes[n->parent].kids, epoch, v);
+    }
+    if (m->epoch != epoch) {
+        m->epoch = epoch;
+        m->found = false;
     }
 }
 
@@ -296,11 +279,10 @@ static bool find_index(struct json_value array, int32_t index, struct json_value
 bool run_find(struct profile_run *x, uint16_t node, struct json_value *out)
 {
     struct plan_memo *m = &x->memo[node];
-    const struct plan_node *n = &x->p->nodes[node];
-    uint64_t epoch = x->slots[n->slot].epoch;
+    uint64_t epoch = x->slots[x->slot_of[node]].epoch;
     if (m->epoch != epoch) {
+        const struct plan_node *n = &x->p->nodes[node];
         struct json_value parent;
-        bool found;
         switch (n->kind) {
         case NODE_DOC:
             open_document(x, n->doc, m);
@@ -315,8 +297,7 @@ bool run_find(struct profile_run *x, uint16_t node, struct json_value *out)
             m->epoch = epoch;
             break;
         case NODE_MEMBER:
-            found = run_node(x, n->parent, &parent);
-            find_kids(x, &x->p->nodes[n->parent], epoch, found, parent);
+            find_member(x, n, m, epoch);
             break;
         }
     }
@@ -328,7 +309,10 @@ bool run_find(struct profile_run *x, uint16_t node, struct json_value *out)
 void run_begin_item(struct profile_run *x, uint16_t slot, uint16_t item, struct json_value v)
 {
     x->slots[slot].epoch = ++x->epoch;
-    x->memo[item] = (struct plan_memo){.epoch = x->epoch, .v = v, .found = true};
+    struct plan_memo *m = &x->memo[item];
+    m->epoch = x->epoch;
+    m->v = v;
+    m->found = true;
 }
 
 /* ---- topics ---- */
@@ -419,6 +403,16 @@ static bool base64_hex(const char *p, size_t n, char *to, size_t *out_n)
     return true;
 }
 
+/* ASCII letters only, and without branches: an identifier is a few vectors. */
+static void change_case(bool lower, const char *p, size_t n, char *to)
+{
+    unsigned char first = lower ? 'A' : 'a';
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)p[i];
+        to[i] = (char)(c ^ ((unsigned char)(c - first) < 26 ? 0x20 : 0));
+    }
+}
+
 static bool apply(const struct plan_filter *f, char room[PLAN_MAX_TEXT * 2], const char **p,
                   size_t *n)
 {
@@ -442,14 +436,8 @@ static bool apply(const struct plan_filter *f, char room[PLAN_MAX_TEXT * 2], con
             return false;
         memcpy(room, made, k);
     } else {
-        for (; k < *n; k++) {
-            char c = (*p)[k];
-            if (f->kind == FILTER_LOWER && c >= 'A' && c <= 'Z')
-                c = (char)(c + 32);
-            if (f->kind == FILTER_UPPER && c >= 'a' && c <= 'z')
-                c = (char)(c - 32);
-            room[k] = c;
-        }
+        k = *n;
+        change_case(f->kind == FILTER_LOWER, *p, k, room);
     }
     *p = room;
     *n = k;

@@ -2,7 +2,6 @@
 /*
  * `fields` and `pairs`, run: values by the names that the message gives them.
  */
-#include "base/hash.h"
 #include "base/mem.h"
 #include "core/profile_private.h"
 
@@ -16,11 +15,11 @@ static const struct plan_name *name_find(const struct plan_fields *f, const char
 {
     if (!f->n_names)
         return NULL;
-    for (size_t at = (size_t)hash64(0, p, n);; at++) {
+    for (size_t at = key_hash(p, n);; at++) {
         uint16_t i = f->table[at & f->mask];
         if (i == PLAN_NONE)
             return NULL;
-        if (f->names[i].len == n && memcmp(f->names[i].name, p, n) == 0)
+        if (f->names[i].len == n && key_same(f->names[i].name, p, n))
             return &f->names[i];
     }
 }

@@ -680,11 +680,53 @@ static uint16_t one_text(struct plan_build *b, const struct yaml_node *n)
     return (uint16_t)b->p->n_texts++;
 }
 
+static bool same_text(const struct plan_text *a, const struct plan_text *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct plan_piece *p = &a->pieces[i], *q = &b->pieces[i];
+        if (p->kind != q->kind || p->len != q->len || p->node != q->node ||
+            p->slot != q->slot || p->n_filters != q->n_filters ||
+            (p->len && memcmp(p->text, q->text, p->len) != 0))
+            return false;
+        for (size_t k = 0; k < p->n_filters; k++) {
+            const struct plan_filter *f = &p->filters[k], *g = &q->filters[k];
+            if (f->kind != g->kind || f->len != g->len ||
+                (f->len && memcmp(f->arg, g->arg, f->len) != 0))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Parts mostly have the message's texts, which are made once if they are known to be the same: the
+ * newest ones, from `first` on, are given up for those that were there before. */
+static uint16_t share_texts(struct plan_build *b, uint16_t first)
+{
+    enum { FAR = 256 };
+    struct profile *p = b->p;
+    if (first == PLAN_NONE)
+        return first;
+    for (uint16_t i = first > FAR ? (uint16_t)(first - FAR) : 0; i < first; i++) {
+        uint16_t k = i, m = first;
+        while (k != PLAN_NONE && m != PLAN_NONE && same_text(&p->texts[k], &p->texts[m])) {
+            k = p->texts[k].next;
+            m = p->texts[m].next;
+        }
+        if (k == PLAN_NONE && m == PLAN_NONE) {
+            p->n_texts = first;
+            return i;
+        }
+    }
+    return first;
+}
+
 uint16_t plan_text(struct plan_build *b, const struct yaml_node *n)
 {
     uint16_t first = PLAN_NONE, last = PLAN_NONE;
     if (n->kind != YAML_LIST)
-        return one_text(b, n);
+        return share_texts(b, one_text(b, n));
     if (!n->first)
         conf_error(b->notes, AT(n), "an empty list, expected texts");
     for (const struct yaml_node *v = n->first; v; v = v->next) {
@@ -697,7 +739,7 @@ uint16_t plan_text(struct plan_build *b, const struct yaml_node *n)
             b->p->texts[last].next = t;
         last = t;
     }
-    return first;
+    return share_texts(b, first);
 }
 
 /* ---- what a walk over an object looks for ---- */
@@ -709,19 +751,16 @@ static void index_kids(struct plan_build *b, uint16_t parent, const uint16_t *no
     while (slots < n * 2)
         slots *= 2;
     struct plan_kid *table = plan_take(b, slots, sizeof(*table));
-    uint16_t *list = plan_take(b, n, sizeof(*list));
     for (size_t i = 0; i < slots; i++)
         table[i].node = PLAN_NONE;
-    memcpy(list, nodes, n * sizeof(*list));
     for (size_t i = 0; i < n; i++) {
         const struct plan_node *kid = &b->p->nodes[nodes[i]];
-        size_t at = kid_hash(kid->key, kid->key_len);
+        size_t at = key_hash(kid->key, kid->key_len);
         while (table[at & (slots - 1)].node != PLAN_NONE)
             at++;
         table[at & (slots - 1)] = (struct plan_kid){kid->key, kid->key_len, nodes[i]};
     }
-    *k = (struct plan_kids){
-        .n = (uint16_t)n, .mask = (uint16_t)(slots - 1), .nodes = list, .slots = table};
+    *k = (struct plan_kids){.n = (uint16_t)n, .mask = (uint16_t)(slots - 1), .slots = table};
     for (size_t i = 0; i < n; i++)
         k->lengths |= UINT64_C(1) << (b->p->nodes[nodes[i]].key_len & 63);
     b->p->nodes[parent].kids = k;
@@ -740,8 +779,11 @@ void plan_finish_nodes(struct plan_build *b)
         next[i] = first[p->nodes[i].parent];
         first[p->nodes[i].parent] = (uint16_t)i;
     }
+    uint16_t *slot_of = plan_take(b, p->n_nodes + 1, sizeof(*slot_of));
+    p->slot_of = slot_of;
     for (size_t i = 0; i < p->n_nodes; i++) {
         size_t n = 0;
+        slot_of[i] = p->nodes[i].slot;
         for (uint16_t k = first[i]; k != PLAN_NONE; k = next[k])
             kids[n++] = k;
         if (n)

@@ -8,10 +8,13 @@
  * Places (paths) are nodes of a tree, shared by all that look there: a node is found once a
  * message, or once an item of `each`. An epoch slot says until when: slot 0 is the message,
  * every level of an `each` has one of its own. What a node found is valid while its slot's epoch
- * is the one that it was found in. Children of one object are found by one walk over it.
+ * is the one that it was found in. Children of one object are found by one walk over it, which notes those
+ * that are there: the others are not, once the object has been walked over.
  */
 #include "core/codec.h"
 #include "core/profile.h"
+
+#include <string.h>
 
 #define PLAN_NONE UINT16_MAX
 
@@ -34,13 +37,54 @@ enum {
 
 enum node_kind { NODE_DOC, NODE_ITEM, NODE_MEMBER, NODE_INDEX };
 
-/* Cheap, and good enough: the keys are the profile's, the table at most half full. */
-static inline size_t kid_hash(const char *key, size_t n)
+/* Of the first and last eight bytes. Good enough: the keys are the profile's, the tables at most
+ * half full. */
+static inline size_t key_hash(const char *key, size_t n)
 {
-    if (n == 0)
-        return 0;
-    return n + (size_t)(unsigned char)key[0] * 3 + (size_t)(unsigned char)key[n - 1] * 7 +
-           (size_t)(unsigned char)key[n / 2] * 13;
+    uint64_t a = n, b = 0;
+    uint32_t s, t;
+    if (n >= 8) {
+        memcpy(&a, key, 8);
+        memcpy(&b, key + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(&s, key, 4);
+        memcpy(&t, key + n - 4, 4);
+        a = (uint64_t)s << 32 | t;
+    } else if (n > 0) {
+        b = (unsigned char)key[0] | (uint64_t)(unsigned char)key[n / 2] << 8 |
+            (uint64_t)(unsigned char)key[n - 1] << 16;
+    }
+    a = (a ^ (b << 29 | b >> 35) ^ n) * UINT64_C(0x9e3779b97f4a7c15);
+    return (size_t)(a >> 32);
+}
+
+/* memcmp's call costs more than most keys are long. */
+static inline bool key_same(const char *a, const char *b, size_t n)
+{
+    uint64_t x, y;
+    uint32_t s, t;
+    if (n >= 8) {
+        memcpy(&x, a, 8);
+        memcpy(&y, b, 8);
+        if (x != y)
+            return false;
+        memcpy(&x, a + n - 8, 8);
+        memcpy(&y, b + n - 8, 8);
+        return x == y && (n <= 16 || memcmp(a + 8, b + 8, n - 16) == 0);
+    }
+    if (n >= 4) {
+        memcpy(&s, a, 4);
+        memcpy(&t, b, 4);
+        if (s != t)
+            return false;
+        memcpy(&s, a + n - 4, 4);
+        memcpy(&t, b + n - 4, 4);
+        return s == t;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (a[i] != b[i])
+            return false;
+    return true;
 }
 
 struct plan_kid {
@@ -52,8 +96,7 @@ struct plan_kids { /* the members that somebody wants of one object */
     uint16_t n, mask;
     uint64_t
         lengths; /* a bit for each length of a key, modulo 64: most members are strangers */
-    const uint16_t *nodes;
-    const struct plan_kid *slots; /* by kid_hash() & mask; node PLAN_NONE: empty */
+    const struct plan_kid *slots; /* by key_hash() & mask; node PLAN_NONE: empty */
 };
 
 struct plan_node {
@@ -146,6 +189,7 @@ struct plan_cond {
     enum cond_subject subject;
     enum cond_op op;
     uint16_t node, slot;
+    uint16_t memo; /* PLAN_NONE: not worth remembering */
     const char *capture;
     struct plan_scalars values;
     const char *text;
@@ -159,6 +203,7 @@ struct plan_when { /* all of the conditions, and of each `any` one */
     struct plan_any {
         const struct plan_when *const *alternatives;
         size_t n;
+        const uint16_t *members; /* NULL, or: is one of these, of one object, there? */
     } * any;
     size_t n_any;
 };
@@ -189,6 +234,7 @@ struct plan_times {
     const struct plan_time *list;
     size_t n;
     uint16_t id, slot;
+    const struct plan_times *older; /* of the profile */
 };
 
 /* (v × mul + add) ÷ div: whole numbers as far as they go, so that 651 ÷ 10 − 40 is 25.1. */
@@ -358,10 +404,11 @@ struct profile {
     struct topic_pattern **patterns; /* of topics, then of messages */
     size_t n_topics, n_patterns;
     struct plan_node *nodes;
+    const uint16_t *slot_of; /* of each node, close together: every look asks */
     struct plan_doc *docs;
     struct plan_text *texts;
     const struct plan_when **whens;
-    size_t n_nodes, n_docs, n_texts, n_slots, n_times, n_whens;
+    size_t n_nodes, n_docs, n_texts, n_slots, n_times, n_whens, n_conds;
     const struct plan_message *messages;
     size_t n_messages;
     const struct plan_capture *captures;
@@ -414,8 +461,11 @@ struct plan_build {
     size_t cap_nodes, cap_docs, cap_texts;
     struct plan_capture *captures;
     size_t n_captures, cap_captures;
-    bool full;     /* said already */
-    bool relative; /* paths may begin with a name: of the element */
+    struct plan_cond *conds; /* distinct ones, p->n_conds of them */
+    size_t cap_conds;
+    const struct plan_times *times; /* the newest */
+    bool full;                      /* said already */
+    bool relative;                  /* paths may begin with a name: of the element */
 };
 
 #define AT(n) (n)->line, (n)->col
@@ -466,6 +516,7 @@ int plan_document(struct plan_build *b, const struct yaml_node *n, const char *n
 void plan_finish_nodes(struct plan_build *b);
 
 /* profile_when.c */
+bool plan_same_scalars(const struct plan_scalars *a, const struct plan_scalars *b);
 const struct plan_when *plan_when(struct plan_build *b, const struct yaml_node *n);
 /* profile_time.c */
 const struct plan_times *plan_times(struct plan_build *b, const struct yaml_node *n);
@@ -507,6 +558,7 @@ const char *const *plan_ignore_words(size_t *out_n);
 
 struct plan_memo {
     uint64_t epoch;
+    uint64_t walked; /* the epoch of its members, if they have been looked for */
     struct json_value v;
     bool found;
 };
@@ -521,6 +573,11 @@ struct time_memo {
     int64_t ms;
     unsigned char state; /* enum time_state */
     bool coarse;
+};
+struct cond_memo {
+    uint64_t epoch;
+    uint16_t topic; /* the message's pattern, whose captures are asked for */
+    bool holds;
 };
 struct slot_state {
     uint64_t epoch;
@@ -551,16 +608,18 @@ struct profile_run {
     struct plan_memo *memo;
     struct text_memo *texts;
     struct time_memo *times;
+    struct cond_memo *conds;
     struct slot_state *slots;
     struct doc_state *docs;
     struct topic_memo *topics;
-    size_t cap_nodes, cap_texts, cap_times, cap_slots, cap_docs, cap_topics;
+    size_t cap_nodes, cap_texts, cap_times, cap_conds, cap_slots, cap_docs, cap_topics;
     struct text_chunk *chunks, *chunk;
     size_t text_used, text_total;
     uint64_t epoch; /* the newest given */
     uint64_t began; /* the first of this message */
     /* of the message being decoded */
     const struct profile *p;
+    const uint16_t *slot_of; /* the profile's */
     const struct profile_input *in;
     const struct plan_message *message;
     struct decoded *out;
@@ -619,7 +678,7 @@ bool run_find(struct profile_run *x, uint16_t node, struct json_value *out);
 static inline bool run_node(struct profile_run *x, uint16_t node, struct json_value *out)
 {
     const struct plan_memo *m = &x->memo[node];
-    if (m->epoch != x->slots[x->p->nodes[node].slot].epoch)
+    if (m->epoch != x->slots[x->slot_of[node]].epoch)
         return run_find(x, node, out);
     if (m->found)
         *out = m->v;

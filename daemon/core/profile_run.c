@@ -38,6 +38,7 @@ void profile_run_free(struct profile_run *x)
     free(x->memo);
     free(x->texts);
     free(x->times);
+    free(x->conds);
     free(x->slots);
     free(x->docs);
     free(x->topics);
@@ -328,6 +329,7 @@ static void prepare(struct profile_run *x, const struct profile *p)
     x->memo = room(x->memo, &x->cap_nodes, p->n_nodes, sizeof(*x->memo));
     x->texts = room(x->texts, &x->cap_texts, p->n_texts, sizeof(*x->texts));
     x->times = room(x->times, &x->cap_times, p->n_times, sizeof(*x->times));
+    x->conds = room(x->conds, &x->cap_conds, p->n_conds, sizeof(*x->conds));
     x->slots = room(x->slots, &x->cap_slots, p->n_slots, sizeof(*x->slots));
     x->docs = room(x->docs, &x->cap_docs, p->n_docs, sizeof(*x->docs));
     x->topics = room(x->topics, &x->cap_topics, p->n_patterns, sizeof(*x->topics));
@@ -359,6 +361,7 @@ void profile_decode(const struct profile *p, struct profile_run *x,
     v->device_len = 0;
     v->want_rebirth = false;
     x->p = p;
+    x->slot_of = p->slot_of;
     x->in = in;
     x->out = out;
     x->v = v;

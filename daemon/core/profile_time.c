@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_TIMES = 8, MAX_PATTERN = 64 };
+enum { MAX_TIMES = 8, MAX_PATTERN = 64, MAX_FAR = 64 };
 
 /* ---- compiled ---- */
 
@@ -137,6 +137,24 @@ static bool one_of(struct plan_build *b, const struct yaml_node *n, struct plan_
     return t->node != PLAN_NONE;
 }
 
+static bool same_times(const struct plan_times *a, const struct plan_time *list, size_t n)
+{
+    if (a->n != n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const struct plan_time *t = &a->list[i], *u = &list[i];
+        if (t->node != u->node || t->text != u->text || t->format != u->format ||
+            t->fixed_zone != u->fixed_zone || t->offset_s != u->offset_s ||
+            t->zone != u->zone || t->epoch_ms != u->epoch_ms || t->add_ms != u->add_ms ||
+            memcmp(&t->per_second, &u->per_second, sizeof(t->per_second)) != 0 ||
+            !plan_same_scalars(&t->absent, &u->absent) ||
+            (t->pattern != u->pattern &&
+             (!t->pattern || !u->pattern || strcmp(t->pattern, u->pattern) != 0)))
+            return false;
+    }
+    return true;
+}
+
 const struct plan_times *plan_times(struct plan_build *b, const struct yaml_node *n)
 {
     struct plan_time list[MAX_TIMES];
@@ -154,10 +172,16 @@ const struct plan_times *plan_times(struct plan_build *b, const struct yaml_node
     }
     if (count == 0 || b->p->n_times == PLAN_NONE)
         return NULL;
+    /* Parts mostly have the message's time: read once if it is known to be the same. */
+    size_t far = 0;
+    for (const struct plan_times *o = b->times; o && far < MAX_FAR; o = o->older, far++)
+        if (same_times(o, list, count))
+            return o;
     struct plan_times *t = plan_take(b, 1, sizeof(*t));
     struct plan_time *copy = plan_take(b, count, sizeof(*copy));
     memcpy(copy, list, count * sizeof(*copy));
-    *t = (struct plan_times){copy, count, (uint16_t)b->p->n_times++, 0};
+    *t = (struct plan_times){copy, count, (uint16_t)b->p->n_times++, 0, b->times};
+    b->times = t;
     for (size_t i = 0; i < count; i++) {
         uint16_t slot = copy[i].node != PLAN_NONE ? b->p->nodes[copy[i].node].slot : 0;
         t->slot = slot > t->slot ? slot : t->slot;

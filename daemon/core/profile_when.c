@@ -2,12 +2,13 @@
 /*
  * Conditions: `when:` compiled.
  */
+#include "base/mem.h"
 #include "core/json.h"
 #include "core/profile_private.h"
 
 #include <string.h>
 
-enum { MAX_CONDS = 256 };
+enum { MAX_CONDS = 256, MAX_REMEMBERED = 1024 };
 
 struct conds {
     struct plan_cond list[MAX_CONDS];
@@ -164,13 +165,61 @@ static bool operator_of(struct plan_build *b, const struct yaml_node *n, struct 
     return plan_scalars_of(b, n, names[i], &c->values);
 }
 
+bool plan_same_scalars(const struct plan_scalars *a, const struct plan_scalars *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (a->list[i].kind != b->list[i].kind || a->list[i].len != b->list[i].len ||
+            memcmp(a->list[i].text, b->list[i].text, a->list[i].len) != 0)
+            return false;
+    return true;
+}
+
+static bool same_cond(const struct plan_cond *a, const struct plan_cond *b)
+{
+    return a->subject == b->subject && a->op == b->op && a->node == b->node &&
+           (a->capture == b->capture ||
+            (a->capture && b->capture && strcmp(a->capture, b->capture) == 0)) &&
+           plan_same_scalars(&a->values, &b->values) && a->len == b->len &&
+           (a->len == 0 || memcmp(a->text, b->text, a->len) == 0) &&
+           memcmp(&a->number, &b->number, sizeof(a->number)) == 0 && a->types == b->types;
+}
+
+/* Kinds of messages ask the same again and again: the answer of a message, or an item, is kept. */
+static void remember(struct plan_build *b, struct plan_cond *c)
+{
+    struct profile *p = b->p;
+    c->memo = PLAN_NONE;
+    if (c->subject == SUBJECT_KEY || c->subject == SUBJECT_SPARKPLUG || c->op == COND_EXISTS ||
+        c->op == COND_MISSING)
+        return;
+    if (c->subject == SUBJECT_NODE)
+        c->slot = p->nodes[c->node].slot;
+    size_t i = 0;
+    while (i < p->n_conds && !same_cond(&b->conds[i], c))
+        i++;
+    if (i == MAX_REMEMBERED)
+        return;
+    if (i == p->n_conds) {
+        if (p->n_conds == b->cap_conds) {
+            b->cap_conds = b->cap_conds ? b->cap_conds * 2 : 32;
+            b->conds = mem_realloc_array(b->conds, b->cap_conds, sizeof(*b->conds));
+        }
+        b->conds[p->n_conds++] = *c;
+    }
+    c->memo = (uint16_t)i;
+}
+
 static void add_cond(struct plan_build *b, const struct yaml_node *at, struct conds *x,
                      const struct plan_cond *c)
 {
-    if (x->n == MAX_CONDS)
+    if (x->n == MAX_CONDS) {
         conf_error(b->notes, AT(at), "more than %d conditions", MAX_CONDS);
-    else
-        x->list[x->n++] = *c;
+        return;
+    }
+    x->list[x->n] = *c;
+    remember(b, &x->list[x->n++]);
 }
 
 static bool words_known(struct plan_build *b, const struct yaml_node *n,
@@ -210,6 +259,27 @@ static void entry_of(struct plan_build *b, const struct yaml_node *n, struct con
         add_cond(b, n, x, &c);
 }
 
+/* Is one of an object's members there? One walk over the object tells; NULL: something else is
+ * asked. */
+static const uint16_t *members_of(struct plan_build *b, const struct plan_when *const *list,
+                                  size_t n)
+{
+    const struct plan_node *nodes = b->p->nodes, *first = NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (list[i]->n != 1 || list[i]->n_any || list[i]->conds->op != COND_EXISTS ||
+            list[i]->conds->subject != SUBJECT_NODE)
+            return NULL;
+        const struct plan_node *node = &nodes[list[i]->conds->node];
+        first = first ? first : node;
+        if (node->kind != NODE_MEMBER || node->parent != first->parent)
+            return NULL;
+    }
+    uint16_t *members = plan_take(b, n, sizeof(*members));
+    for (size_t i = 0; i < n; i++)
+        members[i] = list[i]->conds->node;
+    return members;
+}
+
 static void any_of(struct plan_build *b, const struct yaml_node *n, struct conds *x)
 {
     if (n->kind != YAML_LIST || !n->first || x->n_any == 16) {
@@ -222,7 +292,7 @@ static void any_of(struct plan_build *b, const struct yaml_node *n, struct conds
     size_t count = 0;
     for (const struct yaml_node *v = n->first; v; v = v->next)
         list[count++] = plan_when(b, v);
-    x->any[x->n_any++] = (struct plan_any){list, count};
+    x->any[x->n_any++] = (struct plan_any){list, count, members_of(b, list, count)};
 }
 
 static void *copy(struct plan_build *b, const void *list, size_t n, size_t size)

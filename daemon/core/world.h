@@ -77,6 +77,10 @@ int world_bundle(const struct world_text parts[WORLD_PARTS],
 int world_bundle_profiles(const struct world_text *profiles, size_t n, struct buf *out);
 /* The rule files, behind the profiles; likewise. At most RULES_MAX_FILES of RULES_MAX_FILE bytes. */
 int world_bundle_rules(const struct world_text *rules, size_t n, struct buf *out);
+/* A bundle like this one, but with these rule files, and with this catalogue (NULL: its own): what
+ * a past generation would have been under other rules. 0, -EINVAL: it is no bundle, -ENOBUFS. */
+int world_bundle_other(const char *bundle, size_t len, const struct world_text *catalog,
+                       const struct world_text *rules, size_t n_rules, struct buf *out);
 int world_zone_text(const struct zone *z, struct buf *out); /* 0 or -ENOBUFS */
 /* 0; -EINVAL with every problem told. */
 int world_open(const char *bundle, size_t len, struct problems *problems, struct world **out);

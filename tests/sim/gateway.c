@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "io/snapshot.h"
 #include "sim/fake_file.h"
+#include "sim/pool.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -57,6 +58,7 @@ void gateway_reset(void)
     record_log.synced = record_log.released = 0;
     record_log.power_cut = false;
     gateway_app = NULL;
+    pool_reset(false);
     gateway_may_rot = gateway_store_restored = false;
 }
 
@@ -390,6 +392,7 @@ enum sim_end gateway_live(void)
     }
     record_log.power_cut |= how == SIM_POWER_CUT;
     gateway_app = NULL;
+    pool_died();
     fake_mqtt_died();
     fake_store_died();
     sim_trace("---- the gateway %s", how == SIM_STOPPED  ? "has stopped"
@@ -407,7 +410,7 @@ bool gateway_settled(void)
         fake_mqtt_waiting() > 0 || !fake_mqtt_connected() || ingest_held(a->ingest))
         return false;
     pipeline_stats(a->pipeline, &p);
-    if (p.lag_bytes > 0 || p.replaying || a->pipeline->batches || a->pipeline->batch ||
+    if (p.lag_bytes > 0 || p.replaying || a->pipeline->batches.first || a->pipeline->batch ||
         store_waiting_bytes(a->store) > 0 || pipeline_changing(a->pipeline) ||
         engine_next_due(a->pipeline->engine) <= engine_position(a->pipeline->engine).tick)
         return false;
