@@ -507,7 +507,7 @@ int app_open_all(struct app *a, struct loaded *l)
         (r = begin_records(a, &known)) != 0)
         return r;
     pipeline_start(a->pipeline);
-    if ((r = open_ingest(a)) != 0)
+    if ((r = open_ingest(a)) != 0 || (r = app_open_tell(a, &s.cursor)) != 0)
         return r;
     return open_http(a);
 }
@@ -531,6 +531,8 @@ void app_close_all(struct app *a)
     httpd_close(a->httpd);
     api_free(a->api);
     ingest_close(a->ingest ? a->ingest : a->closing);
+    a->sources.tell = NULL;
+    tell_close(a->tell);
     pipeline_close(a->pipeline);
     for (size_t i = 0; i < a->n_sinks; i++)
         sink_close(a->sinks[i]);

@@ -42,8 +42,8 @@ static void on_event(void *ctx, const struct alarm_event *ev)
 
 static struct listener *listener_of(struct engine_alarms *a, const char *firm)
 {
-    if (strcmp(firm, "none") == 0)
-        return NULL;
+    if (strcmp(firm, "none") == 0 || !a->world->conf->alerts.broker)
+        return NULL; /* nobody, or nobody could listen */
     for (size_t i = 0; i < a->n_listeners; i++)
         if (strcmp(a->listeners[i].firm, firm) == 0)
             return &a->listeners[i];

@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "io/snapshot.h"
 #include "sim/fake_file.h"
+#include "sim/pool.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -58,6 +59,7 @@ void gateway_reset(void)
     record_log.synced = record_log.released = 0;
     record_log.power_cut = false;
     gateway_app = NULL;
+    pool_reset(false);
     gateway_may_rot = gateway_store_restored = false;
 }
 
@@ -391,6 +393,7 @@ enum sim_end gateway_live(void)
     }
     record_log.power_cut |= how == SIM_POWER_CUT;
     gateway_app = NULL;
+    pool_died();
     fake_mqtt_died();
     fake_store_died();
     sim_trace("---- the gateway %s", how == SIM_STOPPED  ? "has stopped"

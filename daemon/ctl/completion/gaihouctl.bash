@@ -11,7 +11,8 @@ _gaihouctl()
     quarantine) words="list show adopt purge" ;;
     dead) words="list show replay purge" ;;
     journal) words="info verify dump export replay" ;;
-    *) words="status top alerts devices compounds quarantine dead ledger journal reload version help
+    rules) words="check test backtest explain" ;;
+    *) words="status top alerts devices compounds quarantine dead ledger journal rules reload version help
         ack accept arrive resolve confirm feedback close reject transfer rework reset shelve unshelve
         test untest
         --socket --url --token-file --json" ;;
