@@ -12,6 +12,7 @@
 
 #define TICK_MS        100
 #define STATUS_EVERY_S 60
+#define STATUS_APART_S 3 /* a problem's text may change every second */
 #define STUCK_NS       60000000000u
 #define IDLE_NS        300000000u  /* nothing to tell for so long: a stop need not wait */
 #define FAREWELL_NS    1000000000u /* at most for the last words */
@@ -62,6 +63,7 @@ static void say_status(struct tell *t)
     say_own(t, t->status_topic, payload);
     free(payload);
     t->seconds_since_status = 0;
+    t->status_changed = false;
 }
 
 static char *offline(const struct tell *t, const char *why)
@@ -334,8 +336,10 @@ void tell_second(struct tell *t, const char *status_json, size_t len)
         free(t->status);
         t->status = mem_dup(status_json, len);
         t->status_len = len;
+        t->status_changed = true;
     }
-    if (changed || ++t->seconds_since_status >= STATUS_EVERY_S) {
+    t->seconds_since_status++;
+    if (t->seconds_since_status >= (t->status_changed ? STATUS_APART_S : STATUS_EVERY_S)) {
         say_status(t);
         if (t->epoch > 0 && t->told_offset != t->epoch_said && t->phase != TELL_AWAY)
             tell_say_epoch(t);

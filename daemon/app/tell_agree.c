@@ -173,7 +173,7 @@ void tell_say_epoch(struct tell *t)
 /* What the store has, and why that will not do; NULL: it will. */
 static const char *why_new(const struct tell *t, uint64_t stored)
 {
-    if (stored == 0)
+    if (stored == 0 || t->o.rolled_back)
         return "the store is new, or was restored";
     if (t->broker_epoch > stored || t->seen_epoch > stored)
         return "the broker knows a later one: the store was restored";

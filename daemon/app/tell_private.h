@@ -211,6 +211,7 @@ struct tell {
     char *status;
     size_t status_len;
     unsigned seconds_since_status;
+    bool status_changed;
     uint64_t last_told, stuck_since_ns; /* 0: nothing waits */
     struct log_state stuck;
     struct log_limit refusal, presence_log;

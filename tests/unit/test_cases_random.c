@@ -36,7 +36,7 @@ static struct alarm_event event(struct cases_rig *r, const struct truth *t, int 
 /* The alarm's own changes, never ones that it could not make. */
 static void condition(struct cases_rig *r, struct truth *t, int k, uint64_t x)
 {
-    unsigned what = x % 12;
+    unsigned what = (unsigned)(x % 12);
     enum alarm_change change;
     if (what < 5) {
         t->active = !t->active;
@@ -162,6 +162,12 @@ static void converged(struct cases_rig *r, const struct truth *t)
         snprintf(key, sizeof(key), "%s/%s/%s", keys[k].rule, keys[k].device, keys[k].point);
         while (o && strcmp(o->key, key) != 0)
             o = o->next;
+        if (t[k].active && !(o && o->told && o->told_active)) {
+            for (size_t i = 0; i < r->n; i++)
+                if (strcmp(r->seen[i].key, key) == 0)
+                    print_message("%s %s deliver %d\n", r->seen[i].id,
+                                  case_change_name(r->seen[i].change), r->seen[i].deliver);
+        }
         if (t[k].active)
             assert_true(o && o->told && o->told_active);
         else if (o)
@@ -196,7 +202,7 @@ static void round_of(uint64_t *seed, FILE *samples)
     r->samples = samples;
     for (int i = 0; i < 400; i++) {
         uint64_t x = unit_random(seed), y = unit_random(seed);
-        unsigned what = x % 100;
+        unsigned what = (unsigned)(x % 100);
         if (what < 60)
             condition(r, &t[y % KEYS], (int)(y % KEYS), y >> 8);
         else if (what < 88)
@@ -325,7 +331,7 @@ static void the_store_wins(void **state)
     assert_non_null(strstr(rig_last(r)->json, "\"rule\":\"full-1\""));
     /* people may close what nobody knows about */
     assert_int_equal(cases_next_due(r->c), UINT64_MAX);
-    kept[0][20] ^= 0x40;
+    kept_lens[0]--;
     assert_int_equal(cases_adopt(r->c, (const char *const *)kept, kept_lens, 2, NULL, NULL),
                      -EBADMSG);
     free(kept[0]);
