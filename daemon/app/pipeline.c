@@ -12,8 +12,7 @@
 
 #define SLICE_NS     8000000u /* one turn of draining */
 #define LINGER_MS    10
-#define BUSY_RATE    1000        /* messages a second above which we linger */
-#define BUSY_NS      100000000.0 /* for how long a rate counts */
+#define BUSY_RATE    1000 /* messages a second above which we linger */
 #define RETRY_MS     20
 #define TICK_MS      1000
 #define PLACE_MS     20
@@ -151,21 +150,11 @@ static void live_tick(struct pipeline *p)
         engine_tick(p->engine, now);
 }
 
-/* Messages come in bursts. What is between two of them is no reason to be woken by the first of the
- * next: the receiving thread would have to do it, and one message would be passed alone. */
-static bool is_busy(struct pipeline *p, size_t n, uint64_t gap_ns)
-{
-    double gap = gap_ns ? (double)gap_ns : 1, rate = (double)n * 1e9 / gap;
-    double of_late = rate < 10.0 * BUSY_RATE ? rate : 10.0 * BUSY_RATE;
-    p->rate += (of_late - p->rate) * (gap < BUSY_NS ? gap / BUSY_NS : 1);
-    return rate > BUSY_RATE || p->rate > BUSY_RATE;
-}
-
 static void go_to_sleep(struct pipeline *p, size_t n)
 {
     uint64_t now = loop_hrtime_ns(), gap = now - p->drained_ns;
     p->drained_ns = now;
-    if (is_busy(p, n, gap)) {
+    if (n > 0 && gap > 0 && (uint64_t)n * 1000000000u / gap > BUSY_RATE) {
         loop_timer_start(p->linger, LINGER_MS, 0);
         return;
     }

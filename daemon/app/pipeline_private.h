@@ -52,7 +52,6 @@ struct pipeline {
     atomic_int asleep;
     bool running, stopping, stalled;
     uint64_t drained_ns; /* when the last drain ended */
-    double rate;         /* messages a second of late, not more than BUSY_RATE tenfold */
 
     bool emit_store; /* of the running step */
     bool emit[64];   /* per sink, of the running step */
