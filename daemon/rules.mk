@@ -20,14 +20,14 @@ LIBS := $(B)/obj/io/paho/lean.c.o $(LIBS)
 endif
 
 # -- installing ----------------------------------------------------------------
-# Programs, man pages, completion, units, the user, the vendors' profiles, and an example
-# configuration that passes --check. What people have changed in SYSCONFDIR is never written over.
+# Programs, man pages, completion, units, the user, the vendors' profiles, the rules, and an
+# example configuration that passes --check. What people have changed in SYSCONFDIR is never written over.
 MANDIR    ?= $(PREFIX)/share/man
 DATADIR   ?= $(PREFIX)/share
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 D = $(DESTDIR)
 install: all
-	install -d $(D)$(PREFIX)/bin $(D)$(SYSCONFDIR)/gaihou/profiles $(D)$(UNITDIR) $(D)$(SYSUSERSDIR)
+	install -d $(D)$(PREFIX)/bin $(D)$(SYSCONFDIR)/gaihou/profiles $(D)$(SYSCONFDIR)/gaihou/rules $(D)$(UNITDIR) $(D)$(SYSUSERSDIR)
 	install -m 755 $(B)/gaihoud $(B)/gaihouctl $(D)$(PREFIX)/bin/
 	for f in daemon/man/*.[1-9]; do \
 	    install -D -m 644 $$f $(D)$(MANDIR)/man$${f##*.}/$${f##*/} || exit 1; done
@@ -42,8 +42,23 @@ install: all
 	for f in config/gaihou.yaml config/catalog.yaml config/example/*.csv; do \
 	    [ -e $(D)$(SYSCONFDIR)/gaihou/$${f##*/} ] || \
 	    install -m 644 $$f $(D)$(SYSCONFDIR)/gaihou/ || exit 1; done
-	for f in config/profiles/*.yaml; do \
-	    [ -e $(D)$(SYSCONFDIR)/gaihou/profiles/$${f##*/} ] || \
-	    install -m 644 $$f $(D)$(SYSCONFDIR)/gaihou/profiles/ || exit 1; done
+	for f in config/profiles/*.yaml config/rules/*.yaml; do \
+	    to=$(D)$(SYSCONFDIR)/gaihou/$${f#config/}; \
+	    [ -e $$to ] || install -m 644 $$f $$to || exit 1; done
 	for f in $$(cd config && find . -type f); do \
 	    install -D -m 644 config/$$f $(D)$(DATADIR)/gaihou/$${f#./} || exit 1; done
+
+# The grammar of conditions: lemon writes the parser into the build folder. Its code is not ours,
+# and does not keep to our warnings.
+LEMON ?= lemon
+EXPR_GRAMMAR := $(B)/gen/core/expr_grammar
+OBJ += $(B)/obj/core/expr_grammar.c.o
+$(LIB): $(B)/obj/core/expr_grammar.c.o
+$(EXPR_GRAMMAR).c: daemon/core/expr_grammar.y
+	@mkdir -p $(@D)
+	$(call say,LEMON,$<)$(LEMON) -q -l -d$(@D) $<
+$(EXPR_GRAMMAR).h: $(EXPR_GRAMMAR).c
+$(B)/obj/core/expr_lex.c.o: $(EXPR_GRAMMAR).h
+$(B)/obj/core/expr_grammar.c.o: $(EXPR_GRAMMAR).c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(filter-out -W%,$(CFLAGS_ALL)) -Wall -Wno-unused-variable -MMD -MP -c -o $@ $<

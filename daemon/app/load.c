@@ -47,21 +47,25 @@ static void read_zone(const struct conf *c, struct problems *problems, struct wo
     zone_free(z);
 }
 
-/* -- profiles ----------------------------------------------------------------------------- */
+/* -- profiles and rules -------------------------------------------------------------------- */
 
-struct profile_files {
-    struct world_text texts[WORLD_MAX_PROFILES];
-    char *paths[WORLD_MAX_PROFILES];
+#define MAX_FILES 256 /* of each */
+_Static_assert(MAX_FILES == WORLD_MAX_PROFILES && MAX_FILES == RULES_MAX_FILES, "one ceiling");
+
+struct files { /* that the patterns of one option find */
+    const char *option;
+    struct world_text texts[MAX_FILES];
+    char *paths[MAX_FILES];
     size_t n, more; /* that there is no room for */
 };
 
 struct matching { /* the names of one folder */
-    struct profile_files *files;
+    struct files *files;
     const char *pattern, *name; /* name: the part of it behind the folder */
     size_t found, bad;
 };
 
-static void add_file(struct profile_files *f, char *path)
+static void add_file(struct files *f, char *path)
 {
     for (size_t i = 0; i < f->n; i++) {
         if (strcmp(f->paths[i], path) == 0) { /* two patterns find it */
@@ -69,7 +73,7 @@ static void add_file(struct profile_files *f, char *path)
             return;
         }
     }
-    if (f->n < WORLD_MAX_PROFILES) {
+    if (f->n < MAX_FILES) {
         f->paths[f->n++] = path;
     } else {
         f->more++;
@@ -91,7 +95,7 @@ static void match_name(void *ctx, const char *name)
         add_file(m->files, mem_printf("%.*s%s", (int)(m->name - m->pattern), m->pattern, name));
 }
 
-static void find_files(const struct conf *c, const char *pattern, struct profile_files *f,
+static void find_files(const struct conf *c, const char *pattern, struct files *f,
                        struct problems *problems)
 {
     struct matching m = {.files = f, .pattern = pattern};
@@ -104,33 +108,37 @@ static void find_files(const struct conf *c, const char *pattern, struct profile
     int r = file_list(dir, match_name, &m);
     bool may_lack = conf_is_default_glob(c, pattern);
     if (r != 0 && !(r == -ENOENT && may_lack))
-        problems_add(problems, c->file, 0, 0, "profiles: cannot read the folder %s: %s", dir,
-                     strerror(-r));
+        problems_add(problems, c->file, 0, 0, "%s: cannot read the folder %s: %s", f->option,
+                     dir, strerror(-r));
     else if (m.found == 0 && !may_lack)
-        problems_add(problems, c->file, 0, 0,
-                     "profiles: \"%s\" finds no file, expected at least one", pattern);
+        problems_add(problems, c->file, 0, 0, "%s: \"%s\" finds no file, expected at least one",
+                     f->option, pattern);
     if (m.bad)
         problems_add(problems, c->file, 0, 0,
-                     "profiles: \"%s\" finds a file with control characters in its name",
+                     "%s: \"%s\" finds a file with control characters in its name", f->option,
                      pattern);
     free(dir);
 }
 
-static void read_profiles(const struct conf *c, struct problems *problems,
-                          struct profile_files *f)
+static struct files *read_files(const struct conf *c, const char *option,
+                                const struct conf_list *patterns, size_t max,
+                                struct problems *problems)
 {
-    for (size_t i = 0; i < c->profiles.n; i++)
-        find_files(c, c->profiles.items[i], f, problems);
+    struct files *f = mem_zalloc(sizeof(*f));
+    f->option = option;
+    for (size_t i = 0; i < patterns->n; i++)
+        find_files(c, patterns->items[i], f, problems);
     if (f->more)
-        problems_add(problems, c->file, 0, 0, "profiles: %zu files, expected at most %d",
-                     f->n + f->more, WORLD_MAX_PROFILES);
+        problems_add(problems, c->file, 0, 0, "%s: %zu files, expected at most %d", option,
+                     f->n + f->more, MAX_FILES);
     for (size_t i = 0; i < f->n; i++)
-        (void)read_part(f->paths[i], WORLD_MAX_PROFILE, c->file, 0, problems, &f->texts[i]);
+        (void)read_part(f->paths[i], max, c->file, 0, problems, &f->texts[i]);
+    return f;
 }
 
-static void free_profiles(struct profile_files *f)
+static void free_files(struct files *f)
 {
-    for (size_t i = 0; i < f->n; i++) {
+    for (size_t i = 0; f && i < f->n; i++) {
         free((char *)(uintptr_t)f->texts[i].text);
         free(f->paths[i]);
     }
@@ -159,17 +167,18 @@ static int read_conf(const struct world_text *t, struct problems *problems, stru
     return r == 0 ? 0 : conf_parse(t->text, t->len, t->file, problems, out);
 }
 
-static int bundle(const struct world_text parts[WORLD_PARTS], const struct profile_files *f,
-                  struct buf *out)
+static int bundle(const struct world_text parts[WORLD_PARTS], const struct files *profiles,
+                  const struct files *rules, struct buf *out)
 {
     int r = world_bundle(parts, out);
-    return r == 0 ? world_bundle_profiles(f->texts, f->n, out) : r;
+    r = r == 0 ? world_bundle_profiles(profiles->texts, profiles->n, out) : r;
+    return r == 0 ? world_bundle_rules(rules->texts, rules->n, out) : r;
 }
 
 int load_all(const char *conf_path, struct problems *problems, struct loaded *out)
 {
     struct world_text parts[WORLD_PARTS] = {{0}};
-    struct profile_files *profiles = mem_zalloc(sizeof(*profiles));
+    struct files *profiles = NULL, *rules = NULL;
     struct conf *first = NULL;
     struct world *w = NULL;
     int r = read_part(conf_path, MAX_CONF, NULL, 0, problems, &parts[WORLD_CONF]);
@@ -179,12 +188,13 @@ int load_all(const char *conf_path, struct problems *problems, struct loaded *ou
     if (r == 0) {
         read_zone(first, problems, &parts[WORLD_ZONE]);
         read_parts(first, problems, parts);
-        read_profiles(first, problems, profiles);
+        profiles = read_files(first, "profiles", &first->profiles, WORLD_MAX_PROFILE, problems);
+        rules = read_files(first, "rules", &first->rules, RULES_MAX_FILE, problems);
     }
     if (r == 0 && problems_errors(problems) != before)
         r = -EINVAL;
     buf_init(&out->bundle, WORLD_MAX_BUNDLE);
-    if (r == 0 && (r = bundle(parts, profiles, &out->bundle)) != 0)
+    if (r == 0 && (r = bundle(parts, profiles, rules, &out->bundle)) != 0)
         problems_add(problems, conf_path, 0, 0, "all files together are larger than %zu bytes",
                      WORLD_MAX_BUNDLE);
     if (r == 0)
@@ -198,7 +208,8 @@ int load_all(const char *conf_path, struct problems *problems, struct loaded *ou
     }
     for (size_t i = 0; i < WORLD_PARTS; i++)
         free((char *)(uintptr_t)parts[i].text);
-    free_profiles(profiles);
+    free_files(profiles);
+    free_files(rules);
     return r == 0 ? 0 : -EINVAL;
 }
 

@@ -5,7 +5,7 @@
  * load — reads the configuration and all files it names into one bundle and one world.
  *
  * For the start, for --check and for a reload alike; all problems of all files in one pass, and
- * nothing at all when there is one: never half. Profiles that no source uses are checked like
+ * nothing at all when there is one: never half. Profiles that no source uses, and rules that concern no device, are checked like
  * the others. May run on a pool thread.
  */
 #include "core/world.h"

@@ -75,6 +75,8 @@ static bool stalls(struct pipeline *p)
 static void pass(struct pipeline *p, const struct record *r)
 {
     engine_record(p->engine, r);
+    if (r->type == RECORD_STREAM)
+        pipeline_stream(p, r);
     if (r->type == RECORD_GENERATION) /* what was due before it belonged to the old one, and
                                        * what follows from it stands behind it */
         pipeline_switch(p, r);
@@ -104,6 +106,8 @@ static size_t slice(struct pipeline *p, bool *out_more)
             *out_more = false;
             break;
         }
+        if ((k == 1 || k == -EBADMSG) && p->adopt && r.end > p->o.store_cursor.offset)
+            pipeline_adopt(p);
         if (k == 1) {
             pass(p, &r);
         } else if (k == -EBADMSG) {
@@ -143,11 +147,29 @@ static void caught_up(struct pipeline *p)
 static void live_tick(struct pipeline *p)
 {
     uint64_t now, end;
-    if (engine_next_due(p->engine) == UINT64_MAX || p->snap.state == SNAP_SAVING)
+    if (engine_next_due(p->engine) == UINT64_MAX || p->snap.state == SNAP_SAVING || p->adopt)
         return;
     journal_tick(p->o.journal, &now, &end);
-    if (p->read_to == end)
-        engine_tick(p->engine, now);
+    if (p->read_to != end)
+        return;
+    engine_tick(p->engine, now);
+    pipeline_hurry(p);
+}
+
+/* The next timer, but not more often than PLACE_MS: those of places come in swarms. */
+static void arm_tick(struct pipeline *p)
+{
+    uint64_t now, end, due = engine_next_due(p->engine), ms = TICK_MS;
+    if (due != UINT64_MAX) {
+        journal_tick(p->o.journal, &now, &end);
+        uint64_t wait = due > now ? (due - now) / 1000000 + 1 : 0;
+        ms = wait < PLACE_MS ? PLACE_MS : wait < TICK_MS ? wait : TICK_MS;
+    }
+    uint64_t at = loop_hrtime_ns() + ms * 1000000;
+    if (loop_timer_active(p->tick) && p->tick_at_ns <= at)
+        return;
+    p->tick_at_ns = at;
+    loop_timer_start(p->tick, ms, 0);
 }
 
 static void go_to_sleep(struct pipeline *p, size_t n)
@@ -224,7 +246,7 @@ static void stop_maybe(struct pipeline *p)
 void pipeline_drain(struct pipeline *p)
 {
     bool more = false;
-    if (!p->running)
+    if (!p->running || p->loading)
         return;
     atomic_store(&p->asleep, 0);
     loop_timer_stop(p->linger);
@@ -234,7 +256,9 @@ void pipeline_drain(struct pipeline *p)
         return;
     caught_up(p);
     keep_ahead(p);
+    pipeline_hurry(p);
     tell_synced(p);
+    arm_tick(p);
     if (p->stalled)
         loop_timer_start(p->retry, RETRY_MS, 0);
     else if (more)
@@ -277,11 +301,25 @@ static void sync_work(void *ctx)
 static void sync_done(void *ctx)
 {
     struct pipeline *p = ctx;
-    p->syncing = false;
-    if (p->sync_result != 0)
+    bool again = p->sync_again;
+    p->syncing = p->sync_again = false;
+    if (p->sync_result != 0) {
         pipeline_fatal(p, "journal: cannot be synced", p->sync_result);
-    else
-        tell_synced(p);
+        return;
+    }
+    tell_synced(p);
+    if (again)
+        pipeline_sync(p);
+}
+
+void pipeline_sync(struct pipeline *p)
+{
+    if (p->syncing) {
+        p->sync_again = true;
+    } else if (p->running && journal_end(p->o.journal) != journal_synced(p->o.journal)) {
+        p->syncing = true;
+        loop_work(p->o.loop, sync_work, sync_done, p);
+    }
 }
 
 /* With `never` the disk is asked only when something derived waits for it. */
@@ -289,7 +327,7 @@ static bool sync_wanted(const struct pipeline *p)
 {
     if (journal_end(p->o.journal) == journal_synced(p->o.journal))
         return false;
-    if (p->o.conf->sync == CONF_SYNC_INTERVAL || p->stopping || p->batches)
+    if (p->o.conf->sync == CONF_SYNC_INTERVAL || p->stopping || p->batches.first)
         return true;
     for (size_t i = 0; i < p->o.n_sinks; i++)
         if (sink_needs_sync(p->o.sinks[i]) > p->synced)
@@ -303,10 +341,8 @@ static void on_sync_timer(void *ctx)
     if (!p->running)
         return;
     pipeline_hand_batch(p, false);
-    if (!p->syncing && sync_wanted(p)) {
-        p->syncing = true;
-        loop_work(p->o.loop, sync_work, sync_done, p);
-    }
+    if (!p->syncing && sync_wanted(p))
+        pipeline_sync(p);
     tell_synced(p);
     pipeline_snapshot_if_tight(p);
 }
@@ -333,9 +369,7 @@ static void on_tick(void *ctx)
     tell_clock(p);
     keep_ahead(p); /* with no record coming, room is found here */
     pipeline_snapshot_maybe(p);
-    uint64_t due = engine_next_due(p->engine), at = engine_position(p->engine).tick;
-    bool soon = due != UINT64_MAX && due < at + (uint64_t)PLACE_MS * 2000000u;
-    loop_timer_start(p->tick, soon ? PLACE_MS : TICK_MS, 0);
+    arm_tick(p);
 }
 
 /* -- life --------------------------------------------------------------------------------- */
@@ -345,10 +379,20 @@ int pipeline_open(const struct pipeline_options *o, struct err *err, struct pipe
     ASSERT(o->n_sinks <= sizeof(((struct pipeline *)0)->emit));
     struct pipeline *p = mem_zalloc(sizeof(*p));
     p->o = *o;
-    p->batches_end = &p->batches;
+    p->batches.last = &p->batches.first;
+    p->handed.last = &p->handed.first;
+    p->answers_end = &p->answers;
+    p->epoch_from = o->epoch_from;
     p->worlds[p->n_worlds++] = o->world;
-    p->engine = engine_new(
-        &(struct engine_out){p, on_point, pipeline_letter, on_step, on_step_end, on_rebirth});
+    p->engine = engine_new(&(struct engine_out){.ctx = p,
+                                                .point = on_point,
+                                                .letter = pipeline_letter,
+                                                .step = on_step,
+                                                .step_end = on_step_end,
+                                                .rebirth = on_rebirth,
+                                                .transition = pipeline_transition,
+                                                .reply = pipeline_reply});
+    pipeline_look_for_rollback(p);
     int r = pipeline_restore(p, err);
     if (r != 0) {
         pipeline_close(p);
@@ -373,8 +417,9 @@ void pipeline_start(struct pipeline *p)
     p->stats.replaying = p->read_to < p->start_end;
     p->snap.last_ns = p->start_ns;
     tell_ahead(p);
+    pipeline_load_cases(p);
     loop_timer_start(p->sync, sync_ms, sync_ms ? sync_ms : 1);
-    loop_timer_start(p->tick, PLACE_MS, 0);
+    arm_tick(p);
     loop_wake_send(p->wake);
 }
 
@@ -398,6 +443,7 @@ void pipeline_close(struct pipeline *p)
     journal_reader_close(p->reader);
     engine_free(p->engine);
     pipeline_free_batches(p);
+    pipeline_forget_cases(p);
     pipeline_free_worlds(p);
     free(p->snap.ends);
     free(p);

@@ -9,6 +9,9 @@
  * than ~10 ms at a time; nothing derived is written before the journal is synced past its
  * cause; what sinks and store already have is not emitted to them again; a snapshot is renamed
  * into place only when every sink's log and the store's cursor are durable beyond it.
+ * Transitions and replies wait for no timer: the journal is synced at once (one sync at a time; what
+ * comes meanwhile shares the next) and their batch commits behind it. Where the replay comes to
+ * the store's cursor, the open cases become what the store says, each difference told.
  *
  * Threads: pipeline_notify from any thread, everything else on the loop.
  */
@@ -25,6 +28,8 @@ struct pipeline_options {
     struct journal *journal;
     struct store *store;
     struct position store_cursor;
+    bool store_fresh;    /* of store_opened */
+    uint64_t epoch_from; /* the same */
     struct sink **sinks;
     size_t n_sinks;
     const char *snapshot_dir, *content_dir, *archive_dir; /* archive_dir NULL: no archive */
@@ -33,6 +38,10 @@ struct pipeline_options {
     void (*fatal)(void *ctx, const char *why); /* journal or store cannot go on: stop (74) */
     /* The engine's, of messages that this process received; never in a replay. */
     void (*rebirth)(void *ctx, unsigned broker, const char *topic, size_t len);
+    /* The engine's answer to a command of origin ≠ 0, when its effect is committed. May be of an
+     * earlier process. NULL: nobody asks. */
+    void (*reply)(void *ctx, uint64_t origin, enum case_answer answer, const char *json,
+                  size_t len);
     void *ctx;
 };
 
@@ -46,6 +55,13 @@ struct pipeline_stats {
     bool replaying;    /* not yet at the place where this process began */
     uint64_t replayed; /* records, in the first catch-up */
     double replay_seconds;
+    uint64_t transitions, replies; /* handed to the store */
+    uint64_t adopt_differs;        /* open cases that were other than the store says */
+    /* From the engine's word to the commit, of batches with transitions or replies. */
+    uint64_t alarm_ns_last, alarm_ns_max;
+    bool
+        rolled_back; /* the store was restored to an older state, or lost: the stream must get a
+                         new epoch (store_epoch is 0 soon) */
 };
 
 /* Loads the newest good snapshot that fits, and opens the reader behind it. Nothing runs yet.

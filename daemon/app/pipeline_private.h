@@ -12,11 +12,34 @@
 
 #define MAX_WORLDS 8
 
-struct waiting_batch { /* for the store, until the journal is synced past it */
+struct answered { /* a command's answer, told when its effect is committed */
+    struct answered *next;
+    uint64_t origin;
+    enum case_answer answer;
+    size_t len;
+    char json[];
+};
+
+struct
+    waiting_batch { /* for the store, until the journal is synced past it; then handed over */
+    struct pipeline *p; /* NULL: closed before the store answered */
     struct store_batch *batch;
     uint64_t offset;
+    uint64_t began_ns; /* of its first transition or reply; 0: none */
+    struct answered *answers;
     bool for_snapshot; /* the snapshot waits for its commit */
     struct waiting_batch *next;
+};
+
+struct batch_list {
+    struct waiting_batch *first, **last;
+};
+
+struct adopted { /* the store's open cases, until the replay comes to its cursor */
+    struct pipeline *p;
+    char **blobs;
+    size_t *lens;
+    size_t n, cap;
 };
 
 enum snap_state { SNAP_IDLE, SNAP_SAVING, SNAP_FLUSHING, SNAP_COMMITTING };
@@ -52,11 +75,12 @@ struct pipeline {
     atomic_int asleep;
     bool running, stopping, stalled;
     uint64_t drained_ns; /* when the last drain ended */
+    uint64_t tick_at_ns; /* when `tick` is due */
 
     bool emit_store; /* of the running step */
     bool emit[64];   /* per sink, of the running step */
 
-    bool syncing;
+    bool syncing, sync_again;
     int sync_result;
     uint64_t synced;
     bool preparing;
@@ -65,8 +89,14 @@ struct pipeline {
 
     struct store_batch *batch; /* open */
     size_t batch_rows;
-    struct waiting_batch *batches, **batches_end;
+    uint64_t batch_began_ns; /* its first transition or reply; 0: none */
+    struct answered *answers, **answers_end;
+    struct batch_list batches, handed;
     uint64_t waiting_bytes;
+
+    struct adopted *adopt; /* NULL: done, or there was nothing to take over */
+    bool loading;          /* the store has not said all of them yet */
+    uint64_t epoch_from;   /* stream records below it are of a stream that is over */
 
     struct snap snap;
     loop_fn *stopped;
@@ -79,8 +109,19 @@ struct pipeline {
 /* pipeline.c */
 void pipeline_drain(struct pipeline *p);
 void pipeline_fatal(struct pipeline *p, const char *what, int error);
+void pipeline_sync(struct pipeline *p); /* now, or behind the one under way */
+/* pipeline_alarm.c: transitions, replies, the stream, the store's open cases */
+void pipeline_transition(void *ctx, const struct transition *t);
+void pipeline_reply(void *ctx, const struct case_reply *r);
+void pipeline_stream(struct pipeline *p, const struct record *r);
+void pipeline_hurry(struct pipeline *p); /* what the engine just said of alarms goes its way */
+void pipeline_look_for_rollback(struct pipeline *p);
+void pipeline_load_cases(struct pipeline *p);
+void pipeline_adopt(struct pipeline *p);
+void pipeline_forget_cases(struct pipeline *p);
 /* pipeline_store.c: letters, cursor, the gate */
 void pipeline_letter(void *ctx, const struct engine_letter *l);
+struct store_batch *pipeline_batch(struct pipeline *p); /* the open one; one row more */
 void pipeline_hand_batch(struct pipeline *p, bool for_snapshot); /* then also when empty */
 void pipeline_release_batches(struct pipeline *p);
 void pipeline_free_batches(struct pipeline *p);

@@ -13,8 +13,23 @@
  * never what is recorded.
  *
  * Moved by the engine: alarm events, commands (records) and its own timers (shelving and test
- * end, commands' memory). Case ids come from the engine's position and the stream, so a replay gives
- * the same. Pure; one thread at a time.
+ * end). Case ids come from the engine's position and the stream, so a replay gives the same.
+ * Deadlines are engine times: no step of the wall clock ends a mask. Pure; one thread at a time.
+ *
+ * What is told (transition.deliver). Masks (shelved, flapping, inhibited) withhold what
+ * happens to the condition (a rise in severity is told while it flaps); what people did to a case that was told is told, and so is that it is
+ * shelved or flaps. Life-safety is never masked. Better news (cleared, lowered, fresh, settled) is
+ * told only if the worse was; when the last mask goes, the present state, if it differs from the
+ * one last told. A case never told that clears under a mask closes in silence. An end is told
+ * iff anything of the case was, so that its retained topic is emptied.
+ *
+ * Test mode does not withhold: transitions go out marked `test`, the lane `urgent` and
+ * dispatching are left out, and what began in a test ends with its clearing, whatever the work.
+ *
+ * What closes a case: its rule's `work` (none: cleared; ack: cleared and acknowledged; full:
+ * cleared and fed back, or the verb `close` from confirmed on; operators: from anywhere), never
+ * while latched. One transition does it: the one that fulfils it is `closed`. A recurrence
+ * needs a new ack; work that was resolved or more goes back to accepted (rework + 1).
  */
 #include "base/arena.h"
 #include "core/alarm.h"
@@ -22,6 +37,16 @@
 #define CASE_ID_MAX      192
 #define CASES_MAX_OPEN   1000000
 #define CASE_PAYLOAD_MAX 8192 /* of a command */
+#define CASE_JSON_MAX    65536
+/* Shelving and test mode, as a command's `for` or `until` may ask; without either a case is
+ * shelved until its condition clears (at most SHELVE_MAX), and a test lasts TEST_DEFAULT. */
+#define CASE_SHELVE_MAX_S   (30 * 86400)
+#define CASE_TEST_MAX_S     86400
+#define CASE_TEST_DEFAULT_S 3600
+#define CASE_REPLIES_MAX    10000 /* remembered for repeats … */
+#define CASE_REPLIES_BYTES  (8u << 20)
+#define CASE_REPLIES_S      86400 /* … for so long */
+#define CASE_MASKS_MAX      10000
 
 enum case_change {
 #define CASE_CHANGES(X)                                                                        \
@@ -104,9 +129,10 @@ struct transition {
     bool test;
     /* Open: told to the former firm or compound as well, so that it empties its topic; NULL. */
     const char *was_firm, *was_compound;
-    int64_t wall_ms;
-    /* The state; `"seq":` ends at seq_at, where the store writes the number (0 if not
-     * delivered). */
+    int64_t wall_ms;     /* no two of one case have the same */
+    double value, limit; /* NaN: none */
+    /* The state. Delivered: `"seq":` ends at seq_at, where the store writes the number (what is
+     * there is no JSON yet). Else seq_at is 0, and it is whole without a seq. */
     const char *json;
     size_t json_len, seq_at;
     /* The case's whole state for cases_adopt; NULL once closed. */
@@ -133,8 +159,8 @@ struct case_command { /* one RECORD_COMMAND, taken apart */
     const char *reply_to; /* topic below the prefix; NULL: reply/<firm>/<compound> */
     const void *correlation;
     size_t correlation_len;
-    uint64_t origin; /* HTTP: whom to answer; 0: MQTT */
-    uint64_t engine_ns;
+    uint64_t origin;    /* HTTP: whom to answer; 0: MQTT */
+    uint64_t engine_ns; /* set by the engine, as the next */
     int64_t wall_ms;
 };
 
@@ -153,7 +179,8 @@ struct cases_out {
 
 struct cases_stats {
     uint64_t open, unacknowledged, shelved, test, by_severity[SEVERITIES]; /* open, now */
-    uint64_t transitions, delivered, withheld, commands, refused;
+    uint64_t transitions, delivered, withheld, commands, refused, repeated;
+    uint64_t not_opened; /* there were CASES_MAX_OPEN already */
 };
 
 struct cases;

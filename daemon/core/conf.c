@@ -352,5 +352,7 @@ bool conf_is_default_glob(const struct conf *c, const char *pattern)
 {
     const char *slash = strrchr(c->file, '/');
     size_t n = slash ? (size_t)(slash + 1 - c->file) : 0;
-    return strncmp(pattern, c->file, n) == 0 && strcmp(pattern + n, CONF_DEFAULT_PROFILES) == 0;
+    return strncmp(pattern, c->file, n) == 0 &&
+           (strcmp(pattern + n, CONF_DEFAULT_PROFILES) == 0 ||
+            strcmp(pattern + n, CONF_DEFAULT_RULES) == 0);
 }

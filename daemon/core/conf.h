@@ -73,7 +73,8 @@ struct conf_sink {
     } batch;
     bool gzip;
     uint64_t in_flight, timeout_ns, max_bytes;
-    int on_full; /* enum conf_on_full */
+    int on_full;          /* enum conf_on_full */
+    bool alarms_may_stop; /* pause also where rules are loaded */
     int line;
 };
 
@@ -112,6 +113,7 @@ struct conf {
     } log;
     struct {
         uint64_t dead_bytes, quarantine_devices; /* ceilings of the store */
+        uint64_t keep_s;                         /* history of alarms */
     } store;
 };
 
@@ -128,7 +130,7 @@ int conf_print(const struct conf *c, struct buf *out);
  * "sinks.influx.url", and "sinks" when the ids themselves differ. Static or of `next`: stays as
  * long as `next`. */
 const char *conf_needs_restart(const struct conf *now, const struct conf *next);
-/* A pattern of `profiles`: its folder with the slash (up to *out_name) and the pattern of the file
+/* A pattern of `profiles` or `rules`: its folder with the slash (up to *out_name) and the pattern of the file
  * names in it; true when it is one (`*`, `?` or `[` in it), false when it is one file's name. */
 bool conf_glob(const char *pattern, const char **out_name);
 /* The pattern that is there without being given: that it finds nothing is no error. */

@@ -324,6 +324,8 @@ static void check_broker(struct conf_ctx *x, size_t n)
     }
     if (!b->id)
         return;
+    if (c->alerts.broker && strcmp(c->alerts.broker, b->id) == 0)
+        return;
     for (size_t i = 0; i < c->n_sources; i++) {
         if (c->sources[i].broker && strcmp(c->sources[i].broker, b->id) == 0)
             return;
@@ -331,6 +333,44 @@ static void check_broker(struct conf_ctx *x, size_t n)
     int line, col;
     where_is(x, b, "brokers.id", &line, &col);
     conf_warn(&x->notes, line, col, "brokers: no source uses \"%s\"", b->id);
+}
+
+static void check_broker_id(struct conf_ctx *x, const void *base, const char *path,
+                            const char *broker)
+{
+    const struct conf *c = x->c;
+    const char *ids[16];
+    size_t n = 0;
+    for (size_t i = 0; i < c->n_brokers; i++) {
+        if (!c->brokers[i].id)
+            continue;
+        if (strcmp(c->brokers[i].id, broker) == 0)
+            return;
+        ids[n++] = c->brokers[i].id;
+    }
+    const char *near = err_nearest(broker, ids, n);
+    if (near)
+        SAY(x, base, path, "%s: there is no broker \"%s\", did you mean \"%s\"?", path, broker,
+            near);
+    else
+        SAY(x, base, path,
+            "%s: there is no broker \"%s\", expected the id of one under brokers", path,
+            broker);
+}
+
+/* ---- alerts ---- */
+
+static void check_alerts(struct conf_ctx *x)
+{
+    const char *prefix = x->c->alerts.prefix;
+    size_t n = strlen(prefix);
+    if (strpbrk(prefix, "+#") || *prefix == '/' || *prefix == '$' || n == 0 ||
+        prefix[n - 1] == '/' || strstr(prefix, "//"))
+        SAY(x, x->c, "alerts.prefix",
+            "alerts.prefix: \"%s\" is not right, expected levels of a topic such as gaihou/v1",
+            prefix);
+    if (x->c->alerts.broker)
+        check_broker_id(x, x->c, "alerts.broker", x->c->alerts.broker);
 }
 
 /* ---- sources ---- */
@@ -346,34 +386,12 @@ static bool same_topics(const struct conf_source *a, const struct conf_source *b
     return true;
 }
 
-static void check_source_broker(struct conf_ctx *x, const struct conf_source *s)
-{
-    const struct conf *c = x->c;
-    const char *ids[16];
-    size_t n = 0;
-    for (size_t i = 0; i < c->n_brokers; i++) {
-        if (!c->brokers[i].id)
-            continue;
-        if (strcmp(c->brokers[i].id, s->broker) == 0)
-            return;
-        ids[n++] = c->brokers[i].id;
-    }
-    const char *near = err_nearest(s->broker, ids, n);
-    if (near)
-        SAY(x, s, "sources.broker",
-            "sources.broker: there is no broker \"%s\", did you mean \"%s\"?", s->broker, near);
-    else
-        SAY(x, s, "sources.broker",
-            "sources.broker: there is no broker \"%s\", expected the id of one under brokers",
-            s->broker);
-}
-
 static void check_source(struct conf_ctx *x, size_t n)
 {
     const struct conf *c = x->c;
     const struct conf_source *s = &c->sources[n];
     if (s->broker)
-        check_source_broker(x, s);
+        check_broker_id(x, s, "sources.broker", s->broker);
     if (s->qos == 0 && c->gateway.lane == CONF_LANE_LIFE_SAFETY) {
         SAY(x, s, "sources.qos", "sources.qos: 0 in the life-safety lane, expected 1");
     } else if (s->qos == 0) {
@@ -478,6 +496,7 @@ void conf_check(struct conf_ctx *x)
     struct conf *c = x->c;
     check_journal(x);
     check_http(x);
+    check_alerts(x);
     check_any(x, CONF_IN_BROKER, c->n_brokers, "broker");
     check_any(x, CONF_IN_SOURCE, c->n_sources, "source");
     if (c->n_sinks == 0 && x->section_line[CONF_IN_SINK] >= 0)

@@ -22,7 +22,7 @@ static const char *const sink_types[] = {"influxdb1", "influxdb2", "influxdb3",
 static const char *const on_fulls[] = {"shed", "pause", NULL};
 static const char *const levels[] = {"error", "warn", "notice", "info", "debug", NULL};
 
-const char *const conf_later_keys[] = {"rules", "tiers", "alerts", NULL};
+const char *const conf_later_keys[] = {"tiers", NULL};
 
 const struct conf_section conf_sections[] = {
     {"gateway", false, CONF_IN_ROOT, 0, "who this gateway is", NULL, "网关本身"},
@@ -38,6 +38,9 @@ const struct conf_section conf_sections[] = {
      "订阅哪些主题，按哪种格式解析"},
     {"registry", false, CONF_IN_ROOT, 0, "which compounds and devices there are (CSV)", NULL,
      "小区与设备台账（CSV）"},
+    {"alerts", false, CONF_IN_ROOT, 0, "where alarms are told (gaihou-mqtt(7))",
+     "A client of its own, named after the broker's client id with the suffix\n.Li -alerts .",
+     "报警发布到哪里"},
     {"sinks", true, CONF_IN_SINK, 16, "databases that receive the points",
      "A list.\nSinks are independent of each other: one that is down fills only its own log.",
      "写入的时序数据库"},
@@ -280,7 +283,8 @@ const struct conf_option conf_options[] = {
      .man =
          "Only for feeds of which each message can go to any gateway.\nA device's messages "
          "then spread over gateways, so duplicates and corrections of device clocks are judged "
-         "by each for itself: prefer to partition by topic filter.",
+         "by each for itself: prefer to partition by topic filter.\nRefused where rules are "
+         "loaded: an alarm's state must stay with its device.",
      .zh = "共享订阅组"},
 
     {.path = "sources.profile",
@@ -382,6 +386,37 @@ const struct conf_option conf_options[] = {
      .shown = "#params.csv",
      .help = "parameters of single devices",
      .zh = "单个设备的参数"},
+
+    {.path = "rules",
+     CONF_GLOBS,
+     R(rules),
+     CONF_LIVE | CONF_NULLABLE,
+     CONF_DEFAULT_RULES,
+     .max = 32,
+     .help = "files of rules: what is an alarm",
+     .man = "As\n.Cm profiles ;\nsee\n.Xr gaihou-rules 5 .\nWithout rules there are no "
+            "alarms.",
+     .zh = "报警规则文件"},
+    {.path = "alerts.broker",
+     CONF_CODE,
+     R(alerts.broker),
+     0,
+     NULL,
+     .max = 64,
+     .shown = "main",
+     .help = "id of the broker to which alarms are told; without: no one is",
+     .man = "Alarms are evaluated and kept without it, too, and are written to the databases.",
+     .zh = "发布报警的服务器"},
+    {.path = "alerts.prefix",
+     CONF_STRING,
+     R(alerts.prefix),
+     0,
+     "gaihou/v1",
+     .max = 128,
+     .help = "topics of alarms and commands are below it",
+     .man = "Without a slash at its ends, without wildcards.\nThe access lists of the broker "
+            "name it, too.",
+     .zh = "报警与命令的主题前缀"},
 
     {.path = "sinks.id",
      CONF_CODE,
@@ -564,8 +599,18 @@ const struct conf_option conf_options[] = {
      .man =
          ".Cm shed\ndrops whole blocks of routine points, oldest first, counted and told.\n"
          ".Cm pause\nleaves the brokers until there is room: for all sinks, and the brokers' "
-         "queues must hold what comes meanwhile.",
+         "queues must hold what comes meanwhile.\nWhere rules are loaded it is refused "
+         "without\n.Cm alarms_may_stop .",
      .zh = "写满时：丢弃最旧的常规数据，或暂停接收"},
+    {.path = "sinks.alarms_may_stop",
+     CONF_BOOL,
+     K(alarms_may_stop),
+     0,
+     "false",
+     .help = "on_full: pause also where rules are loaded",
+     .man = "A gateway that has left its brokers raises no alarm, of smoke and gas neither: "
+            "this says that it is known.",
+     .zh = "允许因写满而停止报警"},
 
     {.path = "journal.max_bytes",
      CONF_SIZE,
@@ -679,6 +724,17 @@ const struct conf_option conf_options[] = {
      .max = 1000000,
      .help = "unknown devices remembered",
      .zh = "隔离区设备数上限"},
+    {.path = "store.keep",
+     CONF_SECONDS,
+     R(store.keep_s),
+     0,
+     "400d",
+     .min = 3600,
+     .max = 36500ull * DAY,
+     .help = "history of alarms that are over",
+     .man =
+         "Counted back from the newest transition; open cases and what is not told yet stay.",
+     .zh = "告警历史保留时间"},
 };
 const size_t conf_options_n = sizeof(conf_options) / sizeof(conf_options[0]);
 

@@ -35,6 +35,7 @@ enum conf_type {
 };
 
 #define CONF_DEFAULT_PROFILES "profiles/*.yaml"
+#define CONF_DEFAULT_RULES    "rules/*.yaml"
 
 /* Which structure `offset` is an offset into. */
 enum conf_home { CONF_IN_ROOT, CONF_IN_BROKER, CONF_IN_SOURCE, CONF_IN_SINK };

@@ -190,12 +190,14 @@ static const char *keep_path(struct conf_ctx *x, const char *s)
     return p;
 }
 
-static const char *check_glob(const char *s)
+static const char *check_glob(const struct conf_option *o, const char *s)
 {
     const char *name;
     (void)conf_glob(s, &name);
     if (!*name)
-        return "the name of a file, or a pattern of names such as " CONF_DEFAULT_PROFILES;
+        return o->offset == offsetof(struct conf, rules)
+                   ? "the name of a file, or a pattern of names such as " CONF_DEFAULT_RULES
+                   : "the name of a file, or a pattern of names such as " CONF_DEFAULT_PROFILES;
     if (strcspn(s, "*?[") < (size_t)(name - s) || strchr(s, '\\'))
         return "* ? and [...] in the file's name only, and no backslash";
     return NULL;
@@ -227,7 +229,7 @@ static const char *check_text(const struct conf_option *o, const char *s)
     case CONF_LISTEN:
         return conf_check_listen(s, NULL, &why) ? NULL : why;
     case CONF_GLOBS:
-        return check_glob(s);
+        return check_glob(o, s);
     case CONF_PATH:
     case CONF_SECRET:
         return s[strlen(s) - 1] == '/' && o->offset != offsetof(struct conf, gateway.data_dir)

@@ -18,6 +18,7 @@ struct engine *engine_new(const struct engine_out *out)
     e->ledger = ledger_new();
     e->place_next_ns = UINT64_MAX;
     e->rotate_next_ns = UINT64_MAX;
+    e->alarms = engine_alarms_new(e);
     buf_init(&e->scratch, 65536);
     return e;
 }
@@ -29,6 +30,7 @@ void engine_free(struct engine *e)
     json_free(e->json);
     decoded_done(&e->decoded);
     ledger_free(e->ledger);
+    engine_alarms_free(e->alarms);
     profile_run_free(e->run);
     sparkplug_free(e->sparkplug);
     free(e->speeches);
@@ -56,10 +58,13 @@ void engine_step_end(struct engine *e)
 
 uint64_t engine_next_due(const struct engine *e)
 {
-    return e->place_next_ns < e->rotate_next_ns ? e->place_next_ns : e->rotate_next_ns;
+    uint64_t due = e->place_next_ns < e->rotate_next_ns ? e->place_next_ns : e->rotate_next_ns;
+    uint64_t alarms = engine_alarms_due(e);
+    return alarms < due ? alarms : due;
 }
 
-/* They stand behind the last record, not before the next one: whether that lies in a new segment
+/* In the order of their times, and at one time in this order of kinds: the minute, places, alarms.
+ * They stand behind the last record, not before the next one: whether that lies in a new segment
  * is not known when a live tick fires them. */
 static void fire_due(struct engine *e, uint64_t engine_ns)
 {
@@ -69,8 +74,10 @@ static void fire_due(struct engine *e, uint64_t engine_ns)
         engine_step_begin(e, e->at.offset, due > e->at.tick ? due : e->at.tick);
         if (e->rotate_next_ns == due)
             engine_rotate_step(e, due);
-        else
+        else if (e->place_next_ns == due)
             engine_place_step(e, due);
+        else
+            engine_alarms_fire(e, due);
         engine_step_end(e);
     }
 }
@@ -136,6 +143,7 @@ static void link_up(struct engine *e, const struct record *r)
     if (!b)
         return;
     b->up = true;
+    engine_alarms_link(e, r->broker, true, r->engine_ns);
     b->connection++;
     if (r->body_len < 1 || r->body[0] == 0)
         b->valid = 0; /* the broker kept no session: packet ids begin anew */
@@ -147,7 +155,7 @@ static void link_up(struct engine *e, const struct record *r)
  * behind the record: they follow from it. */
 static void started(struct engine *e, const struct record *r)
 {
-    uint64_t ran_to = 0;
+    uint64_t ran_to = 0, last = e->at.tick;
     if (r->body_len >= sizeof(ran_to))
         memcpy(&ran_to, r->body, sizeof(ran_to));
     if (ran_to < r->engine_ns)
@@ -156,6 +164,7 @@ static void started(struct engine *e, const struct record *r)
         e->rotate_next_ns = r->engine_ns + 1;
     if (e->place_next_ns < r->engine_ns)
         e->place_next_ns = r->engine_ns + 1;
+    engine_alarms_down(e, ran_to > last && ran_to < r->engine_ns ? ran_to : last, r->engine_ns);
     for (size_t i = 0; i < MAX_BROKERS; i++)
         e->brokers[i].up = false;
 }
@@ -180,6 +189,8 @@ void engine_record(struct engine *e, const struct record *r)
     e->stats.records++;
     if (r->type != RECORD_REINJECT)
         engine_learn_time(e, r);
+    engine_alarms_ready(e, r->engine_ns);
+    engine_alarms_clock(e, r->engine_ns);
     switch (r->type) {
     case RECORD_MESSAGE:
     case RECORD_REINJECT:
@@ -190,11 +201,18 @@ void engine_record(struct engine *e, const struct record *r)
         link_up(e, r);
         break;
     case RECORD_LINK_DOWN:
-        if (broker_of(e, r))
+        if (broker_of(e, r)) {
             broker_of(e, r)->up = false;
+            engine_alarms_link(e, r->broker, false, r->engine_ns);
+        }
         break;
     case RECORD_STATS:
         engine_own_points(e, r);
+        break;
+    case RECORD_COMMAND:
+    case RECORD_STREAM:
+    case RECORD_PRESENCE:
+        engine_alarms_record(e, r);
         break;
     case RECORD_START:
     case RECORD_STOP:
@@ -300,6 +318,8 @@ void engine_use(struct engine *e, const struct world *w)
     if (before)
         engine_place_changed(e, before, w);
     e->world = w;
+    if (e->wall_known)
+        engine_alarms_use(e);
     e->place_cursor = 0;
     if (e->wall_known && e->place_next_ns == UINT64_MAX)
         e->place_next_ns = e->at.tick + 1;

@@ -74,6 +74,7 @@ struct engine_stats { /* since the process began, but for the ledger */
     uint64_t repeated_ids;               /* samples known by the vendor's message id */
     uint64_t strangers_not_told;         /* unknown devices beyond MAX_TOLD of one message */
     uint64_t rebirths;                   /* wished for */
+    uint64_t commands_unread;            /* records of commands that cannot be taken apart */
     uint64_t clocks_off;                 /* devices whose clock is corrected, now */
     uint64_t points_known;               /* further (device, point) pairs, now */
     uint64_t wall_steps_held;            /* steps of our clock that were not believed at once */

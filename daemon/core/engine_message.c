@@ -105,12 +105,15 @@ static void note_stranger(struct strangers *s, struct text device, struct text c
 }
 
 /* How long it had been silent. */
-static int64_t sign_of_life(struct engine *e, const struct device *d, int64_t received_ms)
+static int64_t sign_of_life(struct engine *e, const struct record *r, const struct device *d,
+                            int64_t received_ms)
 {
     struct device_state *s = &e->devices[d->index];
     int64_t before = s->last_seen_ms;
     s->last_seen_ms = received_ms;
     s->messages++;
+    if (e->alarms->wanted)
+        engine_alarms_alive(e, r, d);
     return before ? received_ms - before : INT64_MAX;
 }
 
@@ -201,7 +204,7 @@ static void take_samples(struct engine *e, const struct record *r, int64_t recei
         e->devices[p->device->index].said = 0;
         int64_t silent = silent_ms;
         if (p->device != noted)
-            silent = p->alive ? sign_of_life(e, p->device, received_ms) : INT64_MAX;
+            silent = p->alive ? sign_of_life(e, r, p->device, received_ms) : INT64_MAX;
         if (p->timed && p->news)
             engine_clock_told(e, p->device, r, p->newest_ms, silent);
     }
@@ -305,7 +308,7 @@ static void take_native(struct engine *e, const struct record *r, bool again, st
         v->count = LEDGER_IGNORED_RETAINED; /* neither a reading nor a sign of life */
     else {
         int64_t received_ms = engine_stamp_ms(e, r);
-        int64_t silent_ms = sign_of_life(e, d, received_ms);
+        int64_t silent_ms = sign_of_life(e, r, d, received_ms);
         if (r->body_len == 0)
             v->count = LEDGER_IGNORED_EMPTY;
         else if (r->flags & RECORD_CUT)
@@ -421,8 +424,8 @@ static void take_decoded(struct engine *e, const struct record *r, int64_t recei
 
 /* A message that is no data may still name a device: then it counts there, and may be a sign of
  * life. */
-static void take_ignored(struct engine *e, int64_t received_ms, const struct profile_verdict *p,
-                         struct verdict *v)
+static void take_ignored(struct engine *e, const struct record *r, int64_t received_ms,
+                         const struct profile_verdict *p, struct verdict *v)
 {
     const char *why = NULL;
     bool counts = (p->count >= LEDGER_IGNORED_RETAINED && p->count <= LEDGER_IGNORED_OTHER) ||
@@ -436,7 +439,7 @@ static void take_ignored(struct engine *e, int64_t received_ms, const struct pro
         return;
     v->row = e->devices[d->index].row;
     if (!other_lane(e->world, d))
-        (void)sign_of_life(e, d, received_ms);
+        (void)sign_of_life(e, r, d, received_ms);
 }
 
 static void take_refused(const struct profile_verdict *p, struct verdict *v)
@@ -475,7 +478,7 @@ static bool ask_profile(struct engine *e, const struct record *r,
         take_decoded(e, r, received_ms, v);
         break;
     case PROFILE_IGNORED:
-        take_ignored(e, received_ms, &p, v);
+        take_ignored(e, r, received_ms, &p, v);
         break;
     case PROFILE_REFUSED:
         if (r->body_len == 0)

@@ -23,6 +23,11 @@ static int64_t wall_at(const struct engine *e, uint64_t engine_ns)
     return (int64_t)engine_ns + e->wall_minus_engine_ns;
 }
 
+int64_t engine_wall_ms(const struct engine *e, uint64_t engine_ns)
+{
+    return wall_at(e, engine_ns) / 1000000;
+}
+
 /* -- one point --------------------------------------------------------------------------- */
 
 static struct field text_field(const char *key, const char *s)
@@ -79,6 +84,12 @@ static size_t place_fields(const struct registry *g, const struct device *d,
     return n;
 }
 
+void engine_own_point(struct engine *e, const struct point *p)
+{
+    ledger_add(e->ledger, LEDGER_NONE, LEDGER_POINTS_OWN, 1);
+    e->out.point(e->out.ctx, p);
+}
+
 static void own_point(struct engine *e, const char *series, size_t len, int64_t time_ms,
                       const struct field *f, size_t n)
 {
@@ -89,8 +100,7 @@ static void own_point(struct engine *e, const char *series, size_t len, int64_t 
                       .time_ms = time_ms,
                       .fields = f,
                       .n_fields = n};
-    ledger_add(e->ledger, LEDGER_NONE, LEDGER_POINTS_OWN, 1);
-    e->out.point(e->out.ctx, &p);
+    engine_own_point(e, &p);
 }
 
 static void place_point(struct engine *e, const struct registry *g, const struct device *d,
@@ -248,6 +258,7 @@ void engine_rotate_step(struct engine *e, uint64_t due_ns)
     int64_t from = e->rotate_minute;
     e->rotate_minute = minute;
     e->rotate_next_ns = due_ns + MINUTE_NS;
+    engine_alarms_minute(e, due_ns);
     if (from == 0 || minute <= from) /* the first one, or the clock went back */
         return;
     if (minute - from > DAY_SLOTS)

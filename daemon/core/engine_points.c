@@ -19,6 +19,7 @@ struct reading {
     struct field bad[CATALOG_MAX_METRICS];
     unsigned char why[CATALOG_MAX_METRICS]; /* enum quality_reason */
     bool slot[CATALOG_MAX_METRICS];         /* was it said? */
+    unsigned char good_of[CATALOG_MAX_METRICS + 1], bad_of[CATALOG_MAX_METRICS]; /* metrics */
     size_t n_good, n_bad, unknown;
     unsigned char uncertain; /* enum quality_reason of a good line */
     uint8_t last;            /* metric that was found by its name, from 1; 0: none yet */
@@ -94,6 +95,7 @@ static void take_value(struct engine *e, const struct device *d, const struct de
     else
         judge_range(m, &min, &max);
     struct field *out = &g->good[g->n_good];
+    g->good_of[g->n_good] = g->bad_of[g->n_bad] = (unsigned char)m->index; /* one of them */
     if ((!way || way->same) && judge_plain(v, m, min, max, out)) {
         g->n_good++;
     } else {
@@ -338,6 +340,29 @@ static bool read_values(struct engine *e, const struct taking *t, struct reading
     return true;
 }
 
+/* What the sample says to the alarms. Reinjected ones are history. */
+static void alarm(struct engine *e, const struct record *r, const struct taking *t,
+                  const struct reading *g, bool catching_up, int64_t received_ms)
+{
+    int64_t late_ns = (received_ms - t->time_ms) * 1000000;
+    struct alarm_sample s = {.device = t->device,
+                             .point = t->further ? t->further->name : "",
+                             .fields = g->good,
+                             .metrics = g->good_of,
+                             .n = g->n_good,
+                             .bad = g->bad_of,
+                             .n_bad = g->n_bad,
+                             .time_ms = t->time_ms,
+                             .received_ms = received_ms,
+                             .engine_ns = r->engine_ns,
+                             .catch_up = catching_up && !t->sample->has_time,
+                             .alive = !t->sample->not_alive};
+    int64_t order = (int64_t)r->engine_ns - late_ns;
+    s.order_ns = order > 0 ? (uint64_t)order : 0;
+    if (r->type == RECORD_MESSAGE)
+        engine_alarms_sample(e, &s);
+}
+
 /* The sample's point: a name of one line, at most MAX_POINT_NAME bytes. */
 static bool find_series(struct engine *e, struct taking *t, struct series **out,
                         struct outcome *o)
@@ -356,8 +381,8 @@ static bool find_series(struct engine *e, struct taking *t, struct series **out,
     return false;
 }
 
-static void sample(struct engine *e, struct taking *t, bool repeated, bool catching_up,
-                   int64_t received_ms, struct outcome *o)
+static void sample(struct engine *e, const struct record *r, struct taking *t, bool repeated,
+                   bool catching_up, int64_t received_ms, struct outcome *o)
 {
     struct device_state *st = &e->devices[t->device->index];
     struct reading g;
@@ -384,6 +409,8 @@ static void sample(struct engine *e, struct taking *t, bool repeated, bool catch
         st->last_time_ms = t->time_ms;
     ledger_add(e->ledger, st->row, LEDGER_POINTS_MADE, n);
     o->made += n;
+    if (e->alarms->wanted)
+        alarm(e, r, t, &g, catching_up, received_ms);
     if (g.n_good > 0)
         emit_good(e, t, &g);
     for (unsigned why = 0; g.n_bad > 0 && why < REASON_N; why++)
@@ -395,7 +422,7 @@ void engine_point(struct engine *e, const struct record *r, const struct device 
                   int64_t received_ms, struct outcome *o)
 {
     struct taking t = {.device = d, .sample = &e->decoded.samples[0]};
-    sample(e, &t, false, engine_catching_up(e, r), received_ms, o);
+    sample(e, r, &t, false, engine_catching_up(e, r), received_ms, o);
 }
 
 void engine_points(struct engine *e, const struct record *r, int64_t received_ms,
@@ -407,6 +434,6 @@ void engine_points(struct engine *e, const struct record *r, int64_t received_ms
         if (!p->device)
             continue;
         struct taking t = {.device = p->device, .sample = &e->decoded.samples[i]};
-        sample(e, &t, p->repeated, catching_up, received_ms, o);
+        sample(e, r, &t, p->repeated, catching_up, received_ms, o);
     }
 }

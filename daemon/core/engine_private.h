@@ -103,8 +103,29 @@ struct speech {
     bool timed, alive, news, repeated;
 };
 
+struct listener; /* core/engine_alarm_private.h */
+struct open_row;
+
+/* What stands between the engine and its alarms; apart, because their callbacks hold on to it. */
+struct engine_alarms {
+    struct engine *e;
+    struct alarm *alarm;
+    struct cases *cases;
+    const struct world *world; /* they stand in; NULL until the time of day is known */
+    bool wanted;               /* there are rules: samples and signs of life are told */
+    bool lazy, began;          /* a step begins with what it emits */
+    bool touched;              /* a listener is */
+    struct listener *listeners;
+    size_t n_listeners;
+    uint64_t listener_due; /* the first that is absent too long */
+    struct open_row *rows; /* of gaihou_open that were not 0 a minute ago */
+    size_t n_rows;
+    bool clock_told; /* the doubt about our clock */
+};
+
 struct engine {
     struct engine_out out;
+    struct engine_alarms *alarms;
     const struct world *world;
     struct json *json;
     struct profile_run *run;     /* NULL until a profile is used */
@@ -185,7 +206,29 @@ bool engine_catching_up(const struct engine *e, const struct record *r);
 /* A device told its time: what its clock is worth, and ours. silent_ms: before this message. */
 void engine_clock_told(struct engine *e, const struct device *d, const struct record *r,
                        int64_t newest_ms, int64_t silent_ms);
+/* engine_alarm.c */
+struct engine_alarms *engine_alarms_new(struct engine *e);
+void engine_alarms_free(struct engine_alarms *a);
+/* The world of the engine becomes the alarms': within a record's step, or in a step of its own. */
+void engine_alarms_use(struct engine *e);
+void engine_alarms_ready(struct engine *e, uint64_t engine_ns); /* … once the time is known */
+void engine_alarms_sample(struct engine *e, const struct alarm_sample *s);
+void engine_alarms_alive(struct engine *e, const struct record *r, const struct device *d);
+void engine_alarms_link(struct engine *e, unsigned broker, bool up, uint64_t engine_ns);
+/* The gateway was down, since then. */
+void engine_alarms_down(struct engine *e, uint64_t since_ns, uint64_t now_ns);
+void engine_alarms_record(struct engine *e, const struct record *r); /* a command, … */
+void engine_alarms_clock(struct engine *e, uint64_t engine_ns);
+void engine_alarms_minute(struct engine *e, uint64_t due_ns); /* gaihou_open */
+uint64_t engine_alarms_due(const struct engine *e);
+void engine_alarms_fire(struct engine *e, uint64_t due_ns); /* exactly one timer */
+/* engine_alarm_save.c */
+int engine_alarms_save(const struct engine *e, engine_put_fn *put, void *ctx);
+int engine_alarms_load(struct engine *e, const char *bytes, size_t len);
 /* engine_place.c */
+int64_t engine_wall_ms(const struct engine *e, uint64_t engine_ns);
+/* A point of our own, made in this step. */
+void engine_own_point(struct engine *e, const struct point *p);
 void engine_place_changed(struct engine *e, const struct world *before,
                           const struct world *now);
 void engine_place_step(struct engine *e, uint64_t due_ns);

@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC     0x31474e4548474147u /* "GAGHENG1" */
-#define VERSION   2u                  /* 1 is read, too: it knew no clocks, points, ids */
-#define SPARKPLUG ((size_t)1 << 30)   /* bytes that births may take */
+#define MAGIC 0x31474e4548474147u /* "GAGHENG1" */
+/* 1 is read, too: it knew no clocks, points, ids; and 2, which knew no alarms. */
+#define VERSION   3u
+#define SPARKPLUG ((size_t)1 << 30) /* bytes that births may take */
 
 /* -- writing ------------------------------------------------------------------------------ */
 
@@ -183,6 +184,16 @@ static void save_sparkplug(const struct engine *e, struct writer *w)
     buf_done(&b);
 }
 
+static int put_alarms(void *ctx, const void *p, size_t len)
+{
+    struct writer *w = ctx;
+    for (size_t at = 0, n; at < len; at += n) {
+        n = len - at < sizeof(w->room) ? len - at : sizeof(w->room);
+        put(w, (const char *)p + at, n);
+    }
+    return w->failed;
+}
+
 int engine_save(const struct engine *e, engine_put_fn *fn, void *ctx)
 {
     struct writer *w = mem_zalloc(sizeof(*w));
@@ -204,6 +215,8 @@ int engine_save(const struct engine *e, engine_put_fn *fn, void *ctx)
     save_devices(e, w);
     save_clock(e, w);
     save_sparkplug(e, w);
+    int alarms = engine_alarms_save(e, put_alarms, w);
+    w->failed = w->failed ? w->failed : alarms;
     put_u64(w, MAGIC);
     flush(w);
     int r = w->failed;
@@ -445,7 +458,25 @@ static void forget(struct engine *e)
     struct engine old = *e;
     *e = *fresh;
     *fresh = old;
+    e->alarms->e = e;
+    fresh->alarms->e = fresh;
     engine_free(fresh);
+}
+
+/* All that is left but the mark at the end. Before version 3 they begin as new. */
+static void load_alarms(struct engine *e, struct reader *r)
+{
+    size_t left = (size_t)(r->end - r->p);
+    if (r->failed || left < sizeof(uint64_t)) {
+        r->failed = true;
+        return;
+    }
+    engine_alarms_ready(e, e->at.tick);
+    if (r->version < 3)
+        return;
+    left -= sizeof(uint64_t);
+    r->failed = engine_alarms_load(e, r->p, left) != 0;
+    r->p += left;
 }
 
 int engine_load(struct engine *e, const char *bytes, size_t len)
@@ -470,6 +501,7 @@ int engine_load(struct engine *e, const char *bytes, size_t len)
         load_clock(e, &r);
         load_sparkplug(e, &r);
     }
+    load_alarms(e, &r);
     if (get_u64(&r) != MAGIC || r.failed || r.p != r.end) {
         forget(e);
         return -EBADMSG;

@@ -27,8 +27,10 @@ enum record_type {
     RECORD_STATS = 9,      /* our own metrics, once a minute: line protocol, no timestamps */
     RECORD_COMMAND = 10,   /* of a firm or an operator; topic and body: case_command_put */
     RECORD_STREAM = 11,    /* body: "gateway/lane/epoch": cases opened from here on carry it */
-    RECORD_PRESENCE = 12,  /* topic: a firm; body: "online" or "offline" */
-    RECORD_END = 15,       /* seals a segment: read on in the next one. Readers never see it */
+    RECORD_PRESENCE =
+        12,          /* topic: a firm; body: "online" or "offline". Topic "gaihou-delivery":
+                              can life-safety alarms be delivered? */
+    RECORD_END = 15, /* seals a segment: read on in the next one. Readers never see it */
 };
 
 #define RECORD_QOS(flags)  ((flags)&3u)

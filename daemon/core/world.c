@@ -217,11 +217,15 @@ static int open_parts(const struct world_unbundled *u, struct problems *problems
         open_profiles(w, u, problems);
     if (w->catalog)
         open_registry(w, u, problems);
+    if (w->catalog)
+        world_open_rules(w, u, problems);
     if (w->conf && w->profiles)
         add_sources(w, problems);
     if (w->conf && w->registry)
         check_life_safety(w, problems);
-    if (!w->conf || !w->catalog || !w->registry || !w->profiles ||
+    if (w->conf && w->registry && w->rules)
+        world_check_rules(w, problems);
+    if (!w->conf || !w->catalog || !w->registry || !w->profiles || !w->rules ||
         problems_errors(problems) != before) {
         world_free(w);
         return -EINVAL;
@@ -324,6 +328,7 @@ void world_free(struct world *w)
     for (size_t i = 0; i < w->n_sources; i++)
         topic_free(w->sources[i].topic);
     free(w->sources);
+    rules_free(w->rules);
     profile_set_free(w->profiles);
     zone_free(w->zone);
     registry_free(w->registry);

@@ -4,14 +4,14 @@
 /*
  * world — one generation of everything people configure, as the engine sees it.
  *
- * A generation is a bundle: the texts of configuration, catalogue, registry and profiles in one
- * piece, addressed by the hash of its content. The journal records which generation was in force
+ * A generation is a bundle: the texts of configuration, catalogue, registry, profiles and rules in
+ * one piece, addressed by the hash of its content. The journal records which generation was in force
  * from where; a replay opens the same bundle and gets the same world. Immutable once open;
  * opening may run on any thread. Cross-checks that need more than one file are made here.
  *
  * The time zone is in the bundle as the table of its changes, so that a replay under another
- * tzdata gives the same times. Bundles of 0.1 have neither zone nor profiles: the system is
- * asked for the zone then (nothing in them reads local times).
+ * tzdata gives the same times. Bundles of 0.1 have neither zone nor profiles nor rules: the system
+ * is asked for the zone then (nothing in them reads local times).
  */
 #include "base/zone.h"
 #include "core/catalog.h"
@@ -75,8 +75,12 @@ int world_bundle(const struct world_text parts[WORLD_PARTS],
 /* The profiles, behind what world_bundle wrote; in the order of their names, whatever they come
  * in. 0 or -ENOBUFS. */
 int world_bundle_profiles(const struct world_text *profiles, size_t n, struct buf *out);
-/* The rule files, behind the profiles; likewise. */
+/* The rule files, behind the profiles; likewise. At most RULES_MAX_FILES of RULES_MAX_FILE bytes. */
 int world_bundle_rules(const struct world_text *rules, size_t n, struct buf *out);
+/* A bundle like this one, but with these rule files, and with this catalogue (NULL: its own): what
+ * a past generation would have been under other rules. 0, -EINVAL: it is no bundle, -ENOBUFS. */
+int world_bundle_other(const char *bundle, size_t len, const struct world_text *catalog,
+                       const struct world_text *rules, size_t n_rules, struct buf *out);
 int world_zone_text(const struct zone *z, struct buf *out); /* 0 or -ENOBUFS */
 /* 0; -EINVAL with every problem told. */
 int world_open(const char *bundle, size_t len, struct problems *problems, struct world **out);

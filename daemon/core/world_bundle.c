@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The bundle: a line of magic, then part by part a line "name length file", the text and a
- * newline. Profiles are parts that may come more than once.
+ * newline. Profiles and rules are parts that may come more than once.
  */
 #include "base/mem.h"
 #include "base/num.h"
@@ -18,7 +18,7 @@
 
 static const char *const part_names[WORLD_PARTS] = {"config",  "catalog", "compounds",
                                                     "devices", "params",  "zone"};
-static const char profile_name_[] = "profile";
+static const char profile_name_[] = "profile", rules_name_[] = "rules";
 
 static void put_part(struct buf *out, const char *name, const struct world_text *t)
 {
@@ -42,16 +42,28 @@ static int by_file(const void *a, const void *b)
     return strcmp((*x)->file, (*y)->file);
 }
 
-int world_bundle_profiles(const struct world_text *profiles, size_t n, struct buf *out)
+static int put_sorted(struct buf *out, const char *name, const struct world_text *files,
+                      size_t n)
 {
     const struct world_text **sorted = mem_zalloc_array(n, sizeof(*sorted));
     for (size_t i = 0; i < n; i++)
-        sorted[i] = &profiles[i];
-    qsort(sorted, n, sizeof(*sorted), by_file);
+        sorted[i] = &files[i];
+    if (n)
+        qsort(sorted, n, sizeof(*sorted), by_file);
     for (size_t i = 0; i < n; i++)
-        put_part(out, profile_name_, sorted[i]);
+        put_part(out, name, sorted[i]);
     free(sorted);
     return out->failed ? -ENOBUFS : 0;
+}
+
+int world_bundle_profiles(const struct world_text *profiles, size_t n, struct buf *out)
+{
+    return put_sorted(out, profile_name_, profiles, n);
+}
+
+int world_bundle_rules(const struct world_text *rules, size_t n, struct buf *out)
+{
+    return put_sorted(out, rules_name_, rules, n);
 }
 
 /* One "name length file\n" line; returns what follows it, or NULL. */
@@ -78,6 +90,8 @@ static struct world_text *place_of(struct world_unbundled *u, const char *name)
 {
     if (strcmp(name, profile_name_) == 0)
         return u->n_profiles < WORLD_MAX_PROFILES ? &u->profiles[u->n_profiles++] : NULL;
+    if (strcmp(name, rules_name_) == 0)
+        return u->n_rules < RULES_MAX_FILES ? &u->rules[u->n_rules++] : NULL;
     for (size_t i = 0; i < WORLD_PARTS; i++)
         if (strcmp(name, part_names[i]) == 0)
             return u->parts[i].file ? NULL : &u->parts[i];
@@ -113,6 +127,8 @@ void world_unbundled_done(struct world_unbundled *u)
         free((char *)(uintptr_t)u->parts[i].file);
     for (size_t i = 0; i < u->n_profiles; i++)
         free((char *)(uintptr_t)u->profiles[i].file);
+    for (size_t i = 0; i < u->n_rules; i++)
+        free((char *)(uintptr_t)u->rules[i].file);
 }
 
 /* -- the zone: a line a change, "from offset" in seconds ------------------------------------ */

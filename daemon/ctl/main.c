@@ -13,6 +13,10 @@ static const char help[] =
     "usage: gaihouctl [--socket PATH | --url URL] [--token-file FILE] [--json] COMMAND\n\n"
     "  status                     health at a glance\n"
     "  top                        the same, live (q ends it)\n"
+    "  alerts [list|show|watch|history]     open cases, one of them, what changed\n"
+    "  ack|accept|arrive|resolve|confirm|feedback|close|reject|transfer|rework|reset|\n"
+    "  shelve|unshelve CASE… [--by NAME] [--note TEXT]   or on a filter, previewed first\n"
+    "  test|untest device/D|building/C/B|compound/C      what it raises is marked as a test\n"
     "  devices [list|show|silent] what is known of devices\n"
     "  devices audit --period P   availability, bad values, silence by vendor and model\n"
     "  compounds                  the compounds\n"
@@ -23,6 +27,8 @@ static const char help[] =
     "  journal replay FILE|-                takes exported messages up again\n"
     "  decode --profile P FILE|-  what one message says; needs no daemon\n"
     "  profile list|test|new      vendors' profiles; needs no daemon\n"
+    "  rules check|test|backtest  rule files, their tests, and what they would have raised\n"
+    "  rules explain CASE         why an alarm was raised\n"
     "  reload                     reads the configuration again, or says why not\n"
     "  version, help\n\n"
     "Exit: 0 done, 1 refused or not found, 2 the daemon cannot be reached, 64 usage.\n";
@@ -37,6 +43,17 @@ static int profile(const struct ctl *c, int argc, char **argv)
     return tools_profile(c->json, argc, argv);
 }
 
+/* Only what a running gateway can explain asks it. */
+static int rules(const struct ctl *c, int argc, char **argv)
+{
+    bool folder = false;
+    for (int i = 2; i < argc; i++)
+        folder |= strncmp(argv[i], "--dir", 5) == 0;
+    if (argc > 1 && strcmp(argv[1], "explain") == 0 && !folder)
+        return ctl_rules_explain(c, argc - 1, argv + 1);
+    return tools_rules(c->json, argc, argv);
+}
+
 static const struct command {
     const char *name;
     ctl_fn *fn;
@@ -44,7 +61,12 @@ static const struct command {
     {"status", ctl_status},       {"top", ctl_top},       {"devices", ctl_devices},
     {"compounds", ctl_compounds}, {"dead", ctl_dead},     {"quarantine", ctl_quarantine},
     {"ledger", ctl_ledger},       {"reload", ctl_reload}, {"decode", decode},
-    {"profile", profile},
+    {"profile", profile},         {"alerts", ctl_alerts}, {"ack", ctl_work},
+    {"accept", ctl_work},         {"arrive", ctl_work},   {"resolve", ctl_work},
+    {"confirm", ctl_work},        {"feedback", ctl_work}, {"close", ctl_work},
+    {"reject", ctl_work},         {"transfer", ctl_work}, {"rework", ctl_work},
+    {"reset", ctl_work},          {"shelve", ctl_work},   {"unshelve", ctl_work},
+    {"test", ctl_work},           {"untest", ctl_work},   {"rules", rules},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(*commands))
 

@@ -129,17 +129,39 @@ static int add_profile(struct site *s, const char *path)
     return CTL_DONE;
 }
 
-static int add_pattern(struct site *s, const char *pattern)
+static int add_rules(struct site *s, const char *path)
+{
+    struct rules_text t = {0};
+    char *text;
+    int code = site_read(path, RULES_MAX_FILE, &text, &t.len);
+    if (code != CTL_DONE)
+        return code;
+    t.file = mem_strdup(path);
+    t.text = text;
+    s->rule_files = mem_realloc_array(s->rule_files, s->n_rule_files + 1, sizeof(t));
+    s->rule_files[s->n_rule_files++] = t;
+    return CTL_DONE;
+}
+
+/* A folder that is not there has no files. */
+static int on_glob_error(const char *path, int error)
+{
+    (void)path;
+    return error != ENOENT;
+}
+
+static int add_pattern(struct site *s, const char *pattern,
+                       int (*add)(struct site *s, const char *path))
 {
     glob_t g = {0};
     int code = CTL_DONE;
-    int r = glob(pattern, GLOB_ERR, NULL, &g);
+    int r = glob(pattern, 0, on_glob_error, &g);
     if (r == GLOB_NOMATCH && !strpbrk(pattern, "*?["))
         code = cannot_read(pattern, -ENOENT);
     else if (r != 0 && r != GLOB_NOMATCH)
         code = cannot_read(pattern, -EIO);
     for (size_t i = 0; code == CTL_DONE && r == 0 && i < g.gl_pathc; i++)
-        code = add_profile(s, g.gl_pathv[i]);
+        code = add(s, g.gl_pathv[i]);
     globfree(&g);
     return code;
 }
@@ -152,12 +174,41 @@ int site_profiles(struct site *s, const char *const *patterns, size_t n, bool wa
         n = s->conf->profiles.n;
     }
     for (size_t i = 0; i < n && code == CTL_DONE; i++)
-        code = add_pattern(s, patterns[i]);
+        code = add_pattern(s, patterns[i], add_profile);
     if (code != CTL_DONE)
         return code;
     struct problems *p = problems_new(MAX_PROBLEMS);
     return tell_and_free(
         p, profile_set_open(s->files, s->n_files, s->catalog, s->zone, p, &s->profiles), warn);
+}
+
+/* As the registry's devices say, when they have been read: for lints. */
+static uint32_t expected(void *ctx, const struct kind *k)
+{
+    const struct site *s = ctx;
+    for (size_t i = 0; s->registry && i < registry_devices(s->registry); i++) {
+        const struct device *d = registry_device_at(s->registry, i);
+        if (d->kind == k && d->expected_interval_s)
+            return d->expected_interval_s;
+    }
+    return 0;
+}
+
+int site_rules(struct site *s, const char *const *patterns, size_t n, bool warn)
+{
+    int code = CTL_DONE;
+    if (n == 0 && s->conf) {
+        patterns = s->conf->rules.items;
+        n = s->conf->rules.n;
+    }
+    for (size_t i = 0; i < n && code == CTL_DONE; i++)
+        code = add_pattern(s, patterns[i], add_rules);
+    if (code != CTL_DONE)
+        return code;
+    struct problems *p = problems_new(MAX_PROBLEMS);
+    return tell_and_free(
+        p, rules_parse(s->rule_files, s->n_rule_files, s->catalog, expected, s, p, &s->rules),
+        warn);
 }
 
 static int read_csv(const char *path, struct registry_input *out, char **out_text)
@@ -195,6 +246,7 @@ int site_registry(struct site *s, const char *devices, size_t len)
 
 void site_close(struct site *s)
 {
+    rules_free(s->rules);
     profile_set_free(s->profiles);
     registry_free(s->registry);
     catalog_free(s->catalog);
@@ -206,5 +258,10 @@ void site_close(struct site *s)
         free((char *)(uintptr_t)s->files[i].text);
     }
     free(s->files);
+    for (size_t i = 0; i < s->n_rule_files; i++) {
+        free((char *)(uintptr_t)s->rule_files[i].file);
+        free((char *)(uintptr_t)s->rule_files[i].text);
+    }
+    free(s->rule_files);
     *s = (struct site){0};
 }

@@ -2,7 +2,7 @@
 #ifndef CTL_TOOLS_H
 #define CTL_TOOLS_H
 /*
- * tools — commands that need no daemon and read the files themselves: decode, profile. No jansson
+ * tools — commands that need no daemon and read the files themselves: decode, profile, rules. No jansson
  * here. Each returns the exit code; what is wrong is told on stderr.
  */
 #include <stdbool.h>
@@ -10,9 +10,10 @@
 
 struct site;
 
-/* gaihouctl decode, profile list|test|new; argv[0]: the command; json: --json stood before it. */
+/* gaihouctl decode, profile list|test|new, rules …; argv[0]: the command; json: --json stood before it. */
 int tools_decode(bool json, int argc, char **argv);
 int tools_profile(bool json, int argc, char **argv);
+int tools_rules(bool json, int argc, char **argv); /* ctl/rules.h; explain needs --dir */
 int tools_profile_new(struct site *s, const char *name, const char *topic, const char *out,
                       char **samples, size_t n);
 

@@ -21,6 +21,7 @@ enum {
     STEADY_S = 30, /* one that lasted so long starts the backoff anew */
     SAY_AGAIN_S = 60, /* a new reason for a link that is down is logged no more often */
     CLOSE_WAIT_S = 5,
+    SEND_WINDOW = 16,
 };
 
 uint64_t mqtt_now_ns(void)
@@ -197,6 +198,7 @@ static enum leave_for stay_connected(struct mqtt *m)
         bool answers = mqtt_subs_work(m);
         mqtt_subs_report(m);
         mqtt_publish_work(m);
+        mqtt_send_work(m);
         pthread_mutex_lock(&m->lock);
         if (m->phase != MQTT_CONNECTED)
             why = LEAVE_LOST;
@@ -206,7 +208,7 @@ static enum leave_for stay_connected(struct mqtt *m)
             why = LEAVE_KICKED;
         else if (!answers)
             why = LEAVE_SILENT;
-        else if (!m->outgoing)
+        else if (!m->outgoing && !m->sends)
             (void)mqtt_wait(m, mqtt_now_ns() + SECOND);
         pthread_mutex_unlock(&m->lock);
     }
@@ -238,12 +240,18 @@ static uint64_t after_loss(struct mqtt *m)
         return TAKEN_OVER_WAIT_S * SECOND + jitter(m, 5 * SECOND);
     }
     if (m->short_lives >= 3) {
-        char text[sizeof(end.text) + 300];
+        char text[sizeof(end.text) + 600];
         (void)snprintf(
             text, sizeof(text),
             "%s; this was the third time within %d s of connecting: another client may "
             "be using our client id \"%s\"",
             end.text, SHORT_LIFE_S, m->client_id);
+        if (m->unanswered[0]) {
+            size_t n = strlen(text);
+            (void)snprintf(text + n, sizeof(text) - n,
+                           ", or the broker (its ACL) does not let us publish to %s",
+                           m->unanswered);
+        }
         m->last_said_ns = 0; /* this is news, whatever was said before */
         say_down(m, what, text);
         return TAKEN_OVER_WAIT_S * SECOND + jitter(m, 5 * SECOND);
@@ -268,10 +276,12 @@ static void live(struct mqtt *m)
     pthread_mutex_unlock(&m->lock);
     switch (leave) {
     case LEAVE_LOST:
+        mqtt_send_forget(m);
         pause_for(m, after_loss(m));
         break;
     case LEAVE_WANTED:
         mqtt_disconnect(m, why);
+        mqtt_send_forget(m);
         log_info("broker %s: left: %s", m->broker->id, why);
         break;
     case LEAVE_SILENT:
@@ -279,6 +289,7 @@ static void live(struct mqtt *m)
         __attribute__((fallthrough));
     case LEAVE_KICKED:
         mqtt_disconnect(m, why);
+        mqtt_send_forget(m);
         say_down(m, "connection given up", why);
         if (leave == LEAVE_SILENT)
             pause_for(m, backoff_ns(m));
@@ -292,6 +303,8 @@ static void free_all(struct mqtt *m)
 {
     mqtt_subs_done(m);
     mqtt_publish_forget(m);
+    free(m->will_topic);
+    free(m->will);
     for (char *p = m->password; p && *p; p++)
         *(volatile char *)p = '\0';
     for (char *p = m->key_password; p && *p; p++)
@@ -380,6 +393,14 @@ int mqtt_open(const struct mqtt_options *o, const struct mqtt_events *e, struct 
     m->client_id = mem_strdup(o->client_id);
     m->password = mem_strdup(o->password);
     m->key_password = mem_strdup(o->key_password);
+    if (o->will) {
+        m->will_topic = mem_strdup(o->will->topic);
+        m->will = mem_dup(o->will->payload, o->will->len);
+        m->will_len = o->will->len;
+        m->will_retain = o->will->retain;
+    }
+    m->read_retained = o->read_retained;
+    m->send_window = o->send_window ? o->send_window : SEND_WINDOW;
     m->version = 5;
     m->wanted = true;
     m->n_urls = o->broker->url.n;
@@ -480,7 +501,9 @@ void mqtt_stats(struct mqtt *m, struct mqtt_stats *out)
     pthread_mutex_lock(&m->lock);
     *out = m->stats;
     out->wanted = m->wanted;
-    out->connected = m->phase == MQTT_CONNECTED;
+    out->connected = out->subscribed = m->phase == MQTT_CONNECTED;
+    for (size_t i = 0; i < m->n_subs; i++)
+        out->subscribed &= m->subs[i].code >= 0;
     pthread_mutex_unlock(&m->lock);
     out->messages = atomic_load_explicit(&m->messages, memory_order_relaxed);
     out->bytes = atomic_load_explicit(&m->bytes, memory_order_relaxed);

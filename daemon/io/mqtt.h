@@ -2,13 +2,19 @@
 #ifndef IO_MQTT_H
 #define IO_MQTT_H
 /*
- * mqtt — one inbound MQTT client: connection, subscriptions, messages (Paho MQTTAsync). Faked
- * in tests/sim. It publishes next to nothing: commands that ask a device to speak.
+ * mqtt — one MQTT client: connection, subscriptions, messages in and out (Paho MQTTAsync).
+ * Faked in tests/sim.
  *
  * MQTT 5, falling back to 3.1.1 (remembered for the life of the client); clean start false with
  * a session expiry; resubscribes on every CONNACK and reads every SUBACK code; its own
  * reconnect with backoff (1 … 60 s) and jitter, each round trying the URLs from the top. The
  * session at the broker outlives leave and close.
+ *
+ * mqtt_send is for messages whose fate matters: at most a window of them is under way, below
+ * the server's Receive Maximum (beyond it Paho sends some thirty a second). They leave in the
+ * order they were given. Nothing is kept for the next connection: when one ends, what the
+ * broker has not acknowledged comes back by on_sent, all of it before the next on_link(up), and
+ * Paho's own copies go with its handle, so that nothing is sent behind the owner's back.
  *
  * Names are looked up here, before Paho, whose look-up stalls every client of the process. For
  * mqtt:// Paho gets the address found; for mqtts:// it gets the name, which the certificate is
@@ -24,8 +30,8 @@
  * thread (on_link also on our own), one at a time per client. When on_message returns, the
  * PUBACK leaves: so it must have kept the message, or not return. on_link(up) runs before the
  * first message of that connection, and each up is followed by exactly one down (mqtt_close
- * included). Callbacks must not call mqtt_* of the same client but mqtt_leave, mqtt_return,
- * mqtt_reconnect.
+ * included). on_sent runs on Paho's thread or our own. Callbacks must not call mqtt_* of the
+ * same client but mqtt_leave, mqtt_return, mqtt_reconnect.
  *
  * The process: mqtt_open removes http_proxy and https_proxy from the environment, because Paho
  * would send MQTT there; so the first mqtt_open comes before any thread that reads the
@@ -86,8 +92,9 @@ struct mqtt_events {
     void *ctx;
     void (*on_message)(void *ctx, const struct mqtt_message *m);
     void (*on_link)(void *ctx, const struct mqtt_link *l);
-    /* What mqtt_send took: 0 the broker has it (QoS 1: PUBACK), else it may or may not (the link
-     * was lost): send it again. Exactly once for each. Any thread of Paho's or ours. NULL: fine. */
+    /* What mqtt_send took: 0: the broker has it (QoS 1: PUBACK; QoS 0: it was written);
+     * -ENOTCONN: it may or may not (the link was lost): send it again; -EACCES: the broker
+     * refuses it (MQTT 5); -EINVAL: Paho does. Exactly once for each. NULL: fine. */
     void (*on_sent)(void *ctx, uint64_t id, int status);
 };
 
@@ -101,7 +108,9 @@ struct mqtt_options {
     const struct mqtt_will *will; /* NULL: none; copied */
     unsigned send_window; /* most that mqtt_send has under way; 0: 16. The server's Receive
                                      Maximum, less one, goes before */
-    bool read_retained;   /* subscribe with retainHandling 0 (the default here, too) */
+    /* MQTT 5: retained messages come with every subscription that is made (a 3.1.1 broker does so
+     * anyway); else only with one that is new to the session. */
+    bool read_retained;
 };
 
 struct mqtt_stats { /* a snapshot; any thread */
@@ -110,6 +119,7 @@ struct mqtt_stats { /* a snapshot; any thread */
     uint64_t connects, losses, messages, bytes;
     uint64_t published;       /* handed to Paho */
     uint64_t refused_filters; /* now, of those named */
+    bool subscribed;          /* every filter named has its answer on this connection */
     int64_t last_message_wall_ns, connected_wall_ns;
     char server[256];  /* URL in use, as configured */
     char problem[512]; /* what is wrong now, for people; "" if nothing */

@@ -87,7 +87,18 @@ void mqtt_report_down(struct mqtt *m, const char *reason, bool taken_over)
     pthread_mutex_unlock(&m->cb_lock);
 }
 
-static void connected(struct mqtt *m, bool session_present, unsigned version)
+/* A number that the server said in its CONNACK. */
+static size_t property(MQTTProperties *props, enum MQTTPropertyCodes code, size_t otherwise)
+{
+    if (!props || !MQTTProperties_hasProperty(props, code))
+        return otherwise;
+    int64_t v = MQTTProperties_getNumericValue(props, code);
+    /* Paho returns the 4 bytes of a Maximum Packet Size above 2^31 as a negative int. */
+    return v > 0 ? (size_t)v : otherwise;
+}
+
+static void connected(struct mqtt *m, bool session_present, unsigned version,
+                      MQTTProperties *props)
 {
     struct mqtt_link l = {.state = MQTT_UP, .session_present = session_present};
     pthread_mutex_lock(&m->cb_lock);
@@ -100,6 +111,10 @@ static void connected(struct mqtt *m, bool session_present, unsigned version)
     pthread_mutex_lock(&m->lock);
     m->phase = MQTT_CONNECTED;
     m->session_present = session_present;
+    m->max_packet = property(props, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, 0);
+    /* One below it: at the limit itself Paho waits for its own timer. */
+    size_t most = property(props, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, UINT16_MAX);
+    m->window = m->send_window < most ? m->send_window : most > 1 ? most - 1 : 1;
     m->stats.connects++;
     m->stats.version = version;
     m->stats.connected_wall_ns = clock_wall_ns();
@@ -110,12 +125,12 @@ static void connected(struct mqtt *m, bool session_present, unsigned version)
 
 static void on_success(void *ctx, MQTTAsync_successData *d)
 {
-    connected(ctx, d->alt.connect.sessionPresent != 0, 4);
+    connected(ctx, d->alt.connect.sessionPresent != 0, 4, NULL);
 }
 
 static void on_success5(void *ctx, MQTTAsync_successData5 *d)
 {
-    connected(ctx, d->alt.connect.sessionPresent != 0, 5);
+    connected(ctx, d->alt.connect.sessionPresent != 0, 5, &d->properties);
 }
 
 /* Paho says little: its message tells how far it came, the code is a CONNACK's or its own. */
@@ -187,6 +202,16 @@ static void on_disconnected(void *ctx, MQTTProperties *props, enum MQTTReasonCod
     lost(ctx, (int)code, text);
 }
 
+/* A property's bytes, or NULL. */
+static const char *text_of(MQTTProperties *props, enum MQTTPropertyCodes code, size_t *out_len)
+{
+    MQTTProperty *p = MQTTProperties_getProperty(props, code);
+    if (!p || p->value.data.len < 0)
+        return NULL;
+    *out_len = (size_t)p->value.data.len;
+    return p->value.data.data ? p->value.data.data : "";
+}
+
 static int on_arrived(void *ctx, char *topic, int topic_len, MQTTAsync_message *a)
 {
     struct mqtt *m = ctx;
@@ -202,6 +227,12 @@ static int on_arrived(void *ctx, char *topic, int topic_len, MQTTAsync_message *
         .retain = a->retained != 0,
         .dup = a->dup != 0,
     };
+    if (a->struct_version >= 1) {
+        msg.response_topic =
+            text_of(&a->properties, MQTTPROPERTY_CODE_RESPONSE_TOPIC, &msg.response_topic_len);
+        msg.correlation =
+            text_of(&a->properties, MQTTPROPERTY_CODE_CORRELATION_DATA, &msg.correlation_len);
+    }
     pthread_mutex_lock(&m->cb_lock);
     if (!m->muted) /* only once Paho has no connection left, so nothing is acknowledged unkept
                     */
@@ -235,6 +266,7 @@ static int get_handle(struct mqtt *m, struct mqtt_url *u, MQTTAsync *out)
     if (!*h) {
         MQTTAsync_createOptions o = MQTTAsync_createOptions_initializer;
         o.MQTTVersion = m->version == 5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
+        o.maxBufferedMessages = UINT16_MAX; /* ours is the window of mqtt_send */
         pthread_mutex_lock(&life);
         /* The URL here only says TLS or not; each attempt brings its own address. */
         int rc =
@@ -259,6 +291,11 @@ static void destroy_handle(MQTTAsync *h)
     MQTTAsync_destroy(h);
     pthread_mutex_unlock(&life);
     *h = NULL;
+}
+
+void mqtt_drop_handle(struct mqtt *m)
+{
+    destroy_handle(&m->current->handle[m->version == 5]);
 }
 
 void mqtt_destroy_handles(struct mqtt *m)
@@ -301,6 +338,7 @@ static int start_connect(struct mqtt *m, struct mqtt_url *u, MQTTAsync h, char *
     MQTTAsync_connectOptions o5 = MQTTAsync_connectOptions_initializer5;
     MQTTAsync_connectOptions o = m->version == 5 ? o5 : o3;
     MQTTAsync_SSLOptions ssl = MQTTAsync_SSLOptions_initializer;
+    MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
     MQTTProperties props = MQTTProperties_initializer;
     char *const uris[1] = {uri};
     o.keepAliveInterval = (int)at_most(b->keepalive_s, UINT16_MAX);
@@ -310,6 +348,14 @@ static int start_connect(struct mqtt *m, struct mqtt_url *u, MQTTAsync h, char *
     o.serverURIcount = 1;
     o.serverURIs = uris;
     o.context = m;
+    if (m->will_topic) {
+        will.topicName = m->will_topic;
+        will.payload.data = m->will;
+        will.payload.len = (int)m->will_len;
+        will.retained = m->will_retain;
+        will.qos = 1;
+        o.will = &will;
+    }
     if (m->version == 5) {
         o.cleanstart = 0;
         add_properties(b, &props);

@@ -7,7 +7,8 @@
  *   mqtt.c            the public calls, the control thread, when to try again, the log lines
  *   mqtt_connect.c    Paho: handles, one attempt to connect, its callbacks, leaving
  *   mqtt_subscribe.c  filters: SUBSCRIBE in chunks, the codes of SUBACK, UNSUBSCRIBE
- *   mqtt_publish.c    the few messages that go out
+ *   mqtt_publish.c    words to devices: the few messages that nobody waits for
+ *   mqtt_send.c       what the owner tells and wants to know the fate of
  *   mqtt_diagnose.c   why it does not work, in words
  *
  * Locks: `cb_lock` is held while a callback of the owner runs and guards `link_up`; `lock`
@@ -53,6 +54,11 @@ struct mqtt_end {
 struct mqtt {
     const struct conf_broker *broker;
     char *client_id, *password, *key_password;
+    char *will_topic; /* NULL: no will */
+    void *will;
+    size_t will_len;
+    bool will_retain, read_retained;
+    unsigned send_window;
     struct mqtt_events events;
     struct mqtt_url *urls;
     size_t n_urls;
@@ -81,6 +87,9 @@ struct mqtt {
         subs_gen; /* counts connections and resubscriptions: answers from before are void */
     struct mqtt_outgoing *outgoing; /* first to last */
     size_t n_outgoing;
+    struct mqtt_sending *sends, *flying; /* for Paho, first to last; Paho's, unanswered */
+    size_t n_sending, window;            /* both together, and the most of this connection */
+    size_t max_packet;                   /* that the server takes; 0: any */
     struct mqtt_stats stats;
 
     atomic_uint_fast64_t messages, bytes;
@@ -95,6 +104,7 @@ struct mqtt {
     struct log_state link_log;
     uint64_t down_since_ns, up_since_ns;
     char last_said[512];
+    char unanswered[200]; /* topic of the oldest message that a lost connection left so */
     uint64_t last_said_ns;
     struct mqtt_url *current;
 };
@@ -111,6 +121,8 @@ int mqtt_parse_url(const char *text, struct mqtt_url *out, struct err *err);
  * or no longer wanted. */
 int mqtt_connect(struct mqtt *m, struct mqtt_url *u);
 void mqtt_disconnect(struct mqtt *m, const char *why); /* returns when Paho has finished */
+/* The present handle and all that Paho remembers in it: unanswered requests fail from within. */
+void mqtt_drop_handle(struct mqtt *m);
 void mqtt_destroy_handles(struct mqtt *m);
 void mqtt_report_down(struct mqtt *m, const char *reason, bool taken_over); /* any thread */
 
@@ -128,6 +140,11 @@ void mqtt_subs_done(struct mqtt *m);
 /* mqtt_publish.c */
 void mqtt_publish_work(struct mqtt *m);   /* sends what waits; control thread, connected */
 void mqtt_publish_forget(struct mqtt *m); /* at the end of a connection */
+
+/* mqtt_send.c: control thread */
+void mqtt_send_work(struct mqtt *m); /* hands what waits to Paho */
+/* At the end of a connection: whatever is unanswered comes back to the owner. */
+void mqtt_send_forget(struct mqtt *m);
 
 /* mqtt_diagnose.c */
 const char *mqtt_code_text(int version, int code, bool connack);

@@ -259,7 +259,8 @@ static int send_request(struct mqtt *m, struct request *r)
         /* Only what the broker delivers from its store is flagged: with 1, a live message that its
          * device published as retained could not be told from an old one. */
         sub.retainAsPublished = 0;
-        sub.retainHandling = 1; /* only for a subscription that is new to the session */
+        /* 1: only for a subscription that is new to the session */
+        sub.retainHandling = m->read_retained ? 0 : 1;
         for (size_t i = 0; i < c->n; i++)
             each[i] = sub;
         o.onSuccess5 = on_done5;

@@ -8,9 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GROUP_BYTES (8u << 20) /* waiting batches that share one transaction */
+#define GROUP_BYTES    (8u << 20) /* waiting batches that share one transaction */
+#define DONE_MS        150        /* what the broker has is marked after, at the latest */
+#define PRUNE_FIRST_MS 60000
+#define PRUNE_MS       600000
+#define PRUNE_MORE_MS  1000
 
-enum job_kind { JOB_COMMIT, JOB_ASK, JOB_LETTERS, JOB_MARK };
+enum job_kind {
+    JOB_COMMIT,
+    JOB_ASK,
+    JOB_LETTERS,
+    JOB_MARK,
+    JOB_OUTBOX,
+    JOB_OPEN_CASES,
+    JOB_ALERTS,
+    JOB_PRUNE,
+};
 
 struct job { /* made on the loop, done by the store's thread, answered and freed on the loop */
     struct job *next;
@@ -31,6 +44,15 @@ struct job { /* made on the loop, done by the store's thread, answered and freed
     struct store_letters_chunk chunk;
     uint64_t after_id, n;
     uint64_t *ids;
+    store_out_fn *out_fn; /* outbox, open cases */
+    store_case_fn *case_fn;
+    store_outs_done_fn *outs_done;
+    struct store_rows rows;
+    bool urgent_only, more;
+    size_t max_bytes;
+    char *firm;
+    enum store_alert_query alert_query;
+    struct store_alert_filter alert_filter; /* its strings are ours */
 };
 
 struct job_list {
@@ -47,6 +69,14 @@ struct store {
     bool closing;
     uint64_t waiting_bytes;
     struct store_stats stats;
+    uint64_t epoch, epoch_last;
+    bool told; /* a commit put rows into the outbox since the loop looked */
+    /* The loop's: */
+    struct loop_timer *mark, *prune;
+    uint64_t *marks; /* rows of the outbox that are done and wait for the next commit */
+    size_t n_marks, max_marks;
+    loop_fn *on_outbox;
+    void *on_outbox_ctx;
 };
 
 static void list_init(struct job_list *l)
@@ -71,124 +101,6 @@ static struct job *list_take(struct job_list *l)
     if (!l->first)
         l->last = &l->first;
     return j;
-}
-
-/* -- batches ---------------------------------------------------------------- */
-
-struct store_batch *store_batch_new(void)
-{
-    struct store_batch *b = mem_zalloc(sizeof(*b));
-    b->last = &b->first;
-    return b;
-}
-
-void store_batch_free(struct store_batch *b)
-{
-    if (!b)
-        return;
-    for (struct store_item *it = b->first, *next; it; it = next) {
-        next = it->next;
-        free(it);
-    }
-    free(b);
-}
-
-size_t store_batch_bytes(const struct store_batch *b)
-{
-    return b->bytes;
-}
-
-static size_t text_size(const char *s)
-{
-    return s ? strlen(s) + 1 : 0;
-}
-
-static const void *put(char **at, const void *p, size_t n)
-{
-    if (!p)
-        return NULL;
-    char *to = *at;
-    if (n)
-        memcpy(to, p, n);
-    *at += n;
-    return to;
-}
-
-static void batch_add(struct store_batch *b, struct store_item *it, size_t bytes)
-{
-    *b->last = it;
-    b->last = &it->next;
-    b->bytes += bytes;
-}
-
-struct store_item *store_item_letter(enum store_item_kind kind, const struct store_letter *l,
-                                     size_t *out_bytes)
-{
-    size_t n = sizeof(struct store_item) + text_size(l->reason) + text_size(l->detail) +
-               text_size(l->broker) + text_size(l->compound) + l->topic_len + l->payload_len +
-               l->device_len;
-    struct store_item *it = mem_zalloc(n);
-    char *at = (char *)(it + 1);
-    it->kind = kind;
-    it->letter = *l;
-    it->letter.reason = put(&at, l->reason, text_size(l->reason));
-    it->letter.detail = put(&at, l->detail, text_size(l->detail));
-    it->letter.broker = put(&at, l->broker, text_size(l->broker));
-    it->letter.compound = put(&at, l->compound, text_size(l->compound));
-    it->letter.topic = put(&at, l->topic, l->topic_len);
-    it->letter.payload = put(&at, l->payload, l->payload_len);
-    it->letter.device = put(&at, l->device, l->device_len);
-    *out_bytes = n;
-    return it;
-}
-
-void store_batch_dead(struct store_batch *b, const struct store_letter *l)
-{
-    size_t n;
-    struct store_item *it = store_item_letter(ITEM_DEAD, l, &n);
-    batch_add(b, it, n);
-}
-
-void store_batch_quarantine(struct store_batch *b, const struct store_letter *l)
-{
-    size_t n;
-    struct store_item *it = store_item_letter(ITEM_QUARANTINE, l, &n);
-    batch_add(b, it, n);
-}
-
-void store_batch_line(struct store_batch *b, const struct store_line *l)
-{
-    size_t n = sizeof(struct store_item) + text_size(l->sink) + text_size(l->reason) +
-               text_size(l->detail) + l->text_len;
-    struct store_item *it = mem_zalloc(n);
-    char *at = (char *)(it + 1);
-    it->kind = ITEM_LINE;
-    it->line = *l;
-    it->line.sink = put(&at, l->sink, text_size(l->sink));
-    it->line.reason = put(&at, l->reason, text_size(l->reason));
-    it->line.detail = put(&at, l->detail, text_size(l->detail));
-    it->line.text = put(&at, l->text, l->text_len);
-    batch_add(b, it, n);
-}
-
-void store_batch_cursor(struct store_batch *b, const struct position *cursor)
-{
-    b->has_cursor = true;
-    b->cursor = *cursor;
-}
-
-void store_batch_generation(struct store_batch *b, const char *kind, const char *hash,
-                            int64_t wall_ns, uint64_t offset)
-{
-    size_t n = sizeof(struct store_item) + text_size(kind) + text_size(hash);
-    struct store_item *it = mem_zalloc(n);
-    char *at = (char *)(it + 1);
-    it->kind = ITEM_GENERATION;
-    it->generation.kind = put(&at, kind, text_size(kind));
-    it->generation.hash = put(&at, hash, text_size(hash));
-    it->generation.wall_ns = wall_ns;
-    it->generation.offset = offset;
-    batch_add(b, it, n);
 }
 
 /* -- the store's thread ------------------------------------------------------ */
@@ -237,6 +149,15 @@ static int do_single(struct store *s, struct job *j)
         return store_db_letters(&s->db, j->quarantine, &j->filter, j->after_id, &j->chunk);
     case JOB_MARK:
         return store_db_mark(&s->db, j->quarantine, j->ids, (size_t)j->n);
+    case JOB_OUTBOX:
+        return store_db_outbox(&s->db, j->after_id, j->urgent_only, j->max_bytes, &j->rows);
+    case JOB_OPEN_CASES:
+        return store_db_open_cases(&s->db, j->firm, j->after_id, &j->rows);
+    case JOB_ALERTS:
+        return store_db_alerts(&s->db, j->alert_query, &j->alert_filter, &j->json,
+                               &j->json_len);
+    case JOB_PRUNE:
+        return store_db_prune(&s->db, &j->more);
     case JOB_COMMIT:
         break;
     }
@@ -245,25 +166,30 @@ static int do_single(struct store *s, struct job *j)
 
 static void copy_totals(struct store *s)
 {
-    struct store_stats *t = &s->stats;
-    t->dead_rows = s->db.dead_rows;
-    t->dead_bytes = s->db.dead_bytes;
-    t->dead_not_kept = s->db.dead_not_kept;
-    t->quarantine_devices = s->db.q_devices;
-    t->quarantine_rows = s->db.q_rows;
-    t->quarantine_not_kept = s->db.q_not_kept;
+    store_db_copy_stats(&s->db, &s->stats);
+    s->epoch = s->db.epoch;
+    s->epoch_last = s->db.epoch_last;
+}
+
+/* What a question cannot be answered with is no failure of the store. */
+static bool is_failure(const struct job *j, int code)
+{
+    return code != 0 && code != -ENOENT &&
+           !(j->kind == JOB_ALERTS && (code == -EINVAL || code == -EMSGSIZE));
 }
 
 static void finish_group(struct store *s, struct job_list *group, int code, uint64_t took)
 {
     bool commit = group->first->kind == JOB_COMMIT;
     if (commit && code == 0) {
+        s->told |= s->db.outbox_last != s->db.outbox_seen;
+        s->db.outbox_seen = s->db.outbox_last;
         s->stats.commits++;
         s->stats.commit_ns_last = took;
         if (took > s->stats.commit_ns_max)
             s->stats.commit_ns_max = took;
     }
-    if (code && code != -ENOENT && !s->stats.failed) {
+    if (is_failure(group->first, code) && !s->stats.failed) {
         s->stats.failed = code;
         memcpy(s->stats.problem, s->db.problem, sizeof(s->stats.problem));
     }
@@ -311,6 +237,15 @@ static void job_free(struct job *j)
     free(j->json);
     store_letters_chunk_done(&j->chunk);
     free(j->ids);
+    store_rows_done(&j->rows);
+    free(j->firm);
+    free((char *)j->alert_filter.id);
+    free((char *)j->alert_filter.compound);
+    free((char *)j->alert_filter.firm);
+    free((char *)j->alert_filter.device);
+    free((char *)j->alert_filter.rule);
+    free((char *)j->alert_filter.severity);
+    free((char *)j->alert_filter.state);
     free(j);
 }
 
@@ -344,15 +279,57 @@ static bool answer_letters(struct store *s, struct job *j, bool closing)
     return false;
 }
 
+static void answer_outbox(struct job *j)
+{
+    for (struct store_row *row = j->rows.first; row; row = row->next)
+        j->out_fn(j->ctx, &row->out);
+    j->outs_done(j->ctx, j->status, j->rows.n, j->rows.more);
+}
+
+/* True: the job went back for its next chunk. */
+static bool answer_cases(struct store *s, struct job *j, bool closing)
+{
+    for (struct store_row *row = j->rows.first; row; row = row->next)
+        j->case_fn(j->ctx, &row->open);
+    j->n += j->rows.n;
+    bool more = j->status == 0 && j->rows.more;
+    if (more && !closing) {
+        j->after_id = j->rows.last_id;
+        store_rows_done(&j->rows);
+        submit(s, j);
+        return true;
+    }
+    j->outs_done(j->ctx, more ? -ECANCELED : j->status, j->n, false);
+    return false;
+}
+
 static void answer(struct store *s, struct job *j, bool closing)
 {
-    if (j->kind == JOB_LETTERS) {
+    switch (j->kind) {
+    case JOB_LETTERS:
         if (answer_letters(s, j, closing))
             return;
-    } else if (j->kind == JOB_ASK) {
+        break;
+    case JOB_OPEN_CASES:
+        if (answer_cases(s, j, closing))
+            return;
+        break;
+    case JOB_OUTBOX:
+        answer_outbox(j);
+        break;
+    case JOB_ASK:
+    case JOB_ALERTS:
         j->json_fn(j->ctx, j->status, j->json ? j->json : "", j->json_len);
-    } else if (j->fn) {
-        j->fn(j->ctx, j->status);
+        break;
+    case JOB_PRUNE:
+        if (!closing)
+            loop_timer_start(s->prune, j->more ? PRUNE_MORE_MS : PRUNE_MS, 0);
+        break;
+    case JOB_COMMIT:
+    case JOB_MARK:
+        if (j->fn)
+            j->fn(j->ctx, j->status);
+        break;
     }
     job_free(j);
 }
@@ -366,16 +343,41 @@ static void answer_all(struct store *s, bool closing)
     list_init(&s->done);
     for (struct job *j = done.first; j; j = j->next)
         s->waiting_bytes -= j->bytes;
+    bool told = s->told;
+    s->told = false;
     pthread_mutex_unlock(&s->lock);
     for (struct job *j, *next = done.first; (j = next);) {
         next = j->next;
         answer(s, j, closing);
     }
+    if (told && !closing && s->on_outbox)
+        s->on_outbox(s->on_outbox_ctx);
 }
 
 static void on_wake(void *ctx)
 {
     answer_all(ctx, false);
+}
+
+/* Marks alone are a small batch; the next commit would have taken them. */
+static void flush_marks(struct store *s)
+{
+    loop_timer_stop(s->mark);
+    if (s->n_marks > 0)
+        store_commit(s, store_batch_new(), NULL, NULL);
+}
+
+static void on_mark(void *ctx)
+{
+    flush_marks(ctx);
+}
+
+static void on_prune(void *ctx)
+{
+    struct store *s = ctx;
+    struct job *j = mem_zalloc(sizeof(*j));
+    *j = (struct job){.kind = JOB_PRUNE};
+    submit(s, j);
 }
 
 int store_open(struct loop *l, const struct store_options *o, struct err *err,
@@ -384,6 +386,8 @@ int store_open(struct loop *l, const struct store_options *o, struct err *err,
     struct store *s = mem_zalloc(sizeof(*s));
     s->db.max_bytes = o->dead_bytes;
     s->db.max_devices = o->quarantine_devices;
+    s->db.keep_ms = o->keep_s * 1000;
+    s->db.no_outbox = o->no_outbox;
     list_init(&s->todo);
     list_init(&s->done);
     struct store_opened state;
@@ -397,6 +401,10 @@ int store_open(struct loop *l, const struct store_options *o, struct err *err,
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->cond, NULL);
     s->wake = loop_wake_new(l, on_wake, s);
+    s->mark = loop_timer_new(l, on_mark, s);
+    s->prune = loop_timer_new(l, on_prune, s);
+    if (o->keep_s)
+        loop_timer_start(s->prune, PRUNE_FIRST_MS, 0);
     ASSERT(pthread_create(&s->thread, NULL, run, s) == 0);
     pthread_setname_np(s->thread, "store");
     *out_state = state;
@@ -408,6 +416,7 @@ void store_close(struct store *s)
 {
     if (!s)
         return;
+    flush_marks(s);
     pthread_mutex_lock(&s->lock);
     s->closing = true;
     pthread_cond_signal(&s->cond);
@@ -415,6 +424,9 @@ void store_close(struct store *s)
     pthread_join(s->thread, NULL);
     answer_all(s, true);
     loop_wake_free(s->wake);
+    loop_timer_free(s->mark);
+    loop_timer_free(s->prune);
+    free(s->marks);
     store_db_close(&s->db);
     pthread_cond_destroy(&s->cond);
     pthread_mutex_destroy(&s->lock);
@@ -425,6 +437,10 @@ void store_commit(struct store *s, struct store_batch *b, store_fn *fn, void *ct
 {
     struct job *j = mem_zalloc(sizeof(*j));
     *j = (struct job){.kind = JOB_COMMIT, .batch = b, .bytes = b->bytes, .fn = fn, .ctx = ctx};
+    b->done = s->marks;
+    b->n_done = s->n_marks;
+    s->marks = NULL;
+    s->n_marks = s->max_marks = 0;
     submit(s, j);
 }
 
@@ -485,4 +501,87 @@ void store_stats(const struct store *s, struct store_stats *out)
     pthread_mutex_lock(&m->lock);
     *out = s->stats;
     pthread_mutex_unlock(&m->lock);
+}
+
+/* -- alarms ------------------------------------------------------------------- */
+
+uint64_t store_epoch(const struct store *s)
+{
+    struct store *m = (struct store *)s;
+    pthread_mutex_lock(&m->lock);
+    uint64_t v = s->epoch;
+    pthread_mutex_unlock(&m->lock);
+    return v;
+}
+
+uint64_t store_epoch_last(const struct store *s)
+{
+    struct store *m = (struct store *)s;
+    pthread_mutex_lock(&m->lock);
+    uint64_t v = s->epoch_last;
+    pthread_mutex_unlock(&m->lock);
+    return v;
+}
+
+void store_outbox(struct store *s, uint64_t after_id, bool urgent_only, size_t max_bytes,
+                  store_out_fn *fn, store_outs_done_fn *done, void *ctx)
+{
+    struct job *j = mem_zalloc(sizeof(*j));
+    *j = (struct job){.kind = JOB_OUTBOX,
+                      .after_id = after_id,
+                      .urgent_only = urgent_only,
+                      .max_bytes = max_bytes,
+                      .out_fn = fn,
+                      .outs_done = done,
+                      .ctx = ctx};
+    submit(s, j);
+}
+
+void store_outbox_done(struct store *s, const uint64_t *ids, size_t n)
+{
+    if (s->n_marks + n > s->max_marks) {
+        s->max_marks = (s->n_marks + n) * 2;
+        s->marks = mem_realloc_array(s->marks, s->max_marks, sizeof(*s->marks));
+    }
+    if (n == 0)
+        return;
+    memcpy(s->marks + s->n_marks, ids, n * sizeof(*ids));
+    s->n_marks += n;
+    if (!loop_timer_active(s->mark))
+        loop_timer_start(s->mark, DONE_MS, 0);
+}
+
+void store_on_outbox(struct store *s, loop_fn *fn, void *ctx)
+{
+    s->on_outbox = fn;
+    s->on_outbox_ctx = ctx;
+}
+
+void store_open_cases(struct store *s, const char *firm, store_case_fn *fn,
+                      store_outs_done_fn *done, void *ctx)
+{
+    struct job *j = mem_zalloc(sizeof(*j));
+    *j = (struct job){.kind = JOB_OPEN_CASES,
+                      .firm = mem_strdup(firm),
+                      .case_fn = fn,
+                      .outs_done = done,
+                      .ctx = ctx};
+    submit(s, j);
+}
+
+void store_ask_alerts(struct store *s, enum store_alert_query q,
+                      const struct store_alert_filter *f, store_json_fn *fn, void *ctx)
+{
+    struct job *j = mem_zalloc(sizeof(*j));
+    struct store_alert_filter c = *f;
+    c.id = mem_strdup(f->id);
+    c.compound = mem_strdup(f->compound);
+    c.firm = mem_strdup(f->firm);
+    c.device = mem_strdup(f->device);
+    c.rule = mem_strdup(f->rule);
+    c.severity = mem_strdup(f->severity);
+    c.state = mem_strdup(f->state);
+    *j = (struct job){
+        .kind = JOB_ALERTS, .alert_query = q, .alert_filter = c, .json_fn = fn, .ctx = ctx};
+    submit(s, j);
 }

@@ -32,11 +32,15 @@ struct case_reply;
 struct store_options {
     const char *path; /* …/store.db */
     uint64_t dead_bytes, quarantine_devices;
+    uint64_t keep_s; /* history of alarms; 0: for ever */
+    bool no_outbox;  /* nobody tells: transitions are numbered and kept, and wait for nobody */
 };
 
 struct store_opened { /* read at open */
     struct position cursor;
-    bool fresh; /* the store was created now */
+    bool fresh;          /* the store was created now */
+    uint64_t epoch_from; /* of the last store_batch_no_epoch: only stream records at or above it
+                            make an epoch known; 0: all do */
 };
 
 int store_open(struct loop *l, const struct store_options *o, struct err *err,
@@ -124,16 +128,26 @@ void store_mark_replayed(struct store *s, bool quarantine, const uint64_t *ids, 
  *
  * A transition commits with the batch's cursor: history row, the case's row (its last told state,
  * its blob), and, if it is to be delivered, its `seq` – per (stream, firm, compound), from 1, without
- * gaps – and a row of the outbox. What is told once keeps its bytes for ever.
+ * gaps – and a row of the outbox. What is told once keeps its bytes for ever. A transition or
+ * reply of a position (and place within it) that is there already changes nothing: all of one
+ * position must be in one batch. Where a case's retained state lies is known here: when it is
+ * told elsewhere, or ends masked, the row says what is to be emptied.
  *
- * The stream's epoch lives here: store_epoch is 0 in a store that has none yet. */
+ * The stream's epoch lives here: store_epoch is 0 in a store that has none yet, or none any
+ * more. */
 void store_batch_transition(struct store_batch *b, const struct position *at,
                             const struct transition *t); /* copies */
-/* topic: whole, or NULL: <prefix>/reply/FIRM/COMPOUND. A reply of origin ≠ 0 is only remembered. */
+/* Topic: to->reply_to, or reply/FIRM/COMPOUND. A reply of origin ≠ 0 is only remembered. All
+ * replies are, with the command, as the audit of who did what. */
 void store_batch_reply(struct store_batch *b, const struct position *at,
                        const struct case_reply *r, int64_t expires_wall_ms);
 void store_batch_epoch(struct store_batch *b, uint64_t epoch);
+/* The store was rolled back: what it says of the stream is not to be gone on with. store_epoch is
+ * 0 from the commit on, also in later processes, until an epoch of a record at or above
+ * until_offset is known; store_opened.epoch_from keeps that offset. */
+void store_batch_no_epoch(struct store_batch *b, uint64_t until_offset);
 uint64_t store_epoch(const struct store *s);
+uint64_t store_epoch_last(const struct store *s); /* the highest ever; a new one is above it */
 
 enum store_tell { /* what is published for a row, in this order */
                   TELL_URGENT = 1,
@@ -161,15 +175,18 @@ typedef void store_outs_done_fn(void *ctx, int status, uint64_t n, bool more);
 /* Rows above after_id that are not done, oldest first, up to max_bytes of payload. */
 void store_outbox(struct store *s, uint64_t after_id, bool urgent_only, size_t max_bytes,
                   store_out_fn *fn, store_outs_done_fn *done, void *ctx);
-/* The broker has them: marked soon, in one transaction with others; order is free. */
+/* The broker has them: marked with the next commit, at the latest after 150 ms; order is free.
+ * What a crash leaves unmarked is told again, the same bytes. */
 void store_outbox_done(struct store *s, const uint64_t *ids, size_t n);
-/* Called on the loop after each commit that put rows into the outbox. */
+/* Called on the loop after commits that put rows into the outbox, behind the commits' own
+ * callbacks. */
 void store_on_outbox(struct store *s, loop_fn *fn, void *ctx);
 
 struct store_case { /* an open case; valid for the call */
-    const char *case_id, *firm, *compound;
-    uint64_t seq;        /* of the last told state; 0: never told */
-    const char *payload; /* the last told state, with its seq; NULL: never told */
+    const char *case_id;
+    const char *firm, *compound; /* below which it was told; if never: whose it is */
+    uint64_t seq;                /* of the last told state; 0: never told */
+    const char *payload;         /* the last told state, with its seq; NULL: never told */
     size_t len;
     const char *blob; /* of its last transition, told or not */
     size_t blob_len;
@@ -185,11 +202,15 @@ struct store_alert_filter {                                              /* NULL
     uint64_t limit, before; /* as in store_filter */
 };
 enum store_alert_query { STORE_ALERT_LIST, STORE_ALERT_SHOW, STORE_ALERT_HISTORY };
+/* status also: -EINVAL: `state` is no such word. */
 void store_ask_alerts(struct store *s, enum store_alert_query q,
                       const struct store_alert_filter *f, store_json_fn *fn, void *ctx);
 
 struct store_stats {
-    uint64_t open_cases, outbox_rows, transitions, delivered;
+    uint64_t open_cases, outbox_rows; /* now */
+    /* Since the process began. repeated: transitions that were there already; delivered: rows
+     * of the outbox that were marked done; pruned: rows of old history. */
+    uint64_t transitions, repeated, delivered, pruned;
     uint64_t commits, commit_ns_last, commit_ns_max;
     uint64_t dead_rows, dead_bytes, dead_not_kept, quarantine_devices, quarantine_rows,
         quarantine_not_kept;

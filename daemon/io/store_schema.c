@@ -43,6 +43,7 @@ static const char *const migrations[STORE_VERSION] = {
     " broker TEXT, flags INTEGER NOT NULL, compound TEXT, topic BLOB, payload BLOB);"
     "CREATE UNIQUE INDEX quarantine_letter ON quarantine_message(record_offset, ordinal);"
     "CREATE INDEX quarantine_by_device ON quarantine_message(device_id, id);",
+    store_alarm_schema,
 };
 
 static const char *const statements[ST_COUNT] = {
@@ -83,6 +84,51 @@ static const char *const statements[ST_COUNT] = {
         "INSERT INTO quarantine_source VALUES(?1,?2,?3) ON CONFLICT DO UPDATE"
         " SET devices = devices + excluded.devices, bytes = bytes + excluded.bytes",
     [ST_Q_GONE] = "DELETE FROM quarantine_device WHERE id=?1",
+    [ST_A_HAS] = "SELECT 1 FROM alarm_transition WHERE record_offset=?1 AND tick=?2"
+                 " AND ordinal=?3 AND n=?4",
+    [ST_A_SEQ] = "INSERT INTO alarm_seq VALUES(?1,?2,?3,1) ON CONFLICT DO UPDATE"
+                 " SET seq = seq + 1 RETURNING seq",
+    [ST_A_TRANSITION] =
+        "INSERT INTO alarm_transition(record_offset, tick, ordinal, n, wall_ms, change,"
+        " case_id, stream, firm, compound, rule, device, point, occurrence, version, severity,"
+        " test, seq) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
+    [ST_A_TEXT] = "INSERT INTO alarm_text VALUES(?1,?2)",
+    [ST_A_FIND] = "SELECT id, closed_ms IS NULL, told_id, told_firm, told_compound"
+                  " FROM alarm_case WHERE case_id=?1",
+    [ST_A_OPEN] =
+        "INSERT INTO alarm_case(case_id, firm, compound, occurrence, severity, opened_ms,"
+        " changed_ms, last_id, closed_ms, blob, told_id, told_seq, told_firm, told_compound,"
+        " stream, rule, device, point) VALUES(?1,?2,?3,?4,?5,?6,?6,?7,?8,?9,?10,?11,"
+        " iif(?10 IS NULL, NULL, ?2), iif(?10 IS NULL, NULL, ?3), ?12,?13,?14,?15)",
+    [ST_A_CHANGE] =
+        "UPDATE alarm_case SET firm=?2, compound=?3, occurrence=?4, severity=?5, changed_ms=?6,"
+        " last_id=?7, closed_ms=?8, blob=?9, told_id=coalesce(?10, told_id),"
+        " told_seq=coalesce(?11, told_seq), told_firm=iif(?10 IS NULL, told_firm, ?2),"
+        " told_compound=iif(?10 IS NULL, told_compound, ?3) WHERE case_id=?1",
+    [ST_A_REPLY] =
+        "INSERT OR IGNORE INTO alarm_reply(record_offset, tick, ordinal, n, wall_ms, origin,"
+        " firm, compound, case_id, verb, answer, topic, correlation, expires_ms, command, json)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+    [ST_OUTBOX] = "INSERT INTO outbox(transition_id, reply_id, tell, urgent, was_firm,"
+                  " was_compound) VALUES(?1,?2,?3,?4,?5,?6)",
+#define OUTBOX_READ                                                                            \
+    "SELECT o.id, o.tell, o.urgent, o.was_firm, o.was_compound, t.firm, t.compound,"           \
+    " t.case_id, t.seq, x.json, r.firm, r.compound, r.case_id, r.topic, r.correlation,"        \
+    " r.expires_ms, r.json FROM outbox o LEFT JOIN alarm_transition t"                         \
+    " ON t.id = o.transition_id LEFT JOIN alarm_text x ON x.id = t.id"                         \
+    " LEFT JOIN alarm_reply r ON r.id = o.reply_id WHERE o.id > ?1"
+    [ST_OUTBOX_READ] = OUTBOX_READ " ORDER BY o.id",
+    [ST_OUTBOX_URGENT] = OUTBOX_READ " AND o.urgent=1 ORDER BY o.id",
+    [ST_OUTBOX_DONE] = "DELETE FROM outbox WHERE id=?1 RETURNING coalesce(transition_id, 0)",
+    [ST_A_TOLD] = "UPDATE alarm_transition SET told_ms=?2 WHERE id=?1",
+    [ST_META] = "INSERT INTO meta VALUES(?1,?2) ON CONFLICT DO UPDATE"
+                " SET value = excluded.value",
+    [ST_OPEN_CASES] =
+        "SELECT c.id, c.case_id, coalesce(c.told_firm, c.firm),"
+        " coalesce(c.told_compound, c.compound), c.told_seq, x.json, c.blob FROM alarm_case c"
+        " INDEXED BY alarm_case_open LEFT JOIN alarm_text x ON x.id = c.told_id WHERE "
+        "c.closed_ms IS NULL AND c.id > ?1"
+        " AND (?2 IS NULL OR coalesce(c.told_firm, c.firm) = ?2) ORDER BY c.id",
 };
 
 static int sqlite_errno(int rc)
@@ -178,6 +224,11 @@ int store_db_totals(struct store_db *db)
         {"SELECT count(*) FROM quarantine_message", &db->q_rows},
         {"SELECT total(bytes) FROM quarantine_message", &db->q_bytes},
         {"SELECT total(n) FROM not_kept WHERE part='quarantine'", &db->q_not_kept},
+        {"SELECT count(*) FROM alarm_case WHERE closed_ms IS NULL", &db->open_cases},
+        {"SELECT count(*) FROM outbox", &db->outbox_rows},
+        {"SELECT value FROM meta WHERE key='epoch'", &db->epoch},
+        {"SELECT value FROM meta WHERE key='epoch_last'", &db->epoch_last},
+        {"SELECT value FROM meta WHERE key='epoch_from'", &db->epoch_from},
     };
     for (size_t i = 0; i < sizeof(sums) / sizeof(*sums); i++) {
         int64_t v = 0;
@@ -186,7 +237,27 @@ int store_db_totals(struct store_db *db)
             return code;
         *sums[i].out = (uint64_t)v;
     }
+    int code = number(db, "SELECT wall_ms FROM alarm_transition ORDER BY id DESC LIMIT 1",
+                      &db->newest_wall_ms);
+    if (code)
+        return code;
     return number(db, "SELECT value FROM meta WHERE key='dead_protected'", &db->dead_protected);
+}
+
+void store_db_copy_stats(const struct store_db *db, struct store_stats *t)
+{
+    t->dead_rows = db->dead_rows;
+    t->dead_bytes = db->dead_bytes;
+    t->dead_not_kept = db->dead_not_kept;
+    t->quarantine_devices = db->q_devices;
+    t->quarantine_rows = db->q_rows;
+    t->quarantine_not_kept = db->q_not_kept;
+    t->open_cases = db->open_cases;
+    t->outbox_rows = db->outbox_rows;
+    t->transitions = db->transitions;
+    t->repeated = db->repeated;
+    t->delivered = db->told;
+    t->pruned = db->pruned;
 }
 
 static int read_cursor(struct store_db *db, struct position *out)
@@ -290,6 +361,7 @@ static int prepare(struct store_db *db, struct err *err, struct store_opened *ou
         code = read_cursor(db, &out->cursor);
     if (code)
         return refuse(db, err, code);
+    out->epoch_from = db->epoch_from;
     out->fresh = version == 0;
     code = sync_folder(db->path);
     return code ? err_errno(err, code, "%s: cannot sync its folder", db->path) : 0;

@@ -29,13 +29,13 @@ static bool rate_allows(struct store_db *db, const void *source, size_t len, int
     return true;
 }
 
-static void bind_text(sqlite3_stmt *st, int i, const char *s)
+void store_bind_text(sqlite3_stmt *st, int i, const char *s)
 {
     if (s)
         sqlite3_bind_text(st, i, s, -1, SQLITE_STATIC);
 }
 
-static void bind_bytes(sqlite3_stmt *st, int i, const void *p, size_t n)
+void store_bind_bytes(sqlite3_stmt *st, int i, const void *p, size_t n)
 {
     sqlite3_bind_blob64(st, i, n ? p : "", n, SQLITE_STATIC);
 }
@@ -45,14 +45,13 @@ static int not_kept(struct store_db *db, const char *part, const char *reason)
     sqlite3_stmt *st = store_db_statement(db, ST_NOT_KEPT);
     if (!st)
         return store_db_fail(db, "write the store");
-    bind_text(st, 1, part);
-    bind_text(st, 2, reason);
+    store_bind_text(st, 1, part);
+    store_bind_text(st, 2, reason);
     (*part == 'd') ? db->dead_not_kept++ : db->q_not_kept++;
     return store_db_run(db, ST_NOT_KEPT);
 }
 
-/* 1 a row, 0 none, or -errno; the statement stays open for its columns. */
-static int step(struct store_db *db, enum store_statement s)
+int store_db_step(struct store_db *db, enum store_statement s)
 {
     int rc = sqlite3_step(db->st[s]);
     return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : store_db_fail(db, "read the store");
@@ -66,7 +65,7 @@ static int has_letter(struct store_db *db, enum store_statement s, const struct 
         return store_db_fail(db, "read the store");
     sqlite3_bind_int64(st, 1, (sqlite3_int64)l->record_offset);
     sqlite3_bind_int64(st, 2, (sqlite3_int64)l->at.ordinal);
-    int found = step(db, s);
+    int found = store_db_step(db, s);
     sqlite3_reset(st);
     return found;
 }
@@ -76,10 +75,10 @@ static int has_line(struct store_db *db, const struct store_line *l)
     sqlite3_stmt *st = store_db_statement(db, ST_DEAD_HAS_LINE);
     if (!st)
         return store_db_fail(db, "read the store");
-    bind_text(st, 1, l->sink);
+    store_bind_text(st, 1, l->sink);
     sqlite3_bind_int64(st, 2, (sqlite3_int64)l->block);
     sqlite3_bind_int64(st, 3, l->line);
-    int found = step(db, ST_DEAD_HAS_LINE);
+    int found = store_db_step(db, ST_DEAD_HAS_LINE);
     sqlite3_reset(st);
     return found;
 }
@@ -92,7 +91,7 @@ static int dead_room(struct store_db *db, uint64_t need)
         if (!st)
             return store_db_fail(db, "read the store");
         sqlite3_bind_int64(st, 1, db->dead_protected);
-        int found = step(db, ST_DEAD_OLDEST);
+        int found = store_db_step(db, ST_DEAD_OLDEST);
         if (found <= 0) {
             sqlite3_reset(st);
             return found;
@@ -155,15 +154,15 @@ static int apply_dead(struct store_db *db, const struct store_letter *l)
     sqlite3_bind_int64(st, 1, (sqlite3_int64)bytes);
     sqlite3_bind_int64(st, 2, l->wall_ns);
     sqlite3_bind_int64(st, 3, (sqlite3_int64)l->engine_ns);
-    bind_text(st, 4, l->reason);
-    bind_text(st, 5, l->detail);
+    store_bind_text(st, 4, l->reason);
+    store_bind_text(st, 5, l->detail);
     sqlite3_bind_int64(st, 6, (sqlite3_int64)l->record_offset);
     sqlite3_bind_int64(st, 7, (sqlite3_int64)l->at.tick);
     sqlite3_bind_int64(st, 8, (sqlite3_int64)l->at.ordinal);
-    bind_text(st, 9, l->broker);
+    store_bind_text(st, 9, l->broker);
     sqlite3_bind_int(st, 10, l->flags);
-    bind_bytes(st, 15, l->topic, l->topic_len);
-    bind_bytes(st, 16, l->payload, l->payload_len);
+    store_bind_bytes(st, 15, l->topic, l->topic_len);
+    store_bind_bytes(st, 16, l->payload, l->payload_len);
     code = store_db_run(db, ST_DEAD_INSERT);
     return code ? code : dead_added(db, bytes);
 }
@@ -182,13 +181,13 @@ static int apply_line(struct store_db *db, const struct store_line *l)
         return store_db_fail(db, "write the store");
     sqlite3_bind_int64(st, 1, (sqlite3_int64)bytes);
     sqlite3_bind_int64(st, 2, l->wall_ns);
-    bind_text(st, 4, l->reason);
-    bind_text(st, 5, l->detail);
-    bind_text(st, 11, l->sink);
+    store_bind_text(st, 4, l->reason);
+    store_bind_text(st, 5, l->detail);
+    store_bind_text(st, 11, l->sink);
     sqlite3_bind_int64(st, 12, (sqlite3_int64)l->block);
     sqlite3_bind_int64(st, 13, l->line);
     sqlite3_bind_int(st, 14, l->status);
-    bind_bytes(st, 16, l->text, l->text_len);
+    store_bind_bytes(st, 16, l->text, l->text_len);
     code = store_db_run(db, ST_DEAD_INSERT);
     return code ? code : dead_added(db, bytes);
 }
@@ -211,8 +210,8 @@ static int source_read(struct store_db *db, struct source *s)
     sqlite3_stmt *st = store_db_statement(db, ST_Q_PREFIX);
     if (!st)
         return store_db_fail(db, "read the store");
-    bind_bytes(st, 1, s->name, s->len);
-    int found = step(db, ST_Q_PREFIX);
+    store_bind_bytes(st, 1, s->name, s->len);
+    int found = store_db_step(db, ST_Q_PREFIX);
     if (found > 0) {
         s->devices = (uint64_t)sqlite3_column_int64(st, 0);
         s->bytes = (uint64_t)sqlite3_column_int64(st, 1);
@@ -226,7 +225,7 @@ static int source_add(struct store_db *db, const struct source *s, int devices, 
     sqlite3_stmt *st = store_db_statement(db, ST_Q_PREFIX_ADD);
     if (!st)
         return store_db_fail(db, "write the store");
-    bind_bytes(st, 1, s->name, s->len);
+    store_bind_bytes(st, 1, s->name, s->len);
     sqlite3_bind_int(st, 2, devices);
     sqlite3_bind_int64(st, 3, bytes);
     return store_db_run(db, ST_Q_PREFIX_ADD);
@@ -245,8 +244,8 @@ static int suspect_find(struct store_db *db, const struct store_letter *l, struc
     sqlite3_stmt *st = store_db_statement(db, ST_Q_FIND);
     if (!st)
         return store_db_fail(db, "read the store");
-    bind_bytes(st, 1, l->device, len);
-    int found = step(db, ST_Q_FIND);
+    store_bind_bytes(st, 1, l->device, len);
+    int found = store_db_step(db, ST_Q_FIND);
     if (found > 0) {
         out->id = sqlite3_column_int64(st, 0);
         out->kept = sqlite3_column_int64(st, 1);
@@ -269,12 +268,12 @@ static int suspect_find(struct store_db *db, const struct store_letter *l, struc
     st = store_db_statement(db, ST_Q_NEW);
     if (!st)
         return store_db_fail(db, "write the store");
-    bind_bytes(st, 1, l->device, len);
-    bind_bytes(st, 2, out->source.name, out->source.len);
+    store_bind_bytes(st, 1, l->device, len);
+    store_bind_bytes(st, 2, out->source.name, out->source.len);
     sqlite3_bind_int64(st, 3, l->wall_ns);
-    bind_text(st, 4, l->compound);
-    bind_text(st, 5, l->broker);
-    bind_bytes(st, 6, l->topic, l->topic_len);
+    store_bind_text(st, 4, l->compound);
+    store_bind_text(st, 5, l->broker);
+    store_bind_bytes(st, 6, l->topic, l->topic_len);
     code = store_db_run(db, ST_Q_NEW);
     if (code)
         return code;
@@ -292,9 +291,9 @@ static int suspect_seen(struct store_db *db, const struct suspect *s,
         return store_db_fail(db, "write the store");
     sqlite3_bind_int64(st, 1, s->id);
     sqlite3_bind_int64(st, 2, l->wall_ns);
-    bind_text(st, 3, l->compound);
-    bind_text(st, 4, l->broker);
-    bind_bytes(st, 5, l->topic, l->topic_len);
+    store_bind_text(st, 3, l->compound);
+    store_bind_text(st, 4, l->broker);
+    store_bind_bytes(st, 5, l->topic, l->topic_len);
     return store_db_run(db, ST_Q_SEEN);
 }
 
@@ -322,7 +321,7 @@ static int drop_oldest(struct store_db *db, struct suspect *s)
     if (!st)
         return store_db_fail(db, "read the store");
     sqlite3_bind_int64(st, 1, s->id);
-    int found = step(db, ST_Q_OLDEST);
+    int found = store_db_step(db, ST_Q_OLDEST);
     int64_t id = found > 0 ? sqlite3_column_int64(st, 0) : 0;
     int64_t bytes = found > 0 ? sqlite3_column_int64(st, 1) : 0;
     sqlite3_reset(st);
@@ -348,16 +347,16 @@ static int insert_message(struct store_db *db, struct suspect *s, const struct s
     sqlite3_bind_int64(st, 2, (sqlite3_int64)bytes);
     sqlite3_bind_int64(st, 3, l->wall_ns);
     sqlite3_bind_int64(st, 4, (sqlite3_int64)l->engine_ns);
-    bind_text(st, 5, l->reason);
-    bind_text(st, 6, l->detail);
+    store_bind_text(st, 5, l->reason);
+    store_bind_text(st, 6, l->detail);
     sqlite3_bind_int64(st, 7, (sqlite3_int64)l->record_offset);
     sqlite3_bind_int64(st, 8, (sqlite3_int64)l->at.tick);
     sqlite3_bind_int64(st, 9, (sqlite3_int64)l->at.ordinal);
-    bind_text(st, 10, l->broker);
+    store_bind_text(st, 10, l->broker);
     sqlite3_bind_int(st, 11, l->flags);
-    bind_text(st, 12, l->compound);
-    bind_bytes(st, 13, l->topic, l->topic_len);
-    bind_bytes(st, 14, l->payload, l->payload_len);
+    store_bind_text(st, 12, l->compound);
+    store_bind_bytes(st, 13, l->topic, l->topic_len);
+    store_bind_bytes(st, 14, l->payload, l->payload_len);
     int code = store_db_run(db, ST_Q_INSERT);
     return code ? code : suspect_kept(db, s, 1, (int64_t)bytes);
 }
@@ -402,23 +401,38 @@ static int apply_item(struct store_db *db, const struct store_item *it)
         sqlite3_stmt *st = store_db_statement(db, ST_GENERATION);
         if (!st)
             return store_db_fail(db, "write the store");
-        bind_text(st, 1, it->generation.kind);
-        bind_text(st, 2, it->generation.hash);
+        store_bind_text(st, 1, it->generation.kind);
+        store_bind_text(st, 2, it->generation.hash);
         sqlite3_bind_int64(st, 3, it->generation.wall_ns);
         sqlite3_bind_int64(st, 4, (sqlite3_int64)it->generation.offset);
         return store_db_run(db, ST_GENERATION);
     }
+    case ITEM_TRANSITION:
+    case ITEM_REPLY:
+    case ITEM_EPOCH:
+    case ITEM_NO_EPOCH:
+        return store_db_apply_alarm(db, it);
     }
     return -EINVAL;
 }
 
+static int apply_list(struct store_db *db, const struct store_list *l)
+{
+    int code = 0;
+    for (const struct store_item *it = l->first; it && code >= 0; it = it->next)
+        code = apply_item(db, it);
+    return code < 0 ? code : 0;
+}
+
 int store_db_apply(struct store_db *db, const struct store_batch *b)
 {
-    for (const struct store_item *it = b->first; it; it = it->next) {
-        int code = apply_item(db, it);
-        if (code < 0)
-            return code;
-    }
+    int code = apply_list(db, &b->alarms);
+    if (!code)
+        code = apply_list(db, &b->others);
+    if (!code && b->n_done)
+        code = store_db_outbox_done(db, b->done, b->n_done);
+    if (code)
+        return code;
     if (!b->has_cursor)
         return 0;
     sqlite3_stmt *st = store_db_statement(db, ST_CURSOR);

@@ -15,6 +15,10 @@ bench-decode: $(B)/bench/bench_decode
 .PHONY: bench-reload
 bench-reload: $(B)/bench/bench_reload
 	$(Q)$<
+# Conditions of rules.
+.PHONY: bench-expr
+bench-expr: $(B)/bench/bench_expr
+	$(Q)$<
 $(B)/bench/%: $(B)/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "io/store.h"
+#include "sim/fake_store_alarm.h"
 #include "sim/fakes.h"
 #include "sim/world.h"
 
@@ -19,6 +20,7 @@ struct rows {
     size_t n, cap;
 };
 struct store_batch {
+    struct fake_alarm_batch alarms; /* first: fake_store_alarm.c knows only this */
     struct rows rows;
     struct position cursor;
     bool has_cursor;
@@ -27,6 +29,7 @@ struct store_batch {
     void *ctx;
 };
 struct store {
+    struct fake_alarm_store alarms; /* first: the same */
     struct store_batch *queue[4096];
     size_t n;
     uint64_t bytes;
@@ -76,6 +79,7 @@ void fake_store_reset(void)
     rows_free(&disk.rows);
     rows_free(&disk.old_rows);
     memset(&disk, 0, sizeof(disk));
+    fake_alarm_reset();
     open_store = NULL;
 }
 
@@ -95,6 +99,7 @@ void fake_store_remember(void)
     rows_copy(&disk.old_rows, &disk.rows);
     disk.old_cursor = disk.cursor;
     disk.remembered = true;
+    fake_alarm_remember();
 }
 
 bool fake_store_restore(void)
@@ -103,6 +108,7 @@ bool fake_store_restore(void)
         return false;
     rows_copy(&disk.rows, &disk.old_rows);
     disk.cursor = disk.old_cursor;
+    fake_alarm_restore();
     return true;
 }
 
@@ -115,14 +121,16 @@ struct store_batch *store_batch_new(void)
 
 void store_batch_free(struct store_batch *b)
 {
-    if (b)
+    if (b) {
         rows_free(&b->rows);
+        fake_alarm_batch_free(&b->alarms);
+    }
     free(b);
 }
 
 size_t store_batch_bytes(const struct store_batch *b)
 {
-    return b->bytes;
+    return b->bytes + b->alarms.bytes;
 }
 
 static struct fake_row *letter(struct store_batch *b, const struct store_letter *l)
@@ -209,6 +217,7 @@ static void commit(struct store_batch *b)
                  (unsigned long long)disk.cursor.offset, (unsigned long long)b->cursor.offset);
     if (fake_store_on_commit && b->has_cursor)
         fake_store_on_commit(&b->cursor);
+    b->alarms.told = fake_alarm_commit(&b->alarms);
     for (size_t i = 0; i < b->rows.n; i++) {
         struct fake_row *r = &b->rows.r[i];
         if (!is_there(r)) {
@@ -229,12 +238,14 @@ static void commit_one(void *ctx)
     struct store_batch *b = s->queue[0];
     commit(b);
     memmove(s->queue, s->queue + 1, --s->n * sizeof(s->queue[0]));
-    s->bytes -= b->bytes;
+    s->bytes -= store_batch_bytes(b);
     s->stats.commits++;
     if (s->n > 0)
         sim_after(sim_random(10000000), commit_one, s, true);
     if (b->fn)
         b->fn(b->ctx, 0);
+    if (b->alarms.told && s->alarms.on_outbox)
+        s->alarms.on_outbox(s->alarms.on_outbox_ctx);
     store_batch_free(b);
 }
 
@@ -243,7 +254,8 @@ void store_commit(struct store *s, struct store_batch *b, store_fn *fn, void *ct
     ASSERT(s->n < sizeof(s->queue) / sizeof(s->queue[0]));
     b->fn = fn;
     b->ctx = ctx;
-    s->bytes += b->bytes;
+    fake_alarm_take_marks(&s->alarms, &b->alarms);
+    s->bytes += store_batch_bytes(b);
     s->queue[s->n++] = b;
     if (s->n == 1)
         sim_after(sim_random(10000000), commit_one, s, true);
@@ -270,7 +282,8 @@ int store_open(struct loop *l, const struct store_options *o, struct err *err,
     (void)o;
     (void)err;
     open_store = mem_zalloc(sizeof(*open_store));
-    *out_state = (struct store_opened){.cursor = disk.cursor, .fresh = !disk.made};
+    *out_state = (struct store_opened){
+        .cursor = disk.cursor, .fresh = !disk.made, .epoch_from = fake_alarm_epoch_from()};
     disk.made = true;
     *out = open_store;
     return 0;
@@ -280,6 +293,7 @@ void store_close(struct store *s)
 {
     if (!s)
         return;
+    fake_alarm_close(&s->alarms);
     for (size_t i = 0; i < s->n; i++) {
         commit(s->queue[i]);
         store_batch_free(s->queue[i]);
@@ -382,6 +396,7 @@ void store_mark_replayed(struct store *s, bool quarantine, const uint64_t *ids, 
 void store_stats(const struct store *s, struct store_stats *out)
 {
     *out = s->stats;
+    fake_alarm_stats(out);
     for (size_t i = 0; i < disk.rows.n; i++) {
         out->dead_rows += !disk.rows.r[i].quarantine;
         out->quarantine_rows += disk.rows.r[i].quarantine;

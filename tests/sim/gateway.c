@@ -410,7 +410,7 @@ bool gateway_settled(void)
         fake_mqtt_waiting() > 0 || !fake_mqtt_connected() || ingest_held(a->ingest))
         return false;
     pipeline_stats(a->pipeline, &p);
-    if (p.lag_bytes > 0 || p.replaying || a->pipeline->batches || a->pipeline->batch ||
+    if (p.lag_bytes > 0 || p.replaying || a->pipeline->batches.first || a->pipeline->batch ||
         store_waiting_bytes(a->store) > 0 || pipeline_changing(a->pipeline) ||
         engine_next_due(a->pipeline->engine) <= engine_position(a->pipeline->engine).tick)
         return false;

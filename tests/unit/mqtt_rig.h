@@ -2,8 +2,8 @@
 #ifndef TESTS_MQTT_RIG_H
 #define TESTS_MQTT_RIG_H
 /*
- * mqtt_rig — what test_mqtt stands on: a private mosquitto, raw MQTT clients, a client under test and
- * what it told. Included by test_mqtt.c only.
+ * mqtt_rig — what test_mqtt and test_mqtt_send stand on: a private mosquitto, raw MQTT clients, a
+ * client under test and what it told. Included by them only.
  */
 #include "base/log.h"
 #include "base/mem.h"
@@ -64,7 +64,7 @@ static void nap(void)
 struct seen {
     char topic[64];
     size_t topic_len, payload_len;
-    char payload[64];
+    char payload[64], response[64], correlation[64];
     uint16_t id;
     uint8_t qos;
     bool retain, dup, while_up;
@@ -78,6 +78,11 @@ struct log {
     struct seen seen[4000];
     size_t n;
     bool hold; /* block in on_message: never acknowledge */
+    struct {
+        uint64_t id;
+        int status, ups;
+    } sent[4000];
+    size_t n_sent;
 };
 
 static struct log *log_new(void)
@@ -105,6 +110,10 @@ static void on_message(void *ctx, const struct mqtt_message *m)
         memcpy(s->topic, m->topic, t);
         if (p)
             memcpy(s->payload, m->payload, p);
+        if (m->response_topic && m->response_topic_len < 63)
+            memcpy(s->response, m->response_topic, m->response_topic_len);
+        if (m->correlation && m->correlation_len < 63)
+            memcpy(s->correlation, m->correlation, m->correlation_len);
     }
     bool hold = l->hold;
     pthread_mutex_unlock(&l->lock);
@@ -128,6 +137,17 @@ static void on_link(void *ctx, const struct mqtt_link *k)
         l->taken_over = k->taken_over;
         snprintf(l->reason, sizeof(l->reason), "%s", k->reason);
     }
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void on_sent(void *ctx, uint64_t id, int status)
+{
+    struct log *l = ctx;
+    pthread_mutex_lock(&l->lock);
+    assert_true(l->n_sent < sizeof(l->sent) / sizeof(l->sent[0]));
+    l->sent[l->n_sent].id = id;
+    l->sent[l->n_sent].status = status;
+    l->sent[l->n_sent++].ups = l->ups;
     pthread_mutex_unlock(&l->lock);
 }
 
@@ -360,7 +380,8 @@ static void client_open(struct client *c, struct mqtt_options o)
         o.filters = &all;
         o.n_filters = 1;
     }
-    struct mqtt_events e = {.ctx = c->log, .on_message = on_message, .on_link = on_link};
+    struct mqtt_events e = {
+        .ctx = c->log, .on_message = on_message, .on_link = on_link, .on_sent = on_sent};
     struct err err = {0};
     if (mqtt_open(&o, &e, &err, &c->m))
         fail_msg("%s", err.text);

@@ -248,6 +248,24 @@ static void bom_and_crlf_are_fine(void **state)
     conf_free(c);
 }
 
+static void rules_and_alerts(void **state)
+{
+    (void)state;
+    struct conf *c = with("");
+    assert_int_equal(c->rules.n, 1);
+    assert_string_equal(c->rules.items[0], "/etc/gaihou/rules/*.yaml");
+    assert_true(conf_is_default_glob(c, c->rules.items[0]));
+    assert_null(c->alerts.broker);
+    assert_string_equal(c->alerts.prefix, "gaihou/v1");
+    assert_false(c->sinks[0].alarms_may_stop);
+    conf_free(c);
+    c = with("rules: null\nalerts: {broker: a, prefix: city}\n");
+    assert_int_equal(c->rules.n, 0);
+    assert_string_equal(c->alerts.broker, "a");
+    assert_string_equal(c->alerts.prefix, "city");
+    conf_free(c);
+}
+
 /* ---- reload ---- */
 
 static void expect_restart(const char *now, const char *next, const char *option)
@@ -269,6 +287,9 @@ static void what_a_reload_may_change(void **state)
     expect_restart("", "log: {level: debug}\ncatalog: other.yaml\n", NULL);
     expect_restart("", "registry: {devices: d.csv}\n", NULL);
     expect_restart("", "profiles: [a.yaml, b.yaml]\n", NULL);
+    expect_restart("", "rules: [a.yaml, b.yaml]\n", NULL);
+    expect_restart("", "alerts: {broker: a}\n", "alerts.broker");
+    expect_restart("", "alerts: {prefix: a}\n", "alerts.prefix");
     expect_restart("", "journal: {sync: always}\n", "journal.sync");
     expect_restart("", "http: {listen: null}\n", "http.listen");
     expect_restart("", "store: {dead_bytes: 1GiB}\n", "store.dead_bytes");
@@ -395,7 +416,7 @@ static void ten_thousand_keys_are_fast(void **state)
     bad(b.data, b.len,
         ":1:1: error: unknown key \"k0\", expected gateway, brokers, sources, profiles, "
         "catalog, registry, "
-        "sinks, journal, http, log or store");
+        "rules, alerts, sinks, journal, http, log or store");
     assert_true(cpu_seconds() - before < 3.0);
     buf_done(&b);
 }
@@ -456,6 +477,7 @@ int main(void)
         cmocka_unit_test(log_levels_are_syslogs),
         cmocka_unit_test(paths_begin_at_the_files_folder),
         cmocka_unit_test(profiles_are_patterns_of_files),
+        cmocka_unit_test(rules_and_alerts),
         cmocka_unit_test(client_id_follows_the_gateway),
         cmocka_unit_test(bom_and_crlf_are_fine),
         cmocka_unit_test(what_a_reload_may_change),

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APP_TELL_PRIVATE_H
+#define APP_TELL_PRIVATE_H
+/*
+ * tell_private — what the files of tell share; included by app/tell*.c only.
+ *
+ *   tell.c        life, the second, status and epoch topics, stopping
+ *   tell_in.c     what the client's callbacks hand over; commands go into the journal there
+ *   tell_out.c    the window: what goes out, in which order, and what came back
+ *   tell_rows.c   the outbox in memory: rows, their messages, done-marks
+ *   tell_agree.c  per connection: the retained topics read, the epoch decided, the open set
+ *                 compared with them
+ *   tell_answer.c snapshots, and answers to commands that never reach the journal
+ *
+ * Order on the wire: messages on `urgent/`, then our own topics, then the outbox, then what the
+ * comparison found, then snapshots. One connection keeps what it is given in order, so a (firm,
+ * compound)'s rows may be under way together.
+ */
+#include "app/tell.h"
+#include "base/log.h"
+#include "core/json.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    TELL_WINDOW = 100,              /* under way; the server's Receive Maximum goes before */
+    TELL_ROWS_BYTES = 1 << 20,      /* read from the outbox at a time */
+    TELL_OPEN_BYTES = 64 << 20,     /* of the open set in memory; beyond it only what differs */
+    TELL_SNAPSHOT_BYTES = 64 << 20, /* of one snapshot */
+    TELL_SNAPSHOTS_MAX = 64,        /* requests that wait */
+    TELL_DIRECT_MAX = 256,          /* answers that wait */
+    TELL_RETAINED_MAX = 2000000,    /* topics of ours that a comparison remembers */
+    TELL_CORRELATION_MAX = 256,
+    TELL_TOPIC_MAX = 512, /* below the prefix */
+    TELL_FIRMS_MAX = 10000,
+};
+
+/* A message that is not of the outbox. */
+struct tell_item {
+    struct tell_item *next;
+    char *topic; /* whole */
+    char *payload, *correlation;
+    size_t len, correlation_len;
+    bool retain;
+    uint64_t topic_hash; /* of the comparison: 0 otherwise */
+};
+struct tell_items {
+    struct tell_item *head, **tail;
+    size_t n;
+};
+
+struct tell_row {
+    struct tell_row *next;
+    uint64_t id, seq;
+    unsigned tell, sent, acked; /* enum store_tell */
+    char *firm, *compound, *case_id, *was_firm, *was_compound, *topic;
+    char *payload, *correlation;
+    size_t len, correlation_len;
+    int64_t expires_wall_ms;
+    bool done; /* and marked */
+};
+struct tell_rows {
+    struct tell_row *head, **tail;
+    size_t n, bytes;
+};
+
+enum tell_flight_kind { FLIGHT_ROW, FLIGHT_URGENT, FLIGHT_ITEM };
+struct tell_flight { /* given to mqtt_send and not answered */
+    uint64_t token;
+    enum tell_flight_kind kind;
+    struct tell_row *row;
+    unsigned step;
+    struct tell_item *item; /* freed with it */
+};
+
+/* Numbers, any number of them. */
+struct tell_set {
+    uint64_t *slots; /* 0: free */
+    size_t n, cap;
+};
+void tell_set_add(struct tell_set *s, uint64_t v);
+bool tell_set_has(const struct tell_set *s, uint64_t v);
+void tell_set_clear(struct tell_set *s);
+
+/* What callbacks hand over. */
+enum tell_event_kind {
+    TELL_UP,
+    TELL_DOWN,
+    TELL_SENT,
+    TELL_RETAINED,
+    TELL_EPOCH,
+    TELL_PRESENCE,
+    TELL_SNAPSHOT,
+    TELL_DIRECT
+};
+struct tell_event {
+    struct tell_event *next;
+    enum tell_event_kind kind;
+    uint64_t id;     /* SENT: token; RETAINED: epoch of the payload; EPOCH: likewise */
+    int status;      /* SENT */
+    uint64_t hash;   /* RETAINED: of the payload */
+    uint64_t offset; /* EPOCH */
+    bool online;     /* PRESENCE */
+    char *topic;     /* RETAINED; SNAPSHOT, DIRECT: where to answer */
+    char *text;      /* PRESENCE, SNAPSHOT: firm; DIRECT: payload; DOWN: why */
+    char *correlation;
+    size_t correlation_len;
+};
+
+struct tell_retained { /* of our own gateway and lane, on the broker when we came */
+    char *topic;
+    uint64_t epoch, hash;
+};
+
+/* A question to the store, which answers even after we are gone. */
+struct tell_asking {
+    struct tell *t; /* NULL: nobody waits for it any more */
+};
+struct tell_asking *tell_ask(struct tell *t);
+struct tell *tell_answer(struct tell_asking *k); /* and frees it */
+
+enum tell_phase {
+    TELL_AWAY,     /* no connection */
+    TELL_READING,  /* retained topics come */
+    TELL_ASKING,   /* the store for the open set */
+    TELL_CATCHING, /* until the rows that the open set knows are on their way */
+    TELL_AGREED,   /* what was found is on its way or done */
+};
+
+struct tell_firm {
+    char firm[65];
+    bool online, recorded, recorded_online;
+};
+
+struct tell_snapshot {
+    struct tell_snapshot *next;
+    struct tell *t; /* NULL: nobody waits any more */
+    char *firm, *topic, *correlation;
+    size_t correlation_len, bytes;
+    uint64_t n;
+    bool cut;
+    struct tell_items states;
+};
+
+struct tell {
+    struct tell_options o;
+    struct conf_broker broker;                           /* ours, without its share group */
+    char *client_id, *broker_id, *gateway, *lane, *mine; /* mine: "<id>.<lane>." of case ids */
+    char *stream_head;                                   /* "<id>/<lane>/" */
+    char *prefix;                                        /* with its slash */
+    char *status_topic, *epoch_topic, *will;
+    struct mqtt *mqtt;
+    const struct world *world;
+    bool started, stopping, closed;
+
+    /* Paho's threads, one at a time */
+    struct json *json;
+    atomic_uint_fast64_t commands, refused;
+    atomic_uint_fast64_t seen_foreign; /* on this connection */
+
+    pthread_mutex_t lock;
+    struct tell_event *events, **events_end;
+    size_t n_events; /* that others caused */
+    struct loop_wake *wake;
+    struct loop_timer *tick;
+
+    enum tell_phase phase;
+    uint64_t up_ns, last_retained_ns;
+    char *down_why;
+
+    /* tell_agree.c */
+    uint64_t epoch, broker_epoch, broker_offset, seen_epoch; /* 0: none */
+    uint64_t told_offset, epoch_said; /* highest place in a told case's id; and as published */
+    struct tell_retained *retained;
+    size_t n_retained, cap_retained;
+    struct tell_set touched; /* topics that this connection's rows have set */
+    struct tell_set open;    /* topics of the open set */
+    struct tell_items opens; /* of the open set, until the outbox has caught up */
+    size_t opens_bytes;
+    struct tell_asking *asking; /* the question to the store under way */
+
+    /* tell_rows.c */
+    struct tell_rows rows, urgent;
+    struct tell_row *cursor; /* the first row with something to send; NULL: none */
+    uint64_t read_to, urgent_read_to;
+    struct tell_asking *reading, *reading_urgent; /* a question is under way … */
+    bool news, more; /* … or needed: rows were committed; the store has further ones */
+    bool urgent_again;
+    size_t urgent_unsent;  /* messages on `urgent/` of `rows` */
+    uint64_t *told_urgent; /* ids whose urgent message went ahead; ascending */
+    size_t n_told_urgent, cap_told_urgent;
+    uint64_t *done;
+    size_t n_done, cap_done;
+
+    /* tell_out.c */
+    struct tell_flight flights[TELL_WINDOW];
+    size_t n_flights;
+    uint64_t token;
+    struct tell_items own, set, direct;
+    uint64_t hold_until_ns; /* after a refusal */
+
+    /* tell_answer.c */
+    struct tell_snapshot *snapshots, **snapshots_end; /* the first one is being read */
+    size_t n_snapshots;
+    bool snapshot_asked;
+
+    struct tell_firm *firms;
+    size_t n_firms;
+
+    char *status;
+    size_t status_len;
+    unsigned seconds_since_status;
+    bool status_changed;
+    uint64_t last_told, stuck_since_ns; /* 0: nothing waits */
+    struct log_state stuck;
+    struct log_limit refusal, presence_log;
+    char refused_what[256]; /* the last message that the broker refused */
+    struct tell_stats n;
+
+    loop_fn *stopped;
+    void *stopped_ctx;
+    uint64_t stop_deadline_ns, idle_since_ns;
+    bool said_offline;
+};
+
+/* tell_in.c */
+void tell_on_message(void *ctx, const struct mqtt_message *m);
+void tell_on_link(void *ctx, const struct mqtt_link *l);
+void tell_on_sent(void *ctx, uint64_t id, int status);
+struct tell_event *tell_take_events(struct tell *t);
+void tell_event_free(struct tell_event *e);
+
+/* tell_out.c */
+/* A whole topic; correlation may be NULL. Copies. */
+struct tell_item *tell_item_new(const char *topic, const void *payload, size_t len,
+                                bool retain);
+void tell_item_free(struct tell_item *i);
+void tell_items_init(struct tell_items *l);
+void tell_items_add(struct tell_items *l, struct tell_item *i);
+void tell_items_clear(struct tell_items *l);
+void tell_pump(struct tell *t); /* sends what the window takes */
+void tell_answered(struct tell *t, uint64_t token, int status);
+void tell_lost(struct tell *t); /* the link: everything unanswered is to be sent again */
+
+/* tell_rows.c */
+void tell_rows_init(struct tell *t);
+void tell_rows_done(struct tell *t);
+void tell_read(struct tell *t); /* asks the store for what is missing, if there is room */
+bool tell_rows_drained(
+    const struct tell *t); /* everything there is was read and is on its way */
+/* The next message of the outbox: its row and step, and the message itself, whose topic is put
+ * into `topic`. False: none. */
+bool tell_next_urgent(struct tell *t, struct tell_flight *out, struct buf *topic,
+                      struct mqtt_out *msg);
+bool tell_next_row(struct tell *t, struct tell_flight *out, struct buf *topic,
+                   struct mqtt_out *msg);
+void tell_row_sent(struct tell *t, const struct tell_flight *f);
+void tell_row_acked(struct tell *t, const struct tell_flight *f);
+void tell_row_back(struct tell *t, const struct tell_flight *f); /* to be sent again */
+void tell_flush_done(struct tell *t);                            /* marks to the store */
+
+/* tell_agree.c */
+void tell_agree_up(struct tell *t);
+void tell_agree_down(struct tell *t);
+void tell_agree_tick(struct tell *t);
+void tell_agree_retained(struct tell *t, struct tell_event *e);
+void tell_agree_epoch(struct tell *t, const struct tell_event *e);
+void tell_agree_done(struct tell *t);
+uint64_t tell_topic_hash(const char *topic, size_t len);
+uint64_t tell_payload_hash(const void *p, size_t len);
+/* The place in the journal that a case id of ours names, or 0. */
+uint64_t tell_case_offset(const struct tell *t, const char *case_id);
+void tell_say_epoch(struct tell *t);
+/* Subscriptions, with alerts/# or without. */
+void tell_subscribe(struct tell *t, bool alerts);
+size_t tell_filters(const struct tell *t, bool alerts, char *names[8],
+                    struct mqtt_filter filters[8]);
+
+/* tell_answer.c */
+void tell_snapshot_request(struct tell *t, struct tell_event *e);
+void tell_snapshot_work(struct tell *t);
+void tell_snapshots_forget(struct tell *t);
+
+/* tell.c */
+void tell_stamp(const struct tell *t, char out[32]); /* now, in the gateway's zone */
+void tell_tick_soon(struct tell *t);
+
+#endif

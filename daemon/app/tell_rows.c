@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The outbox in memory: a stretch of its rows, from the oldest that is not told, each with the
+ * messages that it means. With a backlog in the store the life-safety rows behind that stretch are
+ * read apart, and their message on `urgent/` goes ahead.
+ */
+#include "app/tell_private.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "io/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DONE_BATCH 256
+
+static const unsigned steps[] = {TELL_URGENT, TELL_STATE, TELL_EVENT,
+                                 TELL_CLOSE,  TELL_LEAVE, TELL_REPLY};
+
+static void list_init(struct tell_rows *l)
+{
+    *l = (struct tell_rows){.tail = &l->head};
+}
+
+static void row_free(struct tell_row *r)
+{
+    char *all[] = {r->firm,         r->compound, r->case_id, r->was_firm,
+                   r->was_compound, r->topic,    r->payload, r->correlation};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        free(all[i]);
+    free(r);
+}
+
+static void list_add(struct tell_rows *l, struct tell_row *r)
+{
+    *l->tail = r;
+    l->tail = &r->next;
+    l->n++;
+    l->bytes += r->len;
+}
+
+static void list_pop(struct tell_rows *l)
+{
+    struct tell_row *r = l->head;
+    l->head = r->next;
+    if (!l->head)
+        l->tail = &l->head;
+    l->n--;
+    l->bytes -= r->len;
+    row_free(r);
+}
+
+void tell_rows_init(struct tell *t)
+{
+    list_init(&t->rows);
+    list_init(&t->urgent);
+}
+
+void tell_rows_done(struct tell *t)
+{
+    while (t->rows.head)
+        list_pop(&t->rows);
+    while (t->urgent.head)
+        list_pop(&t->urgent);
+    if (t->reading)
+        t->reading->t = NULL;
+    if (t->reading_urgent)
+        t->reading_urgent->t = NULL;
+    free(t->told_urgent);
+    free(t->done);
+}
+
+/* -- urgent messages that went ahead ---------------------------------------------------------- */
+
+static void went_ahead(struct tell *t, uint64_t id)
+{
+    if (t->n_told_urgent == t->cap_told_urgent) {
+        t->cap_told_urgent = t->cap_told_urgent ? t->cap_told_urgent * 2 : 64;
+        t->told_urgent =
+            mem_realloc_array(t->told_urgent, t->cap_told_urgent, sizeof(*t->told_urgent));
+    }
+    t->told_urgent[t->n_told_urgent++] = id;
+}
+
+static bool was_ahead(struct tell *t, uint64_t id)
+{
+    for (size_t i = 0; i < t->n_told_urgent; i++) {
+        if (t->told_urgent[i] != id)
+            continue;
+        memmove(&t->told_urgent[i], &t->told_urgent[i + 1],
+                (--t->n_told_urgent - i) * sizeof(t->told_urgent[0]));
+        return true;
+    }
+    return false;
+}
+
+/* The row of that id in a list, or NULL. */
+static struct tell_row *find(const struct tell_rows *l, uint64_t id)
+{
+    struct tell_row *r = l->head;
+    while (r && r->id < id)
+        r = r->next;
+    return r && r->id == id ? r : NULL;
+}
+
+/* -- reading ---------------------------------------------------------------------------------- */
+
+static struct tell_row *copy(const struct store_out *o)
+{
+    struct tell_row *r = mem_zalloc(sizeof(*r));
+    *r = (struct tell_row){.id = o->id,
+                           .seq = o->seq,
+                           .tell = o->tell,
+                           .firm = mem_strdup(o->firm),
+                           .compound = mem_strdup(o->compound),
+                           .case_id = mem_strdup(o->case_id),
+                           .was_firm = mem_strdup(o->was_firm),
+                           .was_compound = mem_strdup(o->was_compound),
+                           .topic = mem_strdup(o->topic),
+                           .payload = mem_dup(o->payload, o->len),
+                           .len = o->len,
+                           .correlation = mem_dup(o->correlation, o->correlation_len),
+                           .correlation_len = o->correlation_len,
+                           .expires_wall_ms = o->expires_wall_ms};
+    return r;
+}
+
+static void on_row(void *ctx, const struct store_out *o)
+{
+    struct tell *t = ((struct tell_asking *)ctx)->t;
+    if (!t || o->id <= t->read_to)
+        return; /* the same again, as after an answer that was cut short */
+    struct tell_row *r = copy(o);
+    t->read_to = o->id;
+    if (r->tell & TELL_URGENT) {
+        if (was_ahead(t, r->id))
+            r->sent = r->acked = TELL_URGENT;
+        else if (find(&t->urgent, r->id))
+            r->sent = TELL_URGENT; /* its own row there answers for it */
+        else
+            t->urgent_unsent++;
+    }
+    list_add(&t->rows, r);
+    if (!t->cursor)
+        t->cursor = r;
+}
+
+static void on_urgent_row(void *ctx, const struct store_out *o)
+{
+    struct tell *t = ((struct tell_asking *)ctx)->t;
+    if (!t || o->id <= t->urgent_read_to)
+        return;
+    t->urgent_read_to = o->id;
+    if (o->id <= t->read_to || !(o->tell & TELL_URGENT))
+        return; /* `rows` has it */
+    struct tell_row *r = copy(o);
+    r->tell = TELL_URGENT;
+    list_add(&t->urgent, r);
+}
+
+static void on_read(void *ctx, int status, uint64_t n, bool more)
+{
+    struct tell *t = tell_answer(ctx);
+    (void)n;
+    if (!t)
+        return;
+    t->reading = NULL;
+    t->urgent_again |= more && !t->more;
+    t->more = status == 0 && more;
+    if (status == 0 && !t->closed)
+        tell_pump(t);
+}
+
+static void on_read_urgent(void *ctx, int status, uint64_t n, bool more)
+{
+    struct tell *t = tell_answer(ctx);
+    (void)n;
+    if (!t)
+        return;
+    t->reading_urgent = NULL;
+    t->urgent_again |= more;
+    if (status == 0 && !t->closed)
+        tell_pump(t);
+}
+
+void tell_read(struct tell *t)
+{
+    if (t->closed || t->epoch == 0)
+        return;
+    bool behind = t->more || t->rows.bytes >= TELL_ROWS_BYTES;
+    if ((t->news || t->urgent_again) && behind && !t->reading_urgent &&
+        t->urgent.bytes < TELL_ROWS_BYTES) {
+        t->reading_urgent = tell_ask(t);
+        t->urgent_again = false;
+        if (t->urgent_read_to < t->read_to)
+            t->urgent_read_to = t->read_to;
+        store_outbox(t->o.store, t->urgent_read_to, true, TELL_ROWS_BYTES, on_urgent_row,
+                     on_read_urgent, t->reading_urgent);
+        t->more = true; /* the rows themselves come in their turn */
+        t->news = false;
+    }
+    if (!t->reading && (t->news || t->more) && t->rows.bytes < TELL_ROWS_BYTES) {
+        t->reading = tell_ask(t);
+        t->news = false;
+        store_outbox(t->o.store, t->read_to, false, TELL_ROWS_BYTES, on_row, on_read,
+                     t->reading);
+    }
+}
+
+bool tell_rows_drained(const struct tell *t)
+{
+    return !t->news && !t->more && !t->reading && !t->cursor;
+}
+
+/* -- messages --------------------------------------------------------------------------------- */
+
+static void state_topic(const struct tell *t, struct buf *b, const char *firm,
+                        const char *compound, const char *case_id)
+{
+    (void)buf_printf(b, "%salerts/%s/%s/%s", t->prefix, firm, compound, case_id);
+}
+
+/* Seconds until a reply is of no use; 0: never; negative: it is. */
+static int64_t remaining_s(const struct tell_row *r)
+{
+    if (r->expires_wall_ms == 0)
+        return 0;
+    int64_t ms = r->expires_wall_ms - clock_wall_ns() / 1000000;
+    return ms <= 0 ? -1 : ms / 1000 + 1;
+}
+
+static void compose(const struct tell *t, const struct tell_row *r, unsigned step,
+                    struct buf *topic, struct mqtt_out *m)
+{
+    *m = (struct mqtt_out){.payload = r->payload, .len = r->len};
+    switch (step) {
+    case TELL_URGENT:
+        (void)buf_printf(topic, "%surgent/%s/%s", t->prefix, r->firm, r->compound);
+        break;
+    case TELL_STATE:
+    case TELL_CLOSE:
+        state_topic(t, topic, r->firm, r->compound, r->case_id);
+        m->retain = true;
+        break;
+    case TELL_LEAVE:
+        state_topic(t, topic, r->was_firm, r->was_compound, r->case_id);
+        m->retain = true;
+        break;
+    case TELL_EVENT:
+        (void)buf_printf(topic, "%sevents/%s/%s", t->prefix, r->firm, r->compound);
+        break;
+    default:
+        (void)buf_printf(topic, "%s%s", t->prefix, r->topic);
+        m->correlation = r->correlation;
+        m->correlation_len = r->correlation_len;
+        m->expiry_s = (uint32_t)remaining_s(r);
+    }
+    if (step == TELL_CLOSE || step == TELL_LEAVE)
+        m->len = 0;
+    m->topic = buf_cstr(topic);
+}
+
+static bool next_of(struct tell *t, struct tell_row *r, unsigned step, struct tell_flight *out,
+                    struct buf *topic, struct mqtt_out *m)
+{
+    *out = (struct tell_flight){.kind = FLIGHT_ROW, .row = r, .step = step};
+    compose(t, r, step, topic, m);
+    return true;
+}
+
+bool tell_next_urgent(struct tell *t, struct tell_flight *out, struct buf *topic,
+                      struct mqtt_out *m)
+{
+    for (struct tell_row *r = t->rows.head; r && t->urgent_unsent > 0; r = r->next)
+        if (r->tell & ~r->sent & TELL_URGENT)
+            return next_of(t, r, TELL_URGENT, out, topic, m);
+    for (struct tell_row *r = t->urgent.head; r; r = r->next)
+        if (!r->sent) {
+            (void)next_of(t, r, TELL_URGENT, out, topic, m);
+            out->kind = FLIGHT_URGENT;
+            return true;
+        }
+    return false;
+}
+
+static void finished(struct tell *t, struct tell_row *r);
+
+bool tell_next_row(struct tell *t, struct tell_flight *out, struct buf *topic,
+                   struct mqtt_out *m)
+{
+    while (t->cursor) {
+        struct tell_row *r = t->cursor;
+        unsigned left = r->tell & ~r->sent;
+        if (left & TELL_REPLY && remaining_s(r) < 0) {
+            r->sent |= TELL_REPLY;
+            r->acked |= TELL_REPLY;
+            r->tell &= ~(unsigned)TELL_REPLY;
+            t->n.expired++;
+            left = r->tell & ~r->sent;
+        }
+        for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+            if (left & steps[i])
+                return next_of(t, r, steps[i], out, topic, m);
+        t->cursor = r->next;
+        if (!r->done && (r->tell & ~r->acked) == 0)
+            finished(t, r);
+    }
+    return false;
+}
+
+static void touch(struct tell *t, const struct tell_row *r, unsigned step)
+{
+    struct buf topic;
+    struct mqtt_out m;
+    if (!(step & (TELL_STATE | TELL_CLOSE | TELL_LEAVE)) ||
+        (t->phase == TELL_AGREED && !t->set.head))
+        return; /* nothing is left that might come behind it */
+    buf_init(&topic, 2048);
+    compose(t, r, step, &topic, &m);
+    tell_set_add(&t->touched, tell_topic_hash(topic.data, topic.len));
+    buf_done(&topic);
+}
+
+void tell_row_sent(struct tell *t, const struct tell_flight *f)
+{
+    f->row->sent |= f->step;
+    if (f->kind == FLIGHT_ROW && f->step == TELL_URGENT)
+        t->urgent_unsent--;
+    touch(t, f->row, f->step);
+}
+
+/* -- what the broker has ---------------------------------------------------------------------- */
+
+void tell_flush_done(struct tell *t)
+{
+    if (t->n_done > 0)
+        store_outbox_done(t->o.store, t->done, t->n_done);
+    t->n_done = 0;
+}
+
+static void mark(struct tell *t, const struct tell_row *r)
+{
+    if (t->n_done == t->cap_done) {
+        t->cap_done = t->cap_done ? t->cap_done * 2 : DONE_BATCH;
+        t->done = mem_realloc_array(t->done, t->cap_done, sizeof(*t->done));
+    }
+    t->done[t->n_done++] = r->id;
+    t->n.told += r->tell != 0;
+    t->n.replies += (r->tell & TELL_REPLY) != 0;
+    if (r->case_id) {
+        uint64_t offset = tell_case_offset(t, r->case_id);
+        if (offset > t->told_offset)
+            t->told_offset = offset;
+    }
+}
+
+/* Every message of the row is with the broker (or can never be). */
+static void finished(struct tell *t, struct tell_row *r)
+{
+    mark(t, r);
+    r->done = true; /* and keeps its place until those before it are, too */
+    while (t->rows.head && t->rows.head->done && t->rows.head != t->cursor)
+        list_pop(&t->rows);
+}
+
+void tell_row_acked(struct tell *t, const struct tell_flight *f)
+{
+    struct tell_row *r = f->row;
+    r->acked |= f->step;
+    if (f->step == TELL_URGENT)
+        t->n.urgent_told++;
+    if (f->kind == FLIGHT_URGENT) {
+        uint64_t id = r->id;
+        struct tell_row *own = find(&t->rows, id);
+        if (own) {
+            own->acked |= TELL_URGENT;
+        } else {
+            went_ahead(t, id);
+        }
+        while (t->urgent.head && t->urgent.head->acked)
+            list_pop(&t->urgent);
+        r = own;
+    }
+    if (r && !r->done && (r->tell & ~r->acked) == 0 && t->cursor != r)
+        finished(t, r);
+}
+
+void tell_row_back(struct tell *t, const struct tell_flight *f)
+{
+    struct tell_row *r = f->row;
+    r->sent &= ~f->step;
+    if (f->kind == FLIGHT_URGENT)
+        return;
+    if (f->step == TELL_URGENT)
+        t->urgent_unsent++;
+    if (!t->cursor || r->id < t->cursor->id)
+        t->cursor = r;
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What moves alarms: samples, signs of life, links, time. */
+#include "base/mem.h"
+#include "core/alarm_private.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct alarm *alarm_new(const struct alarm_out *out)
+{
+    struct alarm *a = mem_zalloc(sizeof(*a));
+    a->out = *out;
+    return a;
+}
+
+void alarm_free(struct alarm *a)
+{
+    if (!a)
+        return;
+    for (uint32_t i = 1; i <= a->n_acts; i++) {
+        struct act *t = act_at(a, i);
+        if (t->used)
+            act_empty(t, &gen_whom(&a->g, t->device, t->ordinal).plan->rules[t->pos]);
+    }
+    acts_free(a);
+    gen_done(&a->g);
+    free(a->heap);
+    free(a->dirty);
+    free(a);
+}
+
+double alarm_value(const struct field *f)
+{
+    switch (f->v.type) {
+    case VALUE_FLOAT:
+        return f->v.f;
+    case VALUE_INT:
+        return (double)f->v.i;
+    case VALUE_BOOL:
+        return f->v.b;
+    case VALUE_STRING:
+        return f->has_code ? (double)f->code : 0;
+    }
+    return NAN;
+}
+
+unsigned plan_find(const struct plan *p, const struct rule *r)
+{
+    size_t from = 0, to = p->n_rules;
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (p->rules[mid].rule->index < r->index)
+            from = mid + 1;
+        else
+            to = mid;
+    }
+    return from < p->n_rules && p->rules[from].rule == r ? (unsigned)from : UINT32_MAX;
+}
+
+/* -- samples ---------------------------------------------------------------------------------- */
+
+static void masks_of(const struct plan *p, const struct alarm_sample *s, struct moment *m)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (p->slots[s->metrics[i]] != NO_SLOT)
+            m->carried |= UINT64_C(1) << p->slots[s->metrics[i]];
+    for (size_t i = 0; i < s->n_bad; i++)
+        if (p->slots[s->bad[i]] != NO_SLOT)
+            m->bad |= UINT64_C(1) << p->slots[s->bad[i]];
+}
+
+static bool is_known(const struct whom *w, const struct alarm_sample *s, uint64_t order_ns)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        unsigned slot = w->plan->slots[s->metrics[i]];
+        if (slot != NO_SLOT && (w->series->last[slot].at_ns != order_ns ||
+                                w->series->last[slot].v != alarm_value(&s->fields[i])))
+            return false;
+    }
+    return s->n_bad == 0;
+}
+
+static void note_values(const struct whom *w, const struct alarm_sample *s, uint64_t order_ns)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        unsigned slot = w->plan->slots[s->metrics[i]];
+        if (slot != NO_SLOT)
+            w->series->last[slot] = (struct expr_last){alarm_value(&s->fields[i]), order_ns};
+    }
+    for (size_t i = 0; i < s->n_bad; i++)
+        if (w->plan->slots[s->bad[i]] != NO_SLOT)
+            w->series->last[w->plan->slots[s->bad[i]]].v = NAN;
+}
+
+/* The rules that read what was said; `urgent`: only those of life-safety. */
+static void eval_rules(struct alarm *a, const struct moment *m, struct whom *w, bool urgent)
+{
+    struct series *said = w->series;
+    uint64_t touched = m->carried | m->bad;
+    for (unsigned i = 0; i < w->plan->n_rules; i++) {
+        if (!(w->plan->masks[i] & touched) ||
+            (urgent && !is_urgent(w->plan->rules[i].rule, w->device)))
+            continue;
+        w->series = w->plan->rules[i].cross ? w->dev->series : said;
+        alarm_eval(a, m, w, i);
+    }
+    w->series = said;
+}
+
+static uint64_t late_limit(const struct device *d)
+{
+    return 2 * interval_ns(d) > LATE_NS ? 2 * interval_ns(d) : LATE_NS;
+}
+
+/* A point that speaks for the first time: what time alone may change begins to be watched. */
+static void first_words(struct alarm *a, const struct moment *m, const struct whom *w)
+{
+    struct moment n = *m;
+    n.from = NULL;
+    for (unsigned i = 0; i < w->plan->n_rules; i++)
+        if (w->plan->rules[i].keeps && !seats_of(w->plan, w->series)[i].act)
+            alarm_eval(a, &n, w, i);
+}
+
+static void take(struct alarm *a, struct moment *m, struct whom *w,
+                 const struct alarm_sample *s)
+{
+    struct series *x = w->series;
+    masks_of(w->plan, s, m);
+    m->from = x;
+    m->late = s->catch_up || m->engine_ns - m->order_ns > late_limit(w->device);
+    a->stats.late += m->late;
+    if (m->order_ns < x->newest_ns) {
+        late_old(a, m, w, s);
+        return;
+    }
+    if (m->order_ns == x->newest_ns && is_known(w, s, m->order_ns))
+        return;
+    bool first = x->newest_ns == 0;
+    if (first || m->order_ns - x->newest_ns > late_limit(w->device)) {
+        x->gap_ns = x->newest_ns;
+        x->gap_to = m->order_ns;
+    }
+    x->newest_ns = m->order_ns;
+    note_values(w, s, m->order_ns);
+    if (m->late)
+        late_hold(a, m, w, s->catch_up);
+    if (first && x->point)
+        first_words(a, m, w);
+    if (w->plan->n_conds)
+        count_sample(a, m, w);
+    if (m->carried | m->bad)
+        eval_rules(a, m, w, s->catch_up);
+}
+
+static void note_life(struct alarm *a, const struct moment *m, struct whom *w)
+{
+    if (m->engine_ns > w->dev->alive_ns)
+        w->dev->alive_ns = m->engine_ns;
+    if (w->dev->flags & (DEV_SILENT | DEV_WAITS)) {
+        struct moment n = *m;
+        n.from = NULL;
+        n.carried = n.bad = 0;
+        n.order_ns = m->engine_ns;
+        silence_over(a, &n, w);
+    }
+}
+
+void alarm_sample(struct alarm *a, const struct alarm_sample *s)
+{
+    struct moment m = {.engine_ns = s->engine_ns,
+                       .order_ns = s->order_ns < s->engine_ns ? s->order_ns : s->engine_ns,
+                       .wall_ms = s->received_ms,
+                       .stamp_ms = s->time_ms};
+    struct whom w = {.plan = gen_plan(&a->g, s->device),
+                     .dev = &a->g.devs[s->device->index],
+                     .device = s->device};
+    a->now_ns = s->engine_ns;
+    alarm_wall_take(a, s->engine_ns, s->received_ms);
+    a->stats.samples++;
+    if (!s->retained) {
+        w.series = gen_series(&a->g, s->device, s->point, true);
+        if (w.series)
+            take(a, &m, &w, s);
+        if (s->alive)
+            note_life(a, &m, &w);
+        if (a->n_dirty)
+            count_flush(a, &m);
+    }
+    due_clean(a);
+}
+
+/* -- life and links --------------------------------------------------------------------------- */
+
+static struct moment moment_at(uint64_t engine_ns, int64_t wall_ms)
+{
+    return (struct moment){
+        .engine_ns = engine_ns, .order_ns = engine_ns, .wall_ms = wall_ms, .stamp_ms = wall_ms};
+}
+
+void alarm_alive(struct alarm *a, const struct device *d, uint64_t engine_ns)
+{
+    struct whom w = gen_whom(&a->g, d->index, 0);
+    struct moment m = moment_at(engine_ns, alarm_wall(a, engine_ns));
+    a->now_ns = engine_ns;
+    note_life(a, &m, &w);
+    due_clean(a);
+}
+
+void alarm_link(struct alarm *a, unsigned broker, bool up, uint64_t engine_ns)
+{
+    if (broker >= MAX_BROKERS)
+        return;
+    a->now_ns = engine_ns;
+    if (up && !a->links[broker].up)
+        a->links[broker].up_ns = engine_ns;
+    a->links[broker].up = up;
+}
+
+void alarm_heard(struct alarm *a, const struct device *d, unsigned broker)
+{
+    if (broker < MAX_BROKERS)
+        a->g.devs[d->index].broker = (uint8_t)broker;
+}
+
+/* -- time ------------------------------------------------------------------------------------- */
+
+uint64_t alarm_next_due(const struct alarm *a)
+{
+    return a->n_heap ? a->heap[0].ns : NEVER;
+}
+
+/* A reload or a schedule never ends what endangers life. */
+static bool spares(const struct alarm *a, const struct plan_rule *r, const struct whom *w,
+                   unsigned pos)
+{
+    const struct seat *seat = &seats_of(w->plan, w->series)[pos];
+    return seat->act && act_at(a, seat->act)->level >= 0 && is_urgent(r->rule, w->device);
+}
+
+static void sweep_device(struct alarm *a, const struct moment *m, const struct rule *rule,
+                         uint32_t device)
+{
+    struct whom w = gen_whom(&a->g, device, 0);
+    unsigned pos = plan_find(w.plan, rule);
+    if (pos == UINT32_MAX || !w.series)
+        return;
+    const struct plan_rule *r = &w.plan->rules[pos];
+    silence_again(a, m, &w, pos);
+    for (struct series *s = w.dev->series; s; s = s->next) {
+        w.series = s;
+        if (seats_of(w.plan, s)[pos].flags & SEAT_LEVELS && !spares(a, r, &w, pos))
+            alarm_eval(a, m, &w, pos);
+    }
+}
+
+static void rule_due(struct alarm *a, unsigned index, const struct moment *m)
+{
+    struct rule_state *s = &a->g.rules[index];
+    const struct rule *r = rules_at(a->g.world->rules, index);
+    if (s->cursor == UINT32_MAX) {
+        due_rule(a, index, m->engine_ns, m->wall_ms);
+        return;
+    }
+    uint32_t end = a->g.n_devs - s->cursor > SWEEP ? s->cursor + SWEEP : (uint32_t)a->g.n_devs;
+    for (uint32_t i = s->cursor; i < end; i++)
+        sweep_device(a, m, r, i);
+    s->cursor = end < a->g.n_devs ? end : UINT32_MAX;
+    due_set(a, &s->queued, s->cursor == UINT32_MAX ? s->boundary_ns : m->engine_ns, DUE_RULES,
+            index);
+}
+
+static void seat_due(struct alarm *a, const struct moment *m, const struct whom *w,
+                     unsigned pos)
+{
+    struct act *t = act_at(a, seats_of(w->plan, w->series)[pos].act);
+    const struct plan_rule *r = &w->plan->rules[pos];
+    const struct flap *f = t->flap;
+    if (f && m->engine_ns >=
+                 f->last_ns + (f->on ? r->rule->flap_settle_ns : r->rule->flap_within_ns))
+        tell_settled(a, m, w, r, t);
+    if (m->engine_ns >= t->due || m->engine_ns >= t->wake_ns)
+        alarm_eval(a, m, w, pos);
+    else
+        act_settle(a, w, r, t);
+}
+
+static void fire(struct alarm *a, const struct due *x, const struct moment *m)
+{
+    if (x->device == DUE_RULES) {
+        rule_due(a, x->sub, m);
+        return;
+    }
+    if (x->sub == DUE_SILENCE) {
+        silence_due(a, x->device, m);
+        return;
+    }
+    if (x->sub == DUE_CATCH) {
+        late_due(a, x->device, m);
+        return;
+    }
+    if (x->sub == DUE_UPLINK) {
+        uplink_due(a, x->device, m);
+        return;
+    }
+    struct whom w = gen_whom(&a->g, x->device, (x->sub >> 16) - 1);
+    if ((x->sub & 0xffff) == DUE_COND)
+        count_due(a, m, &w);
+    else
+        seat_due(a, m, &w, x->sub & 0xffff);
+}
+
+void alarm_tick(struct alarm *a, uint64_t due, int64_t wall_ms)
+{
+    if (a->n_heap == 0 || a->heap[0].ns > due)
+        return;
+    struct due x = a->heap[0];
+    struct moment m = moment_at(x.ns, wall_ms);
+    a->now_ns = x.ns;
+    alarm_wall_take(a, due, wall_ms);
+    uint64_t *queued = due_queued(a, x.device, x.sub);
+    if (queued && *queued == x.ns) {
+        *queued = 0;
+        due_pop(a);
+        fire(a, &x, &m);
+    } else {
+        a->due_changed = true;
+    }
+    if (a->n_dirty)
+        count_flush(a, &m);
+    due_clean(a);
+}
+
+/* -- for people ------------------------------------------------------------------------------- */
+
+bool alarm_look(const struct alarm *a, const struct rule *r, const struct device *d,
+                const char *point, struct alarm_event *out)
+{
+    struct alarm *x = (struct alarm *)(uintptr_t)a; /* only its scratch is written */
+    struct whom w = gen_whom(&x->g, d->index, 0);
+    unsigned pos = plan_find(w.plan, r);
+    w.series = gen_series(&x->g, d, point, false);
+    if (pos == UINT32_MAX || !w.series || !seats_of(w.plan, w.series)[pos].flags)
+        return false;
+    struct moment m = moment_at(a->now_ns, alarm_wall(a, a->now_ns));
+    uint32_t i = seats_of(w.plan, w.series)[pos].act;
+    const struct act none = {.level = -1, .told = STATE_NORMAL};
+    tell_fill(x, &m, &w, &w.plan->rules[pos], i ? act_at(a, i) : &none, out);
+    if (w.series->newest_ns == 0 && !i)
+        out->quality = ALARM_UNKNOWN;
+    else if (seats_of(w.plan, w.dev->series)[pos].flags & SEAT_SILENT)
+        out->quality = ALARM_STALE;
+    return true;
+}

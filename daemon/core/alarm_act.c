@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pool of acts: what goes on at a seat beyond a glance. */
+#include "base/mem.h"
+#include "core/alarm_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t take_free(struct alarm *a)
+{
+    if (a->free_act) {
+        uint32_t i = a->free_act;
+        a->free_act = act_at(a, i)->next;
+        return i;
+    }
+    if (a->n_acts == a->cap_acts) {
+        size_t n = a->cap_acts / ACT_CHUNK;
+        a->chunks = mem_realloc_array(a->chunks, n + 1, sizeof(*a->chunks));
+        a->chunks[n] = mem_zalloc_array(ACT_CHUNK, sizeof(struct act));
+        a->cap_acts += ACT_CHUNK;
+    }
+    return ++a->n_acts;
+}
+
+static void add_windows(struct act *t, const struct plan_rule *r)
+{
+    size_t n = r->rule->n_levels * 2;
+    t->windows = mem_zalloc_array(n, sizeof(struct expr_state *));
+    for (size_t i = 0; i < n; i++) {
+        const struct plan_expr *x = i & 1 ? &r->off[i / 2] : &r->on[i / 2];
+        t->windows[i] = x->windows ? expr_state_new(x->x) : NULL;
+    }
+}
+
+struct act *act_new(struct alarm *a, const struct whom *w, unsigned pos)
+{
+    uint32_t i = take_free(a);
+    struct act *t = act_at(a, i);
+    *t = (struct act){.device = w->device->index,
+                      .ordinal = w->series->ordinal,
+                      .pos = (uint16_t)pos,
+                      .level = -1,
+                      .peak = -1,
+                      .told = STATE_NORMAL,
+                      .used = true,
+                      .due = NEVER,
+                      .wake_ns = NEVER};
+    seats_of(w->plan, w->series)[pos].act = i;
+    bool windows = false;
+    const struct plan_rule *r = &w->plan->rules[pos];
+    for (size_t l = 0; l < r->rule->n_levels; l++)
+        windows |= r->on[l].windows || r->off[l].windows;
+    if (windows)
+        add_windows(t, r);
+    return t;
+}
+
+void act_empty(struct act *t, const struct plan_rule *r)
+{
+    for (size_t i = 0; t->windows && i < r->rule->n_levels * 2; i++)
+        expr_state_free(t->windows[i]);
+    free(t->windows);
+    free(t->flap);
+    t->windows = NULL;
+    t->flap = NULL;
+}
+
+static void gauge(const struct act *t, struct alarm_stats *out)
+{
+    bool runs = false;
+    for (size_t l = 0; l < RULE_MAX_LEVELS; l++)
+        runs |= t->delays[l].run != DELAY_IDLE;
+    out->active += act_state(t) != STATE_NORMAL;
+    out->pending += act_state(t) == STATE_NORMAL && runs;
+    out->silent += t->silent;
+    out->flapping += t->flap && t->flap->on;
+}
+
+void alarm_stats(const struct alarm *a, struct alarm_stats *out)
+{
+    *out = a->stats;
+    out->timers = a->n_heap - a->n_stale;
+    for (uint32_t i = 1; i <= a->n_acts; i++)
+        if (act_at(a, i)->used)
+            gauge(act_at(a, i), out);
+}
+
+void act_free(struct alarm *a, struct act *t)
+{
+    struct whom w = gen_whom(&a->g, t->device, t->ordinal);
+    struct seat *seat = &seats_of(w.plan, w.series)[t->pos];
+    uint32_t i = seat->act;
+    seat->act = 0;
+    act_empty(t, &w.plan->rules[t->pos]);
+    due_drop(a, &t->queued);
+    *t = (struct act){.next = a->free_act};
+    a->free_act = i;
+}
+
+/* When its timer is: the earliest of its delays', its expressions' and its flapping's. */
+static uint64_t flap_due(const struct rule *r, const struct flap *f)
+{
+    if (!f)
+        return NEVER;
+    return f->last_ns + (f->on ? r->flap_settle_ns : r->flap_within_ns);
+}
+
+static bool is_idle(const struct act *t)
+{
+    for (size_t l = 0; l < RULE_MAX_LEVELS; l++)
+        if (t->delays[l].run != DELAY_IDLE)
+            return false;
+    return act_state(t) == STATE_NORMAL && t->told == STATE_NORMAL && !t->flap && !t->held &&
+           !t->waits;
+}
+
+void act_settle(struct alarm *a, const struct whom *w, const struct plan_rule *r, struct act *t)
+{
+    if (!r->keeps && is_idle(t)) {
+        act_free(a, t);
+        return;
+    }
+    uint64_t due = t->due < t->wake_ns ? t->due : t->wake_ns, flap = flap_due(r->rule, t->flap);
+    if (flap < due)
+        due = flap;
+    if (due <= a->now_ns)
+        due = a->now_ns + 1;
+    due_set(a, &t->queued, due, w->device->index,
+            ((uint32_t)w->series->ordinal + 1) << 16 | t->pos);
+}
+
+void acts_free(struct alarm *a)
+{
+    for (uint32_t i = 0; i < a->cap_acts / ACT_CHUNK; i++)
+        free(a->chunks[i]);
+    free(a->chunks);
+    a->chunks = NULL;
+    a->n_acts = a->cap_acts = a->free_act = 0;
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Levels and delays (docs/alarms.md).
+ *
+ * Every level has one delay: of its beginning while the alarm is below it, of its end once it is at
+ * or above it. Delays run in order time from sample to sample; where time itself is a witness (mode
+ * hold, conditions that change by time) also in engine time since the receipt of the last one.
+ * The two are never subtracted from one another: the lag of the last sample is carried along.
+ */
+#include "core/alarm_private.h"
+
+#include <math.h>
+#include <string.h>
+
+struct verdict {
+    enum expr_truth on[RULE_MAX_LEVELS], over[RULE_MAX_LEVELS];
+};
+
+static uint64_t max_gap_ns(const struct rule *r, const struct device *d)
+{
+    return r->max_gap_ns ? r->max_gap_ns : interval_ns(d) ? 3 * interval_ns(d) : GAP_NS;
+}
+
+static uint64_t fresh_ns(const struct rule *r, const struct device *d)
+{
+    return r->fresh_ns ? r->fresh_ns : interval_ns(d) ? 3 * interval_ns(d) : FRESH_NS;
+}
+
+void eval_env(struct alarm *a, const struct whom *w, const struct rule *r, uint64_t now_ns,
+              int64_t wall_ms, struct expr_env *out)
+{
+    const struct world *world = a->g.world;
+    *out = (struct expr_env){.now_ns = now_ns,
+                             .wall_ms = wall_ms,
+                             .since_ns = w->dev->since_ns,
+                             .zone = world->zone,
+                             .calendar = rules_calendar(world->rules),
+                             .last = w->series->last,
+                             .params = a->params,
+                             .counts = a->counts};
+    for (size_t i = 0; r && i < r->n_params && i < EXPR_MAX_PARAMS; i++) {
+        const struct expr_param *p = &r->params[i];
+        if (!registry_param(world->registry, w->device, p->name, &a->params[i]))
+            a->params[i] = p->has_default ? p->def : NAN;
+    }
+}
+
+static const struct series *input_series(const struct whom *w, const struct expr_input *i)
+{
+    const struct series *s = w->series;
+    if (!i->point)
+        return s;
+    for (s = w->dev->series; s; s = s->next)
+        if (strcmp(s->point ? s->point : "", i->point) == 0)
+            return s;
+    if (w->device->point && strcmp(w->device->point, i->point) == 0)
+        return w->dev->series;
+    return NULL;
+}
+
+void eval_aim(struct alarm *a, const struct whom *w, const struct plan_expr *x,
+              struct expr_env *env)
+{
+    for (unsigned i = 0; i < x->n_counts; i++)
+        a->counts[i] = count_of(a, x->counts[i], w->device->index);
+    if (!x->cross) {
+        env->last = w->series->last;
+        return;
+    }
+    for (unsigned i = 0; i < x->n_inputs; i++) {
+        const struct series *s = input_series(w, &x->inputs[i]);
+        a->scratch[i] = s ? s->last[x->slots[i]] : (struct expr_last){.v = NAN};
+    }
+    env->last = a->scratch;
+}
+
+void eval_feed(const struct plan_expr *x, struct expr_state *s, const struct whom *w,
+               const struct moment *m)
+{
+    for (unsigned i = 0; s && i < x->n_inputs; i++) {
+        double v = m->from->last[x->slots[i]].v;
+        if (m->carried >> x->slots[i] & 1 && !isnan(v) &&
+            (!x->cross || input_series(w, &x->inputs[i]) == m->from))
+            expr_feed(x->x, s, i, v, m->order_ns);
+    }
+}
+
+static enum expr_truth ask(struct alarm *a, const struct whom *w, const struct plan_expr *x,
+                           struct expr_state *s, struct expr_env *env)
+{
+    eval_aim(a, w, x, env);
+    return expr_eval(x->x, s, env);
+}
+
+static enum expr_truth decided(enum expr_truth t, enum rule_unknown how)
+{
+    if (t != EXPR_UNKNOWN || how == RULE_UNKNOWN_KEEP)
+        return t;
+    return how == RULE_UNKNOWN_TRUE ? EXPR_TRUE : EXPR_FALSE;
+}
+
+/* Without a sample, old values of a device that reports by the clock are no witness. */
+static bool has_witness(const struct moment *m, const struct whom *w, const struct plan_rule *r)
+{
+    uint64_t newest = r->cross ? w->dev->alive_ns : w->series->newest_ns;
+    return m->from || r->rule->mode == RULE_HOLD || r->keeps || r->counts ||
+           m->engine_ns - newest <= max_gap_ns(r->rule, w->device);
+}
+
+static bool any_true(struct alarm *a, const struct moment *m, const struct whom *w,
+                     const struct plan_rule *r, struct expr_env *env)
+{
+    if (!a->g.rules[r->rule->index].in_force || !has_witness(m, w, r))
+        return false;
+    for (size_t l = 0; l < r->rule->n_levels; l++) {
+        enum expr_truth t = ask(a, w, &r->on[l], NULL, env);
+        a->stats.unknown += t == EXPR_UNKNOWN;
+        if (decided(t, r->rule->unknown) == EXPR_TRUE)
+            return true;
+    }
+    return false;
+}
+
+/* Over: its end is met and its beginning is not. */
+static enum expr_truth both(enum expr_truth on, enum expr_truth off)
+{
+    if (on == EXPR_TRUE || off == EXPR_FALSE)
+        return EXPR_FALSE;
+    return on == EXPR_FALSE && off == EXPR_TRUE ? EXPR_TRUE : EXPR_UNKNOWN;
+}
+
+static void judge(struct alarm *a, const struct moment *m, const struct whom *w,
+                  const struct plan_rule *r, const struct act *t, struct expr_env *env,
+                  struct verdict *out)
+{
+    bool witness = has_witness(m, w, r), in_force = a->g.rules[r->rule->index].in_force;
+    for (size_t l = 0; l < r->rule->n_levels; l++) {
+        enum expr_truth on = EXPR_UNKNOWN, off = EXPR_UNKNOWN;
+        if (witness) {
+            enum rule_unknown how = r->rule->unknown;
+            enum expr_truth raw = ask(a, w, &r->on[l], act_windows(t, l, false), env);
+            a->stats.unknown += raw == EXPR_UNKNOWN;
+            on = decided(raw, how);
+            if (r->off[l].x) {
+                off = ask(a, w, &r->off[l], act_windows(t, l, true), env);
+                if (off == EXPR_UNKNOWN && how != RULE_UNKNOWN_KEEP)
+                    off = how == RULE_UNKNOWN_TRUE ? EXPR_FALSE : EXPR_TRUE;
+            } else if (on != EXPR_UNKNOWN) {
+                off = on == EXPR_TRUE ? EXPR_FALSE : EXPR_TRUE;
+            }
+        }
+        out->on[l] = in_force || (int)l <= t->level ? on : EXPR_FALSE;
+        out->over[l] = both(on, off);
+    }
+}
+
+static bool tolerated(struct delay *d, const struct rule *r)
+{
+    unsigned of = r->miss_of < 32 ? r->miss_of : 32;
+    uint32_t window = of == 32 ? UINT32_MAX : (UINT32_C(1) << of) - 1;
+    if (r->miss == 0 || d->run == DELAY_IDLE)
+        return false;
+    d->misses = d->misses << 1 | 1;
+    return (unsigned)__builtin_popcount(d->misses & window) <= r->miss;
+}
+
+static void credit(struct delay *d, uint64_t now, uint64_t max_gap)
+{
+    if (d->run == DELAY_RUNS && now > d->last_ns)
+        d->done_ns += now - d->last_ns < max_gap ? now - d->last_ns : max_gap;
+    if (now > d->last_ns || d->run != DELAY_RUNS)
+        d->last_ns = now;
+}
+
+static void step(struct delay *d, enum expr_truth t, uint64_t now, int64_t stamp_ms,
+                 uint64_t max_gap)
+{
+    switch (t) {
+    case EXPR_TRUE:
+        if (d->run == DELAY_IDLE)
+            *d = (struct delay){.last_ns = now, .start_ms = stamp_ms};
+        else
+            credit(d, now, max_gap);
+        d->run = DELAY_RUNS;
+        break;
+    case EXPR_FALSE:
+        *d = (struct delay){0};
+        break;
+    case EXPR_UNKNOWN:
+        if (d->run == DELAY_RUNS) {
+            credit(d, now, max_gap);
+            d->run = DELAY_PAUSED;
+        }
+        break;
+    }
+}
+
+static bool by_time(const struct plan_rule *r, const struct act *t, size_t l)
+{
+    bool above = (int)l > t->level;
+    return r->rule->mode == RULE_HOLD || r->on[l].timed || (!above && r->off[l].timed);
+}
+
+/* A state that is held counts only while the device is heard of. */
+static bool is_frozen(const struct moment *m, const struct whom *w, const struct plan_rule *r,
+                      size_t l)
+{
+    return !m->from && r->rule->mode == RULE_HOLD && !r->on[l].timed && !r->on[l].n_counts &&
+           m->engine_ns - w->dev->alive_ns > fresh_ns(r->rule, w->device);
+}
+
+static void delays(const struct moment *m, const struct whom *w, const struct plan_rule *r,
+                   struct act *t, const struct verdict *v)
+{
+    uint64_t now = m->from                    ? m->order_ns
+                   : m->engine_ns > t->lag_ns ? m->engine_ns - t->lag_ns
+                                              : 0;
+    uint64_t gap = max_gap_ns(r->rule, w->device);
+    t->waits = false;
+    for (size_t l = 0; l < r->rule->n_levels; l++) {
+        struct delay *d = &t->delays[l];
+        bool above = (int)l > t->level;
+        enum expr_truth is = above ? v->on[l] : v->over[l];
+        if (is_frozen(m, w, r, l) && is == EXPR_TRUE) {
+            t->waits |= d->run == DELAY_RUNS;
+        } else if (above && is == EXPR_FALSE && m->from && tolerated(d, r->rule)) {
+            continue;
+        } else {
+            if (above && is == EXPR_TRUE && m->from)
+                d->misses <<= 1;
+            step(d, is, now, m->stamp_ms, by_time(r, t, l) ? UINT64_MAX : gap);
+        }
+    }
+    if (t->waits)
+        w->dev->flags |= DEV_WAITS;
+}
+
+static void raise_to(struct act *t, int level)
+{
+    uint64_t longest = 0;
+    if (t->level < 0) {
+        t->peak = (int8_t)level;
+        t->since_ms = INT64_MAX;
+        for (size_t l = 0; l < RULE_MAX_LEVELS; l++) {
+            const struct delay *d = &t->delays[l];
+            if (d->run != DELAY_IDLE && d->start_ms < t->since_ms)
+                t->since_ms = d->start_ms;
+            if (d->run != DELAY_IDLE && d->done_ns > longest)
+                longest = d->done_ns;
+        }
+        t->since_ns = t->eval_ns > longest ? t->eval_ns - longest : 0;
+    }
+    t->level = (int8_t)level;
+    t->peak = t->peak < level ? (int8_t)level : t->peak;
+    for (int l = 0; l <= level; l++)
+        t->delays[l] = (struct delay){0};
+}
+
+static void lower_to(struct act *t, int level)
+{
+    for (int l = level + 1; l <= t->level; l++)
+        t->delays[l] = (struct delay){0};
+    t->level = (int8_t)level;
+}
+
+static void move(const struct moment *m, const struct plan_rule *r, struct act *t,
+                 const struct verdict *v)
+{
+    int n = (int)r->rule->n_levels, from = t->level, l;
+    for (l = n - 1; l > t->level; l--)
+        if (v->on[l] == EXPR_TRUE && t->delays[l].run == DELAY_RUNS &&
+            t->delays[l].done_ns >= r->levels[l].for_ns) {
+            raise_to(t, l);
+            break;
+        }
+    /* Down, one at a time: it stops at the first whose end is not met. */
+    if (t->level == from && from >= 0) {
+        for (l = from; l >= 0 && t->delays[l].run == DELAY_RUNS &&
+                       t->delays[l].done_ns >= r->levels[l].off_for_ns;)
+            l--;
+        lower_to(t, l);
+    }
+    if (t->level != from) {
+        t->changed_ms = m->stamp_ms;
+        t->late = t->old_news;
+    }
+}
+
+/* Out of force: nothing begins, and what is on may be over by that alone. */
+static const char *close_schedule(const struct plan_rule *r, struct act *t)
+{
+    for (int l = t->level + 1; l < (int)r->rule->n_levels; l++)
+        t->delays[l] = (struct delay){0};
+    if (!r->rule->resolve_on_close || t->level < 0)
+        return NULL;
+    lower_to(t, -1);
+    return "schedule";
+}
+
+static void wait_for(struct alarm *a, const struct moment *m, const struct whom *w,
+                     const struct plan_rule *r, struct act *t, struct expr_env *env)
+{
+    t->due = t->wake_ns = NEVER;
+    for (size_t l = 0; l < r->rule->n_levels; l++) {
+        const struct delay *d = &t->delays[l];
+        uint64_t whole = (int)l > t->level ? r->levels[l].for_ns : r->levels[l].off_for_ns;
+        if (d->run != DELAY_RUNS || d->done_ns >= whole || t->waits || !by_time(r, t, l))
+            continue;
+        uint64_t due = m->engine_ns + (whole - d->done_ns);
+        t->due = due < t->due ? due : t->due;
+    }
+    for (size_t i = 0; r->keeps && i < r->rule->n_levels * 2; i++) {
+        const struct plan_expr *x = i & 1 ? &r->off[i / 2] : &r->on[i / 2];
+        if (!x->x || (!x->timed && !x->windows))
+            continue;
+        eval_aim(a, w, x, env);
+        uint64_t wake = expr_wake_ns(x->x, act_windows(t, i / 2, i & 1), env);
+        if (wake != NEVER && wake < m->engine_ns + MS_NS)
+            wake = m->engine_ns + MS_NS;
+        t->wake_ns = wake < t->wake_ns ? wake : t->wake_ns;
+    }
+}
+
+static void run(struct alarm *a, const struct moment *m, const struct whom *w,
+                const struct plan_rule *r, struct act *t, struct expr_env *env)
+{
+    struct verdict v;
+    int before = act_state(t);
+    const char *reason = NULL;
+    if (m->from) {
+        t->lag_ns = m->engine_ns > m->order_ns ? m->engine_ns - m->order_ns : 0;
+        t->old_news = m->late;
+        for (size_t i = 0; t->windows && i < r->rule->n_levels * 2; i++)
+            eval_feed(i & 1 ? &r->off[i / 2] : &r->on[i / 2], t->windows[i], w, m);
+        if ((m->bad | m->carried) & r->mask)
+            t->quality = m->bad & r->mask ? ALARM_BAD : ALARM_GOOD;
+    }
+    t->eval_ns = env->now_ns;
+    judge(a, m, w, r, t, env, &v);
+    delays(m, w, r, t, &v);
+    move(m, r, t, &v);
+    if (!a->g.rules[r->rule->index].in_force && (reason = close_schedule(r, t)))
+        t->changed_ms = m->stamp_ms;
+    wait_for(a, m, w, r, t, env);
+    tell(a, m, w, r, t, before, reason);
+    tell_quality(a, m, w, r, t);
+    act_settle(a, w, r, t);
+}
+
+void alarm_eval(struct alarm *a, const struct moment *m, const struct whom *w, unsigned pos)
+{
+    const struct seat *seat = &seats_of(w->plan, w->series)[pos];
+    const struct plan_rule *r = &w->plan->rules[pos];
+    struct act *t = seat->act ? act_at(a, seat->act) : NULL;
+    struct expr_env env;
+    uint64_t now = m->from ? m->order_ns : m->engine_ns;
+    if (!(seat->flags & SEAT_LEVELS))
+        return;
+    if (t && t->eval_ns > now)
+        now = t->eval_ns;
+    a->stats.evaluations++;
+    eval_env(a, w, r->rule, now, m->wall_ms, &env);
+    if (!t && !r->keeps && !any_true(a, m, w, r, &env))
+        return;
+    if (!t)
+        t = act_new(a, w, pos);
+    run(a, m, w, r, t, &env);
+}

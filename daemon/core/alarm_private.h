@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_ALARM_PRIVATE_H
+#define CORE_ALARM_PRIVATE_H
+/*
+ * alarm_private — what the files of alarm share; included by core/alarm*.c only.
+ *
+ * A *seat* is where a rule and a (device, point) meet: 8 bytes, in the block of its series,
+ * behind the series' last values. What is worth more than a glance (a delay that runs, an
+ * active alarm, windows, flapping) has an `act`. A generation (`gen`) is what follows
+ * from one world: plans by kind, devices, series; the acts move from one to the next.
+ */
+#include "core/alarm.h"
+
+#define NEVER       UINT64_MAX
+#define MS_NS       UINT64_C(1000000)
+#define SECOND_NS   UINT64_C(1000000000)
+#define SETTLE_NS   (5 * SECOND_NS)  /* without late samples, then the settled state is told */
+#define HELD_NS     (60 * SECOND_NS) /* but for no longer than this */
+#define RECHECK_NS  (60 * SECOND_NS) /* an uplink that is blamed by its members */
+#define GAP_NS      (15 * 60 * SECOND_NS) /* of a device whose interval is not known */
+#define FRESH_NS    (25 * 3600 * SECOND_NS)
+#define LATE_NS     (60 * SECOND_NS)
+#define MAX_BROKERS 64
+#define NO_BROKER   255
+#define NO_SLOT     255
+#define SWEEP       2048 /* devices that a tick of a rule's sweep looks at */
+
+/* What an act is, or was told as: a level, or one of these. */
+enum { STATE_NORMAL = -2, STATE_SILENT = -1 };
+
+/* -- from rules: by kind ------------------------------------------------------------------- */
+
+struct plan_expr {
+    const struct expr *x; /* NULL: there is none */
+    const struct expr_input *inputs;
+    uint64_t mask; /* slots that it reads of its own point */
+    uint16_t counts[EXPR_MAX_COUNTS];
+    uint8_t slots[EXPR_MAX_INPUTS]; /* by input */
+    uint8_t n_inputs, n_counts;
+    bool cross;   /* reads other points: its values are gathered */
+    bool timed;   /* may change by time alone */
+    bool windows; /* has windows */
+};
+
+struct plan_rule {
+    const struct rule *rule;
+    const struct rule_level *levels;
+    struct plan_expr on[RULE_MAX_LEVELS], off[RULE_MAX_LEVELS];
+    uint64_t mask;
+    bool cross, keeps; /* keeps: windows or time, so an act for good */
+    bool counts;
+};
+
+/* A condition that count_over asks of the devices of this kind. */
+struct plan_cond {
+    struct plan_expr x;
+    uint64_t hash;
+};
+
+struct plan { /* of one kind */
+    const struct kind *kind;
+    struct plan_rule *rules;
+    uint64_t *masks; /* by rule */
+    struct plan_cond *conds;
+    size_t n_rules, n_conds;
+    bool counts;          /* a rule counts */
+    bool timed_conds;     /* a condition may change by time alone */
+    uint64_t cross_masks; /* any rule that reads other points */
+    uint8_t slots[CATALOG_MAX_METRICS];
+    const struct metric *metrics[CATALOG_MAX_METRICS]; /* by slot */
+    unsigned n_slots;
+    size_t bytes; /* of a series' block */
+    char **chunks;
+    size_t n_chunks, used; /* used: blocks of the last chunk */
+};
+
+/* -- devices ---------------------------------------------------------------------------------- */
+
+enum { SEAT_LEVELS = 1, SEAT_SILENCE = 2, SEAT_SILENT = 4 };
+
+struct seat {
+    uint32_t act; /* from 1; 0: nothing is going on */
+    uint8_t flags;
+};
+
+struct series {
+    uint64_t newest_ns;      /* order time of its newest sample */
+    uint64_t gap_ns, gap_to; /* old news between these is news */
+    char *point;             /* NULL: the device's own */
+    struct series *next;     /* of the same device */
+    struct cond_state *cond; /* NULL: no conditions are counted here */
+    uint32_t device;
+    uint16_t ordinal;        /* of the device's points, from 0 */
+    struct expr_last last[]; /* by slot; the seats come behind */
+};
+
+struct cond_state {
+    uint64_t queued;
+    uint64_t truth; /* by condition */
+    struct expr_state *windows[];
+};
+
+enum { DEV_SEEN = 1, DEV_SILENT = 2, DEV_WAITS = 4, DEV_CATCHING = 8, DEV_MISSED = 16 };
+/* SILENT: for any rule, if only for the quality of what is active; MISSED: for one that tells. */
+
+struct dev {
+    struct series *series;
+    uint64_t alive_ns; /* last sign of life; since_ns until there is one */
+    uint64_t since_ns; /* known since */
+    uint64_t queued;   /* silence */
+    struct rare *rare;
+    uint8_t broker;
+    uint8_t flags;
+};
+
+/* An alarm that was over before we heard of it. */
+struct shadow {
+    uint64_t from_ns;
+    int64_t from_ms, last_ms;
+    uint64_t last_ns;
+    int8_t level;
+    bool open;
+};
+
+struct past { /* old news of one series, evaluated apart */
+    struct series *series;
+    struct past *next;
+    uint64_t newest_ns;
+    struct shadow *shadows; /* by rule of the kind */
+    struct expr_last last[];
+};
+
+struct rare { /* of a device that catches up */
+    uint64_t due, queued, from_ns;
+    struct past *pasts;
+    bool unread; /* something was taken, but not evaluated */
+};
+
+struct uplink {
+    uint32_t device;
+    uint32_t first, n; /* of gen.members */
+    uint32_t pos;      /* its rule that tells it */
+    bool down, by_members;
+    uint64_t due, queued;
+    bool release; /* due is for those that are silent still */
+};
+
+/* -- counting ---------------------------------------------------------------------------- */
+
+struct count {
+    enum expr_area area;
+    const struct kind *kind;
+    unsigned cond; /* of the kind's plan */
+    uint32_t *n;   /* by group */
+};
+
+struct area {          /* which group a device is in; the members of each */
+    uint32_t *group;   /* by device; UINT32_MAX: none */
+    uint32_t *members; /* by group, devices */
+    uint32_t *first;   /* by group, and the end */
+    uint32_t n;
+};
+
+/* -- what goes on ------------------------------------------------------------------------------ */
+
+enum { DELAY_IDLE, DELAY_RUNS, DELAY_PAUSED };
+
+struct delay { /* of a level: of its beginning while it is above, else of its end */
+    uint64_t done_ns, last_ns;
+    int64_t start_ms;
+    uint32_t misses; /* bits, newest lowest: false samples since it began */
+    uint8_t run;
+};
+
+struct flap {
+    uint64_t last_ns; /* the newest change */
+    bool on;
+    int8_t worst;
+    uint16_t n, at, cap;
+    uint64_t when[]; /* ring of changes */
+};
+
+struct act {
+    uint32_t device;
+    uint32_t next; /* free ones */
+    uint16_t ordinal, pos;
+    int8_t level; /* -1: none */
+    int8_t told;  /* level or STATE_ */
+    int8_t peak;  /* highest level of this activation */
+    uint8_t quality, told_quality;
+    bool used;
+    bool silent; /* an alarm about silence */
+    bool waits;  /* held, but the device is not fresh */
+    bool late, held;
+    bool inhibited;
+    bool old_news;    /* its last sample was late */
+    bool retell;      /* within a reload: its level is of another severity now */
+    uint64_t lag_ns;  /* receipt less order time, of the last sample */
+    uint64_t eval_ns; /* newest time it was evaluated at */
+    uint64_t due, queued;
+    uint64_t wake_ns; /* its expressions' */
+    int64_t since_ms, changed_ms;
+    uint64_t since_ns;
+    struct delay delays[RULE_MAX_LEVELS];
+    struct flap *flap;
+    struct expr_state **windows; /* 2 × level, + 1: of off */
+};
+
+#define ACT_CHUNK 256
+
+struct rule_state {
+    uint64_t boundary_ns; /* engine time of the next change of its schedule */
+    uint64_t queued;
+    uint64_t sweep_ns; /* a sweep began then */
+    uint32_t cursor;   /* devices that it looked at; UINT32_MAX: no sweep */
+    bool in_force;
+    bool by_wall; /* scheduled or timed: a step of the wall clock concerns it */
+};
+
+struct link {
+    uint64_t up_ns;
+    bool up;
+};
+
+struct due {
+    uint64_t ns;
+    uint32_t device, sub;
+};
+
+/* due.sub: of a device, */
+enum { DUE_SILENCE, DUE_CATCH, DUE_UPLINK, DUE_SEATS = 1 << 16 };
+/* or (ordinal + 1) << 16 | position of the rule, DUE_COND for the series' conditions; */
+#define DUE_COND 0xffffu
+/* of this device: the rule of that index. */
+#define DUE_RULES UINT32_MAX
+
+struct gen {
+    const struct world *world;
+    struct plan *plans; /* by kind index */
+    size_t n_plans;
+    struct dev *devs;
+    size_t n_devs;
+    struct rule_state *rules; /* by rule index */
+    size_t n_rules;
+    struct uplink *uplinks;
+    size_t n_uplinks;
+    uint32_t *uplink_of, *uplink_is; /* by device, from 1; NULL: there are none */
+    uint32_t *members;
+    struct count *counts;
+    size_t n_counts;
+    struct area areas[EXPR_AREAS];
+};
+
+struct alarm {
+    struct alarm_out out;
+    struct gen g;
+    struct act **chunks;
+    uint32_t n_acts, cap_acts, free_act; /* free_act: from 1 */
+    struct due *heap;
+    size_t n_heap, cap_heap, n_stale;
+    struct link links[MAX_BROKERS];
+    int64_t wall_off_ms; /* wall time less engine time */
+    bool wall_known;
+    uint64_t now_ns; /* of the step under way */
+    struct alarm_stats stats;
+    struct dirty *dirty; /* groups whose counts changed in this step */
+    size_t n_dirty, cap_dirty;
+    bool flushing;
+    bool due_changed; /* the heap's first may be dead */
+    struct expr_last scratch[EXPR_MAX_INPUTS];
+    double params[EXPR_MAX_PARAMS];
+    double counts[EXPR_MAX_COUNTS];
+};
+
+struct dirty {
+    uint32_t count, group;
+};
+
+/* Whom a look concerns. */
+struct whom {
+    struct plan *plan;
+    struct dev *dev;
+    const struct device *device;
+    struct series *series;
+};
+
+/* When and by what. */
+struct moment {
+    uint64_t engine_ns, order_ns;
+    int64_t wall_ms, stamp_ms;
+    uint64_t carried, bad;     /* slots */
+    const struct series *from; /* of the sample; NULL: time, a reload, a count */
+    bool late;
+};
+
+static inline struct seat *seats_of(const struct plan *p, const struct series *s)
+{
+    return (struct seat *)(void *)((char *)(uintptr_t)s->last +
+                                   p->n_slots * sizeof(struct expr_last));
+}
+
+static inline struct act *act_at(const struct alarm *a, uint32_t i)
+{
+    return &a->chunks[(i - 1) / ACT_CHUNK][(i - 1) % ACT_CHUNK];
+}
+
+static inline int act_state(const struct act *t)
+{
+    return t->level >= 0 ? t->level : t->silent ? STATE_SILENT : STATE_NORMAL;
+}
+
+static inline uint64_t interval_ns(const struct device *d)
+{
+    return d->expected_interval_s * SECOND_NS;
+}
+
+static inline bool is_urgent(const struct rule *r, const struct device *d)
+{
+    return r->life_safety || d->life_safety;
+}
+
+/* How long such a device may be silent: 0: for ever. */
+static inline uint64_t silence_ns(const struct rule *r, const struct device *d)
+{
+    return r->has_no_data && r->no_data_after_ns ? r->no_data_after_ns : 3 * interval_ns(d);
+}
+
+static inline bool tells_silence(const struct rule *r)
+{
+    return r->has_no_data && (r->no_data == RULE_SILENCE_ALERT || r->n_levels == 0);
+}
+
+/* alarm_gen.c */
+void gen_build(struct gen *g, const struct world *w, uint64_t engine_ns, int64_t wall_ms);
+void gen_done(struct gen *g);
+/* The series of a device's point; made when `make`. NULL: there is none, or no rule there. */
+struct series *gen_series(struct gen *g, const struct device *d, const char *point, bool make);
+struct whom gen_whom(struct gen *g, uint32_t device, unsigned ordinal); /* series may be NULL */
+static inline struct plan *gen_plan(const struct gen *g, const struct device *d)
+{
+    return &g->plans[d->kind->index];
+}
+
+/* alarm_place.c */
+void gen_places(struct gen *g); /* uplinks, areas */
+void gen_places_done(struct gen *g);
+
+/* alarm_act.c */
+struct act *act_new(struct alarm *a, const struct whom *w, unsigned pos);
+void act_free(struct alarm *a, struct act *t);
+void act_empty(struct act *t, const struct plan_rule *r); /* its windows, its flapping */
+/* What is kept of it may go, and its timer is set. */
+void act_settle(struct alarm *a, const struct whom *w, const struct plan_rule *r,
+                struct act *t);
+void acts_free(struct alarm *a);
+
+/* alarm_due.c */
+void due_set(struct alarm *a, uint64_t *queued, uint64_t ns, uint32_t device, uint32_t sub);
+void due_pop(struct alarm *a);
+void due_drop(struct alarm *a, uint64_t *queued);
+void due_clean(struct alarm *a); /* the first one is alive */
+void due_rebuild(struct alarm *a);
+uint64_t *due_queued(struct alarm *a, uint32_t device, uint32_t sub); /* NULL: not there */
+int64_t alarm_wall(const struct alarm *a, uint64_t engine_ns);
+void alarm_wall_take(struct alarm *a, uint64_t engine_ns, int64_t wall_ms);
+void due_rule(struct alarm *a, unsigned index, uint64_t engine_ns, int64_t wall_ms);
+void due_sweep(struct alarm *a, unsigned index, uint64_t engine_ns);
+
+/* alarm_eval.c */
+void alarm_eval(struct alarm *a, const struct moment *m, const struct whom *w, unsigned pos);
+void eval_env(struct alarm *a, const struct whom *w, const struct rule *r, uint64_t now_ns,
+              int64_t wall_ms, struct expr_env *out);
+/* The last values as x wants them, in *env. */
+void eval_aim(struct alarm *a, const struct whom *w, const struct plan_expr *x,
+              struct expr_env *env);
+static inline struct expr_state *act_windows(const struct act *t, size_t level, bool off)
+{
+    return t && t->windows ? t->windows[level * 2 + off] : NULL;
+}
+void eval_feed(const struct plan_expr *x, struct expr_state *s, const struct whom *w,
+               const struct moment *m);
+
+/* alarm_tell.c: the act was in state `before`; what it is now is told, if and as it should. */
+void tell(struct alarm *a, const struct moment *m, const struct whom *w,
+          const struct plan_rule *r, struct act *t, int before, const char *reason);
+void tell_quality(struct alarm *a, const struct moment *m, const struct whom *w,
+                  const struct plan_rule *r, struct act *t);
+void tell_settled(struct alarm *a, const struct moment *m, const struct whom *w,
+                  const struct plan_rule *r, struct act *t); /* flapping ended */
+void tell_inhibit(struct alarm *a, const struct moment *m, const struct whom *w,
+                  const struct plan_rule *r, struct act *t, bool inhibited);
+void tell_episode(struct alarm *a, const struct moment *m, const struct whom *w,
+                  const struct plan_rule *r, const struct shadow *s);
+void tell_removed(struct alarm *a, const struct moment *m, const struct whom *w,
+                  const struct plan_rule *r, struct act *t, const char *reason);
+void tell_again(struct alarm *a, const struct moment *m, const struct whom *w,
+                const struct plan_rule *r, struct act *t); /* its severity is another one */
+void tell_fill(struct alarm *a, const struct moment *m, const struct whom *w,
+               const struct plan_rule *r, const struct act *t, struct alarm_event *out);
+
+/* alarm_silence.c */
+void silence_due(struct alarm *a, uint32_t device, const struct moment *m);
+void silence_arm(struct alarm *a, uint32_t device);
+void silence_over(struct alarm *a, const struct moment *m, struct whom *w);
+void silence_again(struct alarm *a, const struct moment *m, const struct whom *w,
+                   unsigned pos); /* the rule came into or out of force */
+void uplink_due(struct alarm *a, uint32_t device, const struct moment *m);
+bool uplink_hides(const struct alarm *a, uint32_t device);
+bool uplink_is_told(const struct alarm *a, uint32_t device, unsigned pos);
+unsigned uplink_silent(const struct alarm *a, uint32_t device);
+
+/* alarm_late.c */
+void late_hold(struct alarm *a, const struct moment *m, const struct whom *w, bool unread);
+void late_due(struct alarm *a, uint32_t device, const struct moment *m);
+void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
+              const struct alarm_sample *s);
+void rare_free(struct rare *r);
+struct past *late_past(struct rare *r, const struct whom *w); /* made if it is not there */
+
+/* alarm.c */
+double alarm_value(const struct field *f);
+unsigned plan_find(const struct plan *p, const struct rule *r); /* UINT32_MAX: not there */
+void alarm_reset(struct alarm *a, const struct world *w, uint64_t engine_ns, int64_t wall_ms);
+
+/* alarm_count.c */
+void count_sample(struct alarm *a, const struct moment *m, const struct whom *w);
+void count_due(struct alarm *a, const struct moment *m, const struct whom *w);
+void count_arm(struct alarm *a, const struct moment *m); /* those that time alone changes */
+void count_flush(struct alarm *a, const struct moment *m);
+void count_again(struct alarm *a); /* all, from the series' truths */
+double count_of(const struct alarm *a, unsigned count, uint32_t device);
+void gen_counts(struct gen *g); /* finds what is counted; before blocks are sized */
+void cond_free(struct cond_state *c, size_t n);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From one generation to the next. What follows rule (by id), device and point goes on; with the
+ * same hash as if nothing had happened, with another one it is looked at again. What has no
+ * place any more is told as removed, by the generation that knew it.
+ */
+#include "base/check.h"
+#include "base/mem.h"
+#include "core/alarm_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW_MAX ((size_t)1 << 20) /* bytes of one saved window */
+
+struct change {
+    struct alarm *a;
+    struct gen *next;
+    const struct world *before, *now;
+    struct moment m;
+};
+
+/* The same windows for the same expression of another generation. */
+static struct expr_state *carry(const struct plan_expr *from, const struct expr_state *s,
+                                const struct plan_expr *to)
+{
+    struct expr_state *out = NULL;
+    struct buf b;
+    if (!s || !to->windows)
+        return to->windows ? expr_state_new(to->x) : NULL;
+    buf_init(&b, WINDOW_MAX);
+    if (expr_state_save(from->x, s, &b) != 0 ||
+        expr_state_load(to->x, b.data, b.len, &out) != 0)
+        out = expr_state_new(to->x);
+    buf_done(&b);
+    return out;
+}
+
+static void carry_windows(struct act *t, const struct plan_rule *from,
+                          const struct plan_rule *to, bool same)
+{
+    size_t n = to->rule->n_levels * 2, had = from->rule->n_levels * 2;
+    struct expr_state **old = t->windows;
+    bool any = false;
+    for (size_t i = 0; i < n; i++)
+        any |= (i & 1 ? &to->off[i / 2] : &to->on[i / 2])->windows;
+    t->windows = any ? mem_zalloc_array(n, sizeof(*t->windows)) : NULL;
+    for (size_t i = 0; any && i < n; i++) {
+        const struct plan_expr *x = i & 1 ? &to->off[i / 2] : &to->on[i / 2];
+        t->windows[i] = same && old && i < had
+                            ? carry(i & 1 ? &from->off[i / 2] : &from->on[i / 2], old[i], x)
+                            : carry(NULL, NULL, x);
+    }
+    for (size_t i = 0; old && i < had; i++)
+        expr_state_free(old[i]);
+    free(old);
+}
+
+/* The level of a changed rule that a level of the old one becomes. */
+static int level_after(const struct plan_rule *from, const struct plan_rule *to, int level)
+{
+    int best = 0;
+    if (level < 0 || to->rule->n_levels == 0)
+        return level < 0 ? level : -1;
+    for (int l = 0; l < (int)to->rule->n_levels; l++)
+        if (to->levels[l].severity <= from->levels[level].severity)
+            best = l;
+    return best;
+}
+
+static void change_rule(struct change *c, const struct whom *w, const struct plan_rule *from,
+                        const struct plan_rule *to, struct act *t)
+{
+    if (t->flap)
+        tell_settled(c->a, &c->m, w, from, t);
+    int told = t->told >= 0 ? level_after(from, to, t->told) : -1;
+    t->retell = told >= 0 && to->levels[told].severity != from->levels[t->told].severity;
+    t->level = (int8_t)level_after(from, to, t->level);
+    t->told = told >= 0 ? (int8_t)told : t->told;
+    t->peak = t->level;
+    t->silent = t->silent && tells_silence(to->rule);
+    for (size_t l = 0; l < RULE_MAX_LEVELS; l++)
+        t->delays[l] = (struct delay){0};
+    t->waits = false;
+}
+
+static void drop(struct change *c, const struct whom *w, unsigned pos, const char *reason)
+{
+    struct act *t = act_at(c->a, seats_of(w->plan, w->series)[pos].act);
+    tell_removed(c->a, &c->m, w, &w->plan->rules[pos], t, reason);
+    act_free(c->a, t);
+}
+
+static bool has_place(const struct act *t, const struct plan_rule *to, const struct seat *seat)
+{
+    if (t->level >= 0 || t->told >= 0)
+        return seat->flags & SEAT_LEVELS;
+    if (t->silent)
+        return seat->flags & SEAT_SILENCE && tells_silence(to->rule);
+    return seat->flags;
+}
+
+static void move_act(struct change *c, const struct whom *old, unsigned pos, struct whom *now,
+                     unsigned to)
+{
+    struct seat *from = &seats_of(old->plan, old->series)[pos];
+    struct seat *seat = &seats_of(now->plan, now->series)[to];
+    const struct plan_rule *r = &old->plan->rules[pos], *n = &now->plan->rules[to];
+    struct act *t = act_at(c->a, from->act);
+    bool same = r->rule->hash == n->rule->hash;
+    if (!has_place(t, n, seat)) {
+        drop(c, old, pos, "not_concerned");
+        return;
+    }
+    if (!same)
+        change_rule(c, old, r, n, t);
+    carry_windows(t, r, n, same);
+    seat->act = from->act;
+    from->act = 0;
+    t->device = now->device->index;
+    t->ordinal = now->series->ordinal;
+    t->pos = (uint16_t)to;
+}
+
+static void move_seats(struct change *c, const struct whom *old, struct whom *now)
+{
+    for (unsigned i = 0; i < old->plan->n_rules; i++) {
+        struct seat *seat = &seats_of(old->plan, old->series)[i];
+        const struct rule *r = old->plan->rules[i].rule;
+        const struct rule *n = rules_find(c->now->rules, r->id, strlen(r->id));
+        unsigned to = n ? plan_find(now->plan, n) : UINT32_MAX;
+        if (seat->act && to == UINT32_MAX)
+            drop(c, old, i, n ? "not_concerned" : "rule_removed");
+        if (to == UINT32_MAX)
+            continue;
+        struct seat *next = &seats_of(now->plan, now->series)[to];
+        if (seat->flags & SEAT_SILENT && next->flags & SEAT_SILENCE) {
+            next->flags |= SEAT_SILENT;
+            now->dev->flags |= DEV_SILENT;
+            now->dev->flags |= tells_silence(n) ? DEV_MISSED : 0;
+        }
+        if (seat->act)
+            move_act(c, old, i, now, to);
+    }
+}
+
+static void move_values(const struct whom *old, struct whom *now)
+{
+    struct series *from = old->series, *to = now->series;
+    to->newest_ns = from->newest_ns;
+    to->gap_ns = from->gap_ns;
+    to->gap_to = from->gap_to;
+    for (unsigned i = 0; i < old->plan->n_slots; i++)
+        for (unsigned k = 0; k < now->plan->n_slots; k++)
+            if (strcmp(old->plan->metrics[i]->name, now->plan->metrics[k]->name) == 0)
+                to->last[k] = from->last[i];
+    for (size_t i = 0; from->cond && i < old->plan->n_conds; i++)
+        for (size_t k = 0; to->cond && k < now->plan->n_conds; k++)
+            if (old->plan->conds[i].hash == now->plan->conds[k].hash) {
+                to->cond->truth |= (from->cond->truth >> i & 1) << k;
+                expr_state_free(to->cond->windows[k]);
+                to->cond->windows[k] = carry(&old->plan->conds[i].x, from->cond->windows[i],
+                                             &now->plan->conds[k].x);
+            }
+}
+
+static void drop_device(struct change *c, struct whom *old, const char *reason)
+{
+    for (old->series = old->dev->series; old->series; old->series = old->series->next)
+        for (unsigned i = 0; i < old->plan->n_rules; i++)
+            if (seats_of(old->plan, old->series)[i].act)
+                drop(c, old, i, reason);
+}
+
+static void move_device(struct change *c, uint32_t index)
+{
+    struct whom old = gen_whom(&c->a->g, index, 0);
+    const struct device *d = world_device_after(c->now, c->before, old.device);
+    if (!d || d->retired || strcmp(d->kind->name, old.device->kind->name) != 0) {
+        drop_device(c, &old,
+                    !d           ? "device_removed"
+                    : d->retired ? "device_retired"
+                                 : "device_changed");
+        return;
+    }
+    struct whom now = gen_whom(c->next, d->index, 0);
+    now.dev->alive_ns = old.dev->alive_ns;
+    now.dev->since_ns = old.dev->since_ns;
+    now.dev->broker = old.dev->broker;
+    now.dev->flags = old.dev->flags & (uint8_t) ~(DEV_SILENT | DEV_MISSED);
+    now.dev->rare = old.dev->rare;
+    old.dev->rare = NULL;
+    if (now.dev->rare) { /* what was read back so far stays unsaid */
+        struct rare kept = *now.dev->rare;
+        kept.pasts = NULL;
+        rare_free(now.dev->rare);
+        now.dev->rare = mem_dup(&kept, sizeof(kept));
+    }
+    for (old.series = old.dev->series; old.series; old.series = old.series->next) {
+        const char *point = old.series->point ? old.series->point : "";
+        now.series = gen_series(c->next, d, point, true);
+        if (!now.series) {
+            for (unsigned i = 0; i < old.plan->n_rules; i++)
+                if (seats_of(old.plan, old.series)[i].act)
+                    drop(c, &old, i, "rule_removed");
+            continue;
+        }
+        move_values(&old, &now);
+        move_seats(c, &old, &now);
+    }
+}
+
+static void move_uplinks(struct change *c)
+{
+    const struct gen *g = &c->a->g;
+    for (size_t i = 0; i < g->n_uplinks; i++) {
+        const struct uplink *u = &g->uplinks[i];
+        const struct device *od = registry_device_at(g->world->registry, u->device);
+        const struct device *d = world_device_after(c->now, c->before, od);
+        if (!d || !c->next->uplink_is || !c->next->uplink_is[d->index])
+            continue;
+        struct uplink *n = &c->next->uplinks[c->next->uplink_is[d->index] - 1];
+        n->down = u->down && !(u->by_members && n->pos == UINT32_MAX);
+        n->by_members = n->down && u->by_members;
+        n->release = u->release || n->down != u->down;
+        n->due = u->due;
+        n->queued = u->queued;
+    }
+}
+
+/* Brokers go by their ids. */
+static void move_links(struct change *c)
+{
+    struct link links[MAX_BROKERS] = {0};
+    uint8_t to[256];
+    const struct conf *old = c->before->conf, *now = c->now->conf;
+    memset(to, NO_BROKER, sizeof(to));
+    for (size_t i = 0; i < old->n_brokers && i < MAX_BROKERS; i++)
+        for (size_t k = 0; k < now->n_brokers && k < MAX_BROKERS; k++)
+            if (strcmp(old->brokers[i].id, now->brokers[k].id) == 0) {
+                links[k] = c->a->links[i];
+                to[i] = (uint8_t)k;
+            }
+    memcpy(c->a->links, links, sizeof(links));
+    for (size_t i = 0; i < c->next->n_devs; i++)
+        c->next->devs[i].broker = to[c->next->devs[i].broker];
+}
+
+/* Rules that must be looked at although nobody says anything: new and changed ones, those that time
+ * changes, and those whose schedule was between two states. */
+static void sweep_changed(struct change *c, const struct gen *old)
+{
+    for (unsigned i = 0; i < c->a->g.n_rules; i++) {
+        const struct rule *r = rules_at(c->now->rules, i), *o = NULL;
+        const struct rule_state *s = &c->a->g.rules[i];
+        if (c->before)
+            o = rules_find(c->before->rules, r->id, strlen(r->id));
+        bool looks = s->by_wall || (c->before && (!o || o->hash != r->hash));
+        if (o && old->rules[o->index].cursor != UINT32_MAX)
+            looks = true;
+        due_rule(c->a, i, c->m.engine_ns, c->m.wall_ms);
+        if (looks)
+            due_sweep(c->a, i, c->m.engine_ns);
+    }
+}
+
+/* In the order of devices, not of the pool. */
+static void settle_device(struct change *c, uint32_t device)
+{
+    struct whom w = gen_whom(&c->a->g, device, 0);
+    for (; w.series; w.series = w.series->next)
+        for (size_t i = 0; i < w.plan->n_rules; i++) {
+            const struct seat *seat = &seats_of(w.plan, w.series)[i];
+            struct act *t = seat->act ? act_at(c->a, seat->act) : NULL;
+            if (t && t->retell)
+                tell_again(c->a, &c->m, &w, &w.plan->rules[i], t);
+            if (t)
+                act_settle(c->a, &w, &w.plan->rules[i], t);
+        }
+}
+
+static void start(struct change *c, const struct gen *old)
+{
+    struct alarm *a = c->a;
+    count_again(a);
+    due_rebuild(a);
+    sweep_changed(c, old);
+    for (uint32_t i = 0; i < a->g.n_devs; i++) {
+        silence_arm(a, i);
+        settle_device(c, i);
+    }
+    count_arm(a, &c->m);
+    a->n_dirty = 0;
+    due_clean(a);
+}
+
+void alarm_use(struct alarm *a, const struct world *before, const struct world *now,
+               uint64_t engine_ns, int64_t wall_ms)
+{
+    struct gen next, old;
+    struct change c = {.a = a,
+                       .next = &next,
+                       .before = a->g.world,
+                       .now = now,
+                       .m = {.engine_ns = engine_ns,
+                             .order_ns = engine_ns,
+                             .wall_ms = wall_ms,
+                             .stamp_ms = wall_ms}};
+    ASSERT(!a->g.world || !before || before == a->g.world);
+    a->now_ns = engine_ns;
+    a->wall_off_ms = wall_ms - (int64_t)(engine_ns / MS_NS);
+    a->wall_known = true;
+    gen_build(&next, now, engine_ns, wall_ms);
+    for (uint32_t i = 0; c.before && i < a->g.n_devs; i++)
+        move_device(&c, i);
+    if (c.before) {
+        move_uplinks(&c);
+        move_links(&c);
+    }
+    old = a->g;
+    a->g = next;
+    start(&c, &old);
+    if (old.world)
+        gen_done(&old);
+}
+
+/* As new, in that world. */
+void alarm_reset(struct alarm *a, const struct world *w, uint64_t engine_ns, int64_t wall_ms)
+{
+    for (uint32_t i = 1; i <= a->n_acts; i++) {
+        struct act *t = act_at(a, i);
+        if (t->used)
+            act_empty(t, &gen_whom(&a->g, t->device, t->ordinal).plan->rules[t->pos]);
+    }
+    acts_free(a);
+    gen_done(&a->g);
+    a->n_heap = a->n_stale = a->n_dirty = 0;
+    memset(a->links, 0, sizeof(a->links));
+    alarm_use(a, NULL, w, engine_ns, wall_ms);
+}

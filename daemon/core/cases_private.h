@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_CASES_PRIVATE_H
+#define CORE_CASES_PRIVATE_H
+/*
+ * cases_private — what the files of cases share; included by core/cases*.c only.
+ */
+#include "base/jsonw.h"
+#include "core/cases.h"
+#include "core/json.h"
+
+#include <string.h>
+
+#define CASES_WORK_N   (WORK_TRANSFERRED + 1)
+#define CASES_BY_MAX   128 /* bytes, of what commands say */
+#define CASES_NOTE_MAX 1024
+#define CASES_TEXT_MAX 512 /* photo, summaries of our own */
+#define CASES_NEVER    UINT64_MAX
+
+enum case_mask { /* bits */
+                 MASK_SHELVED = 1,
+                 MASK_FLAPPING = 2,
+                 MASK_INHIBITED = 4,
+                 MASK_TEST = 8, /* marks, withholds nothing */
+};
+
+struct case_step { /* one step of the work, or the ack */
+    int64_t ms;    /* 0: not made */
+    char *by, *note, *photo, *to;
+};
+
+struct case_told { /* what the firm knows */
+    bool any;
+    uint32_t version;
+    uint64_t facets; /* cases_facets() then */
+};
+
+struct case_open {
+    struct case_open *prev, *next;        /* in the order in which they were opened */
+    struct case_open *next_id, *next_key; /* of their buckets */
+    uint64_t hash_id, hash_key;
+
+    char *id, *rule, *device, *point; /* key: the last three; own alarms: device = gateway */
+    char *firm, *compound;            /* worked with today */
+    /* In the world in use; NULL: not there, or an alarm of our own. */
+    const struct rule *r;
+    const struct device *d;
+
+    uint32_t occurrence, version, rework;
+    enum alarm_condition condition;
+    enum alarm_quality quality;
+    enum severity severity;
+    bool own, no_data, latch, life_safety, late;
+    bool latched;
+    bool tested; /* began in a test: nobody is dispatched, clearing ends it */
+    bool lost;   /* the store did not have it: it is opened anew by a timer of its own */
+    enum rule_work policy;
+    char *metric; /* NULL: none */
+    double value, limit;
+    int64_t opened_ms, since_ms, discovered_ms, cleared_ms; /* cleared: 0 not */
+    uint32_t members;
+    char *summary; /* of our own alarms */
+
+    enum case_work work;
+    struct case_step ack;
+    struct case_step steps[CASES_WORK_N];
+    bool same_person;
+    unsigned masks;
+    uint64_t shelved_until; /* engine ns; of a shelved one */
+    int64_t shelved_until_ms;
+    bool one_shot;
+    struct case_told told;
+    int64_t stamp_from_ms, stamp_to_ms; /* of transitions: no two have the same */
+};
+
+/* What people masked that is no open case: tests, and shelved keys whose case closed. */
+struct case_shelf {
+    enum { SHELF_KEY, SHELF_DEVICE, SHELF_BUILDING, SHELF_COMPOUND } kind;
+    char *scope; /* "RULE/DEVICE/POINT", or as the command says: "device/D" */
+    uint64_t until;
+    int64_t until_ms;
+};
+
+struct case_memory { /* a reply, for repeats */
+    uint64_t hi, lo; /* of firm, compound, case, verb, version, correlation */
+    uint64_t engine_ns;
+    enum case_answer answer;
+    char *json;
+    size_t len;
+};
+
+struct case_firm { /* how many open cases concern it */
+    char *firm;
+    uint64_t open;
+};
+
+struct case_index {
+    struct case_open **buckets;
+    size_t cap;
+};
+
+struct cases {
+    struct cases_out out;
+    const struct world *world;
+    char *stream; /* "gateway/lane/epoch" */
+    struct case_open *first, *last;
+    size_t n;
+    struct case_index by_id, by_key;
+    struct case_firm *firms; /* sorted */
+    size_t n_firms, cap_firms;
+    struct case_shelf *shelves; /* sorted by (kind, scope) */
+    size_t n_shelves, cap_shelves;
+    struct case_memory *memory; /* a ring of CASE_REPLIES_MAX; NULL: none yet */
+    size_t memory_at, memory_n, memory_bytes;
+    uint64_t id_offset; /* where cases were opened last, and how many there */
+    uint32_t id_n;
+    uint64_t next_due;
+    struct json *json;
+    struct buf text, blob;
+    struct cases_stats stats;
+};
+
+/* What made a transition, for its payload. */
+struct case_cause {
+    int64_t wall_ms;
+    const char *by, *note, *photo, *to, *reason;
+    const char *was_firm, *was_compound;
+    bool record;            /* late history */
+    int64_t from_ms, to_ms; /* of the record */
+};
+
+/* cases.c */
+struct case_open *cases_find(const struct cases *c, const char *id);
+/* The same key's, or NULL. */
+struct case_open *cases_of(const struct cases *c, const char *rule, const char *device,
+                           const char *point);
+void cases_link(struct cases *c, struct case_open *o);
+void cases_unlink(struct cases *c, struct case_open *o);
+void case_free(struct case_open *o);
+void cases_bind(struct cases *c, struct case_open *o);
+void cases_emit(struct cases *c, struct case_open *o, enum case_change change,
+                const struct case_cause *why, bool closes);
+uint64_t cases_facets(const struct case_open *o);
+bool cases_holds(const struct case_open *o); /* the condition */
+bool cases_done(const struct case_open *o);  /* by its policy */
+void cases_finish(struct cases *c, struct case_open *o, uint64_t engine_ns);
+void cases_reckon_due(struct cases *c);
+void cases_set(char **where, const char *s);
+void case_step_set(struct case_step *s, int64_t ms, const struct case_cause *why);
+void case_step_clear(struct case_step *s);
+
+/* cases_mask.c */
+unsigned cases_shelf_masks(struct cases *c, struct case_open *o); /* of a new one */
+struct case_shelf *cases_shelf(struct cases *c, int kind, const char *scope);
+struct case_shelf *cases_shelf_add(struct cases *c, int kind, const char *scope);
+void cases_shelf_drop(struct cases *c, struct case_shelf *s);
+char *cases_key_scope(const char *rule, const char *device, const char *point);
+bool cases_in_test(const struct cases *c, const struct case_open *o);
+/* Tests began or ended: what is open is marked, or no longer. */
+void cases_retest(struct cases *c, const struct case_cause *why);
+/* 0, or -ENOENT: no such thing in the registry, -EINVAL: no scope. */
+int cases_scope(const struct cases *c, const char *scope, int *out_kind);
+
+void cases_count_firm(struct cases *c, const char *firm, bool more);
+
+/* cases_text.c */
+/* change CASE_CHANGE_N: none is said. Returns where the seq goes, 0 if none. */
+size_t cases_render(const struct cases *c, const struct case_open *o, enum case_change change,
+                    const struct case_cause *why, bool deliver, bool closes, struct buf *out);
+void cases_time(const struct cases *c, struct jsonw *w, const char *key, int64_t ms);
+
+/* cases_save.c */
+void cases_encode(const struct case_open *o, struct buf *out);
+
+#endif

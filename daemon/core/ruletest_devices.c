@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The small registry of a test file, as the CSV that a gateway reads; and the world that is made
+ * of it.
+ */
+#include "base/check.h"
+#include "base/mem.h"
+#include "core/ruletest_private.h"
+#include "core/text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const compound_columns[] = {
+    "compound", "name",        "city",       "district",  "street", "community",
+    "grid",     "firm",        "model",      "tier",      "lon",    "lat",
+    "datum",    "merged_into", "split_from", "valid_from"};
+static const char *const device_columns[] = {"device",       "source_id", "kind",
+                                             "compound",     "building",  "unit",
+                                             "room",         "point",     "expected_interval",
+                                             "power_domain", "uplink",    "life_safety",
+                                             "consent",      "installed", "retired",
+                                             "replaces",     "note",      "vendor",
+                                             "model"};
+/* What a device may say of its compound. */
+static const char *const shared[] = {"firm",   "tier",     "grid", "community",
+                                     "street", "district", "city", "name"};
+
+enum {
+    N_COMPOUND = sizeof(compound_columns) / sizeof(*compound_columns),
+    N_DEVICE = sizeof(device_columns) / sizeof(*device_columns),
+    N_SHARED = sizeof(shared) / sizeof(*shared),
+    MAX_COMPOUNDS = 10000,
+};
+
+struct compound_row {
+    const char *cells[N_COMPOUND];
+    bool listed;
+};
+struct site {
+    struct ruletest_parse *p;
+    struct compound_row *rows;
+    size_t n, cap;
+    const struct yaml_node *defaults[N_DEVICE + N_SHARED];
+};
+
+static size_t column(const char *const *names, size_t n, const char *name)
+{
+    size_t i = 0;
+    while (i < n && strcmp(names[i], name) != 0)
+        i++;
+    return i;
+}
+
+static void put_cell(struct buf *out, const char *s, char end)
+{
+    (void)buf_putc(out, '"');
+    for (; *s; s++) {
+        if (*s == '"')
+            (void)buf_putc(out, '"');
+        (void)buf_putc(out, *s);
+    }
+    (void)buf_putc(out, '"');
+    (void)buf_putc(out, end);
+}
+
+static void put_header(struct buf *out, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        put_cell(out, names[i], i + 1 < n ? ',' : '\n');
+}
+
+static struct compound_row *find_row(struct site *s, const char *code)
+{
+    for (size_t i = s->n; i-- > 0;)
+        if (strcmp(s->rows[i].cells[0], code) == 0)
+            return &s->rows[i];
+    return NULL;
+}
+
+static struct compound_row *add_row(struct site *s, const char *code)
+{
+    if (s->n == s->cap) {
+        s->cap = s->cap ? 2 * s->cap : 16;
+        s->rows = mem_realloc_array(s->rows, s->cap, sizeof(*s->rows));
+    }
+    s->rows[s->n] = (struct compound_row){.cells = {code}};
+    return &s->rows[s->n++];
+}
+
+/* -- compounds ------------------------------------------------------------------------------- */
+
+static void one_compound(struct site *s, const struct yaml_node *n)
+{
+    const struct yaml_node *at[N_COMPOUND] = {NULL};
+    struct slot slots[N_COMPOUND];
+    for (size_t i = 0; i < N_COMPOUND; i++)
+        slots[i] = (struct slot){compound_columns[i], &at[i]};
+    if (!ruletest_map(s->p, n, SLOTS(slots), "a compound"))
+        return;
+    const char *code = ruletest_copy(s->p, at[0], "compound");
+    if (!code) {
+        if (!at[0])
+            conf_error(&s->p->notes, AT(n), "a compound needs `compound`, its code");
+        return;
+    }
+    if (find_row(s, code) || s->n == MAX_COMPOUNDS) {
+        conf_error(&s->p->notes, AT(at[0]), "compound \"%.64s\" is repeated, or one too many",
+                   code);
+        return;
+    }
+    struct compound_row *row = add_row(s, code);
+    row->listed = true;
+    for (size_t i = 1; i < N_COMPOUND; i++)
+        row->cells[i] = at[i] ? ruletest_copy(s->p, at[i], compound_columns[i]) : NULL;
+}
+
+/* The compound of a device, made when nobody has told of it. */
+static void compound_of(struct site *s, const char *code, const struct yaml_node *const *at)
+{
+    struct compound_row *row = find_row(s, code);
+    bool known = row != NULL;
+    if (!row && s->n == MAX_COMPOUNDS)
+        return;
+    if (!row)
+        row = add_row(s, code);
+    for (size_t i = 0; i < N_SHARED; i++) {
+        size_t c = column(compound_columns, N_COMPOUND, shared[i]);
+        const char *v = at[i] ? ruletest_copy(s->p, at[i], shared[i]) : NULL;
+        if (!v)
+            continue;
+        if (row->cells[c] && strcmp(row->cells[c], v) != 0)
+            conf_error(&s->p->notes, AT(at[i]),
+                       "%s \"%.64s\": compound \"%.64s\" has \"%.64s\" already", shared[i], v,
+                       code, row->cells[c]);
+        else if (!row->cells[c] && known && row->listed)
+            row->cells[c] = v;
+        else if (!row->cells[c])
+            row->cells[c] = v;
+    }
+}
+
+static void put_compounds(struct site *s)
+{
+    size_t firm = column(compound_columns, N_COMPOUND, "firm");
+    struct buf *out = &s->p->t->compounds;
+    put_header(out, compound_columns, N_COMPOUND);
+    for (size_t k = 0; k < s->n; k++) {
+        for (size_t i = 0; i < N_COMPOUND; i++) {
+            const char *v = s->rows[k].cells[i];
+            put_cell(out, v ? v : i == firm ? "f1" : "", i + 1 < N_COMPOUND ? ',' : '\n');
+        }
+    }
+}
+
+/* -- devices --------------------------------------------------------------------------------- */
+
+static void put_params(struct site *s, const char *code, const struct yaml_node *n)
+{
+    struct ruletest_parse *p = s->p;
+    if (!n || n->kind != YAML_MAP) {
+        if (n && n->kind != YAML_BAD)
+            conf_error(&p->notes, AT(n), "params: expected a mapping of names to numbers");
+        return;
+    }
+    for (const struct yaml_node *v = n->first; v; v = v->next) {
+        const char *text = ruletest_scalar(p, v, "a parameter");
+        if (!text)
+            continue;
+        put_cell(&p->t->params, code, ',');
+        put_cell(&p->t->params, v->key->text, ',');
+        put_cell(&p->t->params, text, '\n');
+    }
+}
+
+static void put_device(struct site *s, const char *code, const char *const *cells)
+{
+    struct ruletest *t = s->p->t;
+    if (t->n_list == t->cap_list) {
+        t->cap_list = t->cap_list ? 2 * t->cap_list : 64;
+        t->list = mem_realloc_array(t->list, t->cap_list, sizeof(*t->list));
+    }
+    t->list[t->n_list++] = (struct table_device){code, cells[3]};
+    put_cell(&t->devices, code, ',');
+    for (size_t i = 1; i < N_DEVICE; i++)
+        put_cell(&t->devices, cells[i] ? cells[i] : "", i + 1 < N_DEVICE ? ',' : '\n');
+}
+
+static char *numbered(struct site *s, const char *code, uint64_t i)
+{
+    struct buf b;
+    buf_init(&b, 256);
+    (void)buf_printf(&b, "%.200s-%llu", code, (unsigned long long)i);
+    char *out = arena_strndup(&s->p->t->arena, b.data, b.len);
+    ASSERT(out);
+    buf_done(&b);
+    return out;
+}
+
+static void one_device(struct site *s, const struct yaml_node *n)
+{
+    const struct yaml_node *at[N_DEVICE + N_SHARED] = {NULL}, *params = NULL, *count_ = NULL;
+    struct slot slots[N_DEVICE + N_SHARED + 2];
+    const char *cells[N_DEVICE];
+    uint64_t count = 0;
+    struct ruletest_parse *p = s->p;
+    for (size_t i = 0; i < N_DEVICE; i++)
+        slots[i] = (struct slot){device_columns[i], &at[i]};
+    for (size_t i = 0; i < N_SHARED; i++)
+        slots[N_DEVICE + i] = (struct slot){shared[i], &at[N_DEVICE + i]};
+    slots[N_DEVICE + N_SHARED] = (struct slot){"params", &params};
+    slots[N_DEVICE + N_SHARED + 1] = (struct slot){"count", &count_};
+    if (!ruletest_map(p, n, SLOTS(slots), "a device"))
+        return;
+    for (size_t i = 0; i < N_DEVICE + N_SHARED; i++)
+        at[i] = at[i] ? at[i] : s->defaults[i];
+    for (size_t i = 0; i < N_DEVICE; i++)
+        cells[i] = ruletest_copy(p, at[i], device_columns[i]);
+    if (!cells[0] || !cells[2]) {
+        conf_error(&p->notes, AT(n), "a device needs `device` (its code) and `kind`");
+        return;
+    }
+    cells[3] = cells[3] ? cells[3] : "c1";
+    compound_of(s, cells[3], at + N_DEVICE);
+    (void)ruletest_count(p, count_, "count", RULETEST_MAX_DEVICES, &count);
+    if (p->t->n_list + (count ? count : 1) > RULETEST_MAX_DEVICES) {
+        conf_error(&p->notes, AT(n), "more than %d devices", RULETEST_MAX_DEVICES);
+        return;
+    }
+    for (uint64_t i = count_ ? 1 : 0; i <= count; i++) {
+        const char *code = count_ ? numbered(s, cells[0], i) : cells[0];
+        put_device(s, code, cells);
+        put_params(s, code, params);
+    }
+}
+
+static void read_defaults(struct site *s, const struct yaml_node *n)
+{
+    struct slot slots[N_DEVICE + N_SHARED];
+    for (size_t i = 0; i < N_DEVICE; i++)
+        slots[i] = (struct slot){device_columns[i], &s->defaults[i]};
+    for (size_t i = 0; i < N_SHARED; i++)
+        slots[N_DEVICE + i] = (struct slot){shared[i], &s->defaults[N_DEVICE + i]};
+    if (n)
+        (void)ruletest_map(s->p, n, SLOTS(slots), "defaults");
+}
+
+void ruletest_parse_devices(struct ruletest_parse *p, const struct yaml_node *compounds,
+                            const struct yaml_node *devices, const struct yaml_node *defaults)
+{
+    struct site s = {.p = p};
+    struct ruletest *t = p->t;
+    read_defaults(&s, defaults);
+    put_header(&t->devices, device_columns, N_DEVICE);
+    (void)buf_puts(&t->params, "device,name,value\n");
+    if (ruletest_list(p, compounds, "compounds"))
+        for (const struct yaml_node *n = compounds->first; n; n = n->next)
+            one_compound(&s, n);
+    if (ruletest_list(p, devices, "devices"))
+        for (const struct yaml_node *n = devices->first; n; n = n->next)
+            one_device(&s, n);
+    put_compounds(&s);
+    free(s.rows);
+    if (t->compounds.failed || t->devices.failed || t->params.failed)
+        conf_error(&p->notes, 0, 0, "the devices are too many for a test");
+}
+
+/* -- the world ------------------------------------------------------------------------------- */
+
+static void put_conf(struct buf *out, const struct ruletest *t)
+{
+    (void)buf_printf(out,
+                     "gateway: {id: test, data_dir: /var/lib/gaihou, timezone: %s}\n"
+                     "brokers:\n  - {id: main, url: mqtt://127.0.0.1:1883}\n"
+                     "sources:\n  - {profile: gaihou-json, broker: main, qos: 1}\n"
+                     "sinks:\n  - {id: none, type: influxdb1, url: http://127.0.0.1:8086, "
+                     "database: none}\n"
+                     "alerts: {broker: main}\n"
+                     "catalog: catalog.yaml\n"
+                     "registry: {compounds: compounds.csv, devices: devices.csv, params: "
+                     "params.csv}\n",
+                     t->timezone);
+}
+
+int ruletest_world(const struct ruletest *t, const struct world_text *catalog,
+                   const struct world_text *rules, size_t n_rules, const struct zone *zone,
+                   struct problems *problems, struct world **out)
+{
+    struct buf conf, zone_text, bundle;
+    buf_init(&conf, 4096);
+    buf_init(&zone_text, 1 << 20);
+    buf_init(&bundle, WORLD_MAX_BUNDLE);
+    put_conf(&conf, t);
+    (void)world_zone_text(zone, &zone_text);
+    const struct world_text parts[WORLD_PARTS] = {
+        [WORLD_CONF] = {"test", conf.data, conf.len},
+        [WORLD_CATALOG] = *catalog,
+        [WORLD_COMPOUNDS] = {"compounds of the test", t->compounds.data, t->compounds.len},
+        [WORLD_DEVICES] = {"devices of the test", t->devices.data, t->devices.len},
+        [WORLD_PARAMS] = {"params of the test", t->params.data, t->params.len},
+        [WORLD_ZONE] = {"zone", zone_text.data, zone_text.len},
+    };
+    int r = world_bundle(parts, &bundle);
+    if (r == 0)
+        r = world_bundle_rules(rules, n_rules, &bundle);
+    if (r != 0)
+        problems_add(problems, t->file, 0, 0, "catalogue, devices and rules are too large");
+    r = r != 0 ? -EINVAL : world_open(bundle.data, bundle.len, problems, out);
+    buf_done(&conf);
+    buf_done(&zone_text);
+    buf_done(&bundle);
+    return r;
+}

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pipeline: transitions and replies on their way to a real store, by a real journal. What the
+ * engine would say is said by the test: a command's record makes one transition and one reply. */
+#include "unit.h"
+
+#include "app/pipeline.h"
+#include "base/mem.h"
+#include "io/file.h"
+#include "io/snapshot.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* -- the engine, as far as it is played ------------------------------------------------------- */
+
+static struct engine_out out;
+static struct {
+    char blobs[16][64];
+    size_t n;
+    int calls;
+    struct position at;
+    const char *differs;
+} adopted;
+
+struct engine *__real_engine_new(const struct engine_out *o);
+struct engine *__wrap_engine_new(const struct engine_out *o);
+struct engine *__wrap_engine_new(const struct engine_out *o)
+{
+    out = *o;
+    return __real_engine_new(o);
+}
+
+static void say(const struct record *r)
+{
+    char json[128], blob[64], id[32];
+    (void)snprintf(id, sizeof(id), "%.*s", (int)r->topic_len, r->topic);
+    int at = snprintf(json, sizeof(json), "{\"case\":\"%s\",\"seq\":", id);
+    int n = snprintf(json + at, sizeof(json) - (size_t)at, ",\"said\":\"%.*s\"}",
+                     (int)r->body_len, r->body);
+    (void)snprintf(blob, sizeof(blob), "%s is %.*s", id, (int)r->body_len, r->body);
+    struct transition t = {.stream = "g/all/1",
+                           .case_id = id,
+                           .firm = "wy1",
+                           .compound = "c1",
+                           .rule = "r",
+                           .device = "d1",
+                           .point = "",
+                           .occurrence = 1,
+                           .version = 1,
+                           .deliver = true,
+                           .wall_ms = r->wall_ns / 1000000,
+                           .json = json,
+                           .json_len = (size_t)(at + n),
+                           .seq_at = (size_t)at,
+                           .blob = blob,
+                           .blob_len = strlen(blob)};
+    struct case_command c = {
+        .compound = "c1", .case_id = id, .verb = VERB_ACK, .payload = "", .origin = 77};
+    struct case_reply reply = {&c, ANSWER_DONE, "{\"result\":\"done\"}", 17};
+    out.transition(out.ctx, &t);
+    out.reply(out.ctx, &reply);
+}
+
+void __real_engine_record(struct engine *e, const struct record *r);
+void __wrap_engine_record(struct engine *e, const struct record *r);
+void __wrap_engine_record(struct engine *e, const struct record *r)
+{
+    if (r->type != RECORD_COMMAND) {
+        __real_engine_record(e, r);
+        return;
+    }
+    struct record plain = *r;
+    plain.type = RECORD_CLOCK_STEP; /* a step, and nothing else */
+    __real_engine_record(e, &plain);
+    say(r);
+}
+
+int __wrap_engine_adopt_cases(struct engine *e, const char *const *blobs, const size_t *lens,
+                              size_t n,
+                              void (*differs)(void *ctx, const char *case_id, const char *how),
+                              void *ctx);
+int __wrap_engine_adopt_cases(struct engine *e, const char *const *blobs, const size_t *lens,
+                              size_t n,
+                              void (*differs)(void *ctx, const char *case_id, const char *how),
+                              void *ctx)
+{
+    adopted.calls++;
+    adopted.at = engine_position(e);
+    for (size_t i = 0; i < n && i < 16; i++)
+        (void)snprintf(adopted.blobs[adopted.n++], 64, "%.*s", (int)lens[i], blobs[i]);
+    if (adopted.differs)
+        differs(ctx, adopted.differs, "missing");
+    return 0;
+}
+
+/* -- a gateway without brokers ------------------------------------------------------------------ */
+
+struct rig {
+    char dir[64], journal_dir[96], snapshots[96], contents[96], store_path[96];
+    struct conf_journal conf;
+    struct loop *loop;
+    struct journal *journal;
+    struct store *store;
+    struct store_opened opened;
+    struct pipeline *pipeline;
+    struct loop_timer *late;
+    int replies, wanted_replies;
+    uint64_t asked_ns, answered_ns;
+    uint64_t rows, last_seq;
+    bool stopped, too_late;
+    const char *fatal;
+};
+
+static struct world *make_world(void)
+{
+    static const char conf[] = "gateway: {id: g}\nbrokers: [{id: a, url: mqtt://h}]\n"
+                               "sources: [{profile: gaihou-json, broker: a}]\n"
+                               "sinks: [{id: s, type: victoriametrics, url: http://h}]\n";
+    static const char catalog[] =
+        "kinds:\n  sump:\n    zh: 集水井\n    en: Sump\n    metrics:\n"
+        "      level: {type: float, unit: m, zh: 水位, en: Level}\n";
+    static const char compounds[] = "compound,name\nc1,一村\n";
+    static const char devices[] = "device,source_id,kind,compound\nd1,s1,sump,c1\n";
+    struct world_text parts[WORLD_PARTS] = {
+        [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf, strlen(conf)},
+        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog, strlen(catalog)},
+        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds, strlen(compounds)},
+        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices, strlen(devices)},
+    };
+    struct problems *problems = problems_new(20);
+    struct world *w = NULL;
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    assert_int_equal(world_bundle(parts, &b), 0);
+    if (world_open(b.data, b.len, problems, &w) != 0)
+        fail_msg("%s", problems_get(problems, 0));
+    problems_free(problems);
+    buf_done(&b);
+    return w;
+}
+
+static void on_fatal(void *ctx, const char *why)
+{
+    struct rig *r = ctx;
+    print_message("fatal: %s\n", why);
+    r->fatal = "yes";
+    loop_stop(r->loop);
+}
+
+static void on_reply(void *ctx, uint64_t origin, enum case_answer answer, const char *json,
+                     size_t len)
+{
+    struct rig *r = ctx;
+    assert_int_equal(origin, 77);
+    assert_int_equal(answer, ANSWER_DONE);
+    assert_int_equal(len, 17);
+    assert_memory_equal(json, "{\"result\":\"done\"}", 17);
+    r->answered_ns = loop_hrtime_ns();
+    if (++r->replies == r->wanted_replies)
+        loop_stop(r->loop);
+}
+
+static void on_late(void *ctx)
+{
+    struct rig *r = ctx;
+    r->too_late = true;
+    loop_stop(r->loop);
+}
+
+static void run_until(struct rig *r, uint64_t ms)
+{
+    r->too_late = false;
+    loop_timer_start(r->late, ms, 0);
+    loop_run(r->loop);
+    loop_timer_stop(r->late);
+}
+
+static void append(struct rig *r, enum record_type type, const char *topic, const char *body)
+{
+    uint64_t end;
+    struct record record = {.type = type,
+                            .broker = 255,
+                            .topic = topic,
+                            .topic_len = strlen(topic),
+                            .body = body,
+                            .body_len = strlen(body)};
+    assert_int_equal(journal_append(r->journal, &record, &end), 0);
+    if (r->pipeline)
+        pipeline_notify(r->pipeline);
+}
+
+static void begin(struct rig *r)
+{
+    struct err err = {""};
+    struct journal_recovery rec;
+    struct store_options so = {r->store_path, 1 << 20, 100, 0, false};
+    memset(&adopted, 0, sizeof(adopted));
+    r->loop = loop_new();
+    r->late = loop_timer_new(r->loop, on_late, r);
+    assert_int_equal(store_open(r->loop, &so, &err, &r->opened, &r->store), 0);
+    struct journal_options jo = {.dir = r->journal_dir,
+                                 .max_bytes = 64 << 20,
+                                 .segment_bytes = 1 << 20,
+                                 .sync = CONF_SYNC_INTERVAL,
+                                 .known = r->opened.cursor.offset,
+                                 .known_engine_ns = r->opened.cursor.tick};
+    assert_int_equal(journal_open(&jo, &err, &rec, &r->journal), 0);
+    struct pipeline_options po = {.loop = r->loop,
+                                  .journal = r->journal,
+                                  .store = r->store,
+                                  .store_cursor = r->opened.cursor,
+                                  .store_fresh = r->opened.fresh,
+                                  .epoch_from = r->opened.epoch_from,
+                                  .snapshot_dir = r->snapshots,
+                                  .content_dir = r->contents,
+                                  .conf = &r->conf,
+                                  .world = make_world(),
+                                  .fatal = on_fatal,
+                                  .reply = on_reply,
+                                  .ctx = r};
+    if (pipeline_open(&po, &err, &r->pipeline) != 0)
+        fail_msg("%s", err.text);
+}
+
+static void start(struct rig *r)
+{
+    append(r, RECORD_START, "", "\0\0\0\0\0\0\0\0");
+    pipeline_start(r->pipeline);
+}
+
+/* As if it had been killed: nothing is flushed but what the store has. */
+static void end(struct rig *r)
+{
+    pipeline_close(r->pipeline);
+    r->pipeline = NULL;
+    store_close(r->store);
+    assert_int_equal(journal_close(r->journal), 0);
+    loop_timer_free(r->late);
+    loop_free(r->loop);
+    r->loop = NULL;
+    assert_null(r->fatal);
+}
+
+static int setup(void **state)
+{
+    struct rig *r = mem_zalloc(sizeof(*r));
+    (void)snprintf(r->dir, sizeof(r->dir), "/tmp/test_pipeline.XXXXXX");
+    assert_non_null(mkdtemp(r->dir));
+    (void)snprintf(r->journal_dir, sizeof(r->journal_dir), "%s/journal", r->dir);
+    (void)snprintf(r->snapshots, sizeof(r->snapshots), "%s/snapshots", r->dir);
+    (void)snprintf(r->contents, sizeof(r->contents), "%s/contents", r->dir);
+    (void)snprintf(r->store_path, sizeof(r->store_path), "%s/store.db", r->dir);
+    assert_int_equal(file_make_dir(r->journal_dir), 0);
+    assert_int_equal(file_make_dir(r->snapshots), 0);
+    assert_int_equal(file_make_dir(r->contents), 0);
+    r->conf = (struct conf_journal){.max_bytes = 64 << 20,
+                                    .segment_bytes = 1 << 20,
+                                    .sync = CONF_SYNC_INTERVAL,
+                                    .sync_interval_ns = UINT64_C(60000000000)};
+    *state = r;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *r = *state;
+    char *cmd = mem_printf("rm -rf %s", r->dir);
+    int rc = system(cmd);
+    free(cmd);
+    free(r);
+    return rc;
+}
+
+static void on_out(void *ctx, const struct store_out *o)
+{
+    struct rig *r = ctx;
+    r->rows++;
+    r->last_seq = o->seq;
+}
+
+static void on_outs(void *ctx, int status, uint64_t n, bool more)
+{
+    struct rig *r = ctx;
+    (void)n;
+    (void)more;
+    assert_int_equal(status, 0);
+    loop_stop(r->loop);
+}
+
+static uint64_t outbox_rows(struct rig *r)
+{
+    r->rows = 0;
+    store_outbox(r->store, 0, false, 1 << 20, on_out, on_outs, r);
+    run_until(r, 5000);
+    return r->rows;
+}
+
+/* -- cases -------------------------------------------------------------------------------------- */
+
+/* With a sync_interval of a minute: nothing of this waits for it. */
+static void at_once(void **state)
+{
+    struct rig *r = *state;
+    struct pipeline_stats s;
+    uint64_t worst = 0, sum = 0;
+    begin(r);
+    start(r);
+    run_until(r, 50);
+    for (int i = 0; i < 20; i++) {
+        r->wanted_replies = r->replies + 1;
+        r->asked_ns = loop_hrtime_ns();
+        append(r, RECORD_COMMAND, "k1", "there");
+        run_until(r, 10000);
+        assert_false(r->too_late);
+        uint64_t took = r->answered_ns - r->asked_ns;
+        sum += took;
+        worst = took > worst ? took : worst;
+    }
+    print_message("from the record to the commit: %.1f ms, at worst %.1f ms\n",
+                  (double)sum / 20e6, (double)worst / 1e6);
+    assert_int_equal(outbox_rows(r), 20);
+    assert_int_equal(r->last_seq, 20);
+    pipeline_stats(r->pipeline, &s);
+    assert_int_equal(s.transitions, 20);
+    assert_int_equal(s.replies, 20);
+    assert_true(s.alarm_ns_max > 0);
+    assert_false(s.rolled_back);
+    end(r);
+}
+
+/* A burst shares syncs and commits. */
+static void in_groups(void **state)
+{
+    struct rig *r = *state;
+    struct journal_stats j;
+    struct store_stats s;
+    begin(r);
+    start(r);
+    run_until(r, 50);
+    journal_stats(r->journal, &j);
+    uint64_t before = j.syncs;
+    r->wanted_replies = 3000;
+    for (int i = 0; i < 3000; i++)
+        append(r, RECORD_COMMAND, "k1", "there");
+    run_until(r, 20000);
+    assert_false(r->too_late);
+    journal_stats(r->journal, &j);
+    store_stats(r->store, &s);
+    print_message("3000 records: %d syncs, %d commits\n", (int)(j.syncs - before),
+                  (int)s.commits);
+    assert_true(j.syncs - before < 300);
+    assert_true(s.commits < 300);
+    end(r);
+}
+
+/* Killed before or after the commit: told once, and what the store has open comes back. */
+static void comes_back(void **state)
+{
+    struct rig *r = *state;
+    begin(r);
+    start(r);
+    r->wanted_replies = 2;
+    append(r, RECORD_COMMAND, "k1", "one");
+    append(r, RECORD_COMMAND, "k2", "two");
+    run_until(r, 10000);
+    assert_int_equal(r->replies, 2);
+    append(r, RECORD_COMMAND, "k1", "three"); /* journalled, never passed */
+    end(r);
+
+    begin(r);
+    assert_true(r->opened.cursor.offset > 0);
+    adopted.differs = "k9";
+    r->wanted_replies = 3;
+    start(r);
+    run_until(r, 10000);
+    assert_int_equal(r->replies, 3);
+    assert_int_equal(adopted.calls, 1);
+    assert_int_equal(position_cmp(&adopted.at, &r->opened.cursor), 0);
+    assert_int_equal(adopted.n, 2);
+    assert_string_equal(adopted.blobs[0], "k1 is one");
+    assert_string_equal(adopted.blobs[1], "k2 is two");
+    assert_int_equal(outbox_rows(r), 3);
+    assert_int_equal(r->last_seq, 3);
+    struct pipeline_stats s;
+    pipeline_stats(r->pipeline, &s);
+    assert_int_equal(s.adopt_differs, 1);
+    assert_int_equal(s.transitions, 1);
+    end(r);
+}
+
+static void rolled_back(void **state)
+{
+    struct rig *r = *state;
+    struct pipeline_stats s;
+    begin(r);
+    start(r);
+    append(r, RECORD_STREAM, "", "g/all/4");
+    r->wanted_replies = 1;
+    append(r, RECORD_COMMAND, "k1", "one");
+    run_until(r, 10000);
+    assert_int_equal(r->replies, 1);
+    assert_int_equal(store_epoch(r->store), 4);
+    append(r, RECORD_STREAM, "", "g/all/5"); /* what an older store does not know */
+    end(r);
+
+    struct position beyond = {1u << 19, 1, 1};
+    assert_int_equal(snapshot_write(r->snapshots, &beyond, "not one of ours", 15), 0);
+    begin(r);
+    pipeline_stats(r->pipeline, &s);
+    assert_true(s.rolled_back);
+    start(r);
+    r->wanted_replies = 2;
+    append(r, RECORD_COMMAND, "k2", "two");
+    run_until(r, 10000);
+    assert_int_equal(r->replies, 2);
+    assert_int_equal(store_epoch(r->store), 0); /* 5 is of the stream that is over */
+    assert_int_equal(store_epoch_last(r->store), 4);
+    append(r, RECORD_STREAM, "", "g/all/6");
+    r->wanted_replies = 3;
+    append(r, RECORD_COMMAND, "k3", "three");
+    run_until(r, 10000);
+    assert_int_equal(store_epoch(r->store), 6);
+    end(r);
+
+    assert_int_equal(snapshot_discard(r->snapshots, NULL), 0);
+    begin(r);
+    assert_true(r->opened.epoch_from > 0);
+    assert_int_equal(store_epoch(r->store), 6);
+    start(r);
+    run_until(r, 100);
+    assert_int_equal(store_epoch(r->store), 6);
+    end(r);
+
+    assert_int_equal(unlink(r->store_path), 0); /* and one that is lost altogether */
+    begin(r);
+    pipeline_stats(r->pipeline, &s);
+    assert_true(s.rolled_back);
+    start(r);
+    run_until(r, 300);
+    assert_int_equal(store_epoch(r->store), 0);
+    assert_int_equal(adopted.calls, 0);
+    end(r);
+}
+
+static void closed_early(void **state)
+{
+    struct rig *r = *state;
+    begin(r);
+    start(r);
+    r->wanted_replies = 1;
+    append(r, RECORD_COMMAND, "k1", "one");
+    run_until(r, 10000);
+    end(r);
+    begin(r);
+    start(r);
+    append(r, RECORD_COMMAND, "k1", "two");
+    end(r); /* the store has not answered yet */
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(at_once), TEST(in_groups), TEST(comes_back),
+                                       TEST(rolled_back), TEST(closed_early)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
