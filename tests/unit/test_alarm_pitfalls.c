@@ -410,6 +410,7 @@ static void hold_needs_no_sample_but_a_living_device(void **state)
     rig_to(&r, 30 * MIN);
     told(&r, ""); /* not heard of for long */
     alarm_alive(r.a, rig_device(&r, "d1"), r.now);
+    rig_to(&r, 30 * MIN + 1);
     told(&r, "1800 open d1 activated active minor good\n");
     say(&r, 31 * MIN, "d1", "open=0");
     rig_to(&r, 38 * MIN);
