@@ -72,9 +72,11 @@ struct case_open {
     int64_t stamp_from_ms, stamp_to_ms; /* of transitions: no two have the same */
 };
 
+enum case_shelf_kind { SHELF_KEY, SHELF_DEVICE, SHELF_BUILDING, SHELF_COMPOUND };
+
 /* What people masked that is no open case: tests, and shelved keys whose case closed. */
 struct case_shelf {
-    enum { SHELF_KEY, SHELF_DEVICE, SHELF_BUILDING, SHELF_COMPOUND } kind;
+    enum case_shelf_kind kind;
     char *scope; /* "RULE/DEVICE/POINT", or as the command says: "device/D" */
     uint64_t until;
     int64_t until_ms;
