@@ -20,14 +20,14 @@ LIBS := $(B)/obj/io/paho/lean.c.o $(LIBS)
 endif
 
 # -- installing ----------------------------------------------------------------
-# Programs, man pages, completion, units, the user, the vendors' profiles, and an example
-# configuration that passes --check. What people have changed in SYSCONFDIR is never written over.
+# Programs, man pages, completion, units, the user, the vendors' profiles, the rules, and an
+# example configuration that passes --check. What people have changed in SYSCONFDIR is never written over.
 MANDIR    ?= $(PREFIX)/share/man
 DATADIR   ?= $(PREFIX)/share
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 D = $(DESTDIR)
 install: all
-	install -d $(D)$(PREFIX)/bin $(D)$(SYSCONFDIR)/gaihou/profiles $(D)$(UNITDIR) $(D)$(SYSUSERSDIR)
+	install -d $(D)$(PREFIX)/bin $(D)$(SYSCONFDIR)/gaihou/profiles $(D)$(SYSCONFDIR)/gaihou/rules $(D)$(UNITDIR) $(D)$(SYSUSERSDIR)
 	install -m 755 $(B)/gaihoud $(B)/gaihouctl $(D)$(PREFIX)/bin/
 	for f in daemon/man/*.[1-9]; do \
 	    install -D -m 644 $$f $(D)$(MANDIR)/man$${f##*.}/$${f##*/} || exit 1; done
@@ -42,9 +42,9 @@ install: all
 	for f in config/gaihou.yaml config/catalog.yaml config/example/*.csv; do \
 	    [ -e $(D)$(SYSCONFDIR)/gaihou/$${f##*/} ] || \
 	    install -m 644 $$f $(D)$(SYSCONFDIR)/gaihou/ || exit 1; done
-	for f in config/profiles/*.yaml; do \
-	    [ -e $(D)$(SYSCONFDIR)/gaihou/profiles/$${f##*/} ] || \
-	    install -m 644 $$f $(D)$(SYSCONFDIR)/gaihou/profiles/ || exit 1; done
+	for f in config/profiles/*.yaml config/rules/*.yaml; do \
+	    to=$(D)$(SYSCONFDIR)/gaihou/$${f#config/}; \
+	    [ -e $$to ] || install -m 644 $$f $$to || exit 1; done
 	for f in $$(cd config && find . -type f); do \
 	    install -D -m 644 config/$$f $(D)$(DATADIR)/gaihou/$${f#./} || exit 1; done
 

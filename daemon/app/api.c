@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "app/api.h"
+#include "app/api_private.h"
 #include "base/base64.h"
 #include "base/mem.h"
 #include "base/num.h"
@@ -16,23 +16,22 @@
 #define MAX_REPLAY  100000
 #define MAX_LINE    ((size_t)1 << 20)
 
-struct api {
-    struct api_options o;
-};
-
 struct api *api_new(const struct api_options *o)
 {
     struct api *a = mem_zalloc(sizeof(*a));
     a->o = *o;
+    api_commands_init(a);
     return a;
 }
 
 void api_free(struct api *a)
 {
+    if (a)
+        api_commands_done(a);
     free(a);
 }
 
-static void answer_buf(struct httpd_request *r, int status, const char *type, struct buf *b)
+void api_answer(struct httpd_request *r, int status, const char *type, struct buf *b)
 {
     if (b->failed)
         httpd_answer(r, 500, "application/json", "{\"error\":\"the answer is too large\"}", 35);
@@ -41,7 +40,7 @@ static void answer_buf(struct httpd_request *r, int status, const char *type, st
     buf_done(b);
 }
 
-static void answer_error(struct httpd_request *r, int status, const char *text)
+void api_error(struct httpd_request *r, int status, const char *text)
 {
     struct buf b;
     struct jsonw w;
@@ -50,10 +49,10 @@ static void answer_error(struct httpd_request *r, int status, const char *text)
     jsonw_object(&w, NULL);
     jsonw_str(&w, "error", text);
     jsonw_end_object(&w);
-    answer_buf(r, status, "application/json", &b);
+    api_answer(r, status, "application/json", &b);
 }
 
-static uint64_t query_u64(const struct httpd_request *r, const char *key, uint64_t otherwise)
+uint64_t api_query_u64(const struct httpd_request *r, const char *key, uint64_t otherwise)
 {
     const char *s = httpd_query(r, key);
     uint64_t v;
@@ -68,7 +67,7 @@ static void get_metrics(struct api *a, struct httpd_request *r, const char *rest
     struct buf b;
     buf_init(&b, MAX_ANSWER);
     report_metrics(a->o.sources, &b);
-    answer_buf(r, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
+    api_answer(r, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
 }
 
 static void get_health(struct api *a, struct httpd_request *r, const char *rest)
@@ -96,7 +95,7 @@ static void get_ready(struct api *a, struct httpd_request *r, const char *rest)
     }
     jsonw_end_object(&w);
     jsonw_end_object(&w);
-    answer_buf(r, ready ? 200 : 503, "application/json", &b);
+    api_answer(r, ready ? 200 : 503, "application/json", &b);
 }
 
 static void get_status(struct api *a, struct httpd_request *r, const char *rest)
@@ -105,7 +104,7 @@ static void get_status(struct api *a, struct httpd_request *r, const char *rest)
     struct buf b;
     buf_init(&b, MAX_ANSWER);
     report_status(a->o.sources, a->o.rates, &b);
-    answer_buf(r, 200, "application/json", &b);
+    api_answer(r, 200, "application/json", &b);
 }
 
 static void get_ledger(struct api *a, struct httpd_request *r, const char *rest)
@@ -114,7 +113,7 @@ static void get_ledger(struct api *a, struct httpd_request *r, const char *rest)
     struct buf b;
     buf_init(&b, MAX_ANSWER);
     report_ledger(a->o.sources, &b);
-    answer_buf(r, 200, "application/json", &b);
+    api_answer(r, 200, "application/json", &b);
 }
 
 /* -- devices, compounds ------------------------------------------------------------------- */
@@ -176,16 +175,16 @@ static void get_devices(struct api *a, struct httpd_request *r, const char *rest
         const struct device *d = registry_find(g, rest, strlen(rest));
         if (!d) {
             buf_done(&b);
-            answer_error(r, 404, "no such device in the registry");
+            api_error(r, 404, "no such device in the registry");
             return;
         }
         device_json(a, d, &w, true);
-        answer_buf(r, 200, "application/json", &b);
+        api_answer(r, 200, "application/json", &b);
         return;
     }
     const char *compound = httpd_query(r, "compound"), *silent = httpd_query(r, "silent");
     const char *one = httpd_query(r, "device");
-    uint64_t limit = query_u64(r, "limit", 1000), at = query_u64(r, "after", 0), n = 0;
+    uint64_t limit = api_query_u64(r, "limit", 1000), at = api_query_u64(r, "after", 0), n = 0;
     limit = limit > MAX_DEVICES ? MAX_DEVICES : limit;
     jsonw_object(&w, NULL);
     jsonw_u64(&w, "total", registry_devices(g));
@@ -204,7 +203,7 @@ static void get_devices(struct api *a, struct httpd_request *r, const char *rest
     else
         jsonw_null(&w, "after");
     jsonw_end_object(&w);
-    answer_buf(r, 200, "application/json", &b);
+    api_answer(r, 200, "application/json", &b);
 }
 
 static void get_compounds(struct api *a, struct httpd_request *r, const char *rest)
@@ -239,40 +238,40 @@ static void get_compounds(struct api *a, struct httpd_request *r, const char *re
     jsonw_end_array(&w);
     jsonw_end_object(&w);
     free(devices);
-    answer_buf(r, 200, "application/json", &b);
+    api_answer(r, 200, "application/json", &b);
 }
 
 /* -- the store ---------------------------------------------------------------------------- */
 
-static void store_answered(void *ctx, int status, const char *json, size_t len)
+void api_store_answered(void *ctx, int status, const char *json, size_t len)
 {
     if (status == -ENOENT)
-        answer_error(ctx, 404, "not found");
+        api_error(ctx, 404, "not found");
     else if (status != 0)
-        answer_error(ctx, 500, strerror(-status));
+        api_error(ctx, 500, strerror(-status));
     else
         httpd_answer(ctx, 200, "application/json", json, len);
 }
 
 static struct store_filter filter_of(const struct httpd_request *r)
 {
-    return (struct store_filter){.id = query_u64(r, "id", 0),
+    return (struct store_filter){.id = api_query_u64(r, "id", 0),
                                  .reason = httpd_query(r, "reason"),
                                  .device = httpd_query(r, "device"),
                                  .topic_prefix = httpd_query(r, "topic"),
-                                 .limit = query_u64(r, "limit", 0),
-                                 .before = query_u64(r, "before", 0)};
+                                 .limit = api_query_u64(r, "limit", 0),
+                                 .before = api_query_u64(r, "before", 0)};
 }
 
 static void get_dead(struct api *a, struct httpd_request *r, const char *rest)
 {
     struct store_filter f = filter_of(r);
     if (rest[0] && num_get_u64(rest, strlen(rest), &f.id) != 0) {
-        answer_error(r, 404, "a dead letter is named by its number");
+        api_error(r, 404, "a dead letter is named by its number");
         return;
     }
     store_ask(a->o.sources->store, rest[0] ? STORE_DEAD_SHOW : STORE_DEAD_LIST, &f,
-              store_answered, r);
+              api_store_answered, r);
 }
 
 struct asked { /* of the quarantine, on its way through the store */
@@ -301,7 +300,7 @@ static void quarantined(void *ctx, int status, const char *json, size_t len)
     const char *why;
     free(q);
     if (status != 0 || len < 2) {
-        store_answered(r, status, json, len);
+        api_store_answered(r, status, json, len);
         return;
     }
     char *padded = mem_zalloc(len + JSON_PADDING);
@@ -326,7 +325,7 @@ static void quarantined(void *ctx, int status, const char *json, size_t len)
     (void)buf_put(&both, json, len - 1);
     (void)buf_putc(&both, ',');
     (void)buf_put(&both, b.data + 1, b.len - 1);
-    answer_buf(r, 200, "application/json", &both);
+    api_answer(r, 200, "application/json", &both);
     buf_done(&b);
     json_free(j);
     free(padded);
@@ -336,7 +335,7 @@ static void get_quarantine(struct api *a, struct httpd_request *r, const char *r
 {
     struct store_filter f = filter_of(r);
     if (!rest[0]) {
-        store_ask(a->o.sources->store, STORE_QUARANTINE_LIST, &f, store_answered, r);
+        store_ask(a->o.sources->store, STORE_QUARANTINE_LIST, &f, api_store_answered, r);
         return;
     }
     struct asked *q = mem_zalloc(sizeof(*q));
@@ -349,14 +348,14 @@ static void post_dead_purge(struct api *a, struct httpd_request *r, const char *
 {
     (void)rest;
     struct store_filter f = filter_of(r);
-    store_ask(a->o.sources->store, STORE_DEAD_PURGE, &f, store_answered, r);
+    store_ask(a->o.sources->store, STORE_DEAD_PURGE, &f, api_store_answered, r);
 }
 
 static void post_quarantine_purge(struct api *a, struct httpd_request *r, const char *rest)
 {
     (void)rest;
     struct store_filter f = filter_of(r);
-    store_ask(a->o.sources->store, STORE_QUARANTINE_PURGE, &f, store_answered, r);
+    store_ask(a->o.sources->store, STORE_QUARANTINE_PURGE, &f, api_store_answered, r);
 }
 
 /* Taking messages up again: the store hands letters, each becomes a record of the journal; when
@@ -393,7 +392,7 @@ static void replay_marked(void *ctx, int status)
     if (status == 0)
         httpd_answer(p->request, 200, "application/json", json, (size_t)n);
     else
-        answer_error(p->request, 500, strerror(-status));
+        api_error(p->request, 500, strerror(-status));
     free(p->ids);
     free(p);
 }
@@ -487,7 +486,7 @@ static void post_journal_replay(struct api *a, struct httpd_request *r, const ch
     int m = snprintf(text, sizeof(text), status ? "line %zu: %s" : "{\"replayed\":%zu}",
                      status ? n + 1 : n, strerror(-status));
     if (status)
-        answer_error(r, 400, text);
+        api_error(r, 400, text);
     else
         httpd_answer(r, 200, "application/json", text, (size_t)m);
     buf_done(&payload);
@@ -508,14 +507,14 @@ static void reloaded(void *ctx, int changed, const char *text)
     jsonw_bool(&w, "refused", changed < 0);
     jsonw_str(&w, "text", text);
     jsonw_end_object(&w);
-    answer_buf(ctx, 200, "application/json", &b);
+    api_answer(ctx, 200, "application/json", &b);
 }
 
 static void post_reload(struct api *a, struct httpd_request *r, const char *rest)
 {
     (void)rest;
     if (a->o.reload(a->o.ctx, reloaded, r) != 0)
-        answer_error(r, 409, "a reload is under way");
+        api_error(r, 409, "a reload is under way");
 }
 
 /* -- the table ---------------------------------------------------------------------------- */
@@ -532,6 +531,10 @@ static const struct route {
     {"GET", "/api/v1/devices", get_devices},
     {"GET", "/api/v1/devices/", get_devices},
     {"GET", "/api/v1/compounds", get_compounds},
+    {"GET", "/api/v1/alerts", api_get_alerts},
+    {"GET", "/api/v1/alerts/history", api_get_alert_history},
+    {"GET", "/api/v1/alerts/", api_get_alert},
+    {"POST", "/api/v1/alerts/", api_post_alert},
     {"GET", "/api/v1/dead", get_dead},
     {"GET", "/api/v1/dead/", get_dead},
     {"GET", "/api/v1/quarantine", get_quarantine},
@@ -567,14 +570,13 @@ void api_handle(void *api, struct httpd_request *r)
         if (strcmp(head ? "GET" : method, routes[i].method) != 0)
             continue;
         if (strcmp(routes[i].method, "POST") == 0 && !httpd_may_write(r))
-            answer_error(r, 403,
-                         "writing verbs need the Unix socket, or a bearer token over TCP");
+            api_error(r, 403, "writing verbs need the Unix socket, or a bearer token over TCP");
         else
             routes[i].fn(a, r, rest);
         return;
     }
     if (known)
-        answer_error(r, 405, "this method is not for that path");
+        api_error(r, 405, "this method is not for that path");
     else
-        answer_error(r, 404, "no such path; gaihou-http(7) lists them");
+        api_error(r, 404, "no such path; gaihou-http(7) lists them");
 }

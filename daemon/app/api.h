@@ -23,11 +23,18 @@ struct api_options {
     /* Appends a message that is taken up again. 0 or -errno. */
     int (*reinject)(void *ctx, const struct store_letter *l);
     bool (*ready)(void *ctx); /* can ingest */
+    /* Appends an operator's command. 0 or -errno; what the engine says of it comes by
+     * api_replied. */
+    int (*command)(void *ctx, const struct case_command *c);
     void *ctx;
 };
 
 struct api *api_new(const struct api_options *o);
 void api_free(struct api *a);
+/* The engine's answer to a command, with its effect committed. An origin that is not ours, or
+ * whose asker has gone, is nobody's. */
+void api_replied(struct api *a, uint64_t origin, enum case_answer answer, const char *json,
+                 size_t len);
 void api_handle(void *api, struct httpd_request *r); /* the httpd_fn */
 
 #endif

@@ -153,11 +153,14 @@ static int open_folders(struct app *a)
 static int open_store(struct app *a, struct store_opened *out)
 {
     struct err err;
-    int r = store_open(a->loop,
-                       &(struct store_options){a->paths.store, a->conf->store.dead_bytes,
-                                               a->conf->store.quarantine_devices,
-                                               a->conf->store.keep_s},
-                       &err, out, &a->store);
+    int r = store_open(
+        a->loop,
+        &(struct store_options){.path = a->paths.store,
+                                .dead_bytes = a->conf->store.dead_bytes,
+                                .quarantine_devices = a->conf->store.quarantine_devices,
+                                .keep_s = a->conf->store.keep_s,
+                                .no_outbox = !a->conf->alerts.broker},
+        &err, out, &a->store);
     if (r != 0)
         log_error("%s", err.text);
     return r;
@@ -316,6 +319,13 @@ static int keep_generation(struct app *a)
     return r;
 }
 
+static void replied(void *app, uint64_t origin, enum case_answer answer, const char *json,
+                    size_t len)
+{
+    struct app *a = app;
+    api_replied(a->api, origin, answer, json, len);
+}
+
 static int open_pipeline(struct app *a, struct loaded *l, const struct store_opened *s)
 {
     struct err err = {{0}};
@@ -342,6 +352,7 @@ static int open_pipeline(struct app *a, struct loaded *l, const struct store_ope
         .world = l->world,
         .fatal = app_fatal,
         .rebirth = ask_rebirth,
+        .reply = replied,
         .ctx = a};
     l->world = NULL;
     r = pipeline_open(&o, &err, &a->pipeline);
@@ -409,6 +420,25 @@ static int reinject(void *ctx, const struct store_letter *l)
     return app_append(a, &r);
 }
 
+/* An operator's: which case is all that its topic says. */
+static int command(void *ctx, const struct case_command *c)
+{
+    struct buf body;
+    char *topic = mem_printf("-/-/%s/%s", c->case_id, case_verb_name(c->verb));
+    buf_init(&body, 2 * CASE_PAYLOAD_MAX);
+    int r = case_command_put(c, &body);
+    if (r == 0)
+        r = app_append(ctx, &(struct record){.type = RECORD_COMMAND,
+                                             .broker = 255,
+                                             .topic = topic,
+                                             .topic_len = strlen(topic),
+                                             .body = body.data,
+                                             .body_len = body.len});
+    buf_done(&body);
+    free(topic);
+    return r;
+}
+
 static bool ready(void *ctx)
 {
     struct app *a = ctx;
@@ -436,8 +466,14 @@ static int open_http(struct app *a)
     a->sources.sinks_before = a->sinks_before;
     a->sources.n_sinks = a->n_sinks;
     a->sources.started_wall_ns = clock_wall_ns();
-    a->api = api_new(
-        &(struct api_options){&a->sources, &a->rates, a->loop, app_reload, reinject, ready, a});
+    a->api = api_new(&(struct api_options){.sources = &a->sources,
+                                           .rates = &a->rates,
+                                           .loop = a->loop,
+                                           .reload = app_reload,
+                                           .reinject = reinject,
+                                           .ready = ready,
+                                           .command = command,
+                                           .ctx = a});
     int r = httpd_open(
         a->loop,
         &(struct httpd_options){a->conf->http.listen, a->paths.socket, a->secrets.http_token},
@@ -471,7 +507,7 @@ int app_open_all(struct app *a, struct loaded *l)
         (r = begin_records(a, &known)) != 0)
         return r;
     pipeline_start(a->pipeline);
-    if ((r = open_ingest(a)) != 0)
+    if ((r = open_ingest(a)) != 0 || (r = app_open_tell(a, &s.cursor)) != 0)
         return r;
     return open_http(a);
 }
@@ -495,6 +531,8 @@ void app_close_all(struct app *a)
     httpd_close(a->httpd);
     api_free(a->api);
     ingest_close(a->ingest ? a->ingest : a->closing);
+    a->sources.tell = NULL;
+    tell_close(a->tell);
     pipeline_close(a->pipeline);
     for (size_t i = 0; i < a->n_sinks; i++)
         sink_close(a->sinks[i]);

@@ -215,6 +215,15 @@ static void status_problems(struct jsonw *w, const struct report_sources *s, uns
             n++;
         }
     }
+    if (s->tell) {
+        struct tell_stats t;
+        tell_stats(s->tell, &t);
+        if (t.problem[0]) {
+            (void)snprintf(text, sizeof(text), "alerts: %s", t.problem);
+            jsonw_str(w, NULL, text);
+            n++;
+        }
+    }
     if (s->ingest && ingest_held(s->ingest)) {
         jsonw_str(w, NULL, ingest_held(s->ingest));
         n++;
@@ -363,6 +372,61 @@ static void status_store(struct jsonw *w, const struct report_sources *s)
     jsonw_end_object(w);
 }
 
+static void status_tell(struct jsonw *w, const struct report_sources *s)
+{
+    struct tell_stats t;
+    if (!s->tell) {
+        jsonw_null(w, "telling");
+        return;
+    }
+    tell_stats(s->tell, &t);
+    jsonw_object(w, "telling");
+    jsonw_bool(w, "connected", t.connected);
+    jsonw_bool(w, "reconciled", t.reconciled);
+    jsonw_u64(w, "waiting", t.waiting);
+    jsonw_double(w, "oldest_waiting_s", t.oldest_waiting_s);
+    jsonw_u64(w, "told", t.told);
+    jsonw_u64(w, "epoch", t.epoch);
+    jsonw_u64(w, "foreign", t.foreign);
+    jsonw_u64(w, "orphaned", t.orphaned);
+    jsonw_u64(w, "presence_online", t.presence_online);
+    jsonw_u64(w, "presence_absent", t.presence_absent);
+    jsonw_str(w, "problem", t.problem);
+    jsonw_end_object(w);
+}
+
+static void status_alarms(struct jsonw *w, const struct report_sources *s)
+{
+    struct cases_stats c;
+    struct alarm_stats a;
+    struct store_stats t;
+    struct pipeline_stats p;
+    cases_stats(engine_cases(pipeline_engine(s->pipeline)), &c);
+    alarm_stats(engine_alarm(pipeline_engine(s->pipeline)), &a);
+    store_stats(s->store, &t);
+    pipeline_stats(s->pipeline, &p);
+    jsonw_object(w, "alarms");
+    jsonw_u64(w, "open", c.open);
+    jsonw_u64(w, "unacknowledged", c.unacknowledged);
+    jsonw_u64(w, "shelved", c.shelved);
+    jsonw_u64(w, "test", c.test);
+    jsonw_object(w, "by_severity");
+    for (int i = SEVERITIES - 1; i >= 0; i--)
+        jsonw_u64(w, severity_name((enum severity)i), c.by_severity[i]);
+    jsonw_end_object(w);
+    jsonw_u64(w, "instances", a.instances);
+    jsonw_u64(w, "active", a.active);
+    jsonw_u64(w, "pending", a.pending);
+    jsonw_u64(w, "silent", a.silent);
+    jsonw_u64(w, "flapping", a.flapping);
+    jsonw_u64(w, "outbox", t.outbox_rows);
+    jsonw_u64(w, "epoch", store_epoch(s->store));
+    jsonw_bool(w, "rolled_back", p.rolled_back);
+    jsonw_double(w, "commit_s_max", (double)p.alarm_ns_max / 1e9);
+    status_tell(w, s);
+    jsonw_end_object(w);
+}
+
 void report_status(const struct report_sources *s, const struct report_rates *r,
                    struct buf *out)
 {
@@ -383,9 +447,24 @@ void report_status(const struct report_sources *s, const struct report_rates *r,
     status_journal(&w, s);
     status_sinks(&w, s, r);
     status_store(&w, s);
+    status_alarms(&w, s);
     jsonw_object(&w, "ledger");
     ledger_body(&w, s);
     jsonw_end_object(&w);
+    jsonw_end_object(&w);
+}
+
+void report_gateway(const struct report_sources *s, struct buf *out)
+{
+    struct jsonw w;
+    unsigned n = 0;
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    jsonw_str(&w, "gateway", s->conf->gateway.id);
+    jsonw_str(&w, "lane", conf_lane_name(s->conf->gateway.lane));
+    jsonw_str(&w, "version", GAIHOU_VERSION);
+    status_problems(&w, s, &n);
+    jsonw_str(&w, "state", n ? "degraded" : "online");
     jsonw_end_object(&w);
 }
 

@@ -8,6 +8,7 @@
  */
 #include "app/ingest.h"
 #include "app/pipeline.h"
+#include "app/tell.h"
 #include "base/jsonw.h"
 
 struct report_sources {
@@ -16,6 +17,7 @@ struct report_sources {
     struct pipeline *pipeline;
     struct ingest *ingest; /* NULL before it is open */
     struct store *store;
+    struct tell *tell; /* NULL: alerts are not told, or not yet */
     struct sink **sinks;
     size_t n_sinks;
     const uint64_t *sinks_before; /* points made before the sink's log began */
@@ -38,6 +40,8 @@ void report_metrics(const struct report_sources *s, struct buf *out);
 void report_status(const struct report_sources *s, const struct report_rates *r,
                    struct buf *out);
 void report_ledger(const struct report_sources *s, struct buf *out);
+/* What firms may know of it (gaihou-mqtt(7), gateway/<id>/status), without a time. */
+void report_gateway(const struct report_sources *s, struct buf *out);
 /* The body of RECORD_STATS. */
 void report_own(const struct report_sources *s, const struct report_rates *r, struct buf *out);
 /* One line for systemd's STATUS. */

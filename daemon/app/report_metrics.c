@@ -182,6 +182,90 @@ static void metrics_store(const struct report_sources *s, struct buf *b)
           "Quarantined messages counted but not kept.", t.quarantine_not_kept);
 }
 
+static void metrics_cases(const struct report_sources *s, struct buf *b)
+{
+    struct cases_stats c;
+    cases_stats(engine_cases(pipeline_engine(s->pipeline)), &c);
+    head(b, "gaihou_alarms_open", "gauge", "Open cases by severity.");
+    for (int i = SEVERITIES - 1; i >= 0; i--)
+        (void)buf_printf(b, "gaihou_alarms_open{severity=\"%s\"} %" PRIu64 "\n",
+                         severity_name((enum severity)i), c.by_severity[i]);
+    one_u(b, "gaihou_alarms_unacknowledged", "gauge", "Open cases that nobody took note of.",
+          c.unacknowledged);
+    one_u(b, "gaihou_alarms_shelved", "gauge", "Open cases that are shelved.", c.shelved);
+    one_u(b, "gaihou_alarms_test", "gauge", "Open cases of test mode.", c.test);
+    head(b, "gaihou_alarm_transitions_total", "counter",
+         "Changes of cases, by whether they are told to the firm.");
+    (void)buf_printf(b,
+                     "gaihou_alarm_transitions_total{told=\"yes\"} %" PRIu64 "\n"
+                     "gaihou_alarm_transitions_total{told=\"no\"} %" PRIu64 "\n",
+                     c.delivered, c.withheld);
+    one_u(b, "gaihou_alarm_commands_total", "counter", "Commands of firms and operators.",
+          c.commands);
+    one_u(b, "gaihou_alarm_commands_refused_total", "counter", "Of them, not done.", c.refused);
+}
+
+static void metrics_conditions(const struct report_sources *s, struct buf *b)
+{
+    struct alarm_stats a;
+    alarm_stats(engine_alarm(pipeline_engine(s->pipeline)), &a);
+    one_u(b, "gaihou_alarm_instances", "gauge", "Rules times the points they watch.",
+          a.instances);
+    one_u(b, "gaihou_alarm_active", "gauge", "Of them, whose condition holds.", a.active);
+    one_u(b, "gaihou_alarm_pending", "gauge", "Of them, whose condition begins to hold.",
+          a.pending);
+    one_u(b, "gaihou_alarm_silent", "gauge", "Of them, whose device is silent.", a.silent);
+    one_u(b, "gaihou_alarm_flapping", "gauge", "Of them, that flap.", a.flapping);
+    one_u(b, "gaihou_alarm_samples_total", "counter", "Samples that rules looked at.",
+          a.samples);
+    one_u(b, "gaihou_alarm_evaluations_total", "counter", "Conditions evaluated.",
+          a.evaluations);
+    one_u(b, "gaihou_alarm_late_total", "counter", "Samples that came late.", a.late);
+}
+
+static void metrics_tell(const struct report_sources *s, struct buf *b)
+{
+    struct tell_stats t;
+    if (!s->tell)
+        return;
+    tell_stats(s->tell, &t);
+    one_u(b, "gaihou_tell_connected", "gauge", "The alerts' broker link.", t.connected);
+    one_u(b, "gaihou_tell_waiting", "gauge", "Messages that the broker does not have yet.",
+          t.waiting);
+    one_d(b, "gaihou_tell_oldest_waiting_seconds", "gauge", "Age of the oldest of them.",
+          t.oldest_waiting_s);
+    one_u(b, "gaihou_tell_told_total", "counter", "Messages that the broker took.", t.told);
+    one_u(b, "gaihou_tell_urgent_total", "counter", "Of them, on the life-safety lane.",
+          t.urgent_told);
+    one_u(b, "gaihou_tell_foreign", "gauge", "Retained topics of others, left alone.",
+          t.foreign);
+    one_u(b, "gaihou_tell_commands_refused_total", "counter",
+          "Commands that did not reach the engine.", t.commands_refused);
+    one_u(b, "gaihou_firms_online", "gauge", "Firms that listen.", t.presence_online);
+    one_u(b, "gaihou_firms_absent", "gauge", "Firms that do not, and should.",
+          t.presence_absent);
+}
+
+static void metrics_alarms(const struct report_sources *s, struct buf *b)
+{
+    struct store_stats t;
+    struct pipeline_stats p;
+    store_stats(s->store, &t);
+    pipeline_stats(s->pipeline, &p);
+    metrics_cases(s, b);
+    metrics_conditions(s, b);
+    one_u(b, "gaihou_outbox_rows", "gauge", "Rows that wait to be told.", t.outbox_rows);
+    one_u(b, "gaihou_outbox_told_total", "counter", "Rows that the broker has.", t.delivered);
+    one_d(b, "gaihou_alarm_commit_seconds", "gauge",
+          "The last way of a change from the engine to the disk.",
+          (double)p.alarm_ns_last / 1e9);
+    one_d(b, "gaihou_alarm_commit_seconds_max", "gauge", "The longest.",
+          (double)p.alarm_ns_max / 1e9);
+    one_u(b, "gaihou_alarm_adopted_total", "counter",
+          "Open cases that were other than the store says, after the start.", p.adopt_differs);
+    metrics_tell(s, b);
+}
+
 static void by_reason(struct buf *b, const char *name, const char *help,
                       const uint64_t n[REASON_N])
 {
@@ -246,6 +330,7 @@ void report_metrics(const struct report_sources *s, struct buf *b)
     metrics_sinks(s, b);
     metrics_journal(s, b);
     metrics_store(s, b);
+    metrics_alarms(s, b);
     metrics_quality(s, b);
     one_u(b, "gaihou_reloads_total", "counter", "Reloads that took effect.", s->reloads);
     one_u(b, "gaihou_reload_failures_total", "counter", "Reloads that were refused.",

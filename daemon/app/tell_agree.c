@@ -83,6 +83,7 @@ void tell_subscribe(struct tell *t, bool alerts)
     char *names[8];
     struct mqtt_filter filters[8];
     size_t n = tell_filters(t, alerts, names, filters);
+    t->alerts_wanted = alerts;
     (void)mqtt_resubscribe(t->mqtt, filters, n);
     for (size_t i = 0; i < n; i++)
         free(names[i]);
@@ -102,7 +103,8 @@ void tell_agree_up(struct tell *t)
     tell_agree_down(t);
     t->phase = TELL_READING;
     t->up_ns = t->last_retained_ns = loop_now_ns(t->o.loop);
-    tell_subscribe(t, true); /* asked again only if this connection has not been */
+    if (!t->alerts_wanted) /* asked twice, the broker tells twice */
+        tell_subscribe(t, true);
     tell_tick_soon(t);
 }
 
@@ -173,8 +175,8 @@ void tell_say_epoch(struct tell *t)
 /* What the store has, and why that will not do; NULL: it will. */
 static const char *why_new(const struct tell *t, uint64_t stored)
 {
-    if (stored == 0)
-        return "the store is new";
+    if (stored == 0 || t->o.rolled_back)
+        return "the store is new, or was restored";
     if (t->broker_epoch > stored || t->seen_epoch > stored)
         return "the broker knows a later one: the store was restored";
     if (t->broker_epoch == stored && t->broker_offset > t->o.cursor)
@@ -184,7 +186,7 @@ static const char *why_new(const struct tell *t, uint64_t stored)
 
 static bool decide_epoch(struct tell *t)
 {
-    uint64_t stored = store_epoch(t->o.store), most = stored;
+    uint64_t stored = store_epoch(t->o.store), most = store_epoch_last(t->o.store);
     const char *why = why_new(t, stored);
     if (t->broker_epoch > most)
         most = t->broker_epoch;
@@ -271,7 +273,8 @@ static void on_open_cases(void *ctx, int status, uint64_t n, bool more)
 
 static void ask(struct tell *t)
 {
-    qsort(t->retained, t->n_retained, sizeof(*t->retained), by_topic);
+    if (t->n_retained > 0)
+        qsort(t->retained, t->n_retained, sizeof(*t->retained), by_topic);
     t->phase = TELL_ASKING;
     t->asking = tell_ask(t);
     store_open_cases(t->o.store, NULL, on_open_case, on_open_cases, t->asking);
@@ -311,6 +314,7 @@ static void agree(struct tell *t)
     t->phase = TELL_AGREED;
     t->n.reconciled = true;
     tell_subscribe(t, false); /* or everything that we tell would come back */
+    tell_pump(t);
 }
 
 static bool retained_are_here(const struct tell *t)

@@ -154,6 +154,7 @@ static int give_rows(struct tell *t, bool (*next)(struct tell *t, struct tell_fl
 
 void tell_pump(struct tell *t)
 {
+    tell_flush_done(t);
     if (t->phase == TELL_AWAY || t->closed)
         return;
     bool may_tell = t->epoch > 0 && loop_now_ns(t->o.loop) >= t->hold_until_ns;
@@ -166,7 +167,7 @@ void tell_pump(struct tell *t)
         r = give_item(t, &t->set);
     while (r == 0 && t->direct.head)
         r = give_item(t, &t->direct);
-    tell_flush_done(t);
+    tell_flush_done(t); /* rows that ended without a message */
     if (may_tell)
         tell_read(t);
 }

@@ -36,7 +36,8 @@ void *arena_alloc(struct arena *a, size_t n)
     struct arena_block *b = a->head;
     if (!b || n > b->cap - b->used) {
         size_t cap = n > BLOCK ? n : BLOCK;
-        b = mem_zalloc(sizeof(*b) + cap);
+        b = mem_realloc_array(NULL, sizeof(*b) + cap, 1);
+        b->used = 0;
         b->cap = cap;
         b->next = a->head;
         a->head = b;
@@ -44,6 +45,7 @@ void *arena_alloc(struct arena *a, size_t n)
     void *p = b->data + b->used;
     b->used += n;
     a->used += n;
+    memset(p, 0, n); /* and not the block: most arenas use little of theirs */
     return p;
 }
 

@@ -40,6 +40,7 @@ struct act *act_new(struct alarm *a, const struct whom *w, unsigned pos)
                       .ordinal = w->series->ordinal,
                       .pos = (uint16_t)pos,
                       .level = -1,
+                      .peak = -1,
                       .told = STATE_NORMAL,
                       .used = true,
                       .due = NEVER,

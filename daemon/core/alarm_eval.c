@@ -282,7 +282,7 @@ static void move(const struct moment *m, const struct plan_rule *r, struct act *
     }
     if (t->level != from) {
         t->changed_ms = m->stamp_ms;
-        t->late = m->late;
+        t->late = t->old_news;
     }
 }
 
@@ -329,6 +329,7 @@ static void run(struct alarm *a, const struct moment *m, const struct whom *w,
     const char *reason = NULL;
     if (m->from) {
         t->lag_ns = m->engine_ns > m->order_ns ? m->engine_ns - m->order_ns : 0;
+        t->old_news = m->late;
         for (size_t i = 0; t->windows && i < r->rule->n_levels * 2; i++)
             eval_feed(i & 1 ? &r->off[i / 2] : &r->on[i / 2], t->windows[i], w, m);
         if ((m->bad | m->carried) & r->mask)

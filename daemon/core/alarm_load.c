@@ -145,20 +145,21 @@ static void get_delay(struct reader *r, struct delay *d)
     d->misses = (uint32_t)get_up_to(r, UINT32_MAX);
 }
 
-static void get_act(struct reader *r, const struct plan_rule *p, struct act *t)
+static void get_act(struct reader *r, const struct plan_rule *p, bool levels, struct act *t)
 {
-    int top = (int)p->rule->n_levels - 1;
+    int top = levels ? (int)p->rule->n_levels - 1 : -1;
     t->level = (int8_t)get_between(r, -1, top, 2);
     t->told = (int8_t)get_between(r, STATE_NORMAL, top, 2);
     t->peak = (int8_t)get_between(r, STATE_NORMAL, top, 2);
     t->quality = (uint8_t)get_between(r, ALARM_GOOD, ALARM_UNKNOWN, 0);
     t->told_quality = (uint8_t)get_between(r, ALARM_GOOD, ALARM_UNKNOWN, 0);
-    unsigned bits = (unsigned)get_between(r, 0, 63, 0);
+    unsigned bits = (unsigned)get_between(r, 0, 127, 0);
     t->silent = bits & 1;
     t->waits = bits >> 1 & 1;
     t->late = bits >> 2 & 1;
     t->held = bits >> 3 & 1;
     t->inhibited = bits >> 4 & 1;
+    t->old_news = bits >> 5 & 1;
     t->lag_ns = get_u64(r);
     t->eval_ns = get_u64(r);
     t->due = get_u64(r);
@@ -176,7 +177,7 @@ static void get_act(struct reader *r, const struct plan_rule *p, struct act *t)
     }
     expect(r, !t->silent || tells_silence(p->rule));
     expect(r, t->peak >= t->level);
-    if (bits >> 5 & 1)
+    if (bits >> 6 & 1)
         get_flap(r, p->rule, t);
 }
 
@@ -195,9 +196,10 @@ static void get_seats(struct reader *r, const struct whom *w)
             seat->flags |= SEAT_SILENT;
         }
         if (bits & 2) {
-            expect(r, seat->flags != 0 && w->plan->rules[i].levels);
+            expect(r, seat->flags != 0);
             if (!r->failed)
-                get_act(r, &w->plan->rules[i], act_new(r->a, w, (unsigned)i));
+                get_act(r, &w->plan->rules[i], seat->flags & SEAT_LEVELS,
+                        act_new(r->a, w, (unsigned)i));
         }
     }
 }
@@ -281,7 +283,7 @@ static void get_device(struct reader *r, uint32_t i)
     w.dev->alive_ns = get_u64(r);
     w.dev->queued = get_queued(r);
     w.dev->broker = (uint8_t)get_u8(r);
-    w.dev->flags = (uint8_t)get_between(r, 0, 15, 0);
+    w.dev->flags = (uint8_t)get_between(r, 0, 31, 0);
     uint64_t n = get_up_to(r, w.series ? UINT16_MAX : 0);
     expect(r, n > 0 || !w.series);
     for (uint64_t k = 0; k < n && !r->failed; k++)

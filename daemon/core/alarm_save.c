@@ -91,7 +91,7 @@ static void put_act(struct writer *w, const struct plan_rule *r, const struct ac
     put_u8(w, t->quality);
     put_u8(w, t->told_quality);
     put_u8(w, (unsigned)(t->silent | t->waits << 1 | t->late << 2 | t->held << 3 |
-                         t->inhibited << 4 | (t->flap != NULL) << 5));
+                         t->inhibited << 4 | t->old_news << 5 | (t->flap != NULL) << 6));
     const uint64_t times[] = {t->lag_ns,
                               t->eval_ns,
                               t->due,

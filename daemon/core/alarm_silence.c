@@ -106,8 +106,8 @@ static void set_silent(struct alarm *a, const struct moment *m, const struct who
     t->late = false;
     if (before == STATE_NORMAL)
         t->since_ms = m->stamp_ms;
-    t->inhibited =
-        silent && uplink_hides(a, w->device->index) && !is_urgent(r->rule, w->device);
+    if (silent)
+        t->inhibited = uplink_hides(a, w->device->index) && !is_urgent(r->rule, w->device);
     tell(a, m, w, r, t, before, NULL);
     act_settle(a, w, r, t);
 }
@@ -155,7 +155,7 @@ static void uplink_up(struct alarm *a, const struct moment *m, struct uplink *u)
     uint64_t wait = RECHECK_NS;
     u->down = u->by_members = false;
     u->release = true;
-    if (!(w.dev->flags & DEV_SILENT) && u->pos != UINT32_MAX)
+    if (!(w.dev->flags & DEV_MISSED) && u->pos != UINT32_MAX)
         set_silent(a, m, &w, u->pos, false);
     for (uint32_t i = 0; i < u->n; i++)
         wait = most(wait, interval_ns(registry_device_at(a->g.world->registry,
@@ -165,14 +165,14 @@ static void uplink_up(struct alarm *a, const struct moment *m, struct uplink *u)
 
 static void uplink_look(struct alarm *a, const struct moment *m, struct uplink *u)
 {
-    bool itself = a->g.devs[u->device].flags & DEV_SILENT;
+    bool itself = a->g.devs[u->device].flags & DEV_MISSED;
     unsigned quiet = 0;
     if (u->down && itself && !u->by_members)
         return;
     for (uint32_t i = 0; i < u->n && !itself; i++)
         quiet += is_quiet(a, a->g.members[u->first + i], m->engine_ns);
-    bool members = u->pos != UINT32_MAX && quiet >= BLAME_MIN &&
-                   (u->down ? quiet * 2 >= u->n : quiet * 5 >= u->n * 4);
+    bool members = u->pos != UINT32_MAX &&
+                   (u->down ? quiet * 2 >= u->n : quiet >= BLAME_MIN && quiet * 5 >= u->n * 4);
     if (itself || members) {
         if (!u->down || u->by_members == itself)
             uplink_down(a, m, u, !itself);
@@ -244,7 +244,7 @@ static void age(struct alarm *a, const struct moment *m, struct whom *w, unsigne
             continue;
         }
         if (quality == ALARM_STALE || t->quality == ALARM_STALE)
-            t->quality = quality;
+            t->quality = (uint8_t)quality;
         tell_quality(a, m, w, r, t);
     }
     w->series = own;
@@ -268,7 +268,6 @@ void silence_again(struct alarm *a, const struct moment *m, const struct whom *w
 void silence_due(struct alarm *a, uint32_t device, const struct moment *m)
 {
     struct whom w = gen_whom(&a->g, device, 0);
-    bool begun = false;
     for (unsigned i = 0; w.series && i < w.plan->n_rules; i++) {
         struct seat *seat = &seats_of(w.plan, w.series)[i];
         if ((seat->flags & (SEAT_SILENCE | SEAT_SILENT)) != SEAT_SILENCE ||
@@ -277,9 +276,10 @@ void silence_due(struct alarm *a, uint32_t device, const struct moment *m)
             continue;
         seat->flags |= SEAT_SILENT;
         w.dev->flags |= DEV_SILENT;
-        if (!begun)
+        if (tells_silence(w.plan->rules[i].rule) && !(w.dev->flags & DEV_MISSED)) {
+            w.dev->flags |= DEV_MISSED;
             look_around(a, m, device);
-        begun = true;
+        }
         age(a, m, &w, i, ALARM_STALE);
         silence_again(a, m, &w, i);
     }
@@ -291,9 +291,10 @@ void silence_over(struct alarm *a, const struct moment *m, struct whom *w)
 {
     struct series *said = w->series;
     bool waits = w->dev->flags & DEV_WAITS, silent = w->dev->flags & DEV_SILENT;
-    w->dev->flags &= (uint8_t) ~(DEV_WAITS | DEV_SILENT);
+    bool missed = w->dev->flags & DEV_MISSED;
+    w->dev->flags &= (uint8_t) ~(DEV_WAITS | DEV_SILENT | DEV_MISSED);
     w->series = w->dev->series;
-    if (silent)
+    if (missed)
         look_around(a, m, w->device->index);
     for (unsigned i = 0; silent && i < w->plan->n_rules; i++) {
         struct seat *seat = &seats_of(w->plan, w->series)[i];

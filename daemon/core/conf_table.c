@@ -733,7 +733,7 @@ const struct conf_option conf_options[] = {
      .max = 36500ull * DAY,
      .help = "history of alarms that are over",
      .man =
-         "Counted back from the newest transition. Open cases and what is not told yet stay.",
+         "Counted back from the newest transition; open cases and what is not told yet stay.",
      .zh = "告警历史保留时间"},
 };
 const size_t conf_options_n = sizeof(conf_options) / sizeof(conf_options[0]);

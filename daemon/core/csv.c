@@ -174,7 +174,8 @@ static void finish(struct reader *r)
 int csv_read(const char *text, size_t len, const char *file, struct problems *problems,
              csv_row_fn *fn, void *ctx)
 {
-    struct reader *r = mem_zalloc(sizeof(*r));
+    struct reader *r = mem_realloc_array(NULL, 1, sizeof(*r));
+    memset(r, 0, offsetof(struct reader, store)); /* the store is written before it is read */
     r->text = text;
     r->len = len;
     r->file = file;

@@ -107,15 +107,28 @@ static bool is_redelivery(const struct broker_state *b, const struct delivery *d
     return d->hash == hash && d->connection != b->connection && b->n - d->serial - 1 < b->valid;
 }
 
+/* Where a packet id's last delivery is noted. Many brokers count ids from 1 for each session. */
+struct delivery *engine_delivery(struct broker_state *b, uint16_t packet_id)
+{
+    uint32_t cap = b->cap_deliveries ? b->cap_deliveries : 256;
+    while (cap <= packet_id)
+        cap *= 2;
+    if (cap > b->cap_deliveries) {
+        b->deliveries = mem_realloc_array(b->deliveries, cap, sizeof(*b->deliveries));
+        memset(b->deliveries + b->cap_deliveries, 0,
+               (cap - b->cap_deliveries) * sizeof(*b->deliveries));
+        b->cap_deliveries = cap;
+    }
+    return &b->deliveries[packet_id];
+}
+
 bool engine_note_delivery(struct engine *e, const struct record *r)
 {
     struct broker_state *b = broker_of(e, r);
     if (!b || RECORD_QOS(r->flags) == 0)
         return false;
     uint64_t hash = delivery_hash(r);
-    if (!b->deliveries)
-        b->deliveries = mem_zalloc_array(PACKET_IDS, sizeof(*b->deliveries));
-    struct delivery *d = &b->deliveries[r->packet_id];
+    struct delivery *d = engine_delivery(b, r->packet_id);
     bool again = (r->flags & RECORD_DUP) && is_redelivery(b, d, hash);
     *d = (struct delivery){hash, b->connection, b->n++};
     b->valid += b->valid < REACH;

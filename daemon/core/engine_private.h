@@ -85,6 +85,7 @@ struct broker_state {
     uint64_t window_from_ns;     /* when the window began */
     uint64_t last_ns;            /* the last message */
     struct delivery *deliveries; /* by packet id */
+    uint32_t cap_deliveries;     /* no id from there on has been seen */
 };
 
 /* What a device's clock says of ours. */
@@ -176,6 +177,7 @@ struct outcome {
 void engine_step_begin(struct engine *e, uint64_t offset, uint64_t tick);
 void engine_step_end(struct engine *e);
 bool engine_note_delivery(struct engine *e, const struct record *r);
+struct delivery *engine_delivery(struct broker_state *b, uint16_t packet_id);
 /* engine_message.c */
 void engine_message(struct engine *e, const struct record *r);
 /* engine_points.c: the points of the decoded message, whose speeches are prepared */

@@ -59,11 +59,11 @@ static void put_text(struct writer *w, const char *s)
 static void save_deliveries(const struct broker_state *b, struct writer *w)
 {
     uint64_t kept = 0;
-    for (uint32_t id = 0; b->deliveries && id < PACKET_IDS; id++)
+    for (uint32_t id = 0; id < b->cap_deliveries; id++)
         kept += b->deliveries[id].hash && b->n - b->deliveries[id].serial - 1 < b->valid;
     put_u64(w, b->valid);
     put_u64(w, kept);
-    for (uint32_t id = 0; kept > 0 && id < PACKET_IDS; id++) {
+    for (uint32_t id = 0; kept > 0 && id < b->cap_deliveries; id++) {
         const struct delivery *d = &b->deliveries[id];
         uint32_t age = b->n - d->serial; /* 1: the last one */
         if (d->hash == 0 || age - 1 >= b->valid)
@@ -267,12 +267,10 @@ static void load_deliveries(struct broker_state *b, struct reader *r)
     }
     b->n = REACH + 1; /* room for every age behind it */
     b->valid = (uint32_t)valid;
-    if (kept > 0 && !b->deliveries)
-        b->deliveries = mem_zalloc_array(PACKET_IDS, sizeof(*b->deliveries));
     for (uint64_t k = 0; k < kept && !r->failed; k++) {
         uint64_t hash = get_u64(r), packed = get_u64(r);
         uint32_t age = (uint32_t)(packed >> 16 & 0xffff) + 1;
-        b->deliveries[packed & 0xffff] =
+        *engine_delivery(b, (uint16_t)packed) =
             (struct delivery){hash, (uint32_t)(packed >> 32), b->n - age};
     }
 }

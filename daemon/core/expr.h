@@ -9,7 +9,21 @@
  * bounded by its length. Three-valued (Kleene): an input that was never said, or is bad, is
  * unknown, and unknown is never false.
  *
- * A compiled expression is immutable and may be shared between threads; the state of its
+ * Numbers: a bare one takes the unit of what it meets; `m` is metres, but minutes against a time;
+ * constants are converted when it is compiled. Temperatures subtract to differences, which
+ * compare with K or with degrees; what does not scale (temperatures, dB, pH) does not multiply.
+ * A division by zero, and whatever else is not finite, is unknown.
+ *
+ * Windows: (now − length, now], in buckets of a 62nd of the length that leave with their newest
+ * sample: every sample younger than the length is seen, none older than length and bucket; exact
+ * while no bucket has two. A window not yet covered says what is there. Without samples all but
+ * count and changes are unknown, and these two until the first sample ever; delta and rate need
+ * two samples, stddev (of a sample, n − 1) too. changes counts samples that differ from the one
+ * before. min, max, first, last of a bool are conditions, avg its share of samples.
+ *
+ * The condition of count_over reads metrics and constants only: nothing timed, no parameters.
+ *
+ * A compiled expression is immutable (once bound) and may be shared between threads; the state of its
  * windows is per instance, bounded (EXPR_BUCKETS buckets a window) and moved by samples in
  * their order. Times are engine time in ns (core/position.h); only hour(), weekday(),
  * workday() and between() look at wall time, in the zone they are given. Pure.
@@ -81,7 +95,7 @@ void expr_free(struct expr *x);
 
 size_t expr_inputs(const struct expr *x, const struct expr_input **out);
 size_t expr_counts(const struct expr *x, const struct expr_count **out);
-/* Indexes into scope.params that it reads. */
+/* Indexes into scope.params that it reads, of their first EXPR_MAX_PARAMS. */
 size_t expr_params(const struct expr *x, const uint8_t **out);
 uint64_t expr_window_ns(const struct expr *x); /* its longest window; 0: it has none */
 bool expr_is_timed(const struct expr *x);      /* may change without a sample, by time alone */
@@ -108,7 +122,8 @@ struct expr_env {
     const struct zone *zone;
     const struct expr_calendar *calendar; /* NULL: weekdays are working days */
     const struct expr_last *last;         /* by slot (expr_bind) */
-    const double *params; /* by index into scope.params; NaN: no value: unknown */
+    const double *params; /* by index into scope.params, in the parameter's own unit; NaN: no
+                             value: unknown. NULL when it reads none */
     const double *counts; /* by index of expr_counts */
 };
 
@@ -119,7 +134,8 @@ struct expr_state;                                       /* windows of one insta
 struct expr_state *expr_state_new(const struct expr *x); /* NULL: it has no windows */
 void expr_state_free(struct expr_state *s);
 size_t expr_state_bytes(const struct expr_state *s);
-/* A good sample of input i. Order times may only grow; older ones are ignored. */
+/* A good sample of input i. Order times may only grow; older ones, and NaN, are ignored. s may be
+ * NULL. */
 void expr_feed(const struct expr *x, struct expr_state *s, unsigned input, double v,
                uint64_t at_ns);
 /* Bytes, and back: -EBADMSG when they are not of such an expression. */
@@ -127,14 +143,18 @@ int expr_state_save(const struct expr *x, const struct expr_state *s, struct buf
 int expr_state_load(const struct expr *x, const char *bytes, size_t len,
                     struct expr_state **out);
 
-/* s: NULL when it has no windows. */
+/* s: NULL when it has no windows; if it has, they are then unknown. Nothing in s changes by
+ * looking, so now_ns may be any time. */
 enum expr_truth expr_eval(const struct expr *x, struct expr_state *s,
                           const struct expr_env *env);
-/* The engine time at which the truth may change although nothing is said; UINT64_MAX: never. It
- * may be too early, never too late. */
+/* The engine time, after now_ns, at which the truth may change although nothing is said;
+ * UINT64_MAX: never. It may be too early (then ask again), never too late, but that hour(),
+ * weekday(), workday() and between() are known by the millisecond and as wall time runs now: ask
+ * again when the clock is set. Products of times are looked at each second. */
 uint64_t expr_wake_ns(const struct expr *x, const struct expr_state *s,
                       const struct expr_env *env);
-/* What expr_subject is compared with; NaN: nothing. */
+/* What expr_subject itself (or its avg, min, max, first, last) is compared with, in the metric's
+ * unit; NaN: nothing, or something else (a delta, another metric). */
 double expr_limit(const struct expr *x, const struct expr_env *env);
 /* The parts of a condition for people ("level > 0.8 m: 0.93 m, true"), one line each. */
 int expr_explain(const struct expr *x, struct expr_state *s, const struct expr_env *env,

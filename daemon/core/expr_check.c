@@ -232,8 +232,7 @@ static bool fail_units(struct expr_compiler *c, const struct expr_node *n,
     expr_fail(
         c, n->op_at,
         "'%.*s' is in %s and '%.*s' in %s: not the same quantity, expected a unit like %s",
-        SPAN(c, l), l->type.code, SPAN(c, r), r->type.code,
-        rank(l) < rank(r) ? r->type.code : l->type.code);
+        SPAN(c, l), said(l), SPAN(c, r), said(r), said(rank(l) < rank(r) ? r : l));
     return false;
 }
 

@@ -139,11 +139,29 @@ static bool is_lone(const struct expr_code *i)
            i->op == OP_BETWEEN;
 }
 
+/* Which values a comparison takes in: they are not parts of their own. */
+static void mark_compared(const struct expr *x, bool compared[EXPR_MAX_CODE])
+{
+    uint16_t stack[EXPR_MAX_STACK];
+    size_t n = 0;
+    for (size_t i = 0; x->code[i].op != OP_END; i++) {
+        size_t arity = (size_t)expr_arity((enum expr_op)x->code[i].op);
+        if (x->code[i].op == OP_IF_FALSE || x->code[i].op == OP_IF_TRUE)
+            continue;
+        for (size_t k = 0; k < arity; k++)
+            compared[stack[n - 1 - k]] = is_part(&x->code[i]);
+        n -= arity;
+        stack[n++] = (uint16_t)i;
+    }
+}
+
 int expr_explain(const struct expr *x, struct expr_state *s, const struct expr_env *env,
                  struct buf *out)
 {
     struct part stack[EXPR_MAX_STACK];
+    bool compared[EXPR_MAX_CODE] = {false};
     size_t n = 0;
+    mark_compared(x, compared);
     if (x->n_code == 2 && x->code[0].op == OP_CONST)
         (void)buf_printf(out, "always %s\n", x->code[0].k != 0 ? "true" : "false");
     for (size_t i = 0; x->code[i].op != OP_END; i++) {
@@ -156,9 +174,7 @@ int expr_explain(const struct expr *x, struct expr_state *s, const struct expr_e
         double v = arity == 0 ? expr_leaf_value(x, s, env, k) : expr_apply(x, k, a->v, b->v);
         n -= (size_t)arity;
         stack[n++] = (struct part){v, begin};
-        const struct expr_code *next = k + 1;
-        bool compared = next->op == OP_EQ || next->op == OP_NE; /* alarm == other */
-        if (is_part(k) || (is_lone(k) && !compared))
+        if (is_part(k) || (is_lone(k) && !compared[i]))
             put_line(x, s, env, begin, i, v, out);
     }
     return out->failed ? -ENOBUFS : 0;

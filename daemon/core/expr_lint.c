@@ -47,10 +47,18 @@ static uint64_t hash_input(const struct expr *x, unsigned input)
     return mix_text(mix_text(h, in->metric->unit), in->point);
 }
 
+static uint64_t hash_count(const struct expr_count *c)
+{
+    return mix_text(mix(OP_COUNT, c->area, c->condition->hash), c->kind->name);
+}
+
+static uint64_t hash_window(const struct expr *x, const struct expr_window *w)
+{
+    return mix(OP_WINDOW, hash_input(x, w->input), w->len_ns);
+}
+
 static uint64_t hash_leaf(const struct expr *x, const struct expr_code *i)
 {
-    const struct expr_window *w = &x->windows[i->a];
-    const struct expr_count *count = &x->counts[i->a];
     switch (i->op) {
     case OP_CONST:
         return mix_double(OP_CONST, i->k);
@@ -61,10 +69,10 @@ static uint64_t hash_leaf(const struct expr *x, const struct expr_code *i)
     case OP_PARAM:
         return mix_text(mix(OP_PARAM, i->a, 0), x->param_units[i->a]);
     case OP_COUNT:
-        return mix_text(mix(OP_COUNT, count->area, count->condition->hash), count->kind->name);
+        return hash_count(&x->counts[i->a]);
     case OP_WINDOW:
     case OP_WINTRUE:
-        return mix(mix(OP_WINDOW, hash_input(x, w->input), w->len_ns), i->n, i->op);
+        return mix(hash_window(x, &x->windows[i->a]), i->n, i->op);
     default:
         return mix_double(mix_double(i->op, i->k), i->c);
     }
@@ -247,9 +255,8 @@ static struct range range_of_leaf(const struct expr *x, const struct expr_code *
     }
 }
 
-static struct range product(struct range a, struct range b)
+static struct range around(const double corners[4])
 {
-    double corners[] = {a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi};
     struct range r = {corners[0], corners[0]};
     for (int i = 0; i < 4; i++) {
         if (isnan(corners[i]))
@@ -258,6 +265,18 @@ static struct range product(struct range a, struct range b)
         r.hi = corners[i] > r.hi ? corners[i] : r.hi;
     }
     return r;
+}
+
+static struct range product(struct range a, struct range b)
+{
+    const double corners[] = {a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi};
+    return around(corners);
+}
+
+static struct range quotient(struct range a, struct range b)
+{
+    const double corners[] = {a.lo / b.lo, a.lo / b.hi, a.hi / b.lo, a.hi / b.hi};
+    return b.lo <= 0 && b.hi >= 0 ? anything : around(corners);
 }
 
 static struct range listed(const struct expr *x, const struct expr_code *i, struct range a)
@@ -287,9 +306,7 @@ static struct range range_of(const struct expr *x, const struct expr_code *i, st
     case OP_MUL:
         return product(a, b);
     case OP_DIV:
-        if (b.lo <= 0 && b.hi >= 0)
-            return anything;
-        return product(a, (struct range){1 / b.hi, 1 / b.lo});
+        return quotient(a, b);
     case OP_IN:
         return listed(x, i, b);
     case OP_NOT:

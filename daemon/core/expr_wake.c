@@ -40,8 +40,6 @@ static void meet(struct waking *w, struct line a, struct line b)
     if (isnan(gap) || closing == 0)
         return;
     double ns = gap / closing * EXPR_NANOS;
-    if (ns < 0 && ns > -1)
-        ns = 0;
     if (ns > 1) /* and just before, for <= and ==, whatever rounding does */
         wake_at(w, w->env->now_ns + (ns < 9e18 ? (uint64_t)ns : UINT64_MAX / 4));
     wake_in(w, ns);

@@ -137,6 +137,7 @@ static bool read_level(struct rules_build *b, const struct yaml_node *n, struct 
     if (!rules_is_map(b, n, "a level"))
         return false;
     rules_read_map(b, n, keys, 5, "a level");
+    bool cut = b->cut; /* said; what is left of the condition is no use */
     l->common.off_for_ns = off_for;
     int s = l->severity ? rules_word(b, l->severity, "severity", names, SEVERITIES) : -1;
     if (!l->severity)
@@ -144,9 +145,9 @@ static bool read_level(struct rules_build *b, const struct yaml_node *n, struct 
     if (!l->when)
         conf_error(b->notes, AT(n), "a level without when: its condition");
     l->common.severity = s >= 0 ? (enum severity)s : SEVERITY_WARNING;
-    if (l->when && read_condition(b, l->when, 0))
+    if (l->when && read_condition(b, l->when, 0) && !cut)
         l->common.on_text = rules_copy(b, l->when->text);
-    if (l->off && read_condition(b, l->off, 1))
+    if (l->off && read_condition(b, l->off, 1) && !cut)
         l->common.off_text = rules_copy(b, l->off->text);
     if (l->for_)
         (void)rules_duration(b, l->for_, "for", 0, YEAR, &l->common.for_ns);
@@ -156,7 +157,8 @@ static bool read_level(struct rules_build *b, const struct yaml_node *n, struct 
 }
 
 void rules_read_levels(struct rules_build *b, const struct yaml_node *n, struct rule *x,
-                       struct rule_place *place, const struct yaml_node *off_for_node)
+                       struct rule_place *place, const struct yaml_node *off_for_node,
+                       bool known)
 {
     struct level levels[RULE_MAX_LEVELS] = {0};
     uint64_t off_for = 0;
@@ -191,9 +193,9 @@ void rules_read_levels(struct rules_build *b, const struct yaml_node *n, struct 
         for (size_t l = 0; l < k; l++)
             x->levels[i][l] = levels[l].common;
     }
-    if (x->n_kinds == 0 && good)
+    if (x->n_kinds == 0 && good && known)
         compile_all(b, x, levels, k);
-    for (size_t l = 0; l < k && x->n_kinds; l++) {
+    for (size_t l = 0; l < k && x->n_kinds && known; l++) {
         if (levels[l].common.on_text)
             compile_named(b, x, l, levels[l].when, false);
         if (levels[l].common.off_text)

@@ -57,8 +57,8 @@ struct rules_build {
     struct rules_file *f; /* the present one */
     struct conf_notes *notes;
     const char *group;
-    const char **ids; /* for the set of those taken: by table */
     struct table *taken;
+    bool cut; /* the mapping read last had a text that ends at a comma */
     uint32_t (*expected)(void *ctx, const struct kind *k);
     void *ctx;
 };
@@ -109,8 +109,9 @@ void rules_place_of(const struct rules_file *f, const struct yaml_node *n, size_
 
 void rules_read_rule(struct rules_build *b, const struct yaml_node *n);
 bool rules_is_id(const char *s, size_t n); /* [a-z0-9][a-z0-9-]*, at most 64 */
+/* known: the kinds are, so that conditions can be compiled. */
 void rules_read_levels(struct rules_build *b, const struct yaml_node *n, struct rule *x,
-                       struct rule_place *place, const struct yaml_node *off_for);
+                       struct rule_place *place, const struct yaml_node *off_for, bool known);
 /* The mode, where the file does not say it. */
 enum rule_mode rules_usual_mode(const struct rules_build *b, const struct rule *x);
 uint64_t rules_hash(const struct rules *r, const struct rule *x);

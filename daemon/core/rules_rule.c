@@ -232,8 +232,10 @@ static void read_times(struct rules_build *b, const struct parts *p, struct rule
         rules_read_schedule(b, p->schedule, x);
 }
 
-/* What belongs to one mode only is no use in the other; the mode must be known. */
-static void read_mode(struct rules_build *b, const struct parts *p, struct rule *x)
+/* What belongs to one mode only is no use in the other; said when all else is right, for the mode
+ * follows from the conditions. */
+static void read_mode(struct rules_build *b, const struct parts *p, struct rule *x,
+                      size_t errors)
 {
     static const char *const words[] = {"samples", "hold"};
     int i = p->mode ? rules_word(b, p->mode, "mode", words, 2) : -1;
@@ -241,7 +243,7 @@ static void read_mode(struct rules_build *b, const struct parts *p, struct rule 
     const struct yaml_node *useless = x->mode == RULE_SAMPLES ? p->fresh
                                       : p->max_gap            ? p->max_gap
                                                               : p->tolerate;
-    if (useless && x->n_levels)
+    if (useless && x->n_levels && b->notes->errors == errors)
         conf_error(b->notes, AT(useless->key), "%s belongs to mode: %s, and this rule has %s%s",
                    useless->key->text, words[x->mode == RULE_SAMPLES], words[x->mode],
                    p->mode ? "" : " by default");
@@ -430,6 +432,7 @@ static struct rule *add_rule(struct rules *r)
 void rules_read_rule(struct rules_build *b, const struct yaml_node *n)
 {
     struct parts p = {0};
+    size_t errors = b->notes->errors;
     if (b->r->n == RULES_MAX) {
         conf_error(b->notes, AT(n), "more than %d rules", RULES_MAX);
         return;
@@ -451,11 +454,11 @@ void rules_read_rule(struct rules_build *b, const struct yaml_node *n)
     read_rest(b, n, &p, x);
     read_times(b, &p, x);
     x->levels = rules_take(b, rules_kinds(b->r, x) + 1, sizeof(*x->levels));
-    if (p.levels && known)
-        rules_read_levels(b, p.levels, x, place, p.off_for);
+    if (p.levels)
+        rules_read_levels(b, p.levels, x, place, p.off_for, known);
     else if (p.off_for && !p.levels)
         conf_error(b->notes, AT(p.off_for->key), "off_for without levels");
-    read_mode(b, &p, x);
+    read_mode(b, &p, x, errors);
     x->hash = rules_hash(b->r, x);
     if (named)
         table_add(b->taken, hash64(hash_seed(), x->id, strlen(x->id)), (uint32_t)b->r->n);

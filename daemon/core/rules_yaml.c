@@ -103,6 +103,7 @@ void rules_read_map(struct rules_build *b, const struct yaml_node *map,
     const char *names[40];
     char what[96] = "unknown key in ";
     ASSERT(n <= 40);
+    b->cut = false;
     for (size_t i = 0; i < n; i++)
         names[i] = keys[i].name;
     size_t k = strlen(where) < 64 ? strlen(where) : 64;
@@ -113,18 +114,20 @@ void rules_read_map(struct rules_build *b, const struct yaml_node *map,
             continue;
         while (i < n && strcmp(v->key->text, names[i]) != 0)
             i++;
-        if (i == n && is_cut_text(v))
+        if (i == n && is_cut_text(v)) {
+            b->cut = true;
             conf_error(b->notes, AT(v->key),
                        "\"%.64s\" is cut off at a comma: a text with a comma between { and "
                        "} stands in quotes, or the mapping is written with a line for each key",
                        v->key->text);
-        else if (i == n)
+        } else if (i == n) {
             rules_unknown(b, v->key, what, names, n);
-        else if (*keys[i].to)
+        } else if (*keys[i].to) {
             conf_error(b->notes, AT(v->key), "\"%s\" is repeated, first in line %d", names[i],
                        (*keys[i].to)->key->line);
-        else
+        } else {
             *keys[i].to = v;
+        }
     }
 }
 

@@ -4,6 +4,7 @@
  * from alarming, silence, flapping, the schedule's both sides, the latch.
  */
 #include "base/mem.h"
+#include "core/json.h"
 #include "core/ruletest_flow.h"
 
 #include <stdlib.h>
@@ -118,6 +119,19 @@ static bool severity_before(const struct ruletest_run *r, const struct happened 
     return false;
 }
 
+/* Is it an alarm about silence? */
+static bool is_silent(const struct ruletest_run *r, const struct happened *h)
+{
+    struct json_value root, v;
+    const char *why, *s;
+    size_t n;
+    if (json_parse(r->json, h->json, h->json_len, &root, &why) != 0 ||
+        !json_member(root, "quality", &v) || json_type(v) != JSON_STRING)
+        return false;
+    s = json_text(v, &n);
+    return n == 5 && memcmp(s, "stale", n) == 0;
+}
+
 void ruletest_cover_transition(struct ruletest_cover *c, const struct ruletest_run *r,
                                const struct happened *h)
 {
@@ -131,7 +145,10 @@ void ruletest_cover_transition(struct ruletest_cover *c, const struct ruletest_r
         h->change == CASE_ACTIVATED || h->change == CASE_RECURRED || h->change == CASE_RAISED;
     bool down = h->change == CASE_CLEARED || h->change == CASE_LOWERED;
     s->alarmed |= up;
-    if (now && (up || h->change == CASE_LOWERED))
+    if (is_silent(r, h)) {
+        s->silent |= up;
+        s->spoke_again |= h->change == CASE_CLEARED;
+    } else if (now && (up || h->change == CASE_LOWERED))
         now->reached = true;
     if (down && severity_before(r, h, &was) && level_of(s, was))
         level_of(s, was)->left = true;

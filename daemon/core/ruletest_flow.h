@@ -16,6 +16,7 @@ struct happened { /* a transition */
     const char *case_id, *firm, *compound, *rule, *device, *point, *was_firm, *was_compound;
     const char *json; /* with JSON_PADDING behind it */
     size_t json_len;
+    uint64_t seq;
     unsigned case_no; /* from 1; 0: history */
 };
 struct replied {

@@ -254,6 +254,10 @@ static void put_pick(struct buf *b, const struct pick *p)
 
 static void put_at(struct buf *b, int64_t from, int64_t to)
 {
+    if (to == INT64_MAX) { /* not said */
+        (void)buf_puts(b, "{");
+        return;
+    }
     (void)buf_puts(b, "{at: ");
     ruletest_put_time(b, from);
     if (to != from) {
@@ -269,6 +273,8 @@ static void put_expect(struct buf *b, const struct expect *x)
         put_word(b, "transition", case_change_name(x->change));
     else
         put_word(b, "reply", case_answer_name(x->answer));
+    if (x->kind == EXPECT_REPLY && x->verb >= 0)
+        put_word(b, "verb", case_verb_name((enum case_verb)x->verb));
     put_pick(b, &x->pick);
     (void)buf_putc(b, '}');
 }
@@ -386,6 +392,93 @@ static void windows(struct ruletest_run *r, struct wanted *w)
     }
 }
 
+/* The transition that was probably meant: of the same change, rule and device. */
+static const struct happened *nearest(const struct ruletest_run *r, const struct expect *x,
+                                      const struct matching *m)
+{
+    const struct happened *best = NULL;
+    int64_t best_off = INT64_MAX;
+    for (size_t g = 0; g < r->n_happened; g++) {
+        const struct happened *h = &r->happened[g];
+        const struct pick *p = &x->pick;
+        int64_t off = h->at_ns < x->from_ns ? x->from_ns - h->at_ns
+                      : h->at_ns > x->to_ns ? h->at_ns - x->to_ns
+                                            : 0;
+        if (m->of_got[g] != NONE || h->change != x->change || !same_word(p->rule, h->rule) ||
+            (p->device && !ruletest_means(p->device, h->device)) || off >= best_off)
+            continue;
+        best = h;
+        best_off = off;
+    }
+    return best_off == 0 ? best : NULL;
+}
+
+static void put_differs(struct ruletest_run *r, const char *what, const char *wanted,
+                        const char *got, size_t n)
+{
+    (void)buf_printf(r->text, "      %s: expected %s, was %.*s\n", what, wanted, (int)n, got);
+}
+
+static void differs(struct ruletest_run *r, struct json_value root, const char *path,
+                    const char *wanted)
+{
+    struct json_value v;
+    size_t n = 0;
+    char room[NUM_MAX];
+    if (!wanted || state_has(root, path, wanted))
+        return;
+    if (!member_at(root, path, &v)) {
+        put_differs(r, path, wanted, "not there", 9);
+        return;
+    }
+    switch (json_type(v)) {
+    case JSON_STRING: {
+        const char *s = json_text(v, &n);
+        put_differs(r, path, wanted, s, n);
+        break;
+    }
+    case JSON_INT:
+    case JSON_UINT:
+    case JSON_DOUBLE:
+        n = num_put_double(room, json_double(v));
+        put_differs(r, path, wanted, room, n);
+        break;
+    case JSON_BOOL:
+        put_differs(r, path, wanted, json_bool(v) ? "true" : "false", json_bool(v) ? 4 : 5);
+        break;
+    case JSON_NULL:
+        put_differs(r, path, wanted, "null", 4);
+        break;
+    case JSON_ARRAY:
+        put_differs(r, path, wanted, "another list", 12);
+        break;
+    case JSON_OBJECT:
+        put_differs(r, path, wanted, "an object", 9);
+        break;
+    }
+}
+
+/* What of an expectation its nearest transition does not have. */
+static void put_why(struct ruletest_run *r, const struct expect *x, const struct happened *h)
+{
+    const struct pick *p = &x->pick;
+    struct json_value root;
+    const char *why;
+    if (!same_word(p->severity, severity_name(h->severity)))
+        put_differs(r, "severity", p->severity, severity_name(h->severity),
+                    strlen(severity_name(h->severity)));
+    if (!same_flag(p->told, h->deliver))
+        put_differs(r, "told", p->told ? "true" : "false", p->told ? "false" : "true", 5);
+    if (json_parse(r->json, h->json, h->json_len, &root, &why) != 0)
+        return;
+    differs(r, root, "condition", p->condition);
+    differs(r, root, "quality", p->quality);
+    differs(r, root, "work", p->work);
+    differs(r, root, "value", p->text_value);
+    for (size_t i = 0; i < p->n_members; i++)
+        differs(r, root, p->members[i].path, p->members[i].value);
+}
+
 static void put_difference(struct ruletest_run *r, const struct wanted *w,
                            const struct matching *m)
 {
@@ -401,6 +494,7 @@ static void put_difference(struct ruletest_run *r, const struct wanted *w,
         }
         bool missing =
             i < w->n && (g == r->n_happened || w->list[i]->from_ns <= r->happened[g].at_ns);
+        const struct expect *lost = missing ? w->list[i] : NULL;
         if (missing) {
             mark = '-';
             put_expect(&line, w->list[i++]);
@@ -412,6 +506,9 @@ static void put_difference(struct ruletest_run *r, const struct wanted *w,
             put_line(r->text, mark, &line);
             lines++;
         }
+        const struct happened *h = lost ? nearest(r, lost, m) : NULL;
+        if (h)
+            put_why(r, lost, h);
         buf_done(&line);
     }
     if (lines == MAX_LINES)

@@ -77,9 +77,12 @@ static void read_values(struct ruletest_parse *p, const struct yaml_node *n, str
     const char *why = "", *text = ruletest_scalar(p, n, "values");
     if (!text || ruletest_values(text, &p->t->arena, &s->values, &at, &why) == 0)
         return;
-    size_t word = strcspn(text + at, " \t\r\n");
-    conf_error(&p->notes, AT(n), "values: at \"%.*s\" (byte %zu): %s",
-               (int)(word > 40 ? 40 : word), text + at, at + 1, why);
+    size_t from = at;
+    while (from > 0 && !strchr(" \t\r\n", text[from - 1]))
+        from--;
+    size_t word = strcspn(text + from, " \t\r\n");
+    conf_error(&p->notes, AT(n), "values: \"%.*s\" (byte %zu): %s",
+               (int)(word > 40 ? 40 : word), text + from, at + 1, why);
 }
 
 static bool is_metric(const char *s)

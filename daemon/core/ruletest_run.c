@@ -5,6 +5,7 @@
  */
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "core/json.h"
 #include "core/ruletest_flow.h"
 
@@ -14,7 +15,10 @@
 
 /* Engine time of the test's start: later than 0, as in a machine that has run for a while. */
 #define BOOT_NS UINT64_C(5000000000000)
-#define BEFORE  (10 * NS_SECOND) /* the gateway runs so long when the test begins */
+/* Records of one time follow each other by a nanosecond; what is due then, and what comes after
+ * that, stays within the millisecond. */
+#define BEFORE    NS_SECOND /* the gateway starts so long before the test begins */
+#define SETTLE_NS (NS_MS / 2)
 
 struct hook { /* what the engine knows of us; outlives a change of hands */
     struct ruletest_run *to;
@@ -79,6 +83,36 @@ static unsigned case_of(struct ruletest_run *r, const struct transition *t)
     return (unsigned)r->n_opened;
 }
 
+/* As the store numbers what is told: per firm and compound, from 1; 0 what is only recorded. */
+static uint64_t next_seq(const struct ruletest_run *r, const struct transition *t)
+{
+    if (!t->deliver)
+        return 0;
+    for (size_t i = r->n_happened; i-- > 0;) {
+        const struct happened *h = &r->happened[i];
+        if (h->deliver && strcmp(h->firm, t->firm) == 0 &&
+            strcmp(h->compound, t->compound) == 0)
+            return h->seq + 1;
+    }
+    return 1;
+}
+
+static const char *whole_state(struct ruletest_run *r, const struct transition *t, uint64_t seq,
+                               size_t *out_len)
+{
+    char *p = arena_alloc(&r->arena, t->json_len + NUM_MAX + JSON_PADDING);
+    if (!p) {
+        r->overflow = true;
+        *out_len = 0;
+        return "";
+    }
+    memcpy(p, t->json, t->seq_at);
+    size_t n = num_put_u64(p + t->seq_at, seq);
+    memcpy(p + t->seq_at + n, t->json + t->seq_at, t->json_len - t->seq_at);
+    *out_len = t->json_len + n;
+    return p;
+}
+
 static int64_t time_of(const struct hook *h)
 {
     int64_t ns = (int64_t)(h->at.tick - BOOT_NS);
@@ -98,6 +132,7 @@ static void on_transition(void *ctx, const struct transition *t)
         r->happened = mem_realloc_array(r->happened, r->cap_happened, sizeof(*r->happened));
     }
     struct happened *h = &r->happened[r->n_happened];
+    uint64_t seq = next_seq(r, t);
     *h = (struct happened){.change = t->change,
                            .severity = t->severity,
                            .at_ns = time_of(k),
@@ -114,9 +149,9 @@ static void on_transition(void *ctx, const struct transition *t)
                            .point = copy_text(r, t->point ? t->point : ""),
                            .was_firm = copy_text(r, t->was_firm),
                            .was_compound = copy_text(r, t->was_compound),
-                           .json = copy(r, t->json, t->json_len),
-                           .json_len = t->json_len,
+                           .seq = seq,
                            .case_no = case_of(r, t)};
+    h->json = whole_state(r, t, seq, &h->json_len);
     if (h->case_no) {
         struct opened *o = &r->opened[h->case_no - 1];
         o->last = r->n_happened;
@@ -205,7 +240,7 @@ static void advance(struct ruletest_run *r, int64_t at_ns, bool settle)
         give_own(r, RECORD_STATS, 255, "", nothing, 0, r->beat_ns + NS_MINUTE);
     if (!settle)
         return;
-    uint64_t to = (uint64_t)((int64_t)BOOT_NS + at_ns + NS_MS - 1);
+    uint64_t to = (uint64_t)((int64_t)BOOT_NS + at_ns + SETTLE_NS);
     if (to > r->ns) {
         r->ns = to;
         engine_tick(r->e, to);
@@ -228,14 +263,14 @@ void ruletest_give_message(struct ruletest_run *r, const char *topic, size_t top
     give(r, &rec, at_ns);
 }
 
-static void start(struct ruletest_run *r, uint64_t ran_to, int64_t at_ns)
+static void start(struct ruletest_run *r, uint64_t ran_to, bool session, int64_t at_ns)
 {
-    char body[8 + JSON_PADDING] = {0}, session[1 + JSON_PADDING] = {1};
+    char body[8 + JSON_PADDING] = {0}, kept[1 + JSON_PADDING] = {session};
     memcpy(body, &ran_to, 8);
     r->down = false;
     give_own(r, RECORD_START, 255, "", body, 8, at_ns);
     if (!r->unlinked)
-        give_own(r, RECORD_LINK_UP, 0, "", session, 1, at_ns);
+        give_own(r, RECORD_LINK_UP, 0, "", kept, 1, at_ns);
 }
 
 /* -- steps ----------------------------------------------------------------------------------- */
@@ -278,7 +313,7 @@ static void start_again(struct ruletest_run *r, const struct step *s)
         memcmp(again.data, r->state.data, again.len) != 0)
         complain(r, s, "the state, saved and read back, is another one");
     buf_done(&again);
-    start(r, ran_to, s->at_ns);
+    start(r, ran_to, true, s->at_ns);
     ruletest_release(r, s->at_ns);
 }
 
@@ -314,7 +349,7 @@ static void crash(struct ruletest_run *r, const struct step *s)
         b.hook = h;
         ruletest_end(&b);
     }
-    start(r, r->ns, s->at_ns);
+    start(r, r->ns, true, s->at_ns);
     ruletest_release(r, s->at_ns);
 }
 
@@ -422,6 +457,21 @@ void ruletest_advance(struct ruletest_run *r, int64_t at_ns, bool settle)
 
 /* -- from the beginning to the end ----------------------------------------------------------- */
 
+/* Every firm listens, unless a step says otherwise. */
+static void all_present(struct ruletest_run *r)
+{
+    static const char online[6 + JSON_PADDING] = "online";
+    const struct registry *g = r->w->registry;
+    for (size_t i = 0; i < registry_compounds(g); i++) {
+        const char *firm = registry_compound_at(g, i)->firm;
+        bool said = strcmp(firm, "none") == 0;
+        for (size_t k = 0; k < i && !said; k++)
+            said = strcmp(registry_compound_at(g, k)->firm, firm) == 0;
+        if (!said)
+            give_own(r, RECORD_PRESENCE, 255, firm, online, 6, -BEFORE);
+    }
+}
+
 void ruletest_begin(struct ruletest_run *r, const struct ruletest *t, const struct test *x,
                     const struct ruletest_options *o, struct buf *text, bool replaying)
 {
@@ -436,7 +486,7 @@ void ruletest_begin(struct ruletest_run *r, const struct ruletest *t, const stru
                                .packet_id = 1,
                                .offset = SEGMENT_HEADER,
                                .beat_ns = -BEFORE,
-                               .ns = BOOT_NS - BEFORE};
+                               .ns = BOOT_NS - BEFORE - 1};
     arena_init(&r->arena, (size_t)1 << 30);
     buf_init(&r->state, (size_t)1 << 30);
     r->hook = mem_zalloc(sizeof(*r->hook));
@@ -446,8 +496,9 @@ void ruletest_begin(struct ruletest_run *r, const struct ruletest *t, const stru
     if (o->cover)
         ruletest_cover_world(o->cover, r->w);
     ruletest_streams(r);
-    start(r, 0, -BEFORE);
+    start(r, 0, false, -BEFORE);
     give_own(r, RECORD_STREAM, 255, "", stream, 10, -BEFORE);
+    all_present(r);
 }
 
 void ruletest_end(struct ruletest_run *r)

@@ -19,7 +19,8 @@ struct ctl { /* options that stand before the command */
 
 typedef int ctl_fn(const struct ctl *c, int argc, char **argv); /* argv[0]: the command */
 ctl_fn ctl_status, ctl_top, ctl_devices, ctl_compounds, ctl_quarantine, ctl_dead, ctl_ledger,
-    ctl_reload, ctl_replay;             /* ctl_replay: argv[0] "replay", of journal */
+    ctl_reload, ctl_alerts, ctl_replay; /* ctl_replay: argv[0] "replay", of journal */
+ctl_fn ctl_work;                        /* argv[0]: the verb */
 ctl_fn ctl_rules_explain;               /* argv[0] "explain", of rules */
 int ctl_journal(int argc, char **argv); /* argv[0]: "journal"; needs no daemon */
 

@@ -13,6 +13,10 @@ static const char help[] =
     "usage: gaihouctl [--socket PATH | --url URL] [--token-file FILE] [--json] COMMAND\n\n"
     "  status                     health at a glance\n"
     "  top                        the same, live (q ends it)\n"
+    "  alerts [list|show|watch|history]     open cases, one of them, what changed\n"
+    "  ack|accept|arrive|resolve|confirm|feedback|close|reject|transfer|rework|reset|\n"
+    "  shelve|unshelve CASE… [--by NAME] [--note TEXT]   or on a filter, previewed first\n"
+    "  test|untest device/D|building/C/B|compound/C      what it raises is marked as a test\n"
     "  devices [list|show|silent] what is known of devices\n"
     "  devices audit --period P   availability, bad values, silence by vendor and model\n"
     "  compounds                  the compounds\n"
@@ -57,7 +61,12 @@ static const struct command {
     {"status", ctl_status},       {"top", ctl_top},       {"devices", ctl_devices},
     {"compounds", ctl_compounds}, {"dead", ctl_dead},     {"quarantine", ctl_quarantine},
     {"ledger", ctl_ledger},       {"reload", ctl_reload}, {"decode", decode},
-    {"profile", profile},         {"rules", rules},
+    {"profile", profile},         {"alerts", ctl_alerts}, {"ack", ctl_work},
+    {"accept", ctl_work},         {"arrive", ctl_work},   {"resolve", ctl_work},
+    {"confirm", ctl_work},        {"feedback", ctl_work}, {"close", ctl_work},
+    {"reject", ctl_work},         {"transfer", ctl_work}, {"rework", ctl_work},
+    {"reset", ctl_work},          {"shelve", ctl_work},   {"unshelve", ctl_work},
+    {"test", ctl_work},           {"untest", ctl_work},   {"rules", rules},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(*commands))
 

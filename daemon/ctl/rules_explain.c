@@ -87,12 +87,15 @@ static void on_transition(void *ctx, const struct transition *t)
                             .change = mem_strdup(case_change_name(t->change)),
                             .firm = mem_strdup(t->firm),
                             .compound = mem_strdup(t->compound),
-                            .json = mem_zalloc(t->json_len + JSON_PADDING),
-                            .json_len = t->json_len,
+                            .json = mem_zalloc(t->json_len + 2),
+                            .json_len = t->json_len + 1,
                             .severity = t->severity,
                             .told = t->deliver,
                             .urgent = t->urgent};
-    memcpy(s->json, t->json, t->json_len);
+    /* which number the store gave it is not known here */
+    memcpy(s->json, t->json, t->seq_at);
+    s->json[t->seq_at] = '0';
+    memcpy(s->json + t->seq_at + 1, t->json + t->seq_at, t->json_len - t->seq_at);
 }
 
 /* -- its samples ----------------------------------------------------------------------------- */

@@ -72,7 +72,8 @@ void ctl_show_status(const json_t *s)
 {
     const json_t *engine = json_object_get(s, "engine"),
                  *journal = json_object_get(s, "journal"), *store = json_object_get(s, "store"),
-                 *ledger = json_object_get(s, "ledger");
+                 *ledger = json_object_get(s, "ledger"), *alarms = json_object_get(s, "alarms"),
+                 *severity = json_object_get(alarms, "by_severity");
     char *gateway = ctl_clean(ctl_text(s, "gateway"), strlen(ctl_text(s, "gateway")), 60);
     printf("%s  gaihoud %s  %s  up %s\n", gateway, ctl_text(s, "version"), ctl_text(s, "state"),
            ctl_seconds(s, "uptime_s"));
@@ -96,6 +97,12 @@ void ctl_show_status(const json_t *s)
            ctl_bytes(journal, "max_bytes"), ctl_count(journal, "messages"));
     printf("store     %s dead letters, %s devices in quarantine\n",
            ctl_count(store, "dead_rows"), ctl_count(store, "quarantine_devices"));
+    printf("alarms    %s open: %s critical, %s major, %s minor, %s warning, %s info; %s not "
+           "acknowledged; %s to be told\n",
+           ctl_count(alarms, "open"), ctl_text(severity, "critical"),
+           ctl_text(severity, "major"), ctl_text(severity, "minor"),
+           ctl_text(severity, "warning"), ctl_text(severity, "info"),
+           ctl_text(alarms, "unacknowledged"), ctl_text(alarms, "outbox"));
     show_sums("messages", json_object_get(ledger, "messages"));
     show_sums("points", json_object_get(ledger, "points"));
     printf("ledger    %s\n",

@@ -58,7 +58,7 @@ uint64_t out_segment_made_before(const char *dir, uint64_t first_seq, uint64_t b
     uint64_t made = UINT64_MAX, told;
     if (file_open(path, FILE_READ, &f) == 0) {
         size_t got, room = OUT_SEGMENT_HEADER + BLOCK_HEADER_MAX;
-        char *p = mem_zalloc(room);
+        char *p = mem_realloc_array(NULL, room, 1);
         struct block_header h;
         if (file_read(f, 0, p, room, &got) == 0 && header_whole(p, got)) {
             memcpy(&told, p + 16, 8);

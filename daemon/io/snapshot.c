@@ -127,7 +127,8 @@ out:
 static int check(const char *dir, uint64_t serial, struct position *out)
 {
     enum { PIECE = 65536 };
-    char head[HEADER], *path = path_of(dir, serial), *piece = mem_zalloc(PIECE);
+    char head[HEADER], *path = path_of(dir, serial);
+    char *piece = mem_realloc_array(NULL, PIECE, 1);
     struct file *f = NULL;
     uint64_t at = HEADER;
     uint32_t crc = 0;

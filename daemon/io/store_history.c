@@ -3,6 +3,7 @@
  * What the store says of alarms to people, as JSON: cases, one with its transitions, history.
  */
 #include "base/jsonw.h"
+#include "base/mem.h"
 #include "base/stamp.h"
 #include "io/store_impl.h"
 
@@ -65,11 +66,11 @@ static int prepare(struct store_db *db, const char *sql, const struct store_aler
     return 0;
 }
 
-#define CASES                                                                                  \
+#define CASES(index)                                                                           \
     "SELECT c.id, c.case_id, c.stream, c.firm, c.compound, c.rule, c.device, c.point,"         \
     " c.occurrence, c.severity, c.opened_ms, c.changed_ms, c.closed_ms, c.told_seq,"           \
     " EXISTS (SELECT 1 FROM alarm_transition t JOIN outbox o ON o.transition_id = t.id"        \
-    " WHERE t.case_id = c.case_id), l.change, x.json FROM alarm_case c"                        \
+    " WHERE t.case_id = c.case_id), l.change, x.json FROM alarm_case c" index                  \
     " LEFT JOIN alarm_transition l ON l.id = c.last_id LEFT JOIN alarm_text x"                 \
     " ON x.id = c.last_id"
 
@@ -98,7 +99,8 @@ static void put_case(struct jsonw *w, sqlite3_stmt *st)
 #define TRANSITIONS                                                                            \
     "SELECT t.id, t.wall_ms, t.change, t.case_id, t.stream, t.firm, t.compound, t.rule,"       \
     " t.device, t.point, t.occurrence, t.version, t.severity, t.test, t.seq, t.told_ms,"       \
-    " t.record_offset, x.json FROM alarm_transition t LEFT JOIN alarm_text x ON x.id = t.id"
+    " t.record_offset, x.json, EXISTS (SELECT 1 FROM outbox o WHERE o.transition_id = t.id)"   \
+    " FROM alarm_transition t LEFT JOIN alarm_text x ON x.id = t.id"
 
 static void put_transition(struct jsonw *w, sqlite3_stmt *st)
 {
@@ -118,6 +120,7 @@ static void put_transition(struct jsonw *w, sqlite3_stmt *st)
     jsonw_bool(w, "test", sqlite3_column_int(st, 13));
     jsonw_i64(w, "seq", sqlite3_column_int64(st, 14)); /* 0: not told */
     put_time(w, "told", st, 15);
+    jsonw_bool(w, "waiting", sqlite3_column_int(st, 18));
     jsonw_i64(w, "offset", sqlite3_column_int64(st, 16));
     put_raw(w, "state", st, 17);
 }
@@ -173,35 +176,48 @@ static void put_next(struct jsonw *w, uint64_t next)
 #define IN_TIME                                                                                \
     " AND (?7=0 OR c.closed_ms IS NULL OR c.closed_ms>=?7) AND (?8=0 OR c.opened_ms<?8)"
 
+/* The filters do not let SQLite use an index; what is in front of them does. */
+static int narrowed(struct store_db *db, const char *select, const char *narrow,
+                    const char *where, const struct store_alert_filter *f, const char *key,
+                    put_fn *put, struct jsonw *w)
+{
+    uint64_t n, next = 0;
+    char *sql = mem_printf("%s WHERE%s%s", select, narrow, where);
+    int code = rows(db, sql, f, key, put, w, &n, &next);
+    put_next(w, next);
+    free(sql);
+    return code;
+}
+
 static int list(struct store_db *db, const struct store_alert_filter *f, struct jsonw *w)
 {
-    static const char all[] = CASES " WHERE" FILTERS("c.") IN_TIME " ORDER BY c.id DESC";
-    static const char open[] =
-        CASES " WHERE c.closed_ms IS NULL AND" FILTERS("c.") IN_TIME " ORDER BY c.id DESC";
-    static const char closed[] =
-        CASES " WHERE c.closed_ms IS NOT NULL AND" FILTERS("c.") IN_TIME " ORDER BY c.id DESC";
-    const char *sql = !f->state                         ? all
-                      : strcmp(f->state, "open") == 0   ? open
-                      : strcmp(f->state, "closed") == 0 ? closed
-                                                        : NULL;
-    uint64_t n, next;
-    if (!sql)
+    const char *select = CASES(""), *narrow = f->id       ? " c.case_id=?1 AND"
+                                              : f->device ? " c.device=?4 AND"
+                                                          : "";
+    if (f->state && strcmp(f->state, "open") == 0) {
+        select = CASES(" INDEXED BY alarm_case_open");
+        narrow = " c.closed_ms IS NULL AND";
+    } else if (f->state && strcmp(f->state, "closed") == 0) {
+        narrow = f->id       ? " c.closed_ms IS NOT NULL AND c.case_id=?1 AND"
+                 : f->device ? " c.closed_ms IS NOT NULL AND c.device=?4 AND"
+                             : " c.closed_ms IS NOT NULL AND";
+    } else if (f->state) {
         return -EINVAL;
-    int code = rows(db, sql, f, "cases", put_case, w, &n, &next);
-    put_next(w, next);
-    return code;
+    }
+    return narrowed(db, select, narrow, FILTERS("c.") IN_TIME " ORDER BY c.id DESC", f, "cases",
+                    put_case, w);
 }
 
 static int history(struct store_db *db, const struct store_alert_filter *f, struct jsonw *w)
 {
-    uint64_t n, next;
-    int code = rows(db,
-                    TRANSITIONS " WHERE" FILTERS("t.") " AND (?7=0 OR t.wall_ms>=?7)"
-                                                       " AND (?8=0 OR t.wall_ms<?8)"
-                                                       " ORDER BY t.id DESC",
-                    f, "transitions", put_transition, w, &n, &next);
-    put_next(w, next);
-    return code;
+    const char *narrow = f->id       ? " t.case_id=?1 AND"
+                         : f->device ? " t.case_id IN (SELECT case_id FROM alarm_case"
+                                       " WHERE device=?4) AND"
+                                     : "";
+    return narrowed(db, TRANSITIONS, narrow,
+                    FILTERS("t.") " AND (?7=0 OR t.wall_ms>=?7) AND (?8=0 OR t.wall_ms<?8)"
+                                  " ORDER BY t.id DESC",
+                    f, "transitions", put_transition, w);
 }
 
 /* When each step of the work was done last; a step that was taken back is still when it was. */
@@ -231,7 +247,7 @@ static int show(struct store_db *db, const struct store_alert_filter *f, struct 
     struct store_alert_filter one = {.id = f->id ? f->id : "", .limit = LIST_MAX};
     uint64_t n, next;
     sqlite3_stmt *st = NULL;
-    int code = prepare(db, CASES " WHERE c.case_id=?1 AND ?2 IS NULL AND ?9=0", &one, &st);
+    int code = prepare(db, CASES("") " WHERE c.case_id=?1 AND ?2 IS NULL AND ?9=0", &one, &st);
     if (!code) {
         int rc = sqlite3_step(st);
         if (rc == SQLITE_ROW)

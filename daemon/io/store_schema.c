@@ -126,7 +126,8 @@ static const char *const statements[ST_COUNT] = {
     [ST_OPEN_CASES] =
         "SELECT c.id, c.case_id, coalesce(c.told_firm, c.firm),"
         " coalesce(c.told_compound, c.compound), c.told_seq, x.json, c.blob FROM alarm_case c"
-        " LEFT JOIN alarm_text x ON x.id = c.told_id WHERE c.closed_ms IS NULL AND c.id > ?1"
+        " INDEXED BY alarm_case_open LEFT JOIN alarm_text x ON x.id = c.told_id WHERE "
+        "c.closed_ms IS NULL AND c.id > ?1"
         " AND (?2 IS NULL OR coalesce(c.told_firm, c.firm) = ?2) ORDER BY c.id",
 };
 

@@ -19,6 +19,7 @@ struct inode {
 };
 struct name {
     char *path;
+    size_t len;
     struct inode *now, *disk; /* NULL: no such file */
 };
 struct file {
@@ -95,8 +96,9 @@ void fake_file_can_map(int yes)
 
 static struct name *name_find(const char *path)
 {
+    size_t n = strlen(path);
     for (size_t k = 0; k < n_names; k++)
-        if (strcmp(names[k].path, path) == 0)
+        if (names[k].len == n && memcmp(names[k].path, path, n) == 0)
             return &names[k];
     return NULL;
 }
@@ -107,7 +109,7 @@ static struct name *name_get(const char *path)
     if (n)
         return n;
     ASSERT(n_names < NAMES);
-    names[n_names] = (struct name){.path = mem_strdup(path)};
+    names[n_names] = (struct name){.path = mem_strdup(path), .len = strlen(path)};
     return &names[n_names++];
 }
 

@@ -13,6 +13,8 @@
 #include "sim/fake_clock.h"
 #include "sim/fake_file.h"
 #include "sim/gateway.h"
+#include "sim/plug.h"
+#include "sim/pool.h"
 #include "sim/site.h"
 
 #include <inttypes.h>
@@ -24,6 +26,12 @@
 #include <unistd.h>
 
 enum { BATCH = 100, MOST_MESSAGES = 4096 };
+
+#ifdef __SANITIZE_ADDRESS__
+enum { POOLED = false };
+#else
+enum { POOLED = true };
+#endif
 
 #define SECOND_NS 1000000000u
 
@@ -39,7 +47,7 @@ static struct {
     struct { /* by serial number: messages whose one point must be there once */
         struct fake_message *m;
         unsigned seen;
-        bool unique;
+        bool unique, repeated;
     } told[MOST_MESSAGES];
 } model;
 
@@ -67,10 +75,12 @@ static void put_conf(void)
         snprintf(text, sizeof(text),
                  "gateway: {id: sim, data_dir: /data}\n"
                  "brokers: [{id: a, url: mqtt://broker}]\n"
-                 "sources: [{profile: gaihou-json, broker: a}, {profile: vendor, broker: a}]\n"
-                 "profiles: [vendor.yaml]\n"
+                 "sources: [{profile: gaihou-json, broker: a}, {profile: vendor, broker: a}, "
+                 "{profile: plug, broker: a}]\n"
+                 "profiles: [vendor.yaml, plug.yaml]\n"
                  "catalog: catalog.yaml\n"
                  "registry: {compounds: compounds.csv, devices: devices.csv}\n"
+                 "rules: [rules.yaml]\n"
                  "journal: {sync: %s, sync_interval: %" PRIu64 "ms}\n"
                  "http: {listen: null, socket: null}\n"
                  "sinks:\n",
@@ -92,6 +102,33 @@ static void put_conf(void)
     fake_file_put("/conf/gaihou.yaml", text);
 }
 
+/* Rules whose limits lie among what is published; they change with the generation. */
+static void put_rules(void)
+{
+    char text[2048];
+    unsigned g = model.generation;
+    (void)snprintf(
+        text, sizeof(text),
+        "version: 1\ngroups:\n  - name: sim\n    rules:\n"
+        "      - id: high\n        kind: sump\n        title: high\n        action: look\n"
+        "        work: %s\n"
+        "        levels:\n"
+        "          - {severity: major, when: level > %u m, off: level < 3 m}\n"
+        "          - {severity: critical, when: level > 6 m, off: level < 5 m, for: 2s}\n"
+        "        no_data: {after: %us, policy: alert, severity: warning}\n"
+        "%s"
+        "      - id: manual\n        kind: sump\n        title: manual\n        action: look\n"
+        "        work: ack\n        flapping: off\n        no_data: {policy: keep}\n"
+        "        levels: [{severity: info, when: mode == manual, for: 1s}]\n",
+        g % 2 ? "none" : "full", 4 + g % 3, 20 + g % 2 * 60,
+        g % 4 == 3
+            ? ""
+            : "      - id: fire\n        kind: smoke\n        title: fire\n"
+              "        action: run\n        work: ack\n        no_data: {policy: keep}\n"
+              "        levels: [{severity: critical, when: level > 5, off: level < 4}]\n");
+    fake_file_put("/conf/rules.yaml", text);
+}
+
 static void put_devices(void)
 {
     char text[1024];
@@ -99,7 +136,7 @@ static void put_devices(void)
     (void)snprintf(text, sizeof(text),
                    "device,kind,compound,building,room\n"
                    "d0,sump,c1,b1,r%u\nd1,sump,c1,b1,\nd2,sump,%s,b%u,\nd3,smoke,c2,b1,\n"
-                   "w0,sump,c1,b9,\nw1,sump,c1,b9,\n%s%s",
+                   "w0,sump,c1,b9,\nw1,sump,c1,b9,\ns0,sump,c1,b9,\ns1,sump,c2,,\n%s%s",
                    g % 3, g % 2 ? "c1" : "c2", g % 4, g % 3 == 1 ? "u0,sump,c2,,\n" : "",
                    g % 5 == 2 ? "d4,smoke,c1,,\n" : "");
     fake_file_put("/conf/devices.csv", text);
@@ -123,6 +160,16 @@ static void say(const char *device, const char *compound, const char *payload, u
         model.told[model.serials].m = m;
     if (unique && model.serials < MOST_MESSAGES)
         model.told[model.serials].unique = true;
+}
+
+/* The message has the newest serial number; NULL: it has none. */
+static void note_told(struct fake_message *m, unsigned qos)
+{
+    if (!m || model.serials >= MOST_MESSAGES)
+        return;
+    model.told[model.serials].unique = true;
+    if (qos > 0)
+        model.told[model.serials].m = m;
 }
 
 /* A vendor's gateway: some samples of several devices and points, with or without times and a
@@ -152,11 +199,17 @@ static void say_vendor(unsigned qos)
     (void)snprintf(text + n, sizeof(text) - n, "]}");
     struct fake_message *m = fake_mqtt_publish("v/gw/up", text, strlen(text), qos, false);
     sim_trace("publish %" PRIu64 " v/gw/up %s", m->id, text);
-    if (model.serials < MOST_MESSAGES) {
-        model.told[model.serials].unique = true;
-        if (qos > 0)
-            model.told[model.serials].m = m;
-    }
+    note_told(m, qos);
+}
+
+/* A node's message that is said again is known by its sequence number, if there was a birth; else
+ * by its time, which the engine may have to correct if clocks stepped meanwhile. */
+static void say_plug(unsigned qos)
+{
+    uint64_t again = UINT64_MAX;
+    note_told(plug_say(qos, wall_ms(), model.serials, &again), qos);
+    if (again < MOST_MESSAGES)
+        model.told[again].repeated = true;
 }
 
 static void say_odd(const char *device, const char *compound)
@@ -198,10 +251,14 @@ static void publish(void)
         known = false;
     }
     model.serials++;
-    switch (sim_random(12)) {
+    switch (sim_random(14)) {
     case 10:
     case 11:
         say_vendor(qos);
+        break;
+    case 12:
+    case 13:
+        say_plug(qos);
         break;
     case 0:
     case 1:
@@ -259,7 +316,7 @@ static void judge_messages(void)
         const struct fake_message *m = model.told[i].m;
         if (!model.told[i].unique)
             continue;
-        if (model.told[i].seen > 1)
+        if (model.told[i].seen > 1 && !model.told[i].repeated)
             sim_fail("message with number %" PRIu64 " is there %u times", i,
                      model.told[i].seen);
         if (m && m->acked && !m->lost && !model.told[i].seen)
@@ -293,8 +350,38 @@ static void reload(void)
 {
     model.generation++;
     put_devices();
+    put_rules();
     if (sim_alive() && gateway_app && gateway_app->ingest && sim_chance(70))
         (void)app_reload(gateway_app, reloaded, NULL);
+}
+
+static void commanded(void *ctx, int status, const char *body, size_t len)
+{
+    (void)ctx;
+    sim_trace("command: %d %.*s", status, (int)len, body);
+    if (status == 500 || status == 400)
+        sim_fail("a command was answered with %d: %.*s", status, (int)len, body);
+}
+
+/* An operator does something to a case that was. */
+static void command(void)
+{
+    static const char *const verbs[] = {"ack",    "accept",   "arrive", "resolve",  "confirm",
+                                        "shelve", "unshelve", "close",  "feedback", "reject"};
+    static const char *const bodies[] = {"{\"by\":\"me\"}", "{\"by\":\"you\",\"version\":2}",
+                                         "{\"for\":\"40s\",\"note\":\"注\"}", ""};
+    const struct fake_alarm *const *kept;
+    size_t n = fake_store_alarms(&kept);
+    char path[256];
+    if (!sim_alive() || !gateway_app || !gateway_app->httpd || gateway_app->stopping)
+        return;
+    const char *id =
+        n == 0 || sim_chance(5) ? "device/d1" : kept[n - 1 - sim_random(n)]->case_id;
+    const char *verb =
+        strchr(id, '/') ? sim_chance(50) ? "test" : "untest" : verbs[sim_random(10)];
+    (void)snprintf(path, sizeof(path), "/api/v1/alerts/%s/%s", id, verb);
+    sim_trace("command %s", path);
+    fake_httpd_request("POST", path, "", bodies[sim_random(4)], commanded, NULL);
 }
 
 static void clock_steps(void)
@@ -404,6 +491,8 @@ static void step(void *ctx)
         reload();
     else if (what < 82)
         fake_mqtt_acks_lost = true;
+    else if (what >= 97)
+        command();
     else if (what < 83)
         acks_arrive();
     else if (what < 84 && sim_chance(20))
@@ -447,9 +536,11 @@ static void begin(uint64_t seed, unsigned steps)
     memset(&model, 0, sizeof(model));
     sim_reset(seed);
     gateway_reset();
+    pool_reset(POOLED && seed % 32 != 0);
     fake_mqtt_reset();
     fake_store_reset();
     fake_httpc_reset();
+    plug_reset();
     model.steps = steps ? steps : 20 + (unsigned)sim_random(sim_chance(10) ? 1000 : 150);
     model.kill_weight = (unsigned)sim_random(10);
     model.restart_first = sim_chance(30);
@@ -466,8 +557,10 @@ static void begin(uint64_t seed, unsigned steps)
     put_conf();
     fake_file_put("/conf/catalog.yaml", catalogue);
     fake_file_put("/conf/vendor.yaml", vendor);
+    fake_file_put("/conf/plug.yaml", plug);
     fake_file_put("/conf/compounds.csv", compounds);
     put_devices();
+    put_rules();
     for (unsigned i = 0; i < model.n_sinks; i++) {
         char url[32];
         (void)snprintf(url, sizeof(url), "http://db%u", i);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef SIM_SITE_H
 #define SIM_SITE_H
-/* site — the catalogue, the compounds and a vendor's profile of the simulated ring. */
+/* site — the catalogue, the compounds and two profiles of the simulated ring: a vendor's gateway with
+ * its children, and Sparkplug. */
 
 static const char catalogue[] =
     "version: 1\n"
@@ -37,6 +38,25 @@ static const char vendor[] __attribute__((unused)) =
     "    time: \"@.t\"\n"
     "    id: \"{$.id}\"\n"
     "    values: {n: \"@.n\", level: \"@.level\"}\n";
+static const char plug[] __attribute__((unused)) =
+    "version: 1\n"
+    "profile: plug\n"
+    "kinds: [sump]\n"
+    "topics: [\"spBv1.0/{group}/{type}/{node}\"]\n"
+    "decode: sparkplug-b\n"
+    "device: \"{group}{node}\"\n"
+    "time: {from: $.timestamp, format: ms}\n"
+    "messages:\n"
+    "  - name: death\n"
+    "    when: {sparkplug: death}\n"
+    "    alive: false\n"
+    "    values: {text: {const: gone}}\n"
+    "  - name: birth\n"
+    "    when: {sparkplug: birth}\n"
+    "    values: {n: $.values.n, level: $.values.level, text: {const: born}}\n"
+    "  - name: data\n"
+    "    when: {sparkplug: [data, unborn]}\n"
+    "    values: {n: $.values.n, level: $.values.level}\n";
 static const char compounds[] = "compound,name,city,district\nc1,One,cq,nan\nc2,Two,cq,nan\n";
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mistakes in conditions: the text, the byte at which it is wrong, and what is said. */
-{"", 0, "an empty condition, expected one such as level > 0.8 m"},
+static const struct mistake mistakes[] = {
+    {"", 0, "an empty condition, expected one such as level > 0.8 m"},
     {"level >", 7, "the condition ends behind '>', expected a value"},
     {"level > 0.8 m and", 17, "the condition ends behind 'and', expected a value"},
     {"(level > 0.8 m", 14, "the condition ends, expected ')' for the '(' at byte 0"},
@@ -131,7 +132,8 @@
     {"absent(level, 3)", 14, "'3' is not a duration, expected one such as 90s, 10m, 2h, 7d"},
     {"hour(1) > 2", 0, "hour() has 1 argument, expected hour()"},
     {"hour() > 5 h", 7,
-     "'hour()' is in 1 and '5 h' in h: not the same quantity, expected a unit like 1"},
+     "'hour()' is in 1 (none) and '5 h' in h: not the same quantity, expected a unit like 1 "
+     "(none)"},
     {"between(\"22:00\")", 0,
      "between() has 1 argument, expected between(\"22:00\", \"06:00\")"},
     {"between(\"22:00\", \"6:00\")", 17,
@@ -162,3 +164,4 @@
     {"level > 1 ;", 10,
      "';' has no meaning here, expected a metric, a number, '(' or a function"},
     {"level > 'x'", 8, "''' is not a sign here, expected '\"'"},
+};

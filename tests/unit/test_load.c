@@ -182,12 +182,48 @@ static void ceilings(void **state)
     free(big);
 }
 
+static void rules_are_found_likewise(void **state)
+{
+    (void)state;
+    struct loaded l;
+    char said[512], sub[300];
+    static const char rule[] = "version: 1\ngroups: [{name: g, rules: [{id: %s, kind: sump, "
+                               "title: t, action: a, no_data: {}}]}]\n";
+    char *one = mem_printf(rule, "one"), *two = mem_printf(rule, "two");
+    put_conf(NATIVE "alerts: {broker: a}\n");
+    assert_int_equal(load(&l, said), 0);
+    assert_int_equal(rules_count(l.world->rules), 0);
+    load_free(&l);
+    (void)snprintf(sub, sizeof(sub), "%s/rules", dir);
+    assert_int_equal(mkdir(sub, 0700), 0);
+    put("rules/one.yaml", one);
+    put("rules/two.yaml", two);
+    put("rules/.two.yaml", two);
+    assert_int_equal(load(&l, said), 0);
+    assert_int_equal(rules_count(l.world->rules), 2);
+    load_free(&l);
+    put_conf(NATIVE "rules: null\n");
+    assert_int_equal(load(&l, said), 0);
+    assert_int_equal(rules_count(l.world->rules), 0);
+    load_free(&l);
+    put_conf(NATIVE "rules: other/*.yaml\n");
+    bad("rules: cannot read the folder");
+    put_conf(NATIVE "rules: 'rules/x*.yaml'\n");
+    bad("rules: \"");
+    put_conf(NATIVE);
+    put("rules/two.yaml", one);
+    bad("rules/two.yaml:2:33: error: rule \"one\" is there already");
+    free(one);
+    free(two);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_default_may_find_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(patterns_find_files_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unused_profiles_are_checked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rules_are_found_likewise, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ceilings, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,17 +39,21 @@ struct texts {
     const char *sources, *zone;
     const char *devices;     /* NULL: devices_text */
     const char *profiles[4]; /* file names are p0.yaml … */
+    const char *rules[4];    /* r0.yaml … */
+    const char *conf, *params;
     bool backwards;
 };
+
+static const char usual_conf[] = "brokers: [{id: a, url: mqtt://h}, {id: b, url: mqtt://i}]\n"
+                                 "sinks: [{id: s, type: victoriametrics, url: http://h}]\n";
 
 static void bundle_of(const struct texts *t, struct buf *out)
 {
     const char *devices = t->devices ? t->devices : devices_text;
     char *conf = mem_printf("gateway: {id: g}\n"
-                            "brokers: [{id: a, url: mqtt://h}, {id: b, url: mqtt://i}]\n"
-                            "sinks: [{id: s, type: victoriametrics, url: http://h}]\n"
+                            "%s"
                             "sources:\n%s",
-                            t->sources);
+                            t->conf ? t->conf : usual_conf, t->sources);
     struct world_text parts[WORLD_PARTS] = {
         [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf, strlen(conf)},
         [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
@@ -68,9 +72,22 @@ static void bundle_of(const struct texts *t, struct buf *out)
     }
     if (t->zone)
         parts[WORLD_ZONE] = (struct world_text){"Asia/Shanghai", t->zone, strlen(t->zone)};
+    if (t->params)
+        parts[WORLD_PARAMS] =
+            (struct world_text){"/etc/t/params.csv", t->params, strlen(t->params)};
     buf_init(out, 1 << 20);
     assert_int_equal(world_bundle(parts, out), 0);
     assert_int_equal(world_bundle_profiles(profiles, n, out), 0);
+    static const char *const rule_names[] = {"/etc/t/r0.yaml", "/etc/t/r1.yaml",
+                                             "/etc/t/r2.yaml", "/etc/t/r3.yaml"};
+    struct world_text rules[4];
+    for (n = have = 0; have < 4 && t->rules[have];)
+        have++;
+    for (; n < have; n++) {
+        size_t i = t->backwards ? have - 1 - n : n;
+        rules[n] = (struct world_text){rule_names[i], t->rules[i], strlen(t->rules[i])};
+    }
+    assert_int_equal(world_bundle_rules(rules, n, out), 0);
     free(conf);
 }
 
@@ -121,6 +138,7 @@ static void older_bundles_open(void **state)
     assert_int_equal(w->n_sources, 1);
     assert_null(w->sources[0].profile);
     assert_int_equal(profile_set_count(w->profiles), 0);
+    assert_int_equal(rules_count(w->rules), 0);
     assert_non_null(w->zone);
     assert_int_equal(zone_offset_at(w->zone, 1795219200000), 28800);
     uint32_t at[ROUTE_MAX_HITS];
@@ -170,6 +188,126 @@ static void profiles_come_in_the_order_of_their_names(void **state)
     assert_string_equal(topic_filter(w->sources[0].topic), "acme/+/up");
     world_free(w);
     world_free(v);
+}
+
+#define NATIVE "  - {profile: gaihou-json, broker: a}\n"
+#define RULE_HEAD(name)                                                                        \
+    "version: 1\ngroups:\n- name: g\n  rules:\n  - id: " name                                  \
+    "\n    kind: sump\n    title: t\n"                                                         \
+    "    action: a\n    no_data: {}\n"
+#define TOLD                                                                                   \
+    "brokers: [{id: a, url: mqtt://h}]\nalerts: {broker: a}\n"                                 \
+    "sinks: [{id: s, type: victoriametrics, url: http://h}]\n"
+
+static void rules_come_in_the_order_of_their_names(void **state)
+{
+    (void)state;
+    struct texts t = {
+        .sources = NATIVE, .conf = TOLD, .rules = {RULE_HEAD("second"), RULE_HEAD("first")}};
+    struct world *w = good(&t);
+    t.backwards = true;
+    struct world *v = good(&t);
+    assert_string_equal(w->hash, v->hash);
+    assert_int_equal(rules_count(w->rules), 2);
+    assert_string_equal(rules_at(w->rules, 0)->id, "second");
+    assert_string_equal(rules_at(w->rules, 1)->file, "/etc/t/r1.yaml");
+    world_free(w);
+    world_free(v);
+}
+
+static void rules_ask_of_the_configuration(void **state)
+{
+    (void)state;
+    char said[512];
+    struct texts t = {.sources = NATIVE, .rules = {RULE_HEAD("r")}};
+    struct world *w = open_world(&t, said);
+    assert_non_null(w);
+    assert_string_equal(said,
+                        "/etc/t/gaihou.yaml: warning: alerts.broker is missing: the alarms "
+                        "of 1 rules are told to nobody");
+    world_free(w);
+    t.conf = "brokers: [{id: a, url: mqtt://h, share_group: x}]\nalerts: {broker: a}\n"
+             "sinks: [{id: s, type: victoriametrics, url: http://h}]\n";
+    bad(&t, "/etc/t/gaihou.yaml:2: error: brokers.share_group: refused where rules are loaded, "
+            "for a device must stay with its alarms' state, expected topics split between "
+            "gateways");
+    t.conf = "brokers: [{id: a, url: mqtt://h}]\nalerts: {broker: a}\n"
+             "sinks: [{id: s, type: victoriametrics, url: http://h, on_full: pause}]\n";
+    bad(&t, "/etc/t/gaihou.yaml:4: error: sinks.on_full: pause would stop the alarms of the "
+            "rules that are loaded, expected shed, or alarms_may_stop: true beside it");
+    t.conf = "brokers: [{id: a, url: mqtt://h}]\nalerts: {broker: a}\nsinks: [{id: s, type: "
+             "victoriametrics, url: http://h, on_full: pause, alarms_may_stop: true}]\n";
+    world_free(good(&t));
+    t.rules[0] = NULL; /* without rules nobody minds */
+    t.conf = "brokers: [{id: a, url: mqtt://h, share_group: x}]\n"
+             "sinks: [{id: s, type: victoriametrics, url: http://h, on_full: pause}]\n";
+    world_free(good(&t));
+}
+
+static void rules_ask_of_the_registry(void **state)
+{
+    (void)state;
+    char said[512];
+    struct texts t = {
+        .sources = NATIVE,
+        .conf = TOLD,
+        .params = "device,name,value\nd2,limit,7\n",
+        .rules = {RULE_HEAD("r") "    params: {limit: {default: 1, unit: m, min: 0, "
+                                 "max: 5}}\n"}};
+    bad(&t,
+        "/etc/t/r0.yaml:5: error: rule r: $limit of device d2 is outside of its min and max");
+    t.params = "device,name,value\nd2,limit,5\n";
+    world_free(good(&t));
+    t.rules[0] = RULE_HEAD("r") "    only: {compounds: [c1, c7]}\n";
+    struct world *w = open_world(&t, said);
+    assert_string_equal(said, "/etc/t/r0.yaml:5: warning: rule r: there is no compound \"c7\"");
+    world_free(w);
+    t.rules[0] = RULE_HEAD("r") "    only: {firms: wuye}\n";
+    w = open_world(&t, said);
+    assert_string_equal(said,
+                        "/etc/t/r0.yaml:5: warning: rule r: no compound has the firm \"wuye\"");
+    world_free(w);
+    /* What a rule makes life-safety is worth a QoS of 1. */
+    t.rules[0] = RULE_HEAD("r") "    life_safety: true\n";
+    world_free(good(&t));
+    t.sources = "  - {profile: gaihou-json, broker: a, qos: 0}\n";
+    bad(&t,
+        "/etc/t/gaihou.yaml:6: error: qos: 0 while rule r is one of life-safety and concerns "
+        "device d1, expected qos: 1");
+    t.rules[0] = RULE_HEAD("r") "    life_safety: true\n    only: {tiers: basic}\n";
+    w = open_world(&t, said);
+    assert_non_null(w); /* it concerns none */
+    world_free(w);
+}
+
+static void wrong_rules_are_told(void **state)
+{
+    (void)state;
+    bad(&(struct texts){.sources = NATIVE,
+                        .conf = TOLD,
+                        .rules = {RULE_HEAD("r") "    levels: [{severity: minor, when: levl > "
+                                                 "1}]\n"}},
+        "/etc/t/r0.yaml:10:38: error: sump has no metric \"levl\", expected \"level\"?");
+}
+
+/* The usual interval of a kind's devices is what most of them have. */
+static void lints_know_the_interval(void **state)
+{
+    (void)state;
+    char said[512];
+    struct texts t = {
+        .sources = NATIVE,
+        .conf = TOLD,
+        .devices = "device,kind,compound,expected_interval\nd1,sump,c1,5m\n"
+                   "d2,sump,c1,30s\nd3,sump,c1,5m\n",
+        .rules = {RULE_HEAD("r") "    levels: [{severity: minor, when: level > 1, "
+                                 "off: level < 0.5, for: 1m}]\n"}};
+    struct world *w = open_world(&t, said);
+    assert_non_null(w);
+    assert_string_equal(said, "/etc/t/r0.yaml:10:38: warning: for is shorter than the 300 s "
+                              "between two reports of kind sump: it is one report more, not "
+                              "longer");
+    world_free(w);
 }
 
 static void a_topic_has_several_sources(void **state)
@@ -350,6 +488,11 @@ int main(void)
         cmocka_unit_test(a_bundle_brings_its_zone),
         cmocka_unit_test(profiles_come_in_the_order_of_their_names),
         cmocka_unit_test(a_topic_has_several_sources),
+        cmocka_unit_test(rules_come_in_the_order_of_their_names),
+        cmocka_unit_test(rules_ask_of_the_configuration),
+        cmocka_unit_test(rules_ask_of_the_registry),
+        cmocka_unit_test(wrong_rules_are_told),
+        cmocka_unit_test(lints_know_the_interval),
         cmocka_unit_test(what_another_filter_covers_is_not_subscribed),
         cmocka_unit_test(what_is_wrong_with_sources),
         cmocka_unit_test(unverified_profiles_are_told_once),
