@@ -276,8 +276,8 @@ static void note_difference(void *ctx, const char *id, const char *how)
 {
     (void)ctx;
     (void)id;
-    strncat(said, how, sizeof(said) - strlen(said) - 2);
-    strcat(said, ";");
+    size_t n = strlen(said);
+    snprintf(said + n, sizeof(said) - n, "%s;", how);
 }
 
 static void the_store_wins(void **state)
