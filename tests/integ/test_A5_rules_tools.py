@@ -68,6 +68,14 @@ def test_rule_tests_pass():
     assert re.search(r"^\d+ passed, 0 failed; \d+ values in", r.stdout, re.M), r.stdout
 
 
+def test_shipped_rules():
+    """config/rules/tests: at least one test per rule file; and no rule file without."""
+    files = sorted((TOP / "config" / "rules" / "tests").glob("*.yaml"))
+    assert {f.name for f in files} == {f.name for f in (TOP / "config" / "rules").glob("*.yaml")}
+    r = rules("test", *files, "--coverage")
+    assert re.search(r"^\d+ passed, 0 failed", r.stdout, re.M), r.stdout
+
+
 def test_a_wrong_expectation_is_shown(tmp_path):
     for f in DATA.glob("*.yaml"):
         shutil.copy(f, tmp_path)
