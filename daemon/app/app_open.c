@@ -153,11 +153,14 @@ static int open_folders(struct app *a)
 static int open_store(struct app *a, struct store_opened *out)
 {
     struct err err;
-    int r = store_open(a->loop,
-                       &(struct store_options){a->paths.store, a->conf->store.dead_bytes,
-                                               a->conf->store.quarantine_devices,
-                                               a->conf->store.keep_s},
-                       &err, out, &a->store);
+    int r = store_open(
+        a->loop,
+        &(struct store_options){.path = a->paths.store,
+                                .dead_bytes = a->conf->store.dead_bytes,
+                                .quarantine_devices = a->conf->store.quarantine_devices,
+                                .keep_s = a->conf->store.keep_s,
+                                .no_outbox = !a->conf->alerts.broker},
+        &err, out, &a->store);
     if (r != 0)
         log_error("%s", err.text);
     return r;
