@@ -244,7 +244,7 @@ static void age(struct alarm *a, const struct moment *m, struct whom *w, unsigne
             continue;
         }
         if (quality == ALARM_STALE || t->quality == ALARM_STALE)
-            t->quality = quality;
+            t->quality = (uint8_t)quality;
         tell_quality(a, m, w, r, t);
     }
     w->series = own;
