@@ -128,7 +128,8 @@ static void on_down(struct tell *t, struct tell_event *e)
     tell_lost(t);
     tell_agree_down(t);
     tell_snapshots_forget(t);
-    tell_subscribe(t, true); /* for the next connection, from its beginning */
+    if (!t->alerts_wanted)
+        tell_subscribe(t, true); /* for the next connection, from its beginning */
 }
 
 static void on_up(struct tell *t)
@@ -407,6 +408,7 @@ static int open_client(struct tell *t, struct err *err)
     char *names[8];
     struct mqtt_filter filters[8];
     size_t n = tell_filters(t, true, names, filters);
+    t->alerts_wanted = true;
     int r = mqtt_open(
         &(struct mqtt_options){
             .broker = &t->broker,

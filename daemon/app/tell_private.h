@@ -174,6 +174,7 @@ struct tell {
     uint64_t told_offset, epoch_said; /* highest place in a told case's id; and as published */
     struct tell_retained *retained;
     size_t n_retained, cap_retained;
+    bool alerts_wanted;      /* alerts/# is among the client's filters */
     struct tell_set touched; /* topics that this connection's rows have set */
     struct tell_set open;    /* topics of the open set */
     struct tell_items opens; /* of the open set, until the outbox has caught up */

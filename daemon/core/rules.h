@@ -34,7 +34,7 @@ enum rule_no_data { RULE_SILENCE_KEEP, RULE_SILENCE_ALERT, RULE_SILENCE_CLEAR };
 
 struct rule_level {
     enum severity severity;
-    struct expr *on; /* of a rule on every kind: NULL where the kind lacks a metric of it */
+    struct expr *on;  /* of a rule on every kind: NULL where the kind lacks a metric of it */
     struct expr *off; /* NULL: off is "not on", and unknown stays unknown */
     const char *on_text, *off_text;
     uint64_t for_ns, off_for_ns;

@@ -3,8 +3,8 @@ import pathlib
 import shutil
 import subprocess
 
-from conftest import BIN, TOP, influx_sink
-from ring import small
+from conftest import BIN, TOP
+from ring import influx_sink, small
 
 RULE = """version: 1
 groups:
