@@ -158,18 +158,23 @@ static int status_of(enum case_answer answer)
     return 500;
 }
 
+/* "refused: condition_active", "stale: the case's version is 4" */
 static void put_error(struct jsonw *w, struct json *j, const char *json, size_t len,
                       enum case_answer answer)
 {
-    struct json_value root, reason;
-    const char *why, *text = NULL;
+    struct json_value root, v;
+    const char *why, *name = case_answer_name(answer);
     size_t n = 0;
-    if (json_parse(j, json, len, &root, &why) == 0 && json_type(root) == JSON_OBJECT &&
-        json_member(root, "reason", &reason) && json_type(reason) == JSON_STRING)
-        text = json_text(reason, &n);
-    char *said = text ? mem_printf("%s: %.*s", case_answer_name(answer), (int)n, text)
-                      : mem_strdup(case_answer_name(answer));
-    jsonw_str(w, "error", said);
+    char *said = NULL;
+    bool good = json_parse(j, json, len, &root, &why) == 0 && json_type(root) == JSON_OBJECT;
+    if (good && json_member(root, "reason", &v) && json_type(v) == JSON_STRING) {
+        const char *reason = json_text(v, &n);
+        said = mem_printf("%s: %.*s", name, (int)n, reason);
+    } else if (good && answer == ANSWER_STALE && json_member(root, "version", &v) &&
+               json_type(v) == JSON_INT) {
+        said = mem_printf("%s: the case's version is %lld", name, (long long)json_int(v));
+    }
+    jsonw_str(w, "error", said ? said : name);
     free(said);
 }
 

@@ -14,6 +14,7 @@
 #define MAX_PROBLEMS 200
 #define STOP_MS      30000
 #define DRAIN_MS     3000
+#define TELL_MS      3000
 
 static void print_problems(const struct problems *p)
 {
@@ -80,7 +81,8 @@ int app_print_config(const char *conf_path)
     return EX_OK_;
 }
 
-/* -- stopping: brokers, then what the journal holds, then what the sinks can still post -------
+/* -- stopping: brokers, then what firms can still be told, then what the journal holds, then what
+ * the sinks can still post --------------------------------------------------------------------
  */
 
 static void end_loop(struct app *a)
@@ -111,16 +113,27 @@ static void close_ingest(void *ctx)
     ingest_close(a->closing);
 }
 
-static void ingest_closed(void *ctx)
+/* Nothing of ours comes into the journal any more. */
+static void tell_stopped(void *ctx)
 {
     struct app *a = ctx;
-    a->closing = NULL;
     int r = app_append(a, &(struct record){.type = RECORD_STOP, .broker = 255});
     if (r != 0)
         log_warn("journal: cannot take the mark of a clean stop: %s; nothing is lost, the next "
                  "start will say that it is not there",
                  strerror(-r));
     pipeline_stop(a->pipeline, pipeline_stopped, a);
+}
+
+/* Firms hear of what came in before, as far as the time allows; the rest waits in the store. */
+static void ingest_closed(void *ctx)
+{
+    struct app *a = ctx;
+    a->closing = NULL;
+    if (a->tell)
+        tell_stop(a->tell, TELL_MS, tell_stopped, a);
+    else
+        tell_stopped(a);
 }
 
 void app_too_late(void *ctx)

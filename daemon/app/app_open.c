@@ -153,11 +153,14 @@ static int open_folders(struct app *a)
 static int open_store(struct app *a, struct store_opened *out)
 {
     struct err err;
-    int r = store_open(a->loop,
-                       &(struct store_options){a->paths.store, a->conf->store.dead_bytes,
-                                               a->conf->store.quarantine_devices,
-                                               a->conf->store.keep_s},
-                       &err, out, &a->store);
+    int r = store_open(
+        a->loop,
+        &(struct store_options){.path = a->paths.store,
+                                .dead_bytes = a->conf->store.dead_bytes,
+                                .quarantine_devices = a->conf->store.quarantine_devices,
+                                .keep_s = a->conf->store.keep_s,
+                                .no_outbox = !a->conf->alerts.broker},
+        &err, out, &a->store);
     if (r != 0)
         log_error("%s", err.text);
     return r;
@@ -504,7 +507,7 @@ int app_open_all(struct app *a, struct loaded *l)
         (r = begin_records(a, &known)) != 0)
         return r;
     pipeline_start(a->pipeline);
-    if ((r = open_ingest(a)) != 0)
+    if ((r = open_ingest(a)) != 0 || (r = app_open_tell(a, &s.cursor)) != 0)
         return r;
     return open_http(a);
 }
@@ -528,6 +531,8 @@ void app_close_all(struct app *a)
     httpd_close(a->httpd);
     api_free(a->api);
     ingest_close(a->ingest ? a->ingest : a->closing);
+    a->sources.tell = NULL;
+    tell_close(a->tell);
     pipeline_close(a->pipeline);
     for (size_t i = 0; i < a->n_sinks; i++)
         sink_close(a->sinks[i]);

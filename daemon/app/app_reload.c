@@ -81,6 +81,8 @@ static int take_over(struct app *a)
     a->loading.world = NULL;
     pipeline_offer(a->pipeline, w);
     ingest_use(a->ingest, w);
+    if (a->tell)
+        tell_world(a->tell, w);
     log_set_level((enum log_level)a->loading.conf->log.level);
     for (size_t i = 0; registry_remark(w->registry, i); i++)
         log_info("%s", registry_remark(w->registry, i));

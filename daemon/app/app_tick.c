@@ -67,6 +67,7 @@ static void on_second(void *ctx)
     report_rates_feed(&a->rates, &a->sources, 1.0);
     ingest_tick(a->ingest, 1.0);
     clock_step(a);
+    app_tell_second(a);
     if (a->seconds++ % 60 == 0)
         own_metrics(a);
     if (loop_hrtime_ns() - a->last_own_append_ns < WATCHDOG_NS)

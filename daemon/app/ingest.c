@@ -131,7 +131,7 @@ static int open_broker(struct ingest *in, size_t i, const struct world *w, struc
                                              .key_password = in->o.key_passwords[i],
                                              .filters = filters,
                                              .n_filters = n},
-                      &(struct mqtt_events){b, on_message, on_link}, err, &b->mqtt);
+                      &(struct mqtt_events){b, on_message, on_link, NULL}, err, &b->mqtt);
     free(filters);
     return r;
 }

@@ -215,6 +215,15 @@ static void status_problems(struct jsonw *w, const struct report_sources *s, uns
             n++;
         }
     }
+    if (s->tell) {
+        struct tell_stats t;
+        tell_stats(s->tell, &t);
+        if (t.problem[0]) {
+            (void)snprintf(text, sizeof(text), "alerts: %s", t.problem);
+            jsonw_str(w, NULL, text);
+            n++;
+        }
+    }
     if (s->ingest && ingest_held(s->ingest)) {
         jsonw_str(w, NULL, ingest_held(s->ingest));
         n++;
@@ -377,7 +386,9 @@ static void status_tell(struct jsonw *w, const struct report_sources *s)
     jsonw_u64(w, "waiting", t.waiting);
     jsonw_double(w, "oldest_waiting_s", t.oldest_waiting_s);
     jsonw_u64(w, "told", t.told);
+    jsonw_u64(w, "epoch", t.epoch);
     jsonw_u64(w, "foreign", t.foreign);
+    jsonw_u64(w, "orphaned", t.orphaned);
     jsonw_u64(w, "presence_online", t.presence_online);
     jsonw_u64(w, "presence_absent", t.presence_absent);
     jsonw_str(w, "problem", t.problem);
@@ -440,6 +451,20 @@ void report_status(const struct report_sources *s, const struct report_rates *r,
     jsonw_object(&w, "ledger");
     ledger_body(&w, s);
     jsonw_end_object(&w);
+    jsonw_end_object(&w);
+}
+
+void report_gateway(const struct report_sources *s, struct buf *out)
+{
+    struct jsonw w;
+    unsigned n = 0;
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    jsonw_str(&w, "gateway", s->conf->gateway.id);
+    jsonw_str(&w, "lane", conf_lane_name(s->conf->gateway.lane));
+    jsonw_str(&w, "version", GAIHOU_VERSION);
+    status_problems(&w, s, &n);
+    jsonw_str(&w, "state", n ? "degraded" : "online");
     jsonw_end_object(&w);
 }
 

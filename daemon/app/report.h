@@ -40,6 +40,8 @@ void report_metrics(const struct report_sources *s, struct buf *out);
 void report_status(const struct report_sources *s, const struct report_rates *r,
                    struct buf *out);
 void report_ledger(const struct report_sources *s, struct buf *out);
+/* What firms may know of it (gaihou-mqtt(7), gateway/<id>/status), without a time. */
+void report_gateway(const struct report_sources *s, struct buf *out);
 /* The body of RECORD_STATS. */
 void report_own(const struct report_sources *s, const struct report_rates *r, struct buf *out);
 /* One line for systemd's STATUS. */

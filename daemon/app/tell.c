@@ -12,6 +12,7 @@
 
 #define TICK_MS        100
 #define STATUS_EVERY_S 60
+#define STATUS_APART_S 3 /* a problem's text may change every second */
 #define STUCK_NS       60000000000u
 #define IDLE_NS        300000000u  /* nothing to tell for so long: a stop need not wait */
 #define FAREWELL_NS    1000000000u /* at most for the last words */
@@ -62,6 +63,7 @@ static void say_status(struct tell *t)
     say_own(t, t->status_topic, payload);
     free(payload);
     t->seconds_since_status = 0;
+    t->status_changed = false;
 }
 
 static char *offline(const struct tell *t, const char *why)
@@ -126,7 +128,8 @@ static void on_down(struct tell *t, struct tell_event *e)
     tell_lost(t);
     tell_agree_down(t);
     tell_snapshots_forget(t);
-    tell_subscribe(t, true); /* for the next connection, from its beginning */
+    if (!t->alerts_wanted)
+        tell_subscribe(t, true); /* for the next connection, from its beginning */
 }
 
 static void on_up(struct tell *t)
@@ -334,8 +337,10 @@ void tell_second(struct tell *t, const char *status_json, size_t len)
         free(t->status);
         t->status = mem_dup(status_json, len);
         t->status_len = len;
+        t->status_changed = true;
     }
-    if (changed || ++t->seconds_since_status >= STATUS_EVERY_S) {
+    t->seconds_since_status++;
+    if (t->seconds_since_status >= (t->status_changed ? STATUS_APART_S : STATUS_EVERY_S)) {
         say_status(t);
         if (t->epoch > 0 && t->told_offset != t->epoch_said && t->phase != TELL_AWAY)
             tell_say_epoch(t);
@@ -403,6 +408,7 @@ static int open_client(struct tell *t, struct err *err)
     char *names[8];
     struct mqtt_filter filters[8];
     size_t n = tell_filters(t, true, names, filters);
+    t->alerts_wanted = true;
     int r = mqtt_open(
         &(struct mqtt_options){
             .broker = &t->broker,

@@ -42,6 +42,7 @@ struct tell_options {
     const char *password, *key_password;
     const char *gateway; /* id with the lane's suffix: topics gateway/<id>[-ls]/…; copied */
     uint64_t cursor;     /* the store's, as it was opened: its offset in the journal */
+    bool rolled_back;    /* the store was found to be older than what came of it: a new epoch */
     /* Appends to the journal (any record; sets times): 0 or -errno; and wakes the pipeline. Any
      * thread. */
     int (*append)(void *ctx, const struct record *r);

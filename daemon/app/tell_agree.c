@@ -83,6 +83,7 @@ void tell_subscribe(struct tell *t, bool alerts)
     char *names[8];
     struct mqtt_filter filters[8];
     size_t n = tell_filters(t, alerts, names, filters);
+    t->alerts_wanted = alerts;
     (void)mqtt_resubscribe(t->mqtt, filters, n);
     for (size_t i = 0; i < n; i++)
         free(names[i]);
@@ -102,7 +103,8 @@ void tell_agree_up(struct tell *t)
     tell_agree_down(t);
     t->phase = TELL_READING;
     t->up_ns = t->last_retained_ns = loop_now_ns(t->o.loop);
-    tell_subscribe(t, true); /* asked again only if this connection has not been */
+    if (!t->alerts_wanted) /* asked twice, the broker tells twice */
+        tell_subscribe(t, true);
     tell_tick_soon(t);
 }
 
@@ -173,7 +175,7 @@ void tell_say_epoch(struct tell *t)
 /* What the store has, and why that will not do; NULL: it will. */
 static const char *why_new(const struct tell *t, uint64_t stored)
 {
-    if (stored == 0)
+    if (stored == 0 || t->o.rolled_back)
         return "the store is new, or was restored";
     if (t->broker_epoch > stored || t->seen_epoch > stored)
         return "the broker knows a later one: the store was restored";

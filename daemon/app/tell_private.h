@@ -174,6 +174,7 @@ struct tell {
     uint64_t told_offset, epoch_said; /* highest place in a told case's id; and as published */
     struct tell_retained *retained;
     size_t n_retained, cap_retained;
+    bool alerts_wanted;      /* alerts/# is among the client's filters */
     struct tell_set touched; /* topics that this connection's rows have set */
     struct tell_set open;    /* topics of the open set */
     struct tell_items opens; /* of the open set, until the outbox has caught up */
@@ -211,6 +212,7 @@ struct tell {
     char *status;
     size_t status_len;
     unsigned seconds_since_status;
+    bool status_changed;
     uint64_t last_told, stuck_since_ns; /* 0: nothing waits */
     struct log_state stuck;
     struct log_limit refusal, presence_log;

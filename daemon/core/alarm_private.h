@@ -194,6 +194,7 @@ struct act {
     bool late, held;
     bool inhibited;
     bool old_news;    /* its last sample was late */
+    bool retell;      /* within a reload: its level is of another severity now */
     uint64_t lag_ns;  /* receipt less order time, of the last sample */
     uint64_t eval_ns; /* newest time it was evaluated at */
     uint64_t due, queued;
@@ -392,6 +393,8 @@ void tell_episode(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, const struct shadow *s);
 void tell_removed(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, struct act *t, const char *reason);
+void tell_again(struct alarm *a, const struct moment *m, const struct whom *w,
+                const struct plan_rule *r, struct act *t); /* its severity is another one */
 void tell_fill(struct alarm *a, const struct moment *m, const struct whom *w,
                const struct plan_rule *r, const struct act *t, struct alarm_event *out);
 

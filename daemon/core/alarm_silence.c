@@ -106,8 +106,8 @@ static void set_silent(struct alarm *a, const struct moment *m, const struct who
     t->late = false;
     if (before == STATE_NORMAL)
         t->since_ms = m->stamp_ms;
-    t->inhibited =
-        silent && uplink_hides(a, w->device->index) && !is_urgent(r->rule, w->device);
+    if (silent)
+        t->inhibited = uplink_hides(a, w->device->index) && !is_urgent(r->rule, w->device);
     tell(a, m, w, r, t, before, NULL);
     act_settle(a, w, r, t);
 }
@@ -171,8 +171,8 @@ static void uplink_look(struct alarm *a, const struct moment *m, struct uplink *
         return;
     for (uint32_t i = 0; i < u->n && !itself; i++)
         quiet += is_quiet(a, a->g.members[u->first + i], m->engine_ns);
-    bool members = u->pos != UINT32_MAX && quiet >= BLAME_MIN &&
-                   (u->down ? quiet * 2 >= u->n : quiet * 5 >= u->n * 4);
+    bool members = u->pos != UINT32_MAX &&
+                   (u->down ? quiet * 2 >= u->n : quiet >= BLAME_MIN && quiet * 5 >= u->n * 4);
     if (itself || members) {
         if (!u->down || u->by_members == itself)
             uplink_down(a, m, u, !itself);
@@ -244,7 +244,7 @@ static void age(struct alarm *a, const struct moment *m, struct whom *w, unsigne
             continue;
         }
         if (quality == ALARM_STALE || t->quality == ALARM_STALE)
-            t->quality = quality;
+            t->quality = (uint8_t)quality;
         tell_quality(a, m, w, r, t);
     }
     w->series = own;
@@ -292,7 +292,7 @@ void silence_over(struct alarm *a, const struct moment *m, struct whom *w)
     struct series *said = w->series;
     bool waits = w->dev->flags & DEV_WAITS, silent = w->dev->flags & DEV_SILENT;
     bool missed = w->dev->flags & DEV_MISSED;
-    w->dev->flags &= (uint8_t)~(DEV_WAITS | DEV_SILENT | DEV_MISSED);
+    w->dev->flags &= (uint8_t) ~(DEV_WAITS | DEV_SILENT | DEV_MISSED);
     w->series = w->dev->series;
     if (missed)
         look_around(a, m, w->device->index);

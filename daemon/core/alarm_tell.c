@@ -199,6 +199,13 @@ void tell_quality(struct alarm *a, const struct moment *m, const struct whom *w,
     emit(a, m, w, r, t, ALARM_QUALITY, NULL);
 }
 
+void tell_again(struct alarm *a, const struct moment *m, const struct whom *w,
+                const struct plan_rule *r, struct act *t)
+{
+    t->retell = false;
+    emit(a, m, w, r, t, ALARM_LEVEL, "rule_changed");
+}
+
 void tell_settled(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, struct act *t)
 {

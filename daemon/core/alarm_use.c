@@ -73,8 +73,10 @@ static void change_rule(struct change *c, const struct whom *w, const struct pla
 {
     if (t->flap)
         tell_settled(c->a, &c->m, w, from, t);
+    int told = t->told >= 0 ? level_after(from, to, t->told) : -1;
+    t->retell = told >= 0 && to->levels[told].severity != from->levels[t->told].severity;
     t->level = (int8_t)level_after(from, to, t->level);
-    t->told = (int8_t)(t->told >= 0 ? level_after(from, to, t->told) : t->told);
+    t->told = told >= 0 ? (int8_t)told : t->told;
     t->peak = t->level;
     t->silent = t->silent && tells_silence(to->rule);
     for (size_t l = 0; l < RULE_MAX_LEVELS; l++)
@@ -262,21 +264,30 @@ static void sweep_changed(struct change *c, const struct gen *old)
     }
 }
 
+/* In the order of devices, not of the pool. */
+static void settle_device(struct change *c, uint32_t device)
+{
+    struct whom w = gen_whom(&c->a->g, device, 0);
+    for (; w.series; w.series = w.series->next)
+        for (size_t i = 0; i < w.plan->n_rules; i++) {
+            const struct seat *seat = &seats_of(w.plan, w.series)[i];
+            struct act *t = seat->act ? act_at(c->a, seat->act) : NULL;
+            if (t && t->retell)
+                tell_again(c->a, &c->m, &w, &w.plan->rules[i], t);
+            if (t)
+                act_settle(c->a, &w, &w.plan->rules[i], t);
+        }
+}
+
 static void start(struct change *c, const struct gen *old)
 {
     struct alarm *a = c->a;
     count_again(a);
     due_rebuild(a);
     sweep_changed(c, old);
-    for (uint32_t i = 0; i < a->g.n_devs; i++)
+    for (uint32_t i = 0; i < a->g.n_devs; i++) {
         silence_arm(a, i);
-    for (uint32_t i = 1; i <= a->n_acts; i++) {
-        struct act *t = act_at(a, i);
-        struct whom w;
-        if (!t->used)
-            continue;
-        w = gen_whom(&a->g, t->device, t->ordinal);
-        act_settle(a, &w, &w.plan->rules[t->pos], t);
+        settle_device(c, i);
     }
     count_arm(a, &c->m);
     a->n_dirty = 0;

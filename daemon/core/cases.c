@@ -222,6 +222,11 @@ bool cases_done(const struct case_open *o)
     return o->tested || o->work == WORK_FED_BACK;
 }
 
+static bool told_active(const struct case_open *o)
+{
+    return o->told.any && (o->told.facets & 1);
+}
+
 static bool is_told(const struct case_open *o, enum case_change change, bool closes)
 {
     bool differs = !o->told.any || o->told.facets != cases_facets(o);
@@ -239,7 +244,7 @@ static bool is_told(const struct case_open *o, enum case_change change, bool clo
     case CASE_LOWERED:
     case CASE_CLEARED:
     case CASE_FRESH:
-        return !withheld(o) && o->told.any;
+        return !withheld(o) && told_active(o);
     case CASE_FLAPPING:
         return o->life_safety || !(o->masks & (MASK_SHELVED | MASK_INHIBITED));
     case CASE_SETTLED:
@@ -410,8 +415,16 @@ static const struct compound *place_of(const struct cases *c, const struct devic
     return registry_compound_now(c->world->registry, d->compound);
 }
 
+static void take_masks(struct case_open *o, const struct alarm_event *ev)
+{
+    o->masks &= ~(unsigned)(MASK_FLAPPING | MASK_INHIBITED);
+    o->masks |= ev->flapping ? (unsigned)MASK_FLAPPING : 0;
+    o->masks |= ev->inhibited ? (unsigned)MASK_INHIBITED : 0;
+}
+
 static void take_event(struct case_open *o, const struct alarm_event *ev)
 {
+    take_masks(o, ev);
     o->r = ev->rule;
     o->d = ev->device;
     o->condition = ev->condition;
@@ -463,8 +476,7 @@ static struct case_open *make_case(struct cases *c, const struct position *at,
     o->opened_ms = ev->wall_ms;
     take_event(o, ev);
     begin_occurrence(o, ev);
-    o->masks = cases_shelf_masks(c, o) | (ev->flapping ? (unsigned)MASK_FLAPPING : 0) |
-               (ev->inhibited ? (unsigned)MASK_INHIBITED : 0);
+    o->masks |= cases_shelf_masks(c, o);
     o->tested = o->masks & MASK_TEST;
     return o;
 }
@@ -524,11 +536,16 @@ static void cleared(struct cases *c, struct case_open *o, enum case_change chang
                     const struct alarm_event *ev)
 {
     bool silent = !o->told.any && withheld(o);
+    take_event(o, ev);
     o->cleared_ms = ev->time_ms;
+    o->masks &= ~(unsigned)MASK_INHIBITED; /* nothing says later that it is over */
     drop_one_shot(c, o);
+    bool closes = cases_done(o) || (silent && !o->latched);
+    if (closes && o->told.any && !told_active(o) && change == CASE_CLEARED)
+        change = CASE_CLOSED; /* what clears now nobody was told of */
     emit_and_end(c, o, change,
-                 &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason},
-                 cases_done(o) || (silent && !o->latched), ev->engine_ns);
+                 &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, closes,
+                 ev->engine_ns);
 }
 
 static void level(struct cases *c, struct case_open *o, const struct alarm_event *ev)
@@ -552,7 +569,6 @@ static void quality(struct cases *c, struct case_open *o, const struct alarm_eve
 static void flapping(struct cases *c, struct case_open *o, const struct alarm_event *ev)
 {
     take_event(o, ev);
-    o->masks |= MASK_FLAPPING;
     cases_emit(c, o, CASE_FLAPPING,
                &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
@@ -560,23 +576,19 @@ static void flapping(struct cases *c, struct case_open *o, const struct alarm_ev
 static void settled(struct cases *c, struct case_open *o, const struct alarm_event *ev)
 {
     bool held = cases_holds(o);
-    take_event(o, ev);
-    o->masks &= ~(unsigned)MASK_FLAPPING;
-    if (held && !cases_holds(o))
+    if (held && (ev->condition == ALARM_NORMAL || ev->condition == ALARM_PENDING)) {
         cleared(c, o, CASE_SETTLED, ev);
-    else
-        emit_and_end(c, o, CASE_SETTLED,
-                     &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason},
-                     cases_done(o), ev->engine_ns);
+        return;
+    }
+    take_event(o, ev);
+    emit_and_end(c, o, CASE_SETTLED,
+                 &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason},
+                 cases_done(o), ev->engine_ns);
 }
 
 static void inhibit(struct cases *c, struct case_open *o, const struct alarm_event *ev)
 {
     take_event(o, ev);
-    if (ev->inhibited)
-        o->masks |= MASK_INHIBITED;
-    else
-        o->masks &= ~(unsigned)MASK_INHIBITED;
     cases_emit(c, o, ev->inhibited ? CASE_MASKED : CASE_UNMASKED,
                &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
@@ -646,7 +658,6 @@ void cases_event(struct cases *c, const struct position *at, const struct alarm_
         level(c, o, ev);
         break;
     case ALARM_CLEARED:
-        take_event(o, ev);
         cleared(c, o, CASE_CLEARED, ev);
         break;
     case ALARM_QUALITY:

@@ -216,18 +216,19 @@ static void find_kids(struct profile_run *x, const struct plan_kids *k, uint64_t
     struct json_iter it;
     struct json_value v;
     const char *key;
-    size_t n, missing = k->n;
+    size_t n, missing = k->n, mask = k->mask;
+    uint64_t lengths = k->lengths;
+    const struct plan_kid *slots = k->slots;
+    struct plan_memo *memo = x->memo;
     json_iter(object, &it);
     while (missing && json_next(&it, &key, &n, &v)) {
-        if (!(k->lengths >> (n & 63) & 1))
+        if (!(lengths >> (n & 63) & 1))
             continue;
-        for (size_t at = key_hash(key, n);; at++) {
-            const struct plan_kid *kid = &k->slots[at & k->mask];
-            if (kid->node == PLAN_NONE)
-                break;
-            if (kid->key_len != n || !key_same(kid->key, key, n))
+        for (size_t at = key_hash(key, n) & mask; slots[at].node != PLAN_NONE;
+             at = (at + 1) & mask) {
+            if (slots[at].key_len != n || !key_same(slots[at].key, key, n))
                 continue;
-            struct plan_memo *m = &x->memo[kid->node];
+            struct plan_memo *m = &memo[slots[at].node];
             if (m->epoch != epoch || !m->found) { /* said twice: the first stands */
                 m->epoch = epoch;
                 m->found = true;

@@ -5,8 +5,9 @@
  * rules — the rule files (gaihou-rules(5)): what is an alarm, how grave, and what closes it.
  *
  * Owns the texts and compiled conditions of all rules of one generation. All problems of all
- * files in one pass, `file:line:col`, lints as warnings. Immutable once made; shared between
- * threads. Knows no devices (a rule names kinds) and no state.
+ * files in one pass, `file:line:col` (of a condition: of its letter), lints as warnings when all
+ * else is right. Immutable once made; shared between threads. Knows no devices (a rule names
+ * kinds) and no state; what rules ask of configuration and registry is core/world_rules.c's.
  */
 #include "core/conf_yaml.h"
 #include "core/expr.h"
@@ -33,7 +34,7 @@ enum rule_no_data { RULE_SILENCE_KEEP, RULE_SILENCE_ALERT, RULE_SILENCE_CLEAR };
 
 struct rule_level {
     enum severity severity;
-    struct expr *on;
+    struct expr *on;  /* of a rule on every kind: NULL where the kind lacks a metric of it */
     struct expr *off; /* NULL: off is "not on", and unknown stays unknown */
     const char *on_text, *off_text;
     uint64_t for_ns, off_for_ns;
@@ -54,10 +55,11 @@ struct rule {
     const char *title_zh, *title_en, *action_zh, *action_en; /* en falls back to zh; "" none */
     const char *class_, *source;
     bool unverified;
-    const struct kind *kinds[RULE_MAX_KINDS]; /* n_kinds 0: every kind */
+    /* n_kinds 0: every kind that has what the conditions name; ask rule_levels, rules_of_kind */
+    const struct kind *kinds[RULE_MAX_KINDS];
     size_t n_kinds;
     /* Conditions are compiled once per kind, because metrics are a kind's: levels[k][l] belongs
-     * to kinds[k]. */
+     * to kinds[k], without kinds to that of the catalogue's index k. Through rule_levels. */
     struct rule_level (*levels)[RULE_MAX_LEVELS];
     size_t n_levels; /* 0: only no_data */
     enum rule_mode mode;
@@ -107,6 +109,8 @@ size_t rules_of_kind(const struct rules *r, const struct kind *k,
 const struct expr_calendar *rules_calendar(const struct rules *r);
 /* The levels of a rule for a device's kind; NULL: none. */
 const struct rule_level *rule_levels(const struct rule *r, const struct kind *k);
+/* At a wall time, Unix ms, by the clock's face in z: where the clock is changed, a window is as
+ * long as the face says. c: NULL: no holidays. */
 bool rule_in_force(const struct rule *r, const struct expr_calendar *c, const struct zone *z,
                    int64_t wall_ms);
 /* The next wall time after wall_ms at which rule_in_force changes; INT64_MAX: never. */

@@ -254,6 +254,10 @@ static void put_pick(struct buf *b, const struct pick *p)
 
 static void put_at(struct buf *b, int64_t from, int64_t to)
 {
+    if (to == INT64_MAX) { /* not said */
+        (void)buf_puts(b, "{");
+        return;
+    }
     (void)buf_puts(b, "{at: ");
     ruletest_put_time(b, from);
     if (to != from) {

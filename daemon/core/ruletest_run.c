@@ -17,6 +17,7 @@
 #define BOOT_NS UINT64_C(5000000000000)
 /* Records of one time follow each other by a nanosecond; what is due then, and what comes after
  * that, stays within the millisecond. */
+#define BEFORE    NS_SECOND /* the gateway starts so long before the test begins */
 #define SETTLE_NS (NS_MS / 2)
 
 struct hook { /* what the engine knows of us; outlives a change of hands */
@@ -467,7 +468,7 @@ static void all_present(struct ruletest_run *r)
         for (size_t k = 0; k < i && !said; k++)
             said = strcmp(registry_compound_at(g, k)->firm, firm) == 0;
         if (!said)
-            give_own(r, RECORD_PRESENCE, 255, firm, online, 6, 0);
+            give_own(r, RECORD_PRESENCE, 255, firm, online, 6, -BEFORE);
     }
 }
 
@@ -484,7 +485,8 @@ void ruletest_begin(struct ruletest_run *r, const struct ruletest *t, const stru
                                .replaying = replaying,
                                .packet_id = 1,
                                .offset = SEGMENT_HEADER,
-                               .ns = BOOT_NS - 1};
+                               .beat_ns = -BEFORE,
+                               .ns = BOOT_NS - BEFORE - 1};
     arena_init(&r->arena, (size_t)1 << 30);
     buf_init(&r->state, (size_t)1 << 30);
     r->hook = mem_zalloc(sizeof(*r->hook));
@@ -494,8 +496,8 @@ void ruletest_begin(struct ruletest_run *r, const struct ruletest *t, const stru
     if (o->cover)
         ruletest_cover_world(o->cover, r->w);
     ruletest_streams(r);
-    start(r, 0, false, 0);
-    give_own(r, RECORD_STREAM, 255, "", stream, 10, 0);
+    start(r, 0, false, -BEFORE);
+    give_own(r, RECORD_STREAM, 255, "", stream, 10, -BEFORE);
     all_present(r);
 }
 

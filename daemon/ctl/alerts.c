@@ -79,11 +79,6 @@ static void set_condition(json_t *row)
         free(text);
         text = more;
     }
-    if (json_is_true(json_object_get(json_object_get(row, "state"), "test"))) {
-        char *more = mem_printf("%s, test", text);
-        free(text);
-        text = more;
-    }
     set(row, "condition", text);
     free(text);
 }
@@ -126,7 +121,7 @@ static void set_told(json_t *row)
     if (json_integer_value(json_object_get(row, "seq")) == 0)
         set(row, "told", "not told");
     else if (!json_string_value(json_object_get(row, "told")))
-        set(row, "told", "waits");
+        set(row, "told", json_is_true(json_object_get(row, "waiting")) ? "waits" : "-");
     else
         set_clock(row, "told", ctl_text(row, "told"));
 }

@@ -268,6 +268,9 @@ static void record(struct run *x, const struct record *r)
     case RECORD_STOP:
     case RECORD_CLOCK_STEP:
     case RECORD_STATS:
+    case RECORD_COMMAND:
+    case RECORD_STREAM:
+    case RECORD_PRESENCE:
     case RECORD_END:
         break;
     }

@@ -53,13 +53,20 @@ static int add_file(struct rule_files *f, const char *path)
     return CTL_DONE;
 }
 
+/* A folder that is not there has no files. */
+static int on_glob_error(const char *path, int error)
+{
+    (void)path;
+    return error != ENOENT;
+}
+
 int rule_files_add(struct rule_files *f, const char *folder, const char *pattern)
 {
     glob_t g = {0};
     int code = CTL_DONE;
     char *path =
         folder && *pattern != '/' ? mem_printf("%s/%s", folder, pattern) : mem_strdup(pattern);
-    int r = glob(path, GLOB_ERR, NULL, &g);
+    int r = glob(path, 0, on_glob_error, &g);
     if (r != 0 && (r != GLOB_NOMATCH || !strpbrk(pattern, "*?["))) {
         (void)fprintf(stderr, "gaihouctl: %s: %s\n", path,
                       r == GLOB_NOMATCH ? strerror(ENOENT) : strerror(EIO));

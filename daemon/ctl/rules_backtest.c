@@ -168,9 +168,9 @@ static size_t group(const struct outcome *o, int64_t end_ms, struct group **out)
 
 /* Marks the alarms that the other rules did not raise: none of the same rule, device and point began
  * within a minute. Both sorted by place. */
-static size_t mark_only(struct outcome *a, const struct outcome *b)
+static void mark_only(struct outcome *a, const struct outcome *b)
 {
-    size_t k = 0, n = 0;
+    size_t k = 0;
     for (size_t i = 0; i < a->n; i++) {
         struct alarm_row *x = &a->rows[i];
         struct alarm_row early = *x;
@@ -180,9 +180,7 @@ static size_t mark_only(struct outcome *a, const struct outcome *b)
         struct alarm_row late = *x;
         late.at_ms += 60000;
         x->only = k == b->n || by_place(&b->rows[k], &late) > 0;
-        n += x->only;
     }
-    return n;
 }
 
 /* The compound with most of them. */
@@ -299,6 +297,7 @@ static void json_rows(struct jsonw *w, const char *key, const struct outcome *o,
         jsonw_object(w, NULL);
         json_time(w, "at", z, r->at_ms);
         json_time(w, "cleared", z, r->cleared_ms);
+        jsonw_str(w, "case", r->case_id);
         jsonw_str(w, "rule", r->rule);
         jsonw_str(w, "severity", severity_name(r->severity));
         jsonw_str(w, "compound", r->compound);
@@ -312,11 +311,14 @@ static void json_rows(struct jsonw *w, const char *key, const struct outcome *o,
     jsonw_end_array(w);
 }
 
-static void print_json(const struct past *p, const struct outcome *o,
-                       const struct outcome *recorded, const struct zone *z)
+static void print_json(const struct past *p, struct outcome *o, struct outcome *recorded,
+                       const struct zone *z)
 {
     struct buf b;
     struct jsonw w;
+    qsort(o->rows, o->n, sizeof(*o->rows), by_time);
+    if (recorded)
+        qsort(recorded->rows, recorded->n, sizeof(*recorded->rows), by_time);
     buf_init(&b, (size_t)1 << 30);
     jsonw_init(&w, &b);
     jsonw_object(&w, NULL);
@@ -340,10 +342,10 @@ static void print_people(const struct past *p, const struct options *q, struct o
 {
     struct group *g;
     size_t more = 0, fewer = 0;
-    if (recorded) {
-        more = mark_only(o, recorded);
-        fewer = mark_only(recorded, o);
-    }
+    for (size_t i = 0; recorded && i < o->n; i++)
+        more += o->rows[i].only;
+    for (size_t i = 0; recorded && i < recorded->n; i++)
+        fewer += recorded->rows[i].only;
     size_t n = group(o, p->ends_ms, &g);
     say_sum(p, q, o, z);
     if (n)
@@ -414,6 +416,10 @@ static int run(struct past *p, const struct options *q)
         const struct zone *z = runs[0].world->zone;
         qsort(o.rows, o.n, sizeof(*o.rows), by_place);
         qsort(recorded.rows, recorded.n, sizeof(*recorded.rows), by_place);
+        if (both) {
+            mark_only(&o, &recorded);
+            mark_only(&recorded, &o);
+        }
         if (q->json)
             print_json(p, &o, both ? &recorded : NULL, z);
         else

@@ -143,12 +143,19 @@ static int add_rules(struct site *s, const char *path)
     return CTL_DONE;
 }
 
+/* A folder that is not there has no files. */
+static int on_glob_error(const char *path, int error)
+{
+    (void)path;
+    return error != ENOENT;
+}
+
 static int add_pattern(struct site *s, const char *pattern,
                        int (*add)(struct site *s, const char *path))
 {
     glob_t g = {0};
     int code = CTL_DONE;
-    int r = glob(pattern, GLOB_ERR, NULL, &g);
+    int r = glob(pattern, 0, on_glob_error, &g);
     if (r == GLOB_NOMATCH && !strpbrk(pattern, "*?["))
         code = cannot_read(pattern, -ENOENT);
     else if (r != 0 && r != GLOB_NOMATCH)

@@ -180,7 +180,7 @@ static int order_one(const struct ctl *c, const struct order *o, const char *id,
     if (code == CTL_REFUSED)
         fprintf(stderr, "gaihouctl: %s: not done\n", id);
     else if (code == CTL_DONE && !c->json)
-        printf("%s: %s, version %s\n", id, ctl_text(j, "result"), ctl_text(j, "version"));
+        printf("%s: %s\n", id, ctl_text(j, "result"));
     if (j)
         json_array_append(answers, j);
     json_decref(j);

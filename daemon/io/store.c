@@ -387,6 +387,7 @@ int store_open(struct loop *l, const struct store_options *o, struct err *err,
     s->db.max_bytes = o->dead_bytes;
     s->db.max_devices = o->quarantine_devices;
     s->db.keep_ms = o->keep_s * 1000;
+    s->db.no_outbox = o->no_outbox;
     list_init(&s->todo);
     list_init(&s->done);
     struct store_opened state;

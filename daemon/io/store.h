@@ -33,6 +33,7 @@ struct store_options {
     const char *path; /* …/store.db */
     uint64_t dead_bytes, quarantine_devices;
     uint64_t keep_s; /* history of alarms; 0: for ever */
+    bool no_outbox;  /* nobody tells: transitions are numbered and kept, and wait for nobody */
 };
 
 struct store_opened { /* read at open */

@@ -272,6 +272,8 @@ static int put_outbox(struct store_db *db, int64_t transition, int64_t reply, un
                       bool urgent, const char *was_firm, const char *was_compound)
 {
     int code;
+    if (db->no_outbox)
+        return 0;
     sqlite3_stmt *st = begin(db, ST_OUTBOX, &code);
     if (code)
         return code;

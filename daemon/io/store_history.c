@@ -99,7 +99,8 @@ static void put_case(struct jsonw *w, sqlite3_stmt *st)
 #define TRANSITIONS                                                                            \
     "SELECT t.id, t.wall_ms, t.change, t.case_id, t.stream, t.firm, t.compound, t.rule,"       \
     " t.device, t.point, t.occurrence, t.version, t.severity, t.test, t.seq, t.told_ms,"       \
-    " t.record_offset, x.json FROM alarm_transition t LEFT JOIN alarm_text x ON x.id = t.id"
+    " t.record_offset, x.json, EXISTS (SELECT 1 FROM outbox o WHERE o.transition_id = t.id)"   \
+    " FROM alarm_transition t LEFT JOIN alarm_text x ON x.id = t.id"
 
 static void put_transition(struct jsonw *w, sqlite3_stmt *st)
 {
@@ -119,6 +120,7 @@ static void put_transition(struct jsonw *w, sqlite3_stmt *st)
     jsonw_bool(w, "test", sqlite3_column_int(st, 13));
     jsonw_i64(w, "seq", sqlite3_column_int64(st, 14)); /* 0: not told */
     put_time(w, "told", st, 15);
+    jsonw_bool(w, "waiting", sqlite3_column_int(st, 18));
     jsonw_i64(w, "offset", sqlite3_column_int64(st, 16));
     put_raw(w, "state", st, 17);
 }

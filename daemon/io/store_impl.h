@@ -83,6 +83,7 @@ struct store_db {
     uint64_t epoch, epoch_last, epoch_from;
     int64_t newest_wall_ms; /* of a transition */
     uint64_t keep_ms;       /* of history; 0: for ever */
+    bool no_outbox;
     struct store_rate rates[STORE_RATE_SLOTS];
     char problem[256]; /* why the last call failed */
 };

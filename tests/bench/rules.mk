@@ -35,3 +35,7 @@ bench:
 		build/release/bench/bench_decode build/release/bench/bench_route
 	$(Q)+$(MAKE) --no-print-directory VARIANT=release PAHO=lean all
 	$(Q)/usr/bin/python3 tests/bench/bench.py $(BENCH)
+# Alarms alone: a million series with four rules each.
+.PHONY: bench-alarm
+bench-alarm: $(B)/bench/bench_alarm
+	$(Q)$<

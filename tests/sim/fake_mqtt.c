@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "io/clock.h"
 #include "io/mqtt.h"
+#include "sim/fake_alerts.h"
 #include "sim/fakes.h"
 #include "sim/world.h"
 
@@ -22,6 +23,7 @@ struct mqtt {
     struct mqtt_events e;
     bool wanted, connected;
     struct mqtt_stats stats;
+    struct fake_alerts *alerts; /* it is the alerts' client, which is all there */
 };
 
 struct flight {
@@ -63,6 +65,7 @@ void fake_mqtt_reset(void)
     broker.cap_all = cap;
     broker.up = true;
     fake_mqtt_acks_lost = false;
+    fake_alerts_reset();
 }
 
 static bool connected(void)
@@ -258,6 +261,7 @@ static void connect_now(void *ctx)
 
 void fake_mqtt_died(void)
 {
+    fake_alerts_died();
     if (connected())
         broken();
     broker.client = NULL;
@@ -295,13 +299,17 @@ int mqtt_open(const struct mqtt_options *o, const struct mqtt_events *e, struct 
 {
     struct mqtt *m = mem_zalloc(sizeof(*m));
     (void)err;
-    ASSERT(!broker.client && o->n_filters > 0);
     m->e = *e;
     m->wanted = true;
     (void)snprintf(m->stats.server, sizeof(m->stats.server), "%s", o->broker->url.items[0]);
+    *out = m;
+    if (o->will) {
+        m->alerts = fake_alerts_open(o, e, &m->stats);
+        return 0;
+    }
+    ASSERT(!broker.client && o->n_filters > 0);
     broker.client = m;
     want(m);
-    *out = m;
     return 0;
 }
 
@@ -316,6 +324,11 @@ void mqtt_close(struct mqtt *m)
 {
     if (!m)
         return;
+    if (m->alerts) {
+        fake_alerts_close(m->alerts);
+        free(m);
+        return;
+    }
     m->wanted = false;
     sim_cancel(connect_now, m);
     sim_cancel(leave_now, m);
@@ -329,20 +342,26 @@ void mqtt_leave(struct mqtt *m, const char *why)
 {
     (void)why;
     m->wanted = false;
-    sim_after(sim_random(5000000), leave_now, m, true);
+    if (m->alerts)
+        fake_alerts_want(m->alerts, false);
+    else
+        sim_after(sim_random(5000000), leave_now, m, true);
 }
 
 void mqtt_return(struct mqtt *m)
 {
     m->wanted = true;
-    want(m);
+    if (m->alerts)
+        fake_alerts_want(m->alerts, true);
+    else
+        want(m);
 }
 
 int mqtt_resubscribe(struct mqtt *m, const struct mqtt_filter *filters, size_t n)
 {
-    (void)m;
-    (void)filters;
     ASSERT(n > 0);
+    if (m->alerts)
+        fake_alerts_filters(m->alerts, filters, n);
     return 0;
 }
 
@@ -363,6 +382,12 @@ int mqtt_publish(struct mqtt *m, const char *topic, const void *payload, size_t 
     m->stats.published++;
     sim_trace("published %zu bytes on %s", len, topic);
     return 0;
+}
+
+int mqtt_send(struct mqtt *m, const struct mqtt_out *o)
+{
+    ASSERT(m->alerts);
+    return fake_alerts_send(m->alerts, o);
 }
 
 void mqtt_reconnect(struct mqtt *m, const char *why)

@@ -39,6 +39,22 @@ size_t fake_mqtt_waiting(void);  /* queued or not acknowledged */
 extern bool fake_mqtt_acks_lost; /* PUBACKs do not reach the broker */
 extern void (*fake_mqtt_on_ack)(struct fake_message *m);
 
+/* -- the alerts' broker: retained topics, a session of the gateway's, its will ---------------- */
+void fake_alerts_reset(void); /* fake_mqtt_reset does */
+void fake_alerts_died(void);  /* fake_mqtt_died does */
+void fake_alerts_broker(bool up);
+void fake_alerts_empty(void); /* killed, with all that it kept */
+bool fake_alerts_connected(void);
+/* A firm publishes; response and correlation may be NULL. */
+void fake_alerts_say(const char *topic, const char *payload, bool retain, const char *response,
+                     const char *correlation);
+const char *fake_alerts_kept(const char *topic); /* NULL: nothing */
+size_t fake_alerts_kept_count(void);
+const char *fake_alerts_kept_at(size_t i, const char **out_payload); /* its topic */
+/* Everything that the gateway publishes, as the broker takes it: what a listener sees. */
+extern void (*fake_alerts_on_message)(const char *topic, const char *payload, size_t len,
+                                      bool retain);
+
 /* -- databases: told apart by their URL ------------------------------------------------------ */
 enum fake_db_mood { DB_WELL, DB_DOWN, DB_UNAVAILABLE, DB_TIMEOUT, DB_AUTH, DB_FULL };
 

@@ -34,6 +34,7 @@ bool gateway_settled(void); /* everything has been passed, written, posted */
 /* Compares what came out with what a run without crashes gives. Fails loudly. exact: nothing
  * was shed. */
 void gateway_judge(bool exact);
+extern uint64_t gateway_alarms; /* transitions and replies that were judged */
 /* Lines of the reference run of the last gateway_judge in which `needle` stands. */
 extern void (*gateway_on_reference_line)(const char *line, size_t n);
 

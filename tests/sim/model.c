@@ -80,6 +80,7 @@ static void put_conf(void)
                  "profiles: [vendor.yaml, plug.yaml]\n"
                  "catalog: catalog.yaml\n"
                  "registry: {compounds: compounds.csv, devices: devices.csv}\n"
+                 "rules: [rules.yaml]\n"
                  "journal: {sync: %s, sync_interval: %" PRIu64 "ms}\n"
                  "http: {listen: null, socket: null}\n"
                  "sinks:\n",
@@ -99,6 +100,33 @@ static void put_conf(void)
                      sim_chance(50) ? "true" : "false", 1 + sim_random(4));
     }
     fake_file_put("/conf/gaihou.yaml", text);
+}
+
+/* Rules whose limits lie among what is published; they change with the generation. */
+static void put_rules(void)
+{
+    char text[2048];
+    unsigned g = model.generation;
+    (void)snprintf(
+        text, sizeof(text),
+        "version: 1\ngroups:\n  - name: sim\n    rules:\n"
+        "      - id: high\n        kind: sump\n        title: high\n        action: look\n"
+        "        work: %s\n"
+        "        levels:\n"
+        "          - {severity: major, when: level > %u m, off: level < 3 m}\n"
+        "          - {severity: critical, when: level > 6 m, off: level < 5 m, for: 2s}\n"
+        "        no_data: {after: %us, policy: alert, severity: warning}\n"
+        "%s"
+        "      - id: manual\n        kind: sump\n        title: manual\n        action: look\n"
+        "        work: ack\n        flapping: off\n        no_data: {policy: keep}\n"
+        "        levels: [{severity: info, when: mode == manual, for: 1s}]\n",
+        g % 2 ? "none" : "full", 4 + g % 3, 20 + g % 2 * 60,
+        g % 4 == 3
+            ? ""
+            : "      - id: fire\n        kind: smoke\n        title: fire\n"
+              "        action: run\n        work: ack\n        no_data: {policy: keep}\n"
+              "        levels: [{severity: critical, when: level > 5, off: level < 4}]\n");
+    fake_file_put("/conf/rules.yaml", text);
 }
 
 static void put_devices(void)
@@ -322,8 +350,38 @@ static void reload(void)
 {
     model.generation++;
     put_devices();
+    put_rules();
     if (sim_alive() && gateway_app && gateway_app->ingest && sim_chance(70))
         (void)app_reload(gateway_app, reloaded, NULL);
+}
+
+static void commanded(void *ctx, int status, const char *body, size_t len)
+{
+    (void)ctx;
+    sim_trace("command: %d %.*s", status, (int)len, body);
+    if (status == 500 || status == 400)
+        sim_fail("a command was answered with %d: %.*s", status, (int)len, body);
+}
+
+/* An operator does something to a case that was. */
+static void command(void)
+{
+    static const char *const verbs[] = {"ack",    "accept",   "arrive", "resolve",  "confirm",
+                                        "shelve", "unshelve", "close",  "feedback", "reject"};
+    static const char *const bodies[] = {"{\"by\":\"me\"}", "{\"by\":\"you\",\"version\":2}",
+                                         "{\"for\":\"40s\",\"note\":\"注\"}", ""};
+    const struct fake_alarm *const *kept;
+    size_t n = fake_store_alarms(&kept);
+    char path[256];
+    if (!sim_alive() || !gateway_app || !gateway_app->httpd || gateway_app->stopping)
+        return;
+    const char *id =
+        n == 0 || sim_chance(5) ? "device/d1" : kept[n - 1 - sim_random(n)]->case_id;
+    const char *verb =
+        strchr(id, '/') ? sim_chance(50) ? "test" : "untest" : verbs[sim_random(10)];
+    (void)snprintf(path, sizeof(path), "/api/v1/alerts/%s/%s", id, verb);
+    sim_trace("command %s", path);
+    fake_httpd_request("POST", path, "", bodies[sim_random(4)], commanded, NULL);
 }
 
 static void clock_steps(void)
@@ -433,6 +491,8 @@ static void step(void *ctx)
         reload();
     else if (what < 82)
         fake_mqtt_acks_lost = true;
+    else if (what >= 97)
+        command();
     else if (what < 83)
         acks_arrive();
     else if (what < 84 && sim_chance(20))
@@ -500,6 +560,7 @@ static void begin(uint64_t seed, unsigned steps)
     fake_file_put("/conf/plug.yaml", plug);
     fake_file_put("/conf/compounds.csv", compounds);
     put_devices();
+    put_rules();
     for (unsigned i = 0; i < model.n_sinks; i++) {
         char url[32];
         (void)snprintf(url, sizeof(url), "http://db%u", i);

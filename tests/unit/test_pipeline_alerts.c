@@ -193,7 +193,7 @@ static void begin(struct rig *r)
 {
     struct err err = {""};
     struct journal_recovery rec;
-    struct store_options so = {r->store_path, 1 << 20, 100, 0};
+    struct store_options so = {r->store_path, 1 << 20, 100, 0, false};
     memset(&adopted, 0, sizeof(adopted));
     r->loop = loop_new();
     r->late = loop_timer_new(r->loop, on_late, r);

@@ -512,10 +512,57 @@ static int teardown(void **state)
     return 0;
 }
 
+/* A condition is asked once a message, or once an item, and a capture is that of the kind of
+ * message that is tried. */
+static void test_remembered(void **state)
+{
+    (void)state;
+    rig_open(&r,
+             "version: 1\nprofile: t\nkinds: [sump]\ntopics: [\"up/{dev}\"]\nmessages:\n"
+             "  - {name: one, topic: \"{k}/d1\", when: {topic.k: d1, $.x: 1}, ignore: test}\n"
+             "  - name: two\n"
+             "    topic: \"up/{k}\"\n"
+             "    when: {topic.k: d1, $.x: 1}\n"
+             "    device: \"{k}\"\n"
+             "    parts:\n"
+             "      - values: {level: $.l}\n"
+             "      - {each: \"$.i[*]\", when: {\"@.on\": true, $.x: 1}, point: \"{@.p}\", "
+             "values: {starts: \"@.n\"}}\n"
+             "  - {name: three, topic: \"{k}/d1\", when: {topic.k: up, $.x: {not: 1}}, "
+             "device: \"{k}\", values: {level: $.l}}\n");
+    SAYS("{\"x\":1,\"l\":2,\"i\":[{\"on\":true,\"p\":\"a\",\"n\":1},{\"p\":\"b\",\"n\":2},"
+         "{\"on\":true,\"p\":\"c\",\"n\":3},{\"on\":false,\"p\":\"d\",\"n\":4}]}",
+         "d1 level=2 | d1#a starts=1 | d1#c starts=3");
+    SAYS("{\"x\":2,\"l\":2}", "up level=2");
+    SAYS("{\"x\":1,\"l\":3}", "d1 level=3");
+}
+
+/* Whether one of an object's members is there. */
+static void test_any_member(void **state)
+{
+    (void)state;
+    rig_open(&r, "version: 1\nprofile: t\nkinds: [sump]\ntopics: [\"up/{dev}\"]\n"
+                 "also: {b: {from: $.b, decode: json}}\nmessages:\n"
+                 "  - {when: {any: [{$.o.a: {exists: true}}, {'$.o[\"b c\"]': {exists: true}}, "
+                 "{$.o.d: {exists: true}}]}, device: \"{dev}\", values: {level: $.l}}\n"
+                 "  - {when: {any: [{$b.a: {exists: true}}, {$b.c: {exists: true}}]}, "
+                 "device: \"{dev}\", values: {starts: $.l}}\n"
+                 "  - {ignore: test}\n");
+    SAYS("{\"o\":{\"d\":0},\"l\":1}", "d1 level=1");
+    SAYS("{\"o\":{\"x\":1,\"b c\":{},\"a\":null},\"l\":1}", "d1 level=1");
+    SAYS("{\"o\":{\"a\":null,\"a\":1},\"l\":1}", "ignored test"); /* said twice */
+    SAYS("{\"o\":[1],\"l\":1}", "ignored test");
+    SAYS("{\"l\":1}", "ignored test");
+    SAYS("{\"b\":\"{\\\"c\\\":0}\",\"l\":1}", "d1 starts=1");
+    SAYS("{\"b\":\"{\\\"d\\\":0}\",\"l\":1}", "ignored test");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_remembered),
+        cmocka_unit_test(test_any_member),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_units),

@@ -242,12 +242,179 @@ static void test_devices(void **state)
     ruletest_free(t);
     buf_done(&b);
 }
+/* -- runs ------------------------------------------------------------------------------------ */
+
+static const char catalog_text[] =
+    "version: 1\nkinds:\n"
+    "  sump:\n    zh: 集水井\n    en: Sump\n    metrics:\n"
+    "      level: {type: float, unit: m, min: 0, max: 5, zh: 水位, en: Level}\n"
+    "      pump_on: {type: bool, zh: 水泵, en: Pump}\n"
+    "      mode: {type: enum, zh: 模式, en: Mode, codes: [{code: 0, name: auto, zh: 自动, en: "
+    "Auto}, {code: 1, name: hand, zh: 手动, en: Hand}]}\n";
+static const char rules_text[] =
+    "version: 1\ngroups:\n  - name: g\n    rules:\n"
+    "      - id: high\n        kind: sump\n        title: 水位过高\n        action: 检查\n"
+    "        levels: [{severity: major, when: level > 0.8, off: level < 0.6, for: 60s, "
+    "off_for: "
+    "2m}]\n"
+    "        no_data: {after: 30m, policy: keep}\n";
+static const char none_text[] =
+    "version: 1\ngroups:\n  - name: g\n    rules:\n"
+    "      - {id: pump, kind: sump, title: 泵, action: 看, no_data: {after: 9d, policy: keep}, "
+    "levels: [{severity: info, when: pump_on}]}\n";
+
+static struct world *world_of(const struct ruletest *t, const char *rules)
+{
+    struct world_text catalog = {"catalog.yaml", catalog_text, strlen(catalog_text)};
+    struct world_text text = {"r.yaml", rules, strlen(rules)};
+    struct problems *p = problems_new(50);
+    struct zone *z = NULL;
+    struct world *w = NULL;
+    assert_int_equal(zone_open("Asia/Shanghai", &z), 0);
+    if (ruletest_world(t, &catalog, &text, 1, z, p, &w) != 0)
+        for (size_t i = 0; i < problems_count(p); i++)
+            printf("%s\n", problems_get(p, i));
+    assert_non_null(w);
+    zone_free(z);
+    problems_free(p);
+    return w;
+}
+
+/* The first test of HEAD + text; what it says when it fails. */
+static void run(const char *text, const char *wanted, struct ruletest_result *out)
+{
+    struct buf b;
+    struct ruletest_result r;
+    const struct world *worlds[4];
+    buf_init(&b, 1 << 16);
+    char *whole = mem_printf("%s%s", HEAD, text);
+    struct ruletest *t = parse(whole, &b);
+    if (!t)
+        printf("%s", buf_cstr(&b));
+    assert_non_null(t);
+    for (size_t i = 0; i < ruletest_sets(t); i++)
+        worlds[i] = world_of(t, i ? none_text : rules_text);
+    ruletest_run(t, 0, &(struct ruletest_options){.worlds = worlds}, &r);
+    assert_string_equal(buf_cstr(&r.text), wanted);
+    assert_int_equal(r.passed, *wanted == '\0');
+    buf_done(&r.text);
+    for (size_t i = 0; i < ruletest_sets(t); i++)
+        world_free((struct world *)(uintptr_t)worlds[i]);
+    ruletest_free(t);
+    free(whole);
+    buf_done(&b);
+    if (out)
+        *out = r;
+}
+
+#define RISE "    series: [{device: s1, metric: level, values: \"0.5x4 0.9x3 0.5x5\"}]\n"
+#define BOTH                                                                                   \
+    "      - {at: 6m, transition: activated, rule: high, device: s1, value: 0.9}\n"            \
+    "      - {at: 11m, transition: cleared, rule: high}\n"
+
+static void test_run(void **state)
+{
+    struct ruletest_result r;
+    (void)state;
+    run("  - name: a\n" RISE "    expect:\n" BOTH
+        "      - {at: 5m59s, open: []}\n      - {at: 6m, open: [{rule: high}]}\n"
+        "      - {at: 5m, is: pending, rule: high, device: s1}\n"
+        "      - {messages: {topic: \"events/+/c1\", count: 2}}\n",
+        "", &r);
+    assert_int_equal(r.values, 15);
+    assert_int_equal(r.messages, 15);
+    assert_int_equal(r.transitions, 2);
+    assert_true(r.virtual_ns >= 14u * (uint64_t)NS_MINUTE &&
+                r.virtual_ns < 14u * (uint64_t)NS_MINUTE + (uint64_t)NS_MS);
+    /* whatever happens to the gateway on the way, the same; the replay of a crash checks itself */
+    run("  - name: a\n" RISE
+        "    steps: [{at: 330s, restart: true}, {at: 390s, restart: crash}, "
+        "{at: 7m, restart: crash}, {at: 10m, restart: {down: 30s}}]\n    expect:\n" BOTH,
+        "", NULL);
+    run("  - name: a\n" RISE
+        "    steps: [{at: 330s, link: down}, {at: 331s, link: up}, {at: 7m, "
+        "clock: +2s}]\n    expect:\n" BOTH,
+        "", NULL);
+}
+
+static void test_differences(void **state)
+{
+    (void)state;
+    run("  - name: a\n" RISE "    expect:\n"
+        "      - {at: 6m, transition: activated, severity: minor, state: {ack: null, rule: "
+        "low}}\n"
+        "      - {at: 11m, transition: cleared, rule: high}\n",
+        "t.yaml:8:9: a: other transitions than expected (- expected, + came)\n"
+        "    - {at: 6m, transition: activated, severity: minor, state: {ack: null, rule: "
+        "low}}\n"
+        "      severity: expected minor, was major\n"
+        "      rule: expected low, was high\n"
+        "    + {at: 6m, transition: activated, rule: high, device: s1, severity: major, value: "
+        "0.9, condition: active, quality: good, work: dispatched}\n"
+        "      {at: 11m, transition: cleared, rule: high, device: s1, severity: major, value: "
+        "0.5, condition: normal, quality: good, work: dispatched}\n",
+        NULL);
+    run("  - name: a\n" RISE "    expect:\n" BOTH "      - {at: 8m, open: [{rule: low}]}\n"
+        "      - {at: 7m, is: normal, rule: high, device: s1}\n"
+        "      - {messages: {topic: urgent/#, count: 1}}\n"
+        "      - {at: 1m, is: normal, rule: high, device: s2}\n",
+        "t.yaml:13:9: a: there is no such device\n"
+        "t.yaml:11:9: a: the alarm's condition is another one\n"
+        "    - {at: 7m, is: normal, rule: high, device: s1}\n"
+        "    + active, quality good, severity major\n"
+        "t.yaml:10:9: a: other cases are open (- expected, + open)\n"
+        "    - {rule: low}\n"
+        "    + {at: 6m, transition: activated, rule: high, device: s1, severity: major, value: "
+        "0.9, condition: active, quality: good, work: dispatched}\n"
+        "t.yaml:12:9: a: another number of messages\n    - 1 on urgent/#\n    + 0\n",
+        NULL);
+    run("  - name: a\n    series:\n      - {device: s1, metric: levl, values: 1}\n"
+        "      - {device: s1, metric: mode, values: hant}\n",
+        "t.yaml:7:9: a: the device's kind has no metric \"levl\", did you mean \"level\"?\n"
+        "t.yaml:8:9: a: the metric has no code \"hant\", did you mean \"hand\"?\n",
+        NULL);
+    run("  - name: a\n    end: 9m\n    steps:\n"
+        "      - {at: 5m, command: {case: 1, verb: ack}}\n"
+        "      - {at: 6m, restart: {down: 2m}}\n"
+        "      - {at: 7m, link: down}\n",
+        "t.yaml:8:9: a: there is no such case: not so many were opened\n"
+        "t.yaml:10:9: a: the gateway is down at that time\n",
+        NULL);
+}
+
+/* One device, several paces: what is of one time is one message. */
+static void test_messages(void **state)
+{
+    struct ruletest_result r;
+    (void)state;
+    run("  - name: a\n    series:\n"
+        "      - {device: s1, metric: level, values: \"0.5x9\"}\n"
+        "      - {device: s*, metric: pump_on, values: \"true _ falsex3\"}\n"
+        "      - {device: s1, metric: mode, values: \"autox1\", interval: 5m}\n"
+        "      - {device: s1, metric: level, values: \"0.4x1\", from: 30s, dup: 2, late: 1m}\n",
+        "", &r);
+    assert_int_equal(r.values, 10 + 5 + 2 + 2);
+    assert_int_equal(r.messages, 10 + 2 + 2 * 3);
+}
+
+static void test_reload(void **state)
+{
+    (void)state;
+    run("  - name: a\n" RISE "    steps: [{at: 8m, reload: none.yaml}]\n    expect:\n"
+        "      - {at: 6m, transition: activated, rule: high}\n"
+        "      - {at: 8m, transition: rule_removed, rule: high, work: closed}\n"
+        "      - {open: []}\n",
+        "", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_notation),  cmocka_unit_test(test_decimals),
-        cmocka_unit_test(test_durations), cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_notation),    cmocka_unit_test(test_decimals),
+        cmocka_unit_test(test_durations),   cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_devices),     cmocka_unit_test(test_run),
+        cmocka_unit_test(test_differences), cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

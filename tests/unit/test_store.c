@@ -60,7 +60,7 @@ static int teardown(void **state)
 
 static int open_with(struct bench *b, uint64_t bytes, uint64_t devices, struct err *err)
 {
-    struct store_options o = {b->path, bytes, devices, 0};
+    struct store_options o = {b->path, bytes, devices, 0, false};
     return store_open(b->loop, &o, err, &b->opened, &b->store);
 }
 

@@ -43,6 +43,7 @@ struct bench {
     struct store_opened opened;
     int pending, status;
     unsigned outbox_calls;
+    bool no_outbox;
     struct told rows[64];
     size_t n_rows;
     bool more;
@@ -85,7 +86,7 @@ static void on_outbox(void *ctx)
 static void open_store(struct bench *b)
 {
     struct err err = {""};
-    struct store_options o = {b->path, 64u << 20, 1000, 400u * 86400u};
+    struct store_options o = {b->path, 64u << 20, 1000, 400u * 86400u, b->no_outbox};
     int code = store_open(b->loop, &o, &err, &b->opened, &b->store);
     if (code)
         fail_msg("%s", err.text);
@@ -395,6 +396,23 @@ static void not_twice(void **state)
     assert_int_equal(stats(b).repeated, 3);
     assert_true(says(ask(b, STORE_ALERT_HISTORY, (struct store_alert_filter){.id = "c2"}),
                      "\"what\":\"d\""));
+}
+
+static void nobody_tells(void **state)
+{
+    struct bench *b = *state;
+    struct made m;
+    b->no_outbox = true;
+    open_store(b);
+    put_at(b, 100, make(&m, "c1", "a"));
+    assert_int_equal(outbox(b, 0, false), 0);
+    assert_int_equal(open_cases(b, NULL), 1);
+    assert_int_equal(b->cases[0].seq, 1);
+    b->no_outbox = false;
+    reopen(b);
+    put_at(b, 200, make(&m, "c1", "b"));
+    assert_int_equal(outbox(b, 0, false), 1);
+    assert_int_equal(b->rows[0].seq, 2);
 }
 
 static void marks(void **state)
@@ -766,10 +784,9 @@ static void old_history_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(tells_a_life), TEST(records_and_moves), TEST(not_twice),
-        TEST(marks),        TEST(replies),           TEST(epochs),
-        TEST(questions),    TEST(crashes),           TEST(migrates),
-        TEST(many_at_once), TEST(old_history_goes),
+        TEST(tells_a_life), TEST(records_and_moves), TEST(not_twice),    TEST(nobody_tells),
+        TEST(marks),        TEST(replies),           TEST(epochs),       TEST(questions),
+        TEST(crashes),      TEST(migrates),          TEST(many_at_once), TEST(old_history_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

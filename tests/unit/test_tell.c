@@ -657,6 +657,8 @@ static void test_status(void **state)
     run_ms(20);
     assert_int_equal(mq.n, from);
     tell_second(tell, bad, strlen(bad));
+    tell_second(tell, good, strlen(good)); /* not for every second of it */
+    tell_second(tell, bad, strlen(bad));
     settle();
     assert_int_equal(mq.n, from + 1);
     assert_non_null(strstr(on_broker(P "gateway/cq/status"), "degraded"));

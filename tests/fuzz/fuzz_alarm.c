@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Alarms: the first byte chooses. A saved state of any bytes (what loads is saved to the same, and
+ * goes on without harm); or a history of any samples, times, links, reloads: at each step one
+ * that was restored from bytes tells and saves what the one that lived on does. */
+#include "base/check.h"
+#include "base/hash.h"
+#include "core/alarm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define S    UINT64_C(1000000000)
+#define BOOT (UINT64_C(1000000) * S)
+#define WALL INT64_C(1795219200000)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char conf_text[] = "gateway: {id: t, data_dir: /tmp/x, timezone: Asia/Shanghai}\n"
+                                "brokers:\n  - {id: main, url: mqtt://127.0.0.1:1883}\n"
+                                "sources:\n  - {profile: gaihou-json, broker: main, qos: 1}\n"
+                                "catalog: catalog.yaml\n"
+                                "registry: {compounds: compounds.csv, devices: devices.csv}\n";
+static const char catalog_text[] =
+    "version: 1\nkinds:\n  sump:\n    zh: 集水井\n    en: Sump\n    metrics:\n"
+    "      level: {type: float, unit: m, min: 0, max: 5, zh: 水位, en: Level}\n"
+    "      pump_on: {type: bool, zh: 水泵, en: Pump}\n";
+static const char devices_text[] = "device,kind,compound,building,expected_interval,uplink\n"
+                                   "u,sump,c1,b1,60s,\na,sump,c1,b1,60s,u\nb,sump,c1,b1,,u\n"
+                                   "c,sump,c1,b1,5m,u\n";
+static const char compounds_text[] = "compound,name,district\nc1,一村,yuzhong\n";
+static const char rules_text[] =
+    "version: 1\ngroups:\n  - name: g\n    rules:\n"
+    "      - {id: high, kind: sump, title: t, action: a, levels: [{severity: major, when: "
+    "level > "
+    "0.8, off: level < 0.6, for: 60s}, {severity: critical, when: level > 1.2, off: level < "
+    "1.0}],"
+    " off_for: 2m, tolerate: {miss: 1, of: 3}, no_data: {after: 30m, policy: clear}}\n"
+    "      - {id: rise, kind: sump, title: t, action: a, levels: [{severity: minor, when: "
+    "\"delta(level, 10m) > 0.5\", off: \"delta(level, 10m) < 0.1\"}], no_data: {policy: "
+    "alert}}\n"
+    "      - {id: pump, kind: sump, title: t, action: a, life_safety: true, levels: "
+    "[{severity: "
+    "minor, when: pump_on, for: 3m}], schedule: {windows: [{days: [mon, tue, wed, thu, fri, "
+    "sat, "
+    "sun], from: \"08:00\", to: \"08:30\"}], on_close: resolve}}\n"
+    "      - {id: two, kind: sump, title: t, action: a, levels: [{severity: minor, when: "
+    "\"count_over(building, sump, pump_on) > 1\"}]}\n"
+    "      - {id: gone, kind: sump, title: t, action: a, levels: [{severity: minor, when: "
+    "\"absent(level, 20m)\"}]}\n";
+
+static struct world *world;
+
+static struct world *make_world(const char *rules)
+{
+    struct world_text parts[WORLD_PARTS] = {
+        [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf_text, strlen(conf_text)},
+        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
+        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds_text, strlen(compounds_text)},
+        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices_text, strlen(devices_text)},
+    };
+    struct world_text text = {"/etc/t/rules.yaml", rules, strlen(rules)};
+    struct problems *problems = problems_new(20);
+    struct world *w = NULL;
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    ASSERT(world_bundle(parts, &b) == 0 && world_bundle_rules(&text, 1, &b) == 0);
+    ASSERT(world_open(b.data, b.len, problems, &w) == 0);
+    buf_done(&b);
+    problems_free(problems);
+    return w;
+}
+
+struct side {
+    struct alarm *a;
+    struct buf saved;
+    uint64_t told; /* a hash of all that was told */
+};
+
+static void on_event(void *ctx, const struct alarm_event *e)
+{
+    struct side *s = ctx;
+    uint64_t parts[] = {s->told,
+                        (uint64_t)e->change << 32 | (uint64_t)e->condition << 16 | e->quality,
+                        (uint64_t)(e->level + 1) << 32 | e->severity,
+                        (uint64_t)e->since_ms,
+                        (uint64_t)e->time_ms,
+                        e->engine_ns,
+                        (uint64_t)e->device->index << 8 | (uint64_t)e->late |
+                            (uint64_t)e->flapping << 1 | (uint64_t)e->inhibited << 2,
+                        e->rule->index};
+    s->told = hash64(1, parts, sizeof(parts));
+    ASSERT(e->level >= -1 && e->level < RULE_MAX_LEVELS);
+}
+
+static int put(void *ctx, const void *p, size_t n)
+{
+    return buf_put(ctx, p, n);
+}
+
+static void side_init(struct side *s)
+{
+    *s = (struct side){0};
+    buf_init(&s->saved, 1 << 24);
+    s->a = alarm_new(&(struct alarm_out){s, on_event});
+    alarm_use(s->a, NULL, world, BOOT, WALL);
+}
+
+static void side_done(struct side *s)
+{
+    alarm_free(s->a);
+    buf_done(&s->saved);
+}
+
+static void save(struct side *s)
+{
+    buf_clear(&s->saved);
+    ASSERT(alarm_save(s->a, put, &s->saved) == 0);
+}
+
+static int64_t wall(uint64_t ns)
+{
+    return WALL + (int64_t)(ns / 1000000) - (int64_t)(BOOT / 1000000);
+}
+
+static void go(struct side *s, uint64_t ns)
+{
+    uint64_t due;
+    for (unsigned n = 0; n < 2000 && (due = alarm_next_due(s->a)) <= ns; n++)
+        alarm_tick(s->a, due, wall(due));
+}
+
+static void say(struct side *s, unsigned device, uint64_t ns, uint64_t order, unsigned how,
+                double level)
+{
+    static const unsigned char metrics[] = {0, 1};
+    const struct device *d = registry_device_at(world->registry, device);
+    struct field f[2] = {{.key = "level", .v = {.type = VALUE_FLOAT, .f = level}},
+                         {.key = "pump_on", .v = {.type = VALUE_BOOL, .b = how & 1}}};
+    struct alarm_sample x = {.device = d,
+                             .point = how & 2 ? "p" : "",
+                             .fields = f,
+                             .metrics = metrics,
+                             .n = how & 4 ? 1 : 2,
+                             .bad = metrics + 1,
+                             .n_bad = how & 4 ? how >> 3 & 1 : 0,
+                             .order_ns = order,
+                             .engine_ns = ns,
+                             .time_ms = wall(order),
+                             .received_ms = wall(ns),
+                             .retained = (how & 0x70) == 0x70,
+                             .catch_up = (how & 0x70) == 0x60,
+                             .alive = (how & 0x70) != 0x50};
+    alarm_heard(s->a, d, 0);
+    alarm_sample(s->a, &x);
+}
+
+static void loads(const uint8_t *data, size_t size)
+{
+    struct side s;
+    side_init(&s);
+    int rc = alarm_load(s.a, (const char *)data, size);
+    ASSERT(rc == 0 || rc == -EBADMSG);
+    save(&s);
+    ASSERT(rc != 0 || (s.saved.len == size && memcmp(s.saved.data, data, size) == 0));
+    for (unsigned i = 0; i < 40; i++) {
+        uint64_t ns = BOOT + (i + 1) * 100 * S;
+        go(&s, ns);
+        say(&s, i % 4, ns, ns - (i % 7) * 60 * S, i * 37 % 128, (i % 5) * 0.4);
+    }
+    struct alarm_stats st;
+    alarm_stats(s.a, &st);
+    side_done(&s);
+}
+
+struct step {
+    unsigned what, device, how;
+    uint64_t by, back;
+    double level;
+};
+
+static void one_step(struct side *s, const struct step *x, uint64_t *now)
+{
+    uint64_t to = *now + x->by;
+    go(s, to);
+    switch (x->what) {
+    case 0:
+        alarm_link(s->a, 0, x->how & 1, to);
+        break;
+    case 1:
+        alarm_alive(s->a, registry_device_at(world->registry, x->device), to);
+        break;
+    default:
+        say(s, x->device, to, to - x->back, x->how, x->level);
+    }
+    *now = to;
+}
+
+static void both(const uint8_t *data, size_t size)
+{
+    struct side a, b;
+    uint64_t now[2] = {BOOT + 4000 * S, BOOT + 4000 * S};
+    side_init(&a);
+    side_init(&b);
+    alarm_link(a.a, 0, true, BOOT);
+    alarm_link(b.a, 0, true, BOOT);
+    for (size_t i = 0; i + 4 <= size && i < 400; i += 4) {
+        struct step x = {.what = data[i] >> 4,
+                         .device = data[i] & 3,
+                         .how = data[i + 1] & 127,
+                         .by = (data[i + 2] & 15) * (data[i + 2] >> 4) * 10 * S + 1,
+                         .back = data[i + 1] & 128 ? (data[i + 3] >> 4) * 100 * S : 0,
+                         .level = (data[i + 3] & 15) * 0.12};
+        one_step(&a, &x, &now[0]);
+        one_step(&b, &x, &now[1]);
+        ASSERT(a.told == b.told);
+        if (data[i] & 4) {
+            save(&a);
+            ASSERT(alarm_load(b.a, a.saved.data, a.saved.len) == 0);
+            save(&b);
+            ASSERT(a.saved.len == b.saved.len &&
+                   memcmp(a.saved.data, b.saved.data, a.saved.len) == 0);
+        }
+        ASSERT(alarm_next_due(a.a) == alarm_next_due(b.a));
+    }
+    side_done(&a);
+    side_done(&b);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (!world)
+        world = make_world(rules_text);
+    if (size == 0)
+        return 0;
+    if (data[0] & 1)
+        loads(data + 1, size - 1);
+    else
+        both(data + 1, size - 1);
+    return 0;
+}

@@ -1,0 +1,198 @@
+"""gaihouctl rules: check, test, backtest and explain, and the pages that teach them."""
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+
+import pytest
+from conftest import BIN, TOP
+from ring import publish, small, topic, wait_settled
+
+DATA = TOP / "tests" / "data" / "rules-test"
+CATALOG = DATA / "catalog.yaml"
+RULE = """version: 1
+groups:
+  - name: 排水
+    rules:
+      - id: sump-high
+        kind: sump
+        title: 集水井水位过高
+        action: 检查水泵
+        levels:
+          - {severity: major, when: level > %s, off: level < 0.6}
+        no_data: {after: 30d, policy: keep}
+"""
+
+
+def rules(*argv, cwd=None, code=0):
+    r = subprocess.run([BIN / "gaihouctl", "rules", *map(str, argv)], capture_output=True, text=True,
+                       timeout=120, check=False, cwd=cwd)
+    assert r.returncode == code, f"{argv}: {r.returncode}\n{r.stdout}{r.stderr}"
+    return r
+
+
+# -- check ----------------------------------------------------------------------------------------
+
+def test_check_says_every_problem(tmp_path):
+    (tmp_path / "a.yaml").write_text(RULE % "0.8 kg")
+    (tmp_path / "b.yaml").write_text((RULE % "0.8").replace("level <", "levl <"))
+    r = rules("check", tmp_path / "a.yaml", tmp_path / "b.yaml", "--catalog", CATALOG, code=1)
+    lines = [x for x in r.stderr.splitlines() if ": error: " in x]
+    assert any(re.match(r".*/a\.yaml:\d+:\d+: error: ", x) for x in lines), r.stderr
+    assert any(re.match(r".*/b\.yaml:\d+:\d+: error: .*levl.*level", x) for x in lines), r.stderr
+
+
+def test_check_says_lints_and_counts(tmp_path):
+    (tmp_path / "a.yaml").write_text((RULE % "0.8").replace(", off: level < 0.6", ""))
+    r = rules("check", tmp_path / "a.yaml", "--catalog", CATALOG)
+    assert "warning:" in r.stderr and r.stdout == "1 rules in 1 files: no errors\n"
+
+
+def test_check_sees_the_registry_as_the_daemon_does(bench):
+    g = small(bench)
+    g.configure(rules=["rules/*.yaml"], brokers=[{"id": "main", "url": "mqtt://127.0.0.1:1"}])
+    (g.folder / "rules").mkdir()
+    (g.folder / "rules" / "a.yaml").write_text(
+        (RULE % "0.8").replace("        levels", "        only: {compounds: [nowhere]}\n        levels"))
+    said = {x for x in g.check().stderr.splitlines() if "rules/a.yaml" in x}
+    r = rules("check", "--config", g.config)
+    assert said and said <= set(r.stderr.splitlines()), (said, r.stderr)
+    assert any("nowhere" in x for x in said)
+
+
+# -- test -----------------------------------------------------------------------------------------
+
+def test_rule_tests_pass():
+    r = rules("test", *sorted(DATA.glob("first*.yaml")))
+    assert re.search(r"^\d+ passed, 0 failed; \d+ values in", r.stdout, re.M), r.stdout
+
+
+def test_shipped_rules():
+    """config/rules/tests: at least one test per rule file; and no rule file without."""
+    files = sorted((TOP / "config" / "rules" / "tests").glob("*.yaml"))
+    assert {f.name for f in files} == {f.name for f in (TOP / "config" / "rules").glob("*.yaml")}
+    r = rules("test", *files, "--coverage")
+    assert re.search(r"^\d+ passed, 0 failed", r.stdout, re.M), r.stdout
+
+
+def test_a_wrong_expectation_is_shown(tmp_path):
+    for f in DATA.glob("*.yaml"):
+        shutil.copy(f, tmp_path)
+    t = (tmp_path / "first.yaml").read_text()
+    t = t.replace("{at: 6m, transition: activated, rule: sump-high, device: s1, severity: major, value: 0.9, told",
+                  "{at: 7m, transition: activated, rule: sump-high, device: s1, severity: minor, value: 0.9, told")
+    (tmp_path / "first.yaml").write_text(t)
+    r = rules("test", "first.yaml", "--run", "^水位过高$", "--junit", "out.xml", cwd=tmp_path, code=1)
+    assert re.search(r"^first\.yaml:\d+:\d+: 水位过高: other transitions", r.stdout, re.M), r.stdout
+    assert re.search(r"^    - \{at: 7m, .*severity: minor", r.stdout, re.M)
+    assert re.search(r"^    \+ \{at: 6m, .*severity: major", r.stdout, re.M)
+    assert "FAILED first.yaml: 1 of 1 tests" in r.stdout and "0 passed, 1 failed" in r.stdout
+    suite = ET.parse(tmp_path / "out.xml").getroot().find("testsuite")
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+    case = suite.find("testcase")
+    assert case.get("name") == "水位过高" and "at: 7m" in case.find("failure").text
+
+
+def test_what_diff_prints_passes(tmp_path):
+    """--diff gives lines that can be taken over."""
+    for f in DATA.glob("*.yaml"):
+        shutil.copy(f, tmp_path)
+    head, _, _ = (tmp_path / "first.yaml").read_text().partition("tests:\n")
+    test = ('tests:\n  - name: a\n    series:\n'
+            '      - {device: s1, metric: level, values: "0.5x4 0.9x3 1.4x5 _x40 0.5x9"}\n'
+            '      - {device: k1, metric: alarm, values: "false true false"}\n    expect:\n')
+    (tmp_path / "a.yaml").write_text(head + test + "      - {no_more: true}\n")
+    r = rules("test", "a.yaml", "--diff", cwd=tmp_path, code=1)
+    came = r.stdout.split("as it would pass:\n")[1].split("FAILED")[0]
+    assert came.count("transition:") >= 6, came
+    (tmp_path / "a.yaml").write_text(head + test + came.replace("    - ", "      - "))
+    rules("test", "a.yaml", cwd=tmp_path)
+
+
+def test_coverage_names_what_no_test_reaches():
+    r = rules("test", DATA / "first.yaml", "--coverage")
+    assert re.search(r"rule pump-not-lowering: no test makes it alarm", r.stdout)
+    assert not re.search(r"rule sump-high: major: never", r.stdout)
+    all_, seen = re.search(r"^(\d+) of (\d+) branches", r.stdout, re.M).groups()[::-1]
+    assert 0 < int(seen) < int(all_)
+
+
+def test_files_that_cannot_be_loaded(tmp_path):
+    (tmp_path / "a.yaml").write_text("version: 1\nrules: none.yaml\ntests: []\n")
+    r = rules("test", "a.yaml", "none.yaml", "--catalog", CATALOG, cwd=tmp_path, code=1)
+    assert "none.yaml" in r.stderr and "0 passed, 2 failed" in r.stdout
+    rules("test", code=64)
+    rules("test", "a.yaml", "--run", "[", cwd=tmp_path, code=64)
+    rules("nothing", code=64)
+
+
+@pytest.mark.parametrize("page", ["rules-testing.md", "rules-testing.zh-CN.md"])
+def test_the_pages_examples(page, tmp_path):
+    text = (TOP / "docs" / page).read_text()
+    rule, test = re.findall(r"^```yaml\n(.*?)^```", text, re.S | re.M)[:2]
+    (tmp_path / "sump.yaml").write_text(rule)
+    (tmp_path / "sump.test.yaml").write_text(test)
+    shutil.copy(TOP / "config" / "catalog.yaml", tmp_path)
+    consoles = re.findall(r"^```console\n(.*?)^```", text, re.S | re.M)
+    said = rules("test", "sump.test.yaml", cwd=tmp_path).stdout
+    shown = consoles[0].split("\n", 1)[1]
+    assert re.sub(r"\d+\.\d\d s", "_", said) == re.sub(r"\d+\.\d\d s", "_", shown)
+    if len(consoles) > 2:  # the failing one
+        (tmp_path / "sump.yaml").write_text(rule.replace("off_for: 2m", "off_for: 1m"))
+        said = rules("test", "sump.test.yaml", cwd=tmp_path, code=1).stdout
+        assert re.sub(r"\d+\.\d\d s", "_", said) == re.sub(r"\d+\.\d\d s", "_", consoles[1])
+
+
+# -- the past -------------------------------------------------------------------------------------
+
+@pytest.fixture
+def past(bench, broker):
+    """A gateway that ran with a rule that alarms above 1.5 and heard levels of 0.9 and 2."""
+    g = small(bench, broker)
+    g.configure(rules=["rules.yaml"], brokers=g.sections["brokers"])
+    (g.folder / "rules.yaml").write_text(RULE % "1.5")
+    g.start()
+    # no two alike: within a millisecond they would be one said twice
+    levels = [("s1", 0.5), ("s1", 0.9), ("s1", 0.51), ("s2", 2), ("s2", 0.5), ("s1", 0.91)]
+    publish(broker, [(topic(d), {"level": v}) for d, v in levels])
+    wait_settled(g, len(levels))
+    g.stop()
+    return g
+
+
+def test_backtest(past, tmp_path):
+    (tmp_path / "new.yaml").write_text(RULE % "0.8")
+    dir_ = past.folder / "data"
+    r = rules("backtest", "--from", "1d", "--dir", dir_, "--rules", tmp_path / "new.yaml", "--diff",
+              "--list")
+    assert re.match(r"These rules would have raised 3 alarms from .* to .*, all of them in ", r.stdout)
+    assert "The recorded rules raised 1: 2 new, 0 gone." in r.stdout
+    assert re.search(r"^sump-high +major +c1 +\S+ +3 +2 +2 ", r.stdout, re.M), r.stdout
+    j = json.loads(rules("backtest", "--from", "1d", "--dir", dir_, "--json").stdout)
+    assert j["raised"] == 1 and j["alarms"][0]["device"] == "s2"
+    j = json.loads(rules("backtest", "--from", "1d", "--dir", dir_, "--rules", tmp_path / "new.yaml",
+                         "--json").stdout)
+    assert [a["device"] for a in j["alarms"]] == ["s1", "s2", "s1"]
+    assert [a["cleared"] is None for a in j["alarms"]] == [False, False, True]
+    j = json.loads(rules("backtest", "--from", "2020-01-01", "--to", "2020-02-01", "--dir", dir_,
+                         "--json").stdout)
+    assert j["raised"] == 0
+    rules("backtest", "--from", "soon", "--dir", dir_, code=64)
+    rules("backtest", "--dir", dir_, code=64)
+    (tmp_path / "bad.yaml").write_text(RULE % "x")
+    assert "error:" in rules("backtest", "--from", "1d", "--dir", dir_, "--rules",
+                             tmp_path / "bad.yaml", code=1).stderr
+
+
+def test_explain_from_a_folder(past):
+    dir_ = past.folder / "data"
+    j = json.loads(rules("backtest", "--from", "1d", "--dir", dir_, "--json").stdout)
+    case = j["alarms"][0]["case"]
+    r = rules("explain", case, "--dir", dir_)
+    assert f"case {case}" in r.stdout and "rules.yaml:5" in r.stdout
+    assert re.search(r"level 2\b", r.stdout) and re.search(r"activated +major", r.stdout)
+    j = json.loads(rules("explain", case, "--dir", dir_, "--json").stdout)
+    assert j["device"] == "s2" and [t["change"] for t in j["transitions"]][:2] == [
+        "activated", "cleared"]
+    assert "no case" in rules("explain", "test.all.1.0.0", "--dir", dir_, code=1).stderr

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cases under random events, commands, time, reloads and restarts. The rig checks each transition;
+ * here it is checked that what is told converges to what is so, that a restart changes nothing,
+ * and that the last blobs are the state. All transitions are kept as samples for the schemas
+ * (CASES_SAMPLES names the file; build/cases-samples.jsonl).
+ */
+#include "cases_rig.h"
+
+#define KEYS 10
+
+struct truth { /* of one key, as core/alarm would have it */
+    bool active, flapping, inhibited;
+    enum severity severity;
+};
+
+static const struct {
+    const char *rule, *device, *point;
+} keys[KEYS] = {{"none-1", "d1", ""},  {"ack-1", "d1", ""},  {"full-1", "d1", ""},
+                {"latch-1", "d2", ""}, {"fire-1", "s1", ""}, {"none-1", "d3", ""},
+                {"ack-1", "d2", "a"},  {"ack-1", "d2", "b"}, {"full-1", "d3", ""},
+                {"fire-1", "s1", "z"}};
+
+static struct alarm_event event(struct cases_rig *r, const struct truth *t, int k,
+                                enum alarm_change change)
+{
+    struct alarm_event ev = rig_event(r, change, keys[k].rule, keys[k].device);
+    ev.point = keys[k].point;
+    ev.condition = t->active ? ALARM_ACTIVE : ALARM_NORMAL;
+    ev.severity = t->severity;
+    ev.flapping = t->flapping;
+    ev.inhibited = t->inhibited;
+    return ev;
+}
+
+/* The alarm's own changes, never ones that it could not make. */
+static void condition(struct cases_rig *r, struct truth *t, int k, uint64_t x)
+{
+    unsigned what = (unsigned)(x % 12);
+    enum alarm_change change;
+    if (what < 5) {
+        t->active = !t->active;
+        t->severity = (enum severity)(1 + x / 16 % 4);
+        change = t->active ? ALARM_ACTIVATED : ALARM_CLEARED;
+        if (t->flapping && strcmp(keys[k].rule, "fire-1") != 0) {
+            t->active = !t->active;
+            return; /* held */
+        }
+        if (!t->active)
+            t->inhibited = false;
+    } else if (what < 7 && t->active) {
+        t->severity = (enum severity)(1 + x / 16 % 4);
+        change = ALARM_LEVEL;
+    } else if (what == 7 && t->active) {
+        change = ALARM_QUALITY;
+    } else if (what == 8 && t->active && !t->flapping) {
+        t->flapping = true;
+        change = ALARM_FLAPPING;
+    } else if (what == 9 && t->flapping) {
+        t->flapping = false;
+        t->active = x / 16 % 2;
+        change = ALARM_SETTLED;
+    } else if (what == 10 && t->active) {
+        t->inhibited = !t->inhibited;
+        change = ALARM_INHIBIT;
+    } else if (what == 11) {
+        change = ALARM_EPISODE;
+    } else {
+        return;
+    }
+    struct alarm_event ev = event(r, t, k, change);
+    if (change == ALARM_QUALITY)
+        ev.quality = x / 16 % 2 ? ALARM_STALE : ALARM_GOOD;
+    if (change == ALARM_EPISODE)
+        ev.condition = ALARM_NORMAL;
+    rig_give(r, &ev);
+}
+
+static void command(struct cases_rig *r, uint64_t x)
+{
+    static const char *const scopes[] = {"device/d1", "building/qby/3", "compound/qby"};
+    char payload[200], id[CASE_ID_MAX];
+    bool operator_ = x & 1;
+    enum case_verb verb = (enum case_verb)((x >> 8) % VERBS);
+    if (!r->open)
+        return;
+    struct kept_case *k = r->open;
+    for (unsigned i = (x >> 16) % 8; i > 0 && k->next; i--)
+        k = k->next;
+    snprintf(id, sizeof(id), "%s", k->id);
+    snprintf(payload, sizeof(payload),
+             "{\"by\":\"人%d\",\"to\":\"t\",\"photo\":\"p.jpg\",\"note\":\"n\"%s%s}",
+             (int)(x >> 20 & 3), x >> 24 & 1 ? ",\"for\":\"5m\"" : "",
+             x >> 25 & 3 ? "" : ",\"version\":2");
+    if (verb == VERB_TEST || verb == VERB_UNTEST)
+        snprintf(id, sizeof(id), "%s", scopes[(x >> 28) % 3]);
+    bool c2 = strstr(k->key, "/d3/") != NULL;
+    rig_ask(r,
+            operator_ ? NULL
+            : c2      ? "f2"
+                      : "f1",
+            operator_ ? "-"
+            : c2      ? "c2"
+                      : "qby",
+            id, verb, payload, x >> 30 & 1 ? "c1" : NULL);
+}
+
+/* Open cases as the store has them, in its order. */
+static size_t blobs(const struct cases_rig *r, const char **out, size_t *lens)
+{
+    size_t n = 0;
+    for (const struct kept_case *k = r->open; k; k = k->next) {
+        out[n] = k->blob;
+        lens[n++] = k->blob_len;
+    }
+    return n;
+}
+
+static void no_difference(void *ctx, const char *id, const char *how)
+{
+    (void)ctx;
+    fail_msg("%s: %s", id, how);
+}
+
+static void restart(struct cases_rig *r, bool adopt)
+{
+    struct buf a, b;
+    const char *list[64];
+    size_t lens[64], n = r->n;
+    buf_init(&a, 16 << 20);
+    buf_init(&b, 16 << 20);
+    assert_int_equal(cases_save(r->c, rig_append, &a), 0);
+    cases_free(r->c);
+    r->c = rig_cases(r);
+    assert_int_equal(cases_load(r->c, a.data, a.len), 0);
+    if (adopt)
+        assert_int_equal(
+            cases_adopt(r->c, list, lens, blobs(r, list, lens), no_difference, NULL), 0);
+    assert_int_equal(cases_save(r->c, rig_append, &b), 0);
+    assert_int_equal(a.len, b.len);
+    assert_memory_equal(a.data, b.data, a.len);
+    assert_int_equal(r->n, n); /* and nobody was told anything */
+    buf_done(&a);
+    buf_done(&b);
+}
+
+static void reload(struct cases_rig *r, struct world **other)
+{
+    struct world *now = *other;
+    cases_use(r->c, r->w, now, r->ns, r->wall_ms);
+    *other = r->w;
+    r->w = now;
+    rig_pass(r, 1);
+}
+
+/* Without masks, after all have ended, what the firm was told last is what is so. */
+static void converged(struct cases_rig *r, const struct truth *t)
+{
+    for (int k = 0; k < KEYS; k++) {
+        char key[200];
+        const struct kept_case *o = r->open;
+        snprintf(key, sizeof(key), "%s/%s/%s", keys[k].rule, keys[k].device, keys[k].point);
+        while (o && strcmp(o->key, key) != 0)
+            o = o->next;
+        if (t[k].active && !(o && o->told && o->told_active)) {
+            for (size_t i = 0; i < r->n; i++)
+                if (strcmp(r->seen[i].key, key) == 0)
+                    print_message("%s %s deliver %d\n", r->seen[i].id,
+                                  case_change_name(r->seen[i].change), r->seen[i].deliver);
+        }
+        if (t[k].active)
+            assert_true(o && o->told && o->told_active);
+        else if (o)
+            assert_true(!o->told_active);
+    }
+}
+
+static void end_all_masks(struct cases_rig *r, struct truth *t)
+{
+    for (int k = 0; k < KEYS; k++) {
+        if (t[k].flapping) {
+            t[k].flapping = false;
+            struct alarm_event ev = event(r, &t[k], k, ALARM_SETTLED);
+            rig_give(r, &ev);
+        }
+        if (t[k].inhibited) {
+            t[k].inhibited = false;
+            struct alarm_event ev = event(r, &t[k], k, ALARM_INHIBIT);
+            rig_give(r, &ev);
+        }
+    }
+    rig_pass(r, CASE_SHELVE_MAX_S + 10);
+}
+
+static void round_of(uint64_t *seed, FILE *samples)
+{
+    struct cases_rig *r = rig_new();
+    struct truth t[KEYS] = {{0}};
+    struct world *other = rig_world(
+        rig_conf_text, "compound,name,firm,merged_into\nqby,桥北苑,f1,\nc2,二村,f2,\n",
+        rig_devices_text, rig_rules_text);
+    r->samples = samples;
+    for (int i = 0; i < 400; i++) {
+        uint64_t x = unit_random(seed), y = unit_random(seed);
+        unsigned what = (unsigned)(x % 100);
+        if (what < 60)
+            condition(r, &t[y % KEYS], (int)(y % KEYS), y >> 8);
+        else if (what < 88)
+            command(r, y);
+        else if (what < 94)
+            rig_pass(r, y % 600);
+        else if (what < 98)
+            restart(r, y & 1);
+        else
+            reload(r, &other);
+        if (r->n > MAX_SEEN - 200)
+            rig_forget_seen(r);
+    }
+    end_all_masks(r, t);
+    converged(r, t);
+    r->samples = NULL;
+    rig_free(r);
+    world_free(other);
+}
+
+static void random_lives(void **state)
+{
+    (void)state;
+    uint64_t seed = unit_seed();
+    const char *path = getenv("CASES_SAMPLES");
+    FILE *samples = fopen(path ? path : "build/cases-samples.jsonl", "we");
+    const char *rounds = getenv("ROUNDS");
+    int n = rounds ? (int)strtol(rounds, NULL, 10) : 60;
+    for (int i = 0; i < n; i++)
+        round_of(&seed, i < 10 ? samples : NULL);
+    if (samples)
+        fclose(samples);
+}
+
+/* The same history with and without a mask by people: the conditions recorded are the same. */
+static void masks_change_no_condition(void **state)
+{
+    (void)state;
+    uint64_t seed = unit_seed();
+    for (int i = 0; i < 40; i++) {
+        uint64_t a = unit_random(&seed), b = a;
+        struct cases_rig *plain = rig_new(), *masked = rig_new();
+        struct truth t[2][KEYS] = {{{0}}};
+        for (int k = 0; k < 80; k++) {
+            uint64_t x = unit_random(&a), y = unit_random(&b);
+            condition(plain, &t[0][x % KEYS], (int)(x % KEYS), x >> 8);
+            condition(masked, &t[1][y % KEYS], (int)(y % KEYS), y >> 8);
+            if (k % 5 == 0 && masked->open)
+                rig_ask(masked, NULL, "-", masked->open->id, VERB_SHELVE, "{\"for\":\"9h\"}",
+                        NULL);
+        }
+        size_t m = 0;
+        for (size_t k = 0; k < plain->n; k++) {
+            while (masked->seen[m].change == CASE_SHELVED)
+                m++;
+            const struct seen_transition *p = &plain->seen[k], *q = &masked->seen[m++];
+            assert_string_equal(p->key, q->key);
+            assert_int_equal(p->change, q->change);
+            const char *c = strstr(p->json, "\"condition\":"),
+                       *d = strstr(q->json, "\"condition\":");
+            assert_memory_equal(c, d, 20);
+        }
+        rig_free(plain);
+        rig_free(masked);
+    }
+}
+
+/* -- the store wins ---------------------------------------------------------------------------- */
+
+static char said[256];
+
+static void note_difference(void *ctx, const char *id, const char *how)
+{
+    (void)ctx;
+    (void)id;
+    strncat(said, how, sizeof(said) - strlen(said) - 2);
+    strcat(said, ";");
+}
+
+static void the_store_wins(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    const char *list[64];
+    size_t lens[64];
+    struct buf old;
+    buf_init(&old, 1 << 20);
+    rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+    rig_say(r, ALARM_ACTIVATED, "ack-1", "d2");
+    size_t n = blobs(r, list, lens);
+    for (size_t i = 0; i < n; i++) { /* the store of now … */
+        assert_int_equal(buf_put(&old, list[i], lens[i]), 0);
+    }
+    char *kept[2] = {mem_dup(list[0], lens[0]), mem_dup(list[1], lens[1])};
+    size_t kept_lens[2] = {lens[0], lens[1]};
+    assert_int_equal(rig_do(r, VERB_ACK, "{}"), ANSWER_DONE); /* d2, newer than the store */
+    rig_say(r, ALARM_ACTIVATED, "full-1", "d1");              /* not in it, and it holds */
+    rig_say(r, ALARM_CLEARED, "ack-1", "d1");
+    assert_int_equal(rig_ask(r, NULL, "-", r->seen[0].id, VERB_ACK, "", NULL), ANSWER_DONE);
+    assert_int_equal(rig_open(r), 2); /* d1's ended here: the store still has it */
+    said[0] = '\0';
+    assert_int_equal(
+        cases_adopt(r->c, (const char *const *)kept, kept_lens, 2, note_difference, NULL), 0);
+    assert_string_equal(said, "too many;missing;other;");
+    struct buf b;
+    buf_init(&b, 65536);
+    assert_int_equal(cases_show(r->c, r->seen[0].id, &b), 0);
+    assert_non_null(
+        strstr(buf_cstr(&b), "\"quality\":\"unknown\"")); /* never cleared by absence */
+    buf_clear(&b);
+    assert_int_equal(cases_show(r->c, r->seen[1].id, &b), 0);
+    assert_non_null(strstr(buf_cstr(&b), "\"ack\":null"));
+    /* the condition that nobody was told of is a new case, marked late, in a step of its own */
+    assert_int_equal(cases_next_due(r->c), 0);
+    while (r->open) {
+        struct kept_case *k = r->open;
+        r->open = k->next;
+        free(k->blob);
+        free(k);
+    }
+    size_t before = r->n;
+    rig_pass(r, 1);
+    assert_int_equal(r->n, before + 1);
+    assert_int_equal(rig_last(r)->change, CASE_ACTIVATED);
+    assert_non_null(strstr(rig_last(r)->json, "\"late\":true"));
+    assert_non_null(strstr(rig_last(r)->json, "\"rule\":\"full-1\""));
+    /* people may close what nobody knows about */
+    assert_int_equal(cases_next_due(r->c), UINT64_MAX);
+    kept_lens[0]--;
+    assert_int_equal(cases_adopt(r->c, (const char *const *)kept, kept_lens, 2, NULL, NULL),
+                     -EBADMSG);
+    free(kept[0]);
+    free(kept[1]);
+    buf_done(&b);
+    buf_done(&old);
+    rig_free(r);
+}
+
+/* Bytes that are not ours: refused, or read as something harmless; never trusted. */
+static void hostile_bytes(void **state)
+{
+    (void)state;
+    uint64_t seed = unit_seed();
+    struct cases_rig *r = rig_new();
+    struct truth t[KEYS] = {{0}};
+    struct buf good;
+    buf_init(&good, 16 << 20);
+    for (int i = 0; i < 150; i++) {
+        uint64_t x = unit_random(&seed);
+        if (x & 1)
+            condition(r, &t[(x >> 8) % KEYS], (int)((x >> 8) % KEYS), x >> 16);
+        else
+            command(r, x >> 8);
+    }
+    assert_int_equal(cases_save(r->c, rig_append, &good), 0);
+    struct cases *c = cases_new(&(struct cases_out){NULL, NULL, NULL});
+    cases_use(c, NULL, r->w, r->ns, r->wall_ms);
+    for (size_t n = 0; n < good.len; n += 1 + good.len / 700)
+        assert_int_equal(cases_load(c, good.data, n), -EBADMSG);
+    char *bytes = mem_dup(good.data, good.len);
+    for (int i = 0; i < 20000; i++) {
+        size_t at = unit_random(&seed) % good.len;
+        bytes[at] ^= (char)(1 << (unit_random(&seed) & 7));
+        if (cases_load(c, bytes, good.len) == 0) /* then it can be lived with */
+            cases_use(c, r->w, r->w, r->ns, r->wall_ms);
+        bytes[at] = good.data[at];
+    }
+    assert_int_equal(cases_load(c, good.data, good.len), 0);
+    free(bytes);
+    cases_free(c);
+    buf_done(&good);
+    rig_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_lives),
+        cmocka_unit_test(masks_change_no_condition),
+        cmocka_unit_test(the_store_wins),
+        cmocka_unit_test(hostile_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
