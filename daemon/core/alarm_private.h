@@ -100,8 +100,16 @@ struct cond_state {
     struct expr_state *windows[];
 };
 
-enum { DEV_SEEN = 1, DEV_SILENT = 2, DEV_WAITS = 4, DEV_CATCHING = 8, DEV_MISSED = 16 };
-/* SILENT: for any rule, if only for the quality of what is active; MISSED: for one that tells. */
+enum {
+    DEV_SEEN = 1,
+    DEV_SILENT = 2,
+    DEV_WAITS = 4,
+    DEV_CATCHING = 8,
+    DEV_MISSED = 16,
+    DEV_HEARD = 32
+};
+/* SILENT: for any rule, if only for the quality of what is active; MISSED: for one that tells;
+ * HEARD: of late, which its timer has yet to see. */
 
 struct dev {
     struct series *series;

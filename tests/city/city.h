@@ -16,6 +16,19 @@
  * XXH3-64 of the payload in 16 hex digits. New fields are only added at the end; other line
  * kinds begin with a word and a colon.
  *
+ * With faults (--faults, --fault) also, when a fault is over or the feed ends:
+ *   fault:  device  point  fault  from_ms  to_ms  rule  told_by_ms  may  over_by_ms
+ *   silence:  … the same
+ * The device showed the fault (was silent) from the message of from_ms (silence: after it) to
+ * that of to_ms, which is well again; to_ms and over_by_ms are - if it lasts at the end. Times
+ * are on the clock that messages claim. If it lasted until told_by_ms, the rule must have told
+ * it by then (- for rule: it need not be told). By over_by_ms its alarms have cleared, and
+ * besides `rule` and `may` (rules with commas, or -) no rule may tell anything of the device.
+ * With --speed, delays are on the wall clock what they are to the devices divided by the speed:
+ * the rules' times must be, too. point is - : the device's own. What goes wrong in the healthy
+ * city (roof-leaks, not-emptied, battery-low) comes as a fault, too. A killed feed has not
+ * written the faults that lasted.
+ *
  * With other families than the native one, every line is instead
  *   must:  sent_ns  acked_ns  TRUTH  [payload in hex]
  * where TRUTH is what city/speak.h describes. Lines come in the order of the acknowledgements.

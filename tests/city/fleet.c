@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "city/faults.h"
 #include "city/text.h"
 
 #include <math.h>
@@ -23,6 +24,7 @@ struct fleet {
     int64_t tick; /* of the slot being emptied */
     struct sky sky;
     double rate;
+    struct faults *faults; /* NULL: nothing breaks */
 };
 
 double device_uniform(struct device_state *d)
@@ -114,6 +116,8 @@ struct fleet *fleet_new(const struct fleet_options *o)
     for (uint32_t i = 0; i < o->devices; i++)
         device_begin(f, i, numbers);
     free(numbers);
+    if (o->faults)
+        f->faults = faults_new(&f->o, f->devices);
     return f;
 }
 
@@ -121,6 +125,7 @@ void fleet_free(struct fleet *f)
 {
     if (!f)
         return;
+    faults_free(f->faults);
     free(f->devices);
     free(f->slots);
     free(f);
@@ -142,9 +147,44 @@ double fleet_natural_rate(const struct fleet *f)
     return f->rate;
 }
 
+static void look_up(struct fleet *f, int64_t at_ms)
+{
+    if (at_ms - f->sky.at_ms >= SKY_MS)
+        sky_at(f->o.seed, at_ms, &f->sky);
+}
+
+/* The next device that does speak. Who is silent lives on all the same. */
+static uint32_t next_speaker(struct fleet *f)
+{
+    for (;;) {
+        uint32_t i = wheel_peek(f);
+        struct device_state *d = &f->devices[i];
+        if (!f->faults || !faults_silent(f->faults, i, d->due_ms))
+            return i;
+        const struct fleet_kind *k = &fleet_kinds[d->kind];
+        double v[FLEET_MAX_VALUES];
+        f->slots[(uint64_t)f->tick % WHEEL_SLOTS] = d->next;
+        look_up(f, d->due_ms);
+        k->step(d, &f->sky, k->interval_s, v);
+        d->due_ms += (int64_t)k->interval_s * 1000;
+        wheel_put(f, i);
+    }
+}
+
+bool fleet_take_truth(struct fleet *f, struct fault_truth *out)
+{
+    return f->faults && faults_take(f->faults, out);
+}
+
+void fleet_end_truths(struct fleet *f)
+{
+    if (f->faults)
+        faults_finish(f->faults);
+}
+
 uint32_t fleet_peek(struct fleet *f, int64_t *out_due_ms)
 {
-    uint32_t i = wheel_peek(f);
+    uint32_t i = next_speaker(f);
     *out_due_ms = f->devices[i].due_ms;
     return i;
 }
@@ -179,13 +219,16 @@ static char *put_value(char *at, const struct fleet_metric *m, double v)
 }
 
 /* One object of the payload. */
-static char *put_sample(char *at, struct device_state *d, const struct sky *sky, double dt,
+static char *put_sample(struct fleet *f, char *at, uint32_t device, double dt, int64_t at_ms,
                         bool clockless, int64_t ts)
 {
+    struct device_state *d = &f->devices[device];
     const struct fleet_kind *k = &fleet_kinds[d->kind];
     double v[FLEET_MAX_VALUES];
     d->seq++;
-    k->step(d, sky, dt, v);
+    k->step(d, &f->sky, dt, v);
+    if (f->faults)
+        faults_apply(f->faults, device, at_ms, ts, v);
     *at++ = '{';
     if (clockless) { /* the count makes what it says unique */
         at = text_str(at, "\"report_seq\":");
@@ -204,11 +247,10 @@ static char *put_sample(char *at, struct device_state *d, const struct sky *sky,
 /* Takes the device whose turn it is; the sky is that of its time. */
 static struct device_state *take_turn(struct fleet *f, uint32_t *out_i)
 {
-    uint32_t i = wheel_peek(f);
+    uint32_t i = next_speaker(f);
     struct device_state *d = &f->devices[i];
     f->slots[(uint64_t)f->tick % WHEEL_SLOTS] = d->next;
-    if (d->due_ms - f->sky.at_ms >= SKY_MS)
-        sky_at(f->o.seed, d->due_ms, &f->sky);
+    look_up(f, d->due_ms);
     *out_i = i;
     return d;
 }
@@ -221,6 +263,8 @@ void fleet_next_sample(struct fleet *f, int64_t ts_ms, struct fleet_sample *out)
     d->last_ts = now > d->last_ts ? now : d->last_ts + 1;
     d->seq++;
     k->step(d, &f->sky, k->interval_s, out->v);
+    if (f->faults)
+        faults_apply(f->faults, out->device, d->due_ms, d->last_ts, out->v);
     out->ts = d->last_ts;
     out->seq = d->seq;
     d->due_ms += (int64_t)k->interval_s * 1000;
@@ -252,7 +296,9 @@ void fleet_next(struct fleet *f, int64_t ts_ms, char *payload, struct fleet_mess
         if (s > 0)
             *at++ = ',';
         out->ts[s] = first + gap * s;
-        at = put_sample(at, d, &f->sky, (double)interval / out->n, out->clockless, out->ts[s]);
+        int64_t back = (int64_t)interval * 1000 / out->n * (out->n - 1 - s);
+        at = put_sample(f, at, i, (double)interval / out->n, d->due_ms - back, out->clockless,
+                        out->ts[s]);
     }
     if (out->n > 1)
         *at++ = ']';

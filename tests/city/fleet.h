@@ -59,11 +59,33 @@ struct fleet_kind {
 extern const struct fleet_kind fleet_kinds[];
 extern const size_t fleet_n_kinds;
 
+struct fault_order { /* one fault, by hand */
+    char kind[32];   /* its name, or "silent" */
+    char device[64]; /* code */
+    double after_s;  /* of simulated time after the start */
+};
+
 struct fleet_options {
     uint64_t seed;
     uint32_t compounds, devices;
     int64_t start_ms;          /* simulated */
     unsigned clockless, batch; /* percent of devices without ts; of messages that are arrays */
+    bool faults;               /* things break, and what is wrong is known (city/faults.h) */
+    double fault_rate;         /* per device and simulated day; 0: only by order */
+    const struct fault_order *orders;
+    size_t n_orders;
+};
+
+/* Something was wrong with a device. Times as the messages claim them. */
+struct fault_truth {
+    uint32_t device;
+    const char *name, *rule, *may; /* rule NULL: nobody need be told; may: with commas, or NULL */
+    bool silence;
+    int64_t from_ms; /* of the first message that shows it; silence: of the last one before */
+    int64_t to_ms;   /* of the first one that does not; 0: it still lasts */
+    /* In simulated ms: told so long after from_ms, if it lasts so long; over and done with, so
+     * long after to_ms. */
+    int64_t told_within, over_within;
 };
 
 struct fleet;
@@ -98,6 +120,12 @@ struct fleet_sample {
     double v[FLEET_MAX_VALUES]; /* in the order of the kind's metrics; NaN: not said */
 };
 void fleet_next_sample(struct fleet *f, int64_t ts_ms, struct fleet_sample *out);
+
+/* With faults: the next truth that is known, in no order; and, at the end, what still lasts. */
+bool fleet_take_truth(struct fleet *f, struct fault_truth *out);
+void fleet_end_truths(struct fleet *f);
+/* Is there such a fault for that device? */
+bool fleet_knows_fault(const struct fleet *f, const struct fault_order *o);
 
 /* Codes, as in the registry. Return the length; `out` of at least 64 bytes. */
 size_t fleet_compound_code(const struct fleet *f, uint32_t compound, char *out);

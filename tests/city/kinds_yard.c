@@ -68,8 +68,8 @@ void lamp_step(struct device_state *d, const struct sky *sky, double dt, double 
 
 enum { CHARGER_LEFT, CHARGER_AMPS, CHARGER_TEMP };
 enum { CHARGER_FREE, CHARGER_BUSY, CHARGER_FULL };
-static const char *const charger_state[] = {"available", "charging", "finishing"};
-static const char *const charger_error[] = {"no_error"};
+static const char *const charger_state[] = {"available", "charging", "finishing", "faulted"};
+static const char *const charger_error[] = {"no_error", "ground_failure"};
 
 METRICS(charger, CODE("state", charger_state), FIXED("voltage", 1, 0, 500),
         FIXED("current", 2, 0, 300), FIXED("power", 1, 0, 200000), RISING("energy", 3),

@@ -43,6 +43,9 @@ static const char usage[] =
     "      --malformed P   … cut short or with a wrong sum   --elsewhere P  … that name "
     "another\n"
     "                      compound\n"
+    "      --faults RATE   things break, so often per device and simulated day; what must be\n"
+    "                      told of them is in the truth file (0: what goes wrong in health)\n"
+    "      --fault KIND@DEVICE+SECONDS  this one, so long after the start (simulated)\n"
     "\n"
     "Exit: 0 every message was acknowledged, 1 some were not, 64 usage, 74 I/O.\n";
 
@@ -150,6 +153,8 @@ enum {
     NO_DATA,
     MALFORMED,
     ELSEWHERE,
+    FAULTS,
+    FAULT,
     HELP
 };
 
@@ -184,6 +189,8 @@ static const struct option options[] = {{"url", 1, NULL, URL},
                                         {"no-data", 1, NULL, NO_DATA},
                                         {"malformed", 1, NULL, MALFORMED},
                                         {"elsewhere", 1, NULL, ELSEWHERE},
+                                        {"faults", 1, NULL, FAULTS},
+                                        {"fault", 1, NULL, FAULT},
                                         {"help", 0, NULL, HELP},
                                         {0}};
 
@@ -259,9 +266,46 @@ static bool set_number(struct city_options *o, int option, double v, bool whole)
     case PROGRESS:
         o->progress = v;
         return true;
+    case FAULTS:
+        o->fleet.faults = true;
+        o->fleet.fault_rate = v;
+        return v <= 100;
     default:
         return false;
     }
+}
+
+/* KIND@DEVICE+SECONDS */
+static bool add_order(struct city_options *o, const char *s)
+{
+    static struct fault_order orders[1000];
+    const char *at = strchr(s, '@'), *plus = at ? strrchr(at, '+') : NULL;
+    struct fault_order *x = &orders[o->fleet.n_orders];
+    if (!plus || at == s || (size_t)(at - s) >= sizeof(x->kind) ||
+        (size_t)(plus - at) > sizeof(x->device) || o->fleet.n_orders == 1000 ||
+        !parse_number(plus + 1, 1e9, &x->after_s))
+        return false;
+    memcpy(x->kind, s, (size_t)(at - s));
+    memcpy(x->device, at + 1, (size_t)(plus - at) - 1);
+    o->fleet.faults = true;
+    o->fleet.orders = orders;
+    o->fleet.n_orders++;
+    return true;
+}
+
+/* Only the plain feed says everything that can break; every fault ordered is one. */
+static const char *wrong_faults(const struct city_options *o)
+{
+    if (!o->fleet.faults)
+        return NULL;
+    if (o->speak.families)
+        return "--faults and --fault are for the native family";
+    struct fleet *f = fleet_new(&o->fleet);
+    bool known = true;
+    for (size_t i = 0; i < o->fleet.n_orders && known; i++)
+        known = fleet_knows_fault(f, &o->fleet.orders[i]);
+    fleet_free(f);
+    return known ? NULL : "--fault: no such device, or no such fault of its kind";
 }
 
 static int set_option(struct city_options *o, int option, const char *name)
@@ -297,6 +341,8 @@ static int set_option(struct city_options *o, int option, const char *name)
     case STDIN:
         o->stop_on_stdin = true;
         return 0;
+    case FAULT:
+        return add_order(o, optarg) ? 0 : wrong(name, optarg, "KIND@DEVICE+SECONDS");
     case PASSWORD:
         o->password = read_line(optarg);
         return o->password ? 0 : wrong(name, optarg, "a file that can be read");
@@ -349,6 +395,11 @@ int main(int argc, char **argv)
     }
     if (o.fleet.devices / o.fleet.compounds > 100000) {
         fprintf(stderr, "city: at most 100000 devices a compound; give more --compounds\n");
+        return 64;
+    }
+    const char *mistake = wrong_faults(&o);
+    if (mistake) {
+        fprintf(stderr, "city: %s\n", mistake);
         return 64;
     }
     if (!o.fleet.start_ms)

@@ -168,6 +168,35 @@ static int truth_open(struct run *r, struct err *err)
     return r->truth_failed ? err_errno(err, -r->truth_error, "%s", r->o->truth) : 0;
 }
 
+/* -- what is wrong in the city
+ * ------------------------------------------------------------------ */
+
+/* Simulated time on the clock that messages claim. */
+static int64_t claimed(const struct run *r, int64_t simulated_ms)
+{
+    bool paced = !r->o->simulated_ts && !r->o->flat_out && r->o->rate == 0;
+    return paced ? (int64_t)((double)simulated_ms / r->o->speed) : simulated_ms;
+}
+
+static void put_truths(struct run *r)
+{
+    struct fault_truth t;
+    while (fleet_take_truth(r->fleet, &t)) {
+        char device[64], to[24] = "-", over[24] = "-";
+        device[fleet_device_code(r->fleet, t.device, device)] = 0;
+        if (t.to_ms) {
+            *text_int(to, t.to_ms) = 0;
+            *text_int(over, t.to_ms + claimed(r, t.over_within)) = 0;
+        }
+        if (r->truth >= 0)
+            (void)buf_printf(&r->lines, "%s:\t%s\t-\t%s\t%lld\t%s\t%s\t%lld\t%s\t%s\n",
+                             t.silence ? "silence" : "fault", device, t.name,
+                             (long long)t.from_ms, to, t.rule ? t.rule : "-",
+                             (long long)(t.from_ms + claimed(r, t.told_within)),
+                             t.may ? t.may : "-", over);
+    }
+}
+
 /* -- the feed
  * ---------------------------------------------------------------------------------- */
 
@@ -251,6 +280,7 @@ static uint64_t say_due(struct run *r, uint64_t now, bool *out_full)
     const struct pub_stats *stats = pub_stats(r->pub);
     *out_full = false;
     for (unsigned n = 0; n < 20000; n++) {
+        put_truths(r);
         if (r->o->messages && stats->sent >= r->o->messages)
             return 10 * MS;
         int64_t due;
@@ -357,9 +387,12 @@ static int come_up(struct run *r, struct err *err)
 static int finish(struct run *r, struct err *err)
 {
     uint64_t end = clock_now(CLOCK_MONOTONIC);
+    fleet_end_truths(r->fleet);
+    put_truths(r);
     while (pub_unacked(r->pub) > 0 && !r->truth_failed &&
            (double)(clock_now(CLOCK_MONOTONIC) - end) < r->o->drain * 1e9)
         round_trip(r, 10 * MS);
+    truth_write(r);
     pub_disconnect(r->pub);
     r->shown = r->began;
     r->shown_acked = 0;

@@ -406,7 +406,7 @@ size_t metric_at(const struct turn *t, const char *name)
     return i;
 }
 
-void tell(struct turn *t, size_t i, const struct word *words)
+void tell_one(struct turn *t, size_t i, const struct word *words)
 {
     const struct fleet_metric *m = &t->kind->metrics[i];
     const char *key = m->name;
@@ -444,7 +444,7 @@ void tell(struct turn *t, size_t i, const struct word *words)
 void tell_all(struct turn *t, const struct word *words)
 {
     for (size_t i = 0; i < *t->kind->n_metrics; i++)
-        tell(t, i, words);
+        tell_one(t, i, words);
 }
 
 /* -- truth of messages ----------------------------------------------------------------------- */

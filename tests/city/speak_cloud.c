@@ -154,7 +154,7 @@ static void ctwing_gas(struct turn *t)
     static const struct word words[] = {{"lel", "gas_value", 0}, {0}};
     say(t, "\"payload\":{\"gas_sensor_state\":0,\"valve_state\":1,\"fan_state\":2,"
            "\"error_code\":0");
-    tell(t, metric_at(t, "lel"), words);
+    tell_one(t, metric_at(t, "lel"), words);
     say(t, "}");
     truth_bool(t, "alarm", false);
     truth_text(t, "state", "normal");
@@ -172,8 +172,8 @@ static void ctwing_smoke(struct turn *t)
         "\"payload\":{\"serviceId\":\"notification\",\"serviceData\":{\"Alarm_Status\":7,"
         "\"SNR\":12,\"RSRP\":%d",
         rsrp);
-    tell(t, metric_at(t, "battery_pct"), words);
-    tell(t, metric_at(t, "temperature"), words);
+    tell_one(t, metric_at(t, "battery_pct"), words);
+    tell_one(t, metric_at(t, "temperature"), words);
     say(t, "}}");
     truth_text(t, "state", "normal");
     static const char *const no[] = {"alarm", "silenced", "fault", "battery_low", "tamper"};

@@ -112,7 +112,7 @@ static void tasmota_lamp(struct turn *t)
     truth_number(t, "signal_quality", quality, 0, ODD_NOT);
     truth_number(t, "rssi", -(double)(110 - quality / 2), 0, ODD_NOT);
     static const struct word words[] = {{"dim", "Dimmer", 0}, {0}};
-    tell(t, metric_at(t, "dim"), words);
+    tell_one(t, metric_at(t, "dim"), words);
     say(t, "}");
 }
 
@@ -166,9 +166,9 @@ void elevator_state_data(struct turn *t)
     truth_text(t, "direction", directions[direction]);
     truth_text(t, "door", doors[door]);
     truth_bool(t, "occupied", people);
-    tell(t, metric_at(t, "floor"), words);
-    tell(t, metric_at(t, "speed"), words);
-    tell(t, metric_at(t, "car_temp"), words);
+    tell_one(t, metric_at(t, "floor"), words);
+    tell_one(t, metric_at(t, "speed"), words);
+    tell_one(t, metric_at(t, "car_temp"), words);
     truth_end(t);
     say(t, "}");
 }

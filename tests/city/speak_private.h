@@ -52,7 +52,7 @@ void truth_text(struct turn *t, const char *metric, const char *v);
 /* The value, or an odd one in its place if that is due and this metric has one. */
 double odd_or(struct turn *t, const char *metric, double v, enum odd *out);
 /* Metric i as a member of a JSON object, and its truth. */
-void tell(struct turn *t, size_t i, const struct word *words);
+void tell_one(struct turn *t, size_t i, const struct word *words);
 void tell_all(struct turn *t, const struct word *words);
 size_t metric_at(const struct turn *t, const char *name); /* must be there */
 static inline double value_of(const struct turn *t, const char *name)
