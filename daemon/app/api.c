@@ -535,6 +535,7 @@ static const struct route {
     {"GET", "/api/v1/alerts/history", api_get_alert_history},
     {"GET", "/api/v1/alerts/", api_get_alert},
     {"POST", "/api/v1/alerts/", api_post_alert},
+    {"GET", "/api/v1/explain", api_get_explain},
     {"GET", "/api/v1/dead", get_dead},
     {"GET", "/api/v1/dead/", get_dead},
     {"GET", "/api/v1/quarantine", get_quarantine},

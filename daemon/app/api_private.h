@@ -34,4 +34,7 @@ void api_get_alert_history(struct api *a, struct httpd_request *r, const char *r
 void api_get_alert(struct api *a, struct httpd_request *r, const char *rest);
 void api_post_alert(struct api *a, struct httpd_request *r, const char *rest);
 
+/* api_explain.c */
+void api_get_explain(struct api *a, struct httpd_request *r, const char *rest);
+
 #endif

@@ -436,8 +436,6 @@ int tell_open(const struct tell_options *o, struct err *err, struct tell **out)
     struct tell *t = mem_zalloc(sizeof(*t));
     t->o = *o;
     name_things(t, b);
-    pthread_mutex_init(&t->lock, NULL);
-    t->events_end = &t->events;
     t->snapshots_end = &t->snapshots;
     tell_rows_init(t);
     struct tell_items *lists[] = {&t->own, &t->set, &t->direct, &t->opens};
@@ -487,7 +485,6 @@ void tell_close(struct tell *t)
     loop_wake_free(t->wake);
     loop_timer_free(t->tick);
     json_free(t->json);
-    pthread_mutex_destroy(&t->lock);
     char *all[] = {t->client_id,   t->broker_id,   t->gateway,  t->lane,
                    t->mine,        t->stream_head, t->prefix,   t->status_topic,
                    t->epoch_topic, t->will,        t->down_why, t->status};

@@ -39,21 +39,16 @@ void tell_event_free(struct tell_event *e)
 
 static void hand_over(struct tell *t, struct tell_event *e)
 {
-    pthread_mutex_lock(&t->lock);
-    bool of_others = e->kind >= TELL_PRESENCE;
-    bool full = of_others && t->n_events >= EVENTS_MAX;
-    if (!full) {
-        *t->events_end = e;
-        t->events_end = &e->next;
-        t->n_events += of_others;
-    }
-    pthread_mutex_unlock(&t->lock);
-    if (full) {
+    if (e->kind >= TELL_PRESENCE && atomic_fetch_add(&t->n_events, 1) >= EVENTS_MAX) {
         atomic_fetch_add_explicit(&t->refused, 1, memory_order_relaxed);
         tell_event_free(e);
-    } else {
-        loop_wake_send(t->wake);
+        return;
     }
+    struct tell_event *head = atomic_load(&t->events);
+    do
+        e->next = head;
+    while (!atomic_compare_exchange_weak(&t->events, &head, e));
+    loop_wake_send(t->wake);
 }
 
 static struct tell_event *event(enum tell_event_kind kind)
@@ -65,13 +60,15 @@ static struct tell_event *event(enum tell_event_kind kind)
 
 struct tell_event *tell_take_events(struct tell *t)
 {
-    pthread_mutex_lock(&t->lock);
-    struct tell_event *all = t->events;
-    t->events = NULL;
-    t->events_end = &t->events;
-    t->n_events = 0;
-    pthread_mutex_unlock(&t->lock);
-    return all;
+    atomic_store(&t->n_events, 0);
+    struct tell_event *newest = atomic_exchange(&t->events, NULL), *oldest = NULL;
+    while (newest) {
+        struct tell_event *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
 }
 
 void tell_on_link(void *ctx, const struct mqtt_link *l)

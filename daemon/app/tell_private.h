@@ -20,7 +20,6 @@
 #include "base/log.h"
 #include "core/json.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 enum {
@@ -159,9 +158,8 @@ struct tell {
     atomic_uint_fast64_t commands, refused;
     atomic_uint_fast64_t seen_foreign; /* on this connection */
 
-    pthread_mutex_t lock;
-    struct tell_event *events, **events_end;
-    size_t n_events; /* that others caused */
+    _Atomic(struct tell_event *) events; /* newest first */
+    atomic_size_t n_events;              /* that others caused */
     struct loop_wake *wake;
     struct loop_timer *tick;
 

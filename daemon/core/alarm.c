@@ -200,10 +200,14 @@ static struct moment moment_at(uint64_t engine_ns, int64_t wall_ms)
 
 void alarm_alive(struct alarm *a, const struct device *d, uint64_t engine_ns)
 {
-    struct whom w = gen_whom(&a->g, d->index, 0);
-    struct moment m = moment_at(engine_ns, alarm_wall(a, engine_ns));
+    struct dev *v = &a->g.devs[d->index];
     a->now_ns = engine_ns;
-    note_life(a, &m, &w);
+    if (engine_ns > v->alive_ns)
+        v->alive_ns = engine_ns;
+    if (v->flags & (DEV_SILENT | DEV_WAITS)) { /* a sample of the same step goes first */
+        v->flags |= DEV_HEARD;
+        due_set(a, &v->queued, engine_ns + 1, d->index, DUE_SILENCE);
+    }
     due_clean(a);
 }
 

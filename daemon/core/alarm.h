@@ -14,6 +14,11 @@
  * follows rules (by id), devices and points by name over generations and restarts. Bounded: an
  * instance exists only where a rule and a registered device meet. Pure; one thread at a time.
  *
+ * Who is silent is known by devices, not by points: the alarm about silence is that of the
+ * device's own point. An uplink is blamed by the first rule that tells silence there (kind `*`
+ * is the usual one); without such a rule its members are told one by one. A kind's devices can
+ * be counted by at most 64 different conditions; beyond, count_over is unknown.
+ *
  * docs/alarms.md has the semantics.
  */
 #include "core/position.h"
@@ -29,11 +34,13 @@ enum alarm_change {
     ALARM_LEVEL,     /* raised or lowered while active */
     ALARM_CLEARED,   /* really fine again */
     ALARM_QUALITY,   /* of an active one: stale, fresh, bad */
-    ALARM_FLAPPING,  /* begins: told once, the worst level is held */
-    ALARM_SETTLED,   /* flapping ended; the event has the settled condition */
-    ALARM_REMOVED,   /* its rule, device or point is gone: closes with `reason` */
-    ALARM_EPISODE,   /* late news of an episode wholly in the past: a record, not an alarm */
-    ALARM_INHIBIT,   /* active, but a node above (its uplink) is told instead; or no longer */
+    /* Begins: told once, behind the ACTIVATED if that made it flap. Until SETTLED, ACTIVATED and
+     * CLEARED are not told (of life-safety they are), LEVEL only if it is worse than all before. */
+    ALARM_FLAPPING,
+    ALARM_SETTLED, /* flapping ended; the event has the settled condition */
+    ALARM_REMOVED, /* its rule, device or point is gone: closes with `reason` */
+    ALARM_EPISODE, /* late news of an episode wholly in the past: a record, not an alarm */
+    ALARM_INHIBIT, /* active, but a node above (its uplink) is told instead; or no longer */
 };
 
 struct alarm_event {
@@ -55,9 +62,12 @@ struct alarm_event {
     int64_t wall_ms;             /* believed wall time of this step */
     bool late;                   /* by samples that were late */
     bool flapping, inhibited;
-    bool life_safety;   /* of the rule or the device: never held back */
-    unsigned members;   /* silent members of an uplink */
-    const char *reason; /* REMOVED: "rule_removed", "device_retired", … */
+    bool life_safety; /* of the rule or the device: never held back */
+    unsigned members; /* silent members of an uplink */
+    /* REMOVED: "rule_removed", "not_concerned" (the rule does not ask for this device any
+     * more), "device_removed", "device_retired", "device_changed" (of another kind); CLEARED by
+     * policy and not by a sample: "schedule", "no_data"; LEVEL by a reload: "rule_changed". */
+    const char *reason;
 };
 
 /* One sample that made a point: judged, placed in time, not a duplicate. */
@@ -98,9 +108,10 @@ void alarm_free(struct alarm *a);
 void alarm_use(struct alarm *a, const struct world *before, const struct world *now,
                uint64_t engine_ns, int64_t wall_ms);
 void alarm_sample(struct alarm *a, const struct alarm_sample *s);
-/* The device gave a sign of life without a usable sample. */
+/* The device gave a sign of life, with or without a sample. What follows from it comes with a timer
+ * of the next nanosecond, so that a sample of the same record goes first. */
 void alarm_alive(struct alarm *a, const struct device *d, uint64_t engine_ns);
-/* Broker link, by the device's last broker: no-data waits while it is down and one interval
+/* Links are down until they are told to be up. Broker link, by the device's last broker: no-data waits while it is down and one interval
  * after. A start after an unclean end is a link that was down since the last record. */
 void alarm_link(struct alarm *a, unsigned broker, bool up, uint64_t engine_ns);
 void alarm_heard(struct alarm *a, const struct device *d, unsigned broker); /* last broker */

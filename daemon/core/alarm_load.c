@@ -125,6 +125,7 @@ static void get_flap(struct reader *r, const struct rule *rule, struct act *t)
     f->cap = (uint16_t)cap;
     f->last_ns = get_queued(r);
     f->on = get_bool(r);
+    f->up = get_bool(r);
     f->worst = (int8_t)get_between(r, STATE_NORMAL, (int)rule->n_levels - 1, 2);
     uint64_t packed = get_u64(r);
     expect(r, packed >> 32 <= cap && (uint32_t)packed < cap);
@@ -283,13 +284,13 @@ static void get_device(struct reader *r, uint32_t i)
     w.dev->alive_ns = get_u64(r);
     w.dev->queued = get_queued(r);
     w.dev->broker = (uint8_t)get_u8(r);
-    w.dev->flags = (uint8_t)get_between(r, 0, 31, 0);
+    w.dev->flags = (uint8_t)get_between(r, 0, 63, 0);
     uint64_t n = get_up_to(r, w.series ? UINT16_MAX : 0);
     expect(r, n > 0 || !w.series);
     for (uint64_t k = 0; k < n && !r->failed; k++)
         get_series(r, &w, k == 0);
     get_rare(r, &w);
-    expect(r, !(w.dev->flags & (DEV_SILENT | DEV_WAITS)) || w.dev->series);
+    expect(r, !(w.dev->flags & (DEV_SILENT | DEV_WAITS | DEV_HEARD)) || w.dev->series);
     expect(r, !(w.dev->flags & DEV_CATCHING) || w.dev->rare);
 }
 

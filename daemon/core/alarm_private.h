@@ -100,8 +100,16 @@ struct cond_state {
     struct expr_state *windows[];
 };
 
-enum { DEV_SEEN = 1, DEV_SILENT = 2, DEV_WAITS = 4, DEV_CATCHING = 8, DEV_MISSED = 16 };
-/* SILENT: for any rule, if only for the quality of what is active; MISSED: for one that tells. */
+enum {
+    DEV_SEEN = 1,
+    DEV_SILENT = 2,
+    DEV_WAITS = 4,
+    DEV_CATCHING = 8,
+    DEV_MISSED = 16,
+    DEV_HEARD = 32
+};
+/* SILENT: for any rule, if only for the quality of what is active; MISSED: for one that tells;
+ * HEARD: of late, which its timer has yet to see. */
 
 struct dev {
     struct series *series;
@@ -175,9 +183,10 @@ struct delay { /* of a level: of its beginning while it is above, else of its en
 struct flap {
     uint64_t last_ns; /* the newest change */
     bool on;
+    bool up; /* the newest one went up */
     int8_t worst;
     uint16_t n, at, cap;
-    uint64_t when[]; /* ring of changes */
+    uint64_t when[]; /* ring of changes that went the other way than the one before */
 };
 
 struct act {

@@ -270,6 +270,8 @@ void silence_again(struct alarm *a, const struct moment *m, const struct whom *w
 void silence_due(struct alarm *a, uint32_t device, const struct moment *m)
 {
     struct whom w = gen_whom(&a->g, device, 0);
+    if (w.series && w.dev->flags & DEV_HEARD)
+        silence_over(a, m, &w);
     for (unsigned i = 0; w.series && i < w.plan->n_rules; i++) {
         struct seat *seat = &seats_of(w.plan, w.series)[i];
         if ((seat->flags & (SEAT_SILENCE | SEAT_SILENT)) != SEAT_SILENCE ||
@@ -294,7 +296,7 @@ void silence_over(struct alarm *a, const struct moment *m, struct whom *w)
     struct series *said = w->series;
     bool waits = w->dev->flags & DEV_WAITS, silent = w->dev->flags & DEV_SILENT;
     bool missed = w->dev->flags & DEV_MISSED;
-    w->dev->flags &= (uint8_t) ~(DEV_WAITS | DEV_SILENT | DEV_MISSED);
+    w->dev->flags &= (uint8_t) ~(DEV_WAITS | DEV_SILENT | DEV_MISSED | DEV_HEARD);
     w->series = w->dev->series;
     if (missed)
         look_around(a, m, w->device->index);

@@ -193,7 +193,7 @@ bool cases_holds(const struct case_open *o)
     return o->condition == ALARM_ACTIVE || o->condition == ALARM_RECOVERING;
 }
 
-static bool withheld(const struct case_open *o)
+bool cases_withheld(const struct case_open *o)
 {
     return !o->life_safety && (o->masks & (MASK_SHELVED | MASK_FLAPPING | MASK_INHIBITED));
 }
@@ -222,7 +222,7 @@ bool cases_done(const struct case_open *o)
     return o->tested || o->work == WORK_FED_BACK;
 }
 
-static bool told_active(const struct case_open *o)
+bool cases_told_active(const struct case_open *o)
 {
     return o->told.any && (o->told.facets & 1);
 }
@@ -240,21 +240,21 @@ static bool is_told(const struct case_open *o, enum case_change change, bool clo
     case CASE_RECURRED:
     case CASE_STALE:
     case CASE_RECORD:
-        return !withheld(o);
+        return !cases_withheld(o);
     case CASE_LOWERED:
     case CASE_CLEARED:
     case CASE_FRESH:
-        return !withheld(o) && told_active(o);
+        return !cases_withheld(o) && cases_told_active(o);
     case CASE_FLAPPING:
         return o->life_safety || !(o->masks & (MASK_SHELVED | MASK_INHIBITED));
     case CASE_SETTLED:
     case CASE_UNSHELVED:
     case CASE_UNMASKED:
-        return !withheld(o) && differs && (o->told.any || pending);
+        return !cases_withheld(o) && differs && (o->told.any || pending);
     case CASE_MOVED:
-        return o->told.any || (pending && !withheld(o));
+        return o->told.any || (pending && !cases_withheld(o));
     case CASE_MASKED:
-        return o->told.any && !withheld(o);
+        return o->told.any && !cases_withheld(o);
     case CASE_ACKNOWLEDGED:
     case CASE_ACCEPTED:
     case CASE_ARRIVED:
@@ -366,353 +366,12 @@ void cases_finish(struct cases *c, struct case_open *o, uint64_t engine_ns)
         cases_reckon_due(c);
 }
 
-static void emit_and_end(struct cases *c, struct case_open *o, enum case_change change,
-                         const struct case_cause *why, bool closes, uint64_t engine_ns)
+void cases_emit_end(struct cases *c, struct case_open *o, enum case_change change,
+                    const struct case_cause *why, bool closes, uint64_t engine_ns)
 {
     cases_emit(c, o, change, why, closes);
     if (closes)
         cases_finish(c, o, engine_ns);
-}
-
-/* -- opening --------------------------------------------------------------------------------- */
-
-static void put_base36(char *out, uint64_t v)
-{
-    char digits[16];
-    size_t n = 0;
-    do {
-        digits[n++] = "0123456789abcdefghijklmnopqrstuvwxyz"[v % 36];
-        v /= 36;
-    } while (v > 0);
-    while (n > 0)
-        *out++ = digits[--n];
-    *out = '\0';
-}
-
-/* Timers of several engine times may stand at one offset with the same ordinal: the cases opened
- * at an offset are counted, too. */
-static char *new_id(struct cases *c, const struct position *at)
-{
-    char offset[16], ordinal[16], n[16];
-    if (c->id_offset != at->offset) {
-        c->id_offset = at->offset;
-        c->id_n = 0;
-    }
-    put_base36(offset, at->offset);
-    put_base36(ordinal, at->ordinal);
-    put_base36(n, c->id_n);
-    char *id = mem_printf("%s.%s.%s%s%s", c->stream, offset, ordinal, c->id_n ? "." : "",
-                          c->id_n ? n : "");
-    c->id_n++;
-    for (char *s = id; *s; s++)
-        if (*s == '/')
-            *s = '.';
-    return id;
-}
-
-static const struct compound *place_of(const struct cases *c, const struct device *d)
-{
-    return registry_compound_now(c->world->registry, d->compound);
-}
-
-static void take_masks(struct case_open *o, const struct alarm_event *ev)
-{
-    o->masks &= ~(unsigned)(MASK_FLAPPING | MASK_INHIBITED);
-    o->masks |= ev->flapping ? (unsigned)MASK_FLAPPING : 0;
-    o->masks |= ev->inhibited ? (unsigned)MASK_INHIBITED : 0;
-}
-
-static void take_event(struct case_open *o, const struct alarm_event *ev)
-{
-    take_masks(o, ev);
-    o->r = ev->rule;
-    o->d = ev->device;
-    o->condition = ev->condition;
-    o->quality = ev->quality;
-    if (cases_holds(o))
-        o->severity = ev->severity;
-    o->policy = ev->rule->work;
-    o->latch = ev->rule->latch;
-    o->no_data = ev->no_data;
-    o->late = ev->late;
-    o->life_safety = ev->life_safety;
-    o->members = ev->members;
-    o->value = ev->value;
-    o->limit = ev->limit;
-    cases_set(&o->metric, ev->metric ? ev->metric->name : NULL);
-    if (o->latch && cases_holds(o))
-        o->latched = true;
-}
-
-static struct case_open *new_case(struct cases *c, const struct position *at, const char *rule,
-                                  const char *device, const char *point)
-{
-    struct case_open *o = mem_zalloc(sizeof(*o));
-    o->id = new_id(c, at);
-    o->rule = mem_strdup(rule);
-    o->device = mem_strdup(device);
-    o->point = mem_strdup(point);
-    o->occurrence = 1;
-    o->value = o->limit = NAN;
-    return o;
-}
-
-static void begin_occurrence(struct case_open *o, const struct alarm_event *ev)
-{
-    o->since_ms = ev->since_ms;
-    o->discovered_ms = ev->wall_ms;
-    o->cleared_ms = 0;
-    case_step_clear(&o->ack);
-}
-
-static struct case_open *make_case(struct cases *c, const struct position *at,
-                                   const struct alarm_event *ev)
-{
-    const struct compound *k = place_of(c, ev->device);
-    struct case_open *o = new_case(c, at, ev->rule->id, ev->device->code, ev->point);
-    o->firm = mem_strdup(k->firm);
-    o->compound = mem_strdup(k->code);
-    o->severity = ev->severity;
-    o->opened_ms = ev->wall_ms;
-    take_event(o, ev);
-    begin_occurrence(o, ev);
-    o->masks |= cases_shelf_masks(c, o);
-    o->tested = o->masks & MASK_TEST;
-    return o;
-}
-
-static void open_case(struct cases *c, const struct position *at, const struct alarm_event *ev,
-                      enum case_change change)
-{
-    if (c->n >= CASES_MAX_OPEN) {
-        c->stats.not_opened++;
-        return;
-    }
-    struct case_open *o = make_case(c, at, ev);
-    cases_link(c, o);
-    cases_emit(c, o, change, &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason},
-               false);
-    if (o->masks & MASK_SHELVED)
-        cases_reckon_due(c);
-}
-
-/* -- events ---------------------------------------------------------------------------------- */
-
-/* The problem came back while the case is open. */
-static void recur(struct cases *c, struct case_open *o, const struct alarm_event *ev)
-{
-    o->occurrence++;
-    take_event(o, ev);
-    begin_occurrence(o, ev);
-    if (o->work == WORK_RESOLVED || o->work == WORK_CONFIRMED || o->work == WORK_FED_BACK) {
-        o->work = WORK_ACCEPTED;
-        o->rework++;
-    }
-    cases_emit(c, o, CASE_RECURRED,
-               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
-}
-
-static void activated(struct cases *c, const struct position *at, struct case_open *o,
-                      const struct alarm_event *ev)
-{
-    if (o)
-        recur(c, o, ev);
-    else
-        open_case(c, at, ev, CASE_ACTIVATED);
-}
-
-static void drop_one_shot(struct cases *c, struct case_open *o)
-{
-    if (!(o->masks & MASK_SHELVED) || !o->one_shot || cases_holds(o))
-        return;
-    o->masks &= ~(unsigned)MASK_SHELVED;
-    o->one_shot = false;
-    o->shelved_until = 0;
-    o->shelved_until_ms = 0;
-    cases_reckon_due(c);
-}
-
-static void cleared(struct cases *c, struct case_open *o, enum case_change change,
-                    const struct alarm_event *ev)
-{
-    bool silent = !o->told.any && withheld(o);
-    take_event(o, ev);
-    o->cleared_ms = ev->time_ms;
-    o->masks &= ~(unsigned)MASK_INHIBITED; /* nothing says later that it is over */
-    drop_one_shot(c, o);
-    bool closes = cases_done(o) || (silent && !o->latched);
-    if (closes && o->told.any && !told_active(o) && change == CASE_CLEARED)
-        change = CASE_CLOSED; /* what clears now nobody was told of */
-    emit_and_end(c, o, change,
-                 &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, closes,
-                 ev->engine_ns);
-}
-
-static void level(struct cases *c, struct case_open *o, const struct alarm_event *ev)
-{
-    enum severity before = o->severity;
-    take_event(o, ev);
-    bool raised = o->severity > before;
-    if (raised) /* what was acknowledged was less */
-        case_step_clear(&o->ack);
-    cases_emit(c, o, raised ? CASE_RAISED : CASE_LOWERED,
-               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
-}
-
-static void quality(struct cases *c, struct case_open *o, const struct alarm_event *ev)
-{
-    take_event(o, ev);
-    cases_emit(c, o, ev->quality == ALARM_GOOD ? CASE_FRESH : CASE_STALE,
-               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
-}
-
-static void flapping(struct cases *c, struct case_open *o, const struct alarm_event *ev)
-{
-    take_event(o, ev);
-    cases_emit(c, o, CASE_FLAPPING,
-               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
-}
-
-static void settled(struct cases *c, struct case_open *o, const struct alarm_event *ev)
-{
-    bool held = cases_holds(o);
-    if (held && (ev->condition == ALARM_NORMAL || ev->condition == ALARM_PENDING)) {
-        cleared(c, o, CASE_SETTLED, ev);
-        return;
-    }
-    take_event(o, ev);
-    emit_and_end(c, o, CASE_SETTLED,
-                 &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason},
-                 cases_done(o), ev->engine_ns);
-}
-
-static void inhibit(struct cases *c, struct case_open *o, const struct alarm_event *ev)
-{
-    take_event(o, ev);
-    cases_emit(c, o, ev->inhibited ? CASE_MASKED : CASE_UNMASKED,
-               &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
-}
-
-/* Nobody looks any more: that is no recovery. A device that became the other lane's keeps its
- * case here until people close it. */
-static void removed(struct cases *c, struct case_open *o, const char *reason, int64_t wall_ms,
-                    uint64_t engine_ns)
-{
-    bool other_lane = strcmp(reason, "other_lane") == 0;
-    enum case_change change = other_lane                            ? CASE_STALE
-                              : strcmp(reason, "rule_removed") == 0 ? CASE_RULE_REMOVED
-                                                                    : CASE_CLOSED;
-    o->quality = ALARM_UNKNOWN;
-    emit_and_end(c, o, change, &(struct case_cause){.wall_ms = wall_ms, .reason = reason},
-                 !other_lane, engine_ns);
-}
-
-/* An episode wholly in the past: a case that was over before anyone knew of it. */
-static void episode(struct cases *c, const struct position *at, const struct alarm_event *ev)
-{
-    struct case_open *o = make_case(c, at, ev);
-    o->condition = ALARM_NORMAL;
-    o->latched = false;
-    o->cleared_ms = ev->until_ms;
-    o->work = WORK_CLOSED;
-    o->late = true;
-    o->severity = ev->severity;
-    cases_emit(c, o, CASE_RECORD, &(struct case_cause){.wall_ms = ev->wall_ms, .record = true},
-               false);
-    case_free(o);
-}
-
-/* Of a case that is not there, although the condition holds (a gap in the history): it is opened
- * now, as late. */
-static void without_case(struct cases *c, const struct position *at,
-                         const struct alarm_event *ev)
-{
-    struct alarm_event late = *ev;
-    late.late = true;
-    if (ev->condition != ALARM_ACTIVE && ev->condition != ALARM_RECOVERING)
-        return;
-    if (ev->change == ALARM_FLAPPING)
-        open_case(c, at, ev, CASE_FLAPPING);
-    else
-        open_case(c, at, &late, CASE_ACTIVATED);
-}
-
-void cases_event(struct cases *c, const struct position *at, const struct alarm_event *ev)
-{
-    struct case_open *o = cases_of(c, ev->rule->id, ev->device->code, ev->point);
-    if (ev->change == ALARM_EPISODE) {
-        episode(c, at, ev);
-        return;
-    }
-    if (ev->change == ALARM_ACTIVATED) {
-        activated(c, at, o, ev);
-        return;
-    }
-    if (!o) {
-        if (ev->change != ALARM_REMOVED && ev->change != ALARM_CLEARED)
-            without_case(c, at, ev);
-        return;
-    }
-    switch (ev->change) {
-    case ALARM_LEVEL:
-        level(c, o, ev);
-        break;
-    case ALARM_CLEARED:
-        cleared(c, o, CASE_CLEARED, ev);
-        break;
-    case ALARM_QUALITY:
-        quality(c, o, ev);
-        break;
-    case ALARM_FLAPPING:
-        flapping(c, o, ev);
-        break;
-    case ALARM_SETTLED:
-        settled(c, o, ev);
-        break;
-    case ALARM_INHIBIT:
-        inhibit(c, o, ev);
-        break;
-    case ALARM_REMOVED:
-        removed(c, o, ev->reason ? ev->reason : "removed", ev->wall_ms, ev->engine_ns);
-        break;
-    case ALARM_ACTIVATED:
-    case ALARM_EPISODE:
-        break;
-    }
-}
-
-/* -- our own --------------------------------------------------------------------------------- */
-
-void cases_own(struct cases *c, const struct position *at, const char *rule, const char *what,
-               bool active, enum severity severity, const char *summary, uint64_t engine_ns,
-               int64_t wall_ms)
-{
-    const char *gateway = c->world->conf->gateway.id;
-    struct case_open *o = cases_of(c, rule, gateway, what);
-    if (active == (o && cases_holds(o)) || (!active && !o))
-        return;
-    struct case_cause why = {.wall_ms = wall_ms};
-    if (!active) {
-        o->condition = ALARM_NORMAL;
-        o->cleared_ms = wall_ms;
-        emit_and_end(c, o, CASE_CLEARED, &why, true, engine_ns);
-        return;
-    }
-    if (c->n >= CASES_MAX_OPEN) {
-        c->stats.not_opened++;
-        return;
-    }
-    o = new_case(c, at, rule, gateway, what);
-    o->own = true;
-    o->firm = mem_strdup("none");
-    o->compound = mem_strdup("-");
-    o->condition = ALARM_ACTIVE;
-    o->severity = severity;
-    o->policy = RULE_WORK_NONE;
-    o->opened_ms = o->since_ms = o->discovered_ms = wall_ms;
-    o->summary = mem_strndup(summary, strnlen(summary, CASES_TEXT_MAX));
-    cases_link(c, o);
-    cases_emit(c, o, CASE_ACTIVATED, &why, false);
 }
 
 /* -- generations ----------------------------------------------------------------------------- */
@@ -742,7 +401,7 @@ static const char *gone(const struct case_open *o, const struct world *now)
 /* The new firm has accepted nothing and acknowledged nothing. */
 static void move(struct cases *c, struct case_open *o, int64_t wall_ms)
 {
-    const struct compound *k = place_of(c, o->d);
+    const struct compound *k = cases_place(c, o->d);
     if (strcmp(k->firm, o->firm) == 0 && strcmp(k->code, o->compound) == 0)
         return;
     char *firm = o->firm, *compound = o->compound;
@@ -775,7 +434,7 @@ void cases_use(struct cases *c, const struct world *before, const struct world *
         next = o->next;
         const char *why = gone(o, now);
         if (why)
-            removed(c, o, why, wall_ms, engine_ns);
+            cases_removed(c, o, why, wall_ms, engine_ns);
     }
     c->world = now;
     if (!c->stream)
@@ -829,7 +488,7 @@ static void reopen(struct cases *c, const struct position *at, struct case_open 
 {
     cases_unlink(c, o);
     free(o->id);
-    o->id = new_id(c, at);
+    o->id = cases_new_id(c, at);
     o->lost = false;
     o->late = true;
     o->version = o->rework = 0;

@@ -57,7 +57,7 @@ struct case_shelf *cases_shelf_add(struct cases *c, int kind, const char *scope)
     memmove(c->shelves + at + 1, c->shelves + at, (c->n_shelves - at) * sizeof(*c->shelves));
     c->n_shelves++;
     c->shelves[at] = (struct case_shelf){.scope = mem_strdup(scope), .until = CASES_NEVER};
-    c->shelves[at].kind = kind;
+    c->shelves[at].kind = (enum case_shelf_kind)kind;
     return &c->shelves[at];
 }
 

@@ -72,9 +72,11 @@ struct case_open {
     int64_t stamp_from_ms, stamp_to_ms; /* of transitions: no two have the same */
 };
 
+enum case_shelf_kind { SHELF_KEY, SHELF_DEVICE, SHELF_BUILDING, SHELF_COMPOUND };
+
 /* What people masked that is no open case: tests, and shelved keys whose case closed. */
 struct case_shelf {
-    enum { SHELF_KEY, SHELF_DEVICE, SHELF_BUILDING, SHELF_COMPOUND } kind;
+    enum case_shelf_kind kind;
     char *scope; /* "RULE/DEVICE/POINT", or as the command says: "device/D" */
     uint64_t until;
     int64_t until_ms;
@@ -139,6 +141,11 @@ void case_free(struct case_open *o);
 void cases_bind(struct cases *c, struct case_open *o);
 void cases_emit(struct cases *c, struct case_open *o, enum case_change change,
                 const struct case_cause *why, bool closes);
+/* The same, and the case is no more if it closes. */
+void cases_emit_end(struct cases *c, struct case_open *o, enum case_change change,
+                    const struct case_cause *why, bool closes, uint64_t engine_ns);
+bool cases_withheld(const struct case_open *o);    /* by a mask */
+bool cases_told_active(const struct case_open *o); /* the firm knows of a problem */
 uint64_t cases_facets(const struct case_open *o);
 bool cases_holds(const struct case_open *o); /* the condition */
 bool cases_done(const struct case_open *o);  /* by its policy */
@@ -147,6 +154,12 @@ void cases_reckon_due(struct cases *c);
 void cases_set(char **where, const char *s);
 void case_step_set(struct case_step *s, int64_t ms, const struct case_cause *why);
 void case_step_clear(struct case_step *s);
+
+/* cases_event.c */
+char *cases_new_id(struct cases *c, const struct position *at);
+const struct compound *cases_place(const struct cases *c, const struct device *d);
+void cases_removed(struct cases *c, struct case_open *o, const char *reason, int64_t wall_ms,
+                   uint64_t engine_ns);
 
 /* cases_mask.c */
 unsigned cases_shelf_masks(struct cases *c, struct case_open *o); /* of a new one */

@@ -103,6 +103,12 @@ static const char *type_name(enum record_type type)
         return "generation";
     case RECORD_STATS:
         return "stats";
+    case RECORD_COMMAND:
+        return "command";
+    case RECORD_STREAM:
+        return "stream";
+    case RECORD_PRESENCE:
+        return "presence";
     case RECORD_END:
         return "end";
     }

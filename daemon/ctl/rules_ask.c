@@ -1,20 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gaihouctl rules explain: what a running gateway says of a case. */
+/* gaihouctl rules explain: what a running gateway says of a case, and why. */
+#include "base/mem.h"
 #include "ctl/ctl.h"
 #include "ctl/table.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static void put(const json_t *v, unsigned depth);
 
+/* Unix milliseconds of our days: nothing else in an explanation is that large. */
+static bool put_time(const json_t *v)
+{
+    json_int_t ms = json_integer_value(v);
+    time_t t = (time_t)(ms / 1000);
+    struct tm tm;
+    char room[32];
+    if (ms < INT64_C(1000000000000) || ms > INT64_C(4102444800000) || !localtime_r(&t, &tm))
+        return false;
+    (void)strftime(room, sizeof(room), "%Y-%m-%d %H:%M:%S", &tm);
+    printf("%s\n", room);
+    return true;
+}
+
 static void put_leaf(const json_t *v)
 {
-    char *s = json_is_string(v) ? strdup(json_string_value(v))
+    if (json_is_integer(v) && put_time(v))
+        return;
+    char *s = json_is_string(v) ? mem_strdup(json_string_value(v))
                                 : json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
-    char *clean = s ? ctl_clean(s, strlen(s), 4096) : NULL;
-    printf("%s\n", json_is_null(v) ? "-" : clean ? clean : "");
+    size_t n = s ? strlen(s) : 0;
+    while (n > 0 && s[n - 1] == '\n')
+        n--;
+    for (size_t i = 0; i < n; i++)
+        s[i] = s[i] == '\n' ? ';' : s[i];
+    char *clean = ctl_clean(s ? s : "", n, 4096);
+    printf("%s\n", json_is_null(v) ? "-" : clean);
     free(clean);
     free(s);
 }
@@ -44,34 +67,64 @@ static void put(const json_t *v, unsigned depth)
         json_array_foreach(v, i, e) put_member(NULL, e, depth);
 }
 
+static char *path_of_case(const char *id)
+{
+    char *encoded = ctl_encode(id), *path = mem_printf("/api/v1/alerts/%s", encoded);
+    free(encoded);
+    return path;
+}
+
+/* The alarm that the case is about, as it stands now. */
+static int ask_why(const struct ctl *c, const json_t *it, json_t **out)
+{
+    const char *point = json_string_value(json_object_get(it, "point"));
+    const struct ctl_param p[] = {{"rule", json_string_value(json_object_get(it, "rule"))},
+                                  {"device", json_string_value(json_object_get(it, "device"))},
+                                  {"point", point && *point ? point : NULL}};
+    char *path = ctl_path("/api/v1/explain", p, 3);
+    int code = ctl_get(c, path, out);
+    free(path);
+    return code;
+}
+
+static int people(const struct ctl *c, char *id, const json_t *why)
+{
+    char alerts[] = "alerts", show[] = "show";
+    char *argv[] = {alerts, show, id, NULL};
+    printf("How it stands now:\n");
+    put(why, 1);
+    printf("\nWhat became of it:\n");
+    return ctl_alerts(c, 3, argv);
+}
+
 int ctl_rules_explain(const struct ctl *c, int argc, char **argv)
 {
-    json_t *answer = NULL;
+    static const char usage[] = "rules explain CASE [--dir DIR] [--json]";
+    json_t *answer = NULL, *why = NULL;
     bool json = c->json;
-    const char *id = NULL;
+    char *id = NULL;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0)
             json = true;
         else if (strncmp(argv[i], "--", 2) != 0 && !id)
             id = argv[i];
         else
-            return ctl_usage("rules explain CASE [--dir DIR] [--json]");
+            return ctl_usage(usage);
     }
     if (!id)
-        return ctl_usage("rules explain CASE [--dir DIR] [--json]");
-    char *encoded = ctl_encode(id);
-    size_t room = strlen(encoded) + 64;
-    char *path = malloc(room);
-    if (!path)
-        abort();
-    (void)snprintf(path, room, "/api/v1/alerts/%s?explain=1", encoded);
+        return ctl_usage(usage);
+    char *path = path_of_case(id);
     int code = ctl_get(c, path, &answer);
-    if (code == CTL_DONE && json)
+    if (code == CTL_DONE)
+        code = ask_why(c, answer, &why);
+    if (code == CTL_DONE && json) {
+        (void)json_object_set(answer, "explain", why);
         code = ctl_print_json(answer);
-    else if (code == CTL_DONE)
-        put(answer, 0);
+    } else if (code == CTL_DONE) {
+        code = people(c, id, why);
+    }
+    json_decref(why);
     json_decref(answer);
     free(path);
-    free(encoded);
     return code;
 }

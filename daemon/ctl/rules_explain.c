@@ -145,13 +145,40 @@ static void on_point(void *ctx, const struct point *p)
 
 /* -- telling --------------------------------------------------------------------------------- */
 
-static void put_json(FILE *to, struct json_value v, unsigned depth);
+/* Unix milliseconds of our days: nothing else in an explanation is that large. */
+static bool is_time(struct json_value v)
+{
+    return json_type(v) == JSON_INT && json_int(v) > INT64_C(1000000000000) &&
+           json_int(v) < INT64_C(4102444800000);
+}
 
-static void put_leaf(FILE *to, struct json_value v)
+/* Several lines as one. */
+static void put_text(FILE *to, const char *s, size_t n)
+{
+    while (n > 0 && s[n - 1] == '\n')
+        n--;
+    for (;;) {
+        const char *nl = memchr(s, '\n', n);
+        size_t len = nl ? (size_t)(nl - s) : n;
+        char *clean = ctl_clean(s, len, 4096);
+        (void)fprintf(to, "%s%s", clean, nl ? "; " : "");
+        free(clean);
+        if (!nl)
+            return;
+        s = nl + 1;
+        n -= len + 1;
+    }
+}
+
+static void put_leaf(FILE *to, struct json_value v, const struct zone *z)
 {
     char room[NUM_MAX];
     size_t n;
     const char *s;
+    if (is_time(v)) {
+        (void)fputs(past_time(room, z, json_int(v)), to);
+        return;
+    }
     switch (json_type(v)) {
     case JSON_BOOL:
         (void)fputs(json_bool(v) ? "true" : "false", to);
@@ -165,13 +192,10 @@ static void put_leaf(FILE *to, struct json_value v)
     case JSON_DOUBLE:
         (void)fwrite(room, 1, num_put_double(room, json_double(v)), to);
         break;
-    case JSON_STRING: {
+    case JSON_STRING:
         s = json_text(v, &n);
-        char *clean = ctl_clean(s, n, 4096);
-        (void)fputs(clean, to);
-        free(clean);
+        put_text(to, s, n);
         break;
-    }
     case JSON_NULL:
         (void)fputs("-", to);
         break;
@@ -187,7 +211,7 @@ static bool is_leaf(struct json_value v)
     return (t != JSON_ARRAY && t != JSON_OBJECT) || json_count(v) == 0;
 }
 
-static void put_json(FILE *to, struct json_value v, unsigned depth)
+static void put_json(FILE *to, struct json_value v, const struct zone *z, unsigned depth)
 {
     struct json_iter it;
     struct json_value e;
@@ -198,22 +222,22 @@ static void put_json(FILE *to, struct json_value v, unsigned depth)
         (void)fprintf(to, "%*s%.*s%s", (int)(2 * depth), "", key ? (int)n : 1, key ? key : "-",
                       key ? ": " : " ");
         if (is_leaf(e)) {
-            put_leaf(to, e);
+            put_leaf(to, e, z);
             (void)fputc('\n', to);
         } else {
             (void)fputc('\n', to);
-            put_json(to, e, depth + 1);
+            put_json(to, e, z, depth + 1);
         }
     }
 }
 
-static void show_json(const char *text, size_t len)
+static void show_json(const char *text, size_t len, const struct zone *z)
 {
     struct json *j = json_new(1 << 20);
     struct json_value root;
     const char *why;
     if (json_parse(j, text, len, &root, &why) == 0 && !is_leaf(root))
-        put_json(stdout, root, 1);
+        put_json(stdout, root, z, 1);
     else
         printf("  %.*s\n", (int)len, text);
     json_free(j);
@@ -260,7 +284,7 @@ static void print_people(const struct explain *x, const struct zone *z)
            x->file ? x->file : "?", x->line, x->device, *x->point ? ", point " : "", x->point);
     printf("\nWhen it was raised:\n");
     if (x->why)
-        show_json(x->why, x->why_len);
+        show_json(x->why, x->why_len, z);
     printf("\nWhat the device had said:\n");
     print_samples(x, z);
     printf("\nWhat became of it:\n");

@@ -6,7 +6,7 @@ import subprocess
 import xml.etree.ElementTree as ET
 
 import pytest
-from conftest import BIN, TOP
+from conftest import BIN, TOP, until
 from ring import publish, small, topic, wait_settled
 
 DATA = TOP / "tests" / "data" / "rules-test"
@@ -191,8 +191,25 @@ def test_explain_from_a_folder(past):
     case = j["alarms"][0]["case"]
     r = rules("explain", case, "--dir", dir_)
     assert f"case {case}" in r.stdout and "rules.yaml:5" in r.stdout
+    assert "when_is: level > 1.5: 2 m, true" in r.stdout
     assert re.search(r"level 2\b", r.stdout) and re.search(r"activated +major", r.stdout)
     j = json.loads(rules("explain", case, "--dir", dir_, "--json").stdout)
     assert j["device"] == "s2" and [t["change"] for t in j["transitions"]][:2] == [
         "activated", "cleared"]
     assert "no case" in rules("explain", "test.all.1.0.0", "--dir", dir_, code=1).stderr
+
+
+def test_explain_asks_a_running_gateway(bench, broker):
+    g = small(bench, broker)
+    g.configure(rules=["rules.yaml"], brokers=g.sections["brokers"],
+                alerts={"broker": "main"})
+    (g.folder / "rules.yaml").write_text(RULE % "1.5")
+    g.start()
+    publish(broker, [(topic("s1"), {"level": 2})])
+    wait_settled(g, 1)
+    case = until(lambda: g.get("/api/v1/alerts")["cases"])[0]["case"]
+    said = g.ctl("rules", "explain", case).stdout
+    assert "when_is: level > 1.5: 2 m, true" in said and "activated" in said
+    j = json.loads(g.ctl("--json", "rules", "explain", case).stdout)
+    assert j["explain"]["condition"] == "active" and j["transitions"]
+    assert g.ctl("rules", "explain", "test.all.1.0.0", check=False).returncode == 1

@@ -76,6 +76,8 @@ struct kept_case { /* what the store has */
     struct kept_case *next;
 };
 
+static unsigned rig_changes, rig_answers; /* bits: what was told, what was answered */
+
 struct cases_rig {
     struct cases *c;
     struct world *w;
@@ -216,9 +218,10 @@ static inline void rig_transition(void *ctx, const struct transition *t)
     json_free(j);
     json[len] = '\0';
     snprintf(key, sizeof(key), "%s/%s/%s", t->rule, t->device, t->point);
+    rig_changes |= t->deliver ? 1u << t->change : 0;
     rig_check(r, t, key, json);
     rig_keep(r, t, key, json);
-    if (r->samples)
+    if (r->samples && t->deliver)
         fprintf(r->samples, "%s\n", json);
     assert_true(r->n < MAX_SEEN);
     struct seen_transition *s = &r->seen[r->n++];
@@ -241,6 +244,7 @@ static inline void rig_transition(void *ctx, const struct transition *t)
 static inline void rig_reply(void *ctx, const struct case_reply *a)
 {
     struct cases_rig *r = ctx;
+    rig_answers |= 1u << a->answer;
     r->answer = a->answer;
     r->replies++;
     assert_true(a->json_len < sizeof(r->reply));
@@ -265,9 +269,12 @@ static inline struct cases *rig_cases(struct cases_rig *r)
     return c;
 }
 
+static FILE *rig_samples; /* of rigs made from here on; NULL: not kept */
+
 static inline struct cases_rig *rig_new(void)
 {
     struct cases_rig *r = mem_zalloc(sizeof(*r));
+    r->samples = rig_samples;
     r->ns = ENGINE0;
     r->wall_ms = WALL0_MS;
     r->at = (struct position){4096, ENGINE0, 0};

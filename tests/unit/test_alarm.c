@@ -2,6 +2,8 @@
 /* Conditions: levels, delays, silence, restarts, reloads; one step at a time. */
 #include "alarm_rig.h"
 
+#include <errno.h>
+
 #define HIGH                                                                                   \
     RULE("high", "sump",                                                                       \
          "levels: [{severity: major, when: level > 0.8, off: level < 0.6, for: 60s},"          \
@@ -71,12 +73,161 @@ static void restart_keeps_everything(void **state)
     rig_end(&r);
 }
 
+static void counts_devices_around(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices,
+              RULES(RULE("many", "smoke",
+                         "levels: [{severity: critical, when: \"count_over(building, smoke, "
+                         "alarm) >= 2\", off: \"count_over(building, smoke, alarm) < 1\"}]")));
+    say(&r, 60 * S, "m1", "alarm=1");
+    rig_say(&r, 61 * S, "m1", "alarm=1", (struct said){.point = "b"}); /* one device still */
+    told(&r, "");
+    rig_restart(&r);
+    say(&r, 62 * S, "m2", "alarm=1");
+    told(&r,
+         "62 many m1 activated active critical good\n62 many m1@b activated active critical "
+         "good\n62 many m2 activated active critical good\n");
+    say(&r, 63 * S, "m2", "!alarm"); /* not known: not counted, and one is left */
+    rig_reload(&r, rig_devices,
+               RULES(RULE("many", "smoke",
+                          "levels: [{severity: critical, when: \"count_over(building, smoke, "
+                          "alarm) >= 2\", off: \"count_over(building, smoke, alarm) < "
+                          "1\"}]") HIGH));
+    say(&r, 64 * S, "m1", "alarm=0");
+    told(&r, "");
+    rig_say(&r, 65 * S, "m1", "alarm=0", (struct said){.point = "b"});
+    told(&r, "65 many m1 cleared normal critical good\n65 many m1@b cleared normal critical "
+             "good\n65 many m2 cleared normal critical good\n");
+    rig_end(&r);
+}
+
+static void reads_other_points(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices,
+              RULES(RULE("drop", "sump",
+                         "levels: [{severity: minor, when: \"level@inlet - level@outlet > "
+                         "0.5\"}]")));
+    rig_say(&r, 60 * S, "s1", "level=1.0", (struct said){.point = "inlet"});
+    told(&r, "");
+    rig_say(&r, 61 * S, "s1", "level=0.2", (struct said){.point = "outlet"});
+    told(&r, "61 drop s1 activated active minor good\n");
+    rig_restart(&r);
+    rig_say(&r, 62 * S, "s1", "level=0.6", (struct said){.point = "inlet"});
+    told(&r, "62 drop s1 cleared normal minor good\n");
+    rig_end(&r);
+}
+
+/* The uplink itself goes on talking; all behind it are gone. */
+static void an_uplink_is_blamed_by_its_members(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r,
+              RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,u1,\ns2,sump,c1,b1,60s,u1,\n"
+                       "s3,sump,c1,b1,60s,u1,\nm1,smoke,c1,b1,60s,u1,\n",
+              RULES(RULE("offline", "\"*\"", "no_data: {after: 10m, policy: alert}")));
+    for (unsigned i = 1; i < 60; i++) {
+        say(&r, i * MIN, "u1", "rssi=1");
+        if (i < 5 || i > 40)
+            for (unsigned k = 0; k < 3; k++)
+                say(&r, i * MIN + k * S, (const char *[]){"s1", "s2", "s3"}[k], "level=0.1");
+        if (i < 5 || i > 40)
+            say(&r, i * MIN + 4 * S, "m1", "alarm=0");
+    }
+    told(&r, "840 offline u1 activated active no_data stale\n"
+             "840 offline s1 activated active no_data stale inhibited\n"
+             "841 offline s2 activated active no_data stale inhibited\n"
+             "842 offline s3 activated active no_data stale inhibited\n"
+             "844 offline m1 activated active no_data stale\n"
+             "2460 offline s1 cleared normal no_data good inhibited\n"
+             "2461 offline s2 cleared normal no_data good inhibited\n"
+             "2462 offline u1 cleared normal no_data good\n"
+             "2462 offline s3 cleared normal no_data good inhibited\n"
+             "2464 offline m1 cleared normal no_data good\n");
+    rig_end(&r);
+}
+
+static void devices_go_and_stay(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices, RULES(HIGH));
+    for (uint64_t t = 60; t <= 180; t += 60) {
+        say(&r, t * S, "s1", "level=0.9");
+        say(&r, t * S, "s2", "level=0.9");
+    }
+    r.n_log = 0;
+    rig_reload(&r, RIG_HEAD "m1,smoke,c1,b1,1h,,\ns2,sump,c2,b7,60s,,\n", RULES(HIGH));
+    told(&r, "180 high s1 removed normal major good device_removed\n");
+    rig_reload(&r, RIG_HEAD "s2,sump,c2,b7,60s,,2026-11-01\n", RULES(HIGH));
+    told(&r, "180 high s2 removed normal major good device_retired\n");
+    rig_end(&r);
+}
+
+static void explains_itself(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct buf b;
+    rig_start(&r, rig_devices, RULES(HIGH));
+    say(&r, 60 * S, "s1", "level=0.9");
+    buf_init(&b, 1 << 16);
+    assert_int_equal(alarm_explain(r.a, rig_rule(&r, "high"), rig_device(&r, "s1"), "", &b), 0);
+    const char *text = buf_cstr(&b);
+    assert_non_null(strstr(text, "\"condition\":\"pending\""));
+    assert_non_null(strstr(text, "\"value\":0.9"));
+    assert_non_null(strstr(text, "\"delay\":\"running\""));
+    assert_int_equal(alarm_explain(r.a, rig_rule(&r, "high"), rig_device(&r, "m1"), "", &b),
+                     -ENOENT);
+    buf_done(&b);
+    rig_end(&r);
+}
+
+/* Cut anywhere, or with any byte changed, it is refused or harmless; and refused is as new. */
+static void half_a_state_is_none(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_bytes saved = {0}, fresh = {0}, after = {0};
+    rig_start(&r, rig_devices, RULES(HIGH));
+    say(&r, 60 * S, "s1", "level=0.9");
+    say(&r, 120 * S, "s1", "level=0.9");
+    assert_int_equal(alarm_save(r.a, rig_put, &saved), 0);
+    for (size_t i = 0; i < saved.n; i++)
+        assert_int_equal(alarm_load(r.a, saved.p, i), -EBADMSG);
+    assert_int_equal(alarm_save(r.a, rig_put, &fresh), 0);
+    for (size_t i = 0; i < saved.n; i++) {
+        saved.p[i] ^= 0x55;
+        int rc = alarm_load(r.a, saved.p, saved.n);
+        assert_true(rc == 0 || rc == -EBADMSG);
+        saved.p[i] ^= 0x55;
+    }
+    assert_int_equal(alarm_load(r.a, saved.p, saved.n), 0);
+    assert_int_equal(alarm_save(r.a, rig_put, &after), 0);
+    assert_int_equal(after.n, saved.n);
+    assert_memory_equal(after.p, saved.p, saved.n);
+    free(saved.p);
+    free(fresh.p);
+    free(after.p);
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(levels_rise_and_fall),
         cmocka_unit_test(straight_down_from_the_top),
         cmocka_unit_test(restart_keeps_everything),
+        cmocka_unit_test(counts_devices_around),
+        cmocka_unit_test(reads_other_points),
+        cmocka_unit_test(an_uplink_is_blamed_by_its_members),
+        cmocka_unit_test(devices_go_and_stay),
+        cmocka_unit_test(explains_itself),
+        cmocka_unit_test(half_a_state_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

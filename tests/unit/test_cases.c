@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cases: what is opened, told, masked, worked on and closed. */
+/* cases: what is opened, told, masked, worked on and closed. All that is told on the way is kept in
+ * build/cases-samples.jsonl (states, and replies: those have a `result`), for the schemas. */
 #include "cases_rig.h"
 
 static void told_once(void **state)
@@ -713,6 +714,27 @@ static void counts_and_show(void **state)
     rig_free(r);
 }
 
+static void quality_and_masks_told(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "ack-1", "d1");
+    rig_give(r, &ev);
+    ev.change = ALARM_QUALITY;
+    ev.quality = ALARM_STALE;
+    rig_give(r, &ev);
+    assert_int_equal(rig_last(r)->change, CASE_STALE);
+    ev.quality = ALARM_GOOD;
+    rig_give(r, &ev);
+    assert_int_equal(rig_last(r)->change, CASE_FRESH);
+    assert_int_equal(rig_ask(r, NULL, "-", "device/d1", VERB_TEST, "", NULL), ANSWER_DONE);
+    assert_int_equal(rig_last(r)->change, CASE_MASKED); /* a real one: marked from here on */
+    assert_true(rig_last(r)->deliver && rig_last(r)->test);
+    assert_int_equal(rig_ask(r, NULL, "-", "device/d1", VERB_UNTEST, "", NULL), ANSWER_DONE);
+    assert_int_equal(rig_last(r)->change, CASE_UNMASKED);
+    rig_free(r);
+}
+
 /* -- commands as records ----------------------------------------------------------------------- */
 
 static void command_records(void **state)
@@ -759,8 +781,18 @@ static void command_records(void **state)
     arena_done(&a);
 }
 
+static void all_is_sampled(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_changes, (1u << CASE_CHANGE_N) - 1);
+    assert_int_equal(rig_answers, (1u << (ANSWER_BAD + 1)) - 1);
+    if (rig_samples)
+        fclose(rig_samples);
+}
+
 int main(void)
 {
+    rig_samples = fopen("build/cases-samples.jsonl", "we");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(told_once),
         cmocka_unit_test(what_closes),
@@ -797,6 +829,8 @@ int main(void)
         cmocka_unit_test(our_own),
         cmocka_unit_test(counts_and_show),
         cmocka_unit_test(command_records),
+        cmocka_unit_test(quality_and_masks_told),
+        cmocka_unit_test(all_is_sampled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,6 +84,7 @@ static void start(uint64_t epoch, uint64_t cursor)
     assert_int_equal(tell_open(&(struct tell_options){.conf = &conf,
                                                       .gateway = "cq",
                                                       .cursor = cursor,
+                                                      .epoch = epoch ? epoch : 1,
                                                       .append = append},
                                &err, &tell),
                      0);
@@ -188,6 +189,7 @@ static void test_epochs(void **state)
              "cq/all/3"); /* ... alone it says nothing */
     start(0, 0);          /* the highest that the store ever had is not used again */
     db.epoch_last = 6;
+    keep(t, "{\"epoch\":5}");
     up();
     settle();
     assert_string_equal(last_body(RECORD_STREAM), "cq/all/7");

@@ -1,0 +1,59 @@
+"""What docs/firms.md tells a firm's developer to type: run as it stands, in both languages."""
+import re
+import subprocess
+
+import pytest
+
+from conftest import TOP, until
+from test_A0_tell_mqtt import Firm, agreed, feed, gateway_at, guarded, telling  # noqa: F401
+
+FILES = [TOP / "docs" / "firms.md", TOP / "docs" / "firms.zh-CN.md"]
+
+
+def blocks(path, language="sh"):
+    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(encoding="utf-8"),
+                      re.DOTALL | re.MULTILINE)
+
+
+def test_both_languages_show_the_same():
+    assert blocks(FILES[0]) == blocks(FILES[1])
+    assert blocks(FILES[0], "json") == blocks(FILES[1], "json")
+
+
+@pytest.fixture
+def shell(guarded, tmp_path):  # noqa: F811
+    settings, *rest = blocks(FILES[0])
+    assert settings.startswith("BROKER=")
+    settings = (f"BROKER=127.0.0.1 PORT={guarded.port} FIRM=yulin PASSWORD=y\n"
+                + settings.partition("\n")[2])
+
+    def run(*numbers, before=""):
+        script = "set -euo pipefail\n" + settings + before + "".join(rest[n] for n in numbers)
+        r = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60,
+                           cwd=tmp_path, check=False)
+        assert r.returncode == 0, f"{script}\n{r.stdout}{r.stderr}"
+        return r.stdout
+    run.listen = settings + rest[0]
+    return run
+
+
+def test_the_lines_run(bench, guarded, shell):  # noqa: F811
+    g = gateway_at(bench, guarded).start()
+    g.until(agreed(g), 30)
+    listener = bench.process("listen", ["bash", "-c", shell.listen.replace(
+        "mosquitto_sub", "exec mosquitto_sub", 1)]).start()
+    listener.until_log("gateway/test/status", 15)
+    shell(1)
+    g.until(lambda: telling(g)["presence_online"] == 1, 10)
+    for d in ("s1", "s2"):
+        feed(guarded, d, 0.93)
+    listener.until(lambda: listener.text().count("gaihou/v1/alerts/yulin/c1/") == 2, 15)
+    assert shell(2).count("gaihou/v1/alerts/yulin/c1/test.all.1.") == 2
+    reply = shell(3, 4)
+    assert '"verb":"arrive","result":"done"' in reply
+    listener.until(lambda: '"work":"on_site"' in listener.text(), 10)
+    snapshot = shell(5).splitlines()
+    assert '"snapshot":"begin"' in snapshot[0] and '"snapshot":"end"' in snapshot[-1]
+    assert len(snapshot) == 4
+    listener.kill()
+    g.until(lambda: telling(g)["presence_absent"] == 1, 10, "the will told")

@@ -1,0 +1,98 @@
+"""Alarms over kills: both lanes as two processes on one broker, each killed in turn; what firms
+heard, what the stores know, what the broker keeps and what the devices did must be one story."""
+import json
+import time
+
+import alarm_chaos
+from alarm_chaos import FAST, HELD, SAFE
+from conftest import until
+from ring import influx_sink
+
+SETTINGS = ("max_queued_messages 0", "max_inflight_messages 100", "autosave_on_changes true",
+            "autosave_interval 1")
+
+
+def lanes(bench, broker, influx):
+    """One configuration, but for lane and port; the life-safety lane's data folder is …-ls."""
+    made = []
+    for lane in ("routine", "life-safety"):
+        g = bench.gaihou(brokers=[{"id": "main", "url": broker.url, "keepalive": "5s"}],
+                         sinks=[influx_sink(influx)], alerts={"broker": "main"},
+                         registry={"compounds": "compounds.csv", "devices": "devices.csv"},
+                         rules=["chaos-rules.yaml"])
+        names = alarm_chaos.registry(g.folder, fast=4, held=2, safe=3)
+        g.configure(gateway={"id": "test", "lane": lane, "data_dir": str(g.folder / "data")})
+        g.lane = lane
+        made.append(g)
+    return made, names
+
+
+def telling(g):
+    return g.status()["alarms"]["telling"]
+
+
+def test_kills_of_both_lanes(bench, influx):
+    broker = bench.mosquitto(*SETTINGS)
+    (routine, safety), names = lanes(bench, broker, influx)
+    for g in (routine, safety):
+        g.start()
+    desk = alarm_chaos.Listener(broker.port)
+    devices = alarm_chaos.Devices(broker.port, names, seed=3)
+    operator = alarm_chaos.Operator(broker.port, desk, seed=3)
+    devices.start()
+    operator.start()
+    try:
+        for victims in ((routine,), (safety,), (routine, safety), (safety,), (routine,)):
+            n = sum(map(len, devices.truth.values())) + 40
+            until(lambda: sum(map(len, devices.truth.values())) >= n, 60, "samples")
+            for g in victims:
+                g.kill()
+            n += 10  # some come while it is away
+            until(lambda: sum(map(len, devices.truth.values())) >= n, 60, "samples")
+            for g in victims:
+                g.start(ready=False)
+        devices.settle()
+        operator.settle()
+        for g in (routine, safety):
+            g.until(g.ready, 60)
+            g.until(lambda: telling(g)["reconciled"] and not telling(g)["waiting"] and
+                    g.status()["engine"]["lag_records"] == 0 and
+                    all(s["pending_lines"] == s["open_lines"] == 0 for s in g.status()["sinks"]),
+                    60, "all is told and stored")
+            assert g.ledger()["total"]["balanced"]
+        n = -1
+        while n != len(desk.heard):  # what the broker still brings
+            n = len(desk.heard)
+            time.sleep(1)
+        judge(broker, influx, desk, devices, operator, routine, safety)
+    finally:
+        for x in (devices, operator, desk):
+            x.close()
+
+
+def judge(broker, influx, desk, devices, operator, routine, safety):
+    mine = alarm_chaos.Known(routine.folder / "data" / "store.db")
+    theirs = alarm_chaos.Known(safety.folder / "data-ls" / "store.db")
+    assert mine.rows > 10 and theirs.rows > 5
+    assert {t["stream"].split("/")[1] for t in mine.transitions} == {"routine"}
+    assert {t["stream"].split("/")[1] for t in theirs.transitions} == {"life-safety"}
+    assert not {t["case"] for t in mine.transitions} & {t["case"] for t in theirs.transitions}
+    assert {t["device"][:2] for t in mine.transitions} <= {FAST, HELD}
+    assert {t["device"][:2] for t in theirs.transitions} == {SAFE}
+    urgent = {json.loads(p)["device"][:2] for _, p, _, _ in desk.on("urgent/")}
+    assert urgent == {SAFE}
+    known = mine.add(theirs)
+    j = alarm_chaos.Judge()
+    j.streams(known, desk, False)
+    j.truth(known, devices, False)
+    j.kept(known, broker.port)
+    j.commands(operator, desk, False)
+    j.history(known, influx)
+    for gateway in ("test", "test-ls"):
+        j.status(desk, gateway)
+    assert not j.wrong, (j.said, j.figures)
+    assert len({t["stream"] for t in known.transitions}) == 2  # no new epoch by a kill
+    for g, gateway in ((routine, "test"), (safety, "test-ls")):
+        g.stop()
+        until(lambda: json.loads(desk.on(f"gateway/{gateway}/status")[-1][1]).get("reason")
+              == "stopped", 10, "it said that it stops")
