@@ -183,9 +183,10 @@ struct delay { /* of a level: of its beginning while it is above, else of its en
 struct flap {
     uint64_t last_ns; /* the newest change */
     bool on;
+    bool up; /* the newest one went up */
     int8_t worst;
     uint16_t n, at, cap;
-    uint64_t when[]; /* ring of changes */
+    uint64_t when[]; /* ring of changes that went the other way than the one before */
 };
 
 struct act {

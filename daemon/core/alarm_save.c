@@ -118,6 +118,7 @@ static void put_act(struct writer *w, const struct plan_rule *r, const struct ac
         return;
     put_u64(w, t->flap->last_ns);
     put_u8(w, t->flap->on);
+    put_u8(w, t->flap->up);
     put_u8(w, (unsigned)(t->flap->worst + 2));
     put_u64(w, (uint64_t)t->flap->n << 32 | t->flap->at);
     put(w, t->flap->when, t->flap->cap * sizeof(t->flap->when[0]));

@@ -231,7 +231,7 @@ static void pitfall_18_who_never_spoke_is_missed(void **state)
     told(&r, "1800 offline s2 activated active no_data stale\n");
     rig_restart(&r);
     say(&r, 40 * MIN, "s2", "level=0.1");
-    told(&r, "2400 offline s2 cleared normal no_data stale\n");
+    told(&r, "2400 offline s2 cleared normal no_data good\n");
     rig_end(&r);
 }
 
@@ -308,10 +308,10 @@ static void pitfall_22_an_uplink_that_drops_resolves_nothing(void **state)
     rig_to(&r, 2 * HOUR + 10 * MIN);
     /* s4 stays silent: told, once its uplink is not to blame any more. */
     const char *expected = "7261 high s1 quality active major good\n"
-                           "7261 offline s1 cleared normal no_data stale inhibited\n"
-                           "7262 offline s2 cleared normal no_data stale inhibited\n"
-                           "7263 offline u1 cleared normal no_data stale\n"
-                           "7263 offline s3 cleared normal no_data stale inhibited\n"
+                           "7261 offline s1 cleared normal no_data good inhibited\n"
+                           "7262 offline s2 cleared normal no_data good inhibited\n"
+                           "7263 offline u1 cleared normal no_data good\n"
+                           "7263 offline s3 cleared normal no_data good inhibited\n"
                            "7323 offline s4 inhibit active no_data stale\n";
     char *stale = strstr(r.log, "7441 high s1");
     if (stale) { /* and it is silent again by then */
