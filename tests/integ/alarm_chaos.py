@@ -471,14 +471,17 @@ class Judge:
         self.figures["retained"] = len(there)
 
     def commands(self, operator, listener, lossy):
-        """Each got one answer: one text, however often it came."""
+        """Each got one answer: one text, however often it came. A command that found nothing is
+        not remembered: delivered again it is asked again, at another time."""
         answers = collections.defaultdict(set)
         for topic, payload, _, correlation in listener.on("reply/"):
+            if correlation and json.loads(payload)["result"] in ("unknown", "not_yours", "bad"):
+                payload = json.dumps({**json.loads(payload), "at": None})
             if correlation:
                 answers[correlation].add((topic, payload))
         results = collections.Counter()
         for c in operator.sent:
-            n = len(answers.pop(c, ())) if c not in answers else len(answers[c])
+            n = len(answers.get(c, ()))
             if n > 1:
                 self.say("answered_twice", (c, operator.sent[c], answers[c]))
             elif n == 0 and not lossy:

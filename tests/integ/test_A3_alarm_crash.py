@@ -70,6 +70,39 @@ def test_kills_of_both_lanes(bench, influx):
             x.close()
 
 
+def spoilt(desk, change):
+    """The desk, had it heard something else: would the judge see it?"""
+    other = alarm_chaos.Listener.__new__(alarm_chaos.Listener)
+    other.heard = change(list(desk.heard))
+    return other
+
+
+def drop_one(level):
+    def change(heard):
+        i = next(i for i, h in enumerate(heard) if h[0].startswith(level))
+        return [h for h in heard if h[:2] != heard[i][:2]]
+    return change
+
+
+def renumber(heard):
+    i = next(i for i, h in enumerate(heard) if h[0].startswith("events/"))
+    topic, payload, *rest = heard[i]
+    s = json.loads(payload)
+    return heard + [(topic, json.dumps({**s, "seq": s["seq"] + 1}).encode(), *rest)]
+
+
+def the_judge_sees(known, desk, operator):
+    for change, wrong in ((drop_one("events/"), "never_heard"),
+                          (drop_one("urgent/"), "never_heard_urgent"),
+                          (renumber, "transition_under_two_seq")):
+        j = alarm_chaos.Judge()
+        j.streams(known, spoilt(desk, change), False)
+        assert j.wrong[wrong], wrong
+    j = alarm_chaos.Judge()
+    j.commands(operator, spoilt(desk, drop_one("reply/")), False)
+    assert j.wrong["not_answered"]
+
+
 def judge(broker, influx, desk, devices, operator, routine, safety):
     mine = alarm_chaos.Known(routine.folder / "data" / "store.db")
     theirs = alarm_chaos.Known(safety.folder / "data-ls" / "store.db")
@@ -91,6 +124,7 @@ def judge(broker, influx, desk, devices, operator, routine, safety):
     for gateway in ("test", "test-ls"):
         j.status(desk, gateway)
     assert not j.wrong, (j.said, j.figures)
+    the_judge_sees(known, desk, operator)
     assert len({t["stream"] for t in known.transitions}) == 2  # no new epoch by a kill
     for g, gateway in ((routine, "test"), (safety, "test-ls")):
         g.stop()

@@ -156,6 +156,34 @@ static void swap_world(struct cases_rig *r, const char *compounds, const char *d
     rig_pass(r, 1);
 }
 
+/* A backlog: a case and the next two of its key within one millisecond, a restart between them. */
+static void no_two_times_of_a_key(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    for (int i = 0; i < 6; i++) {
+        struct alarm_event ev =
+            rig_event(r, i % 2 ? ALARM_CLEARED : ALARM_ACTIVATED, "none-1", "d1");
+        ev.wall_ms = WALL0_MS;
+        rig_give(r, &ev);
+        if (i != 3)
+            continue;
+        assert_int_equal(cases_save(r->c, rig_append, &b), 0);
+        cases_free(r->c);
+        r->c = rig_cases(r);
+        assert_int_equal(cases_load(r->c, b.data, b.len), 0);
+    }
+    assert_int_equal(r->n, 6);
+    for (size_t i = 0; i < r->n; i++)
+        assert_int_equal(r->seen[i].wall_ms, WALL0_MS + (int64_t)i);
+    rig_say(r, ALARM_ACTIVATED, "none-1", "d1"); /* later: as it is */
+    assert_int_equal(rig_last(r)->wall_ms, WALL0_MS + 6000);
+    buf_done(&b);
+    rig_free(r);
+}
+
 /* A reload that changes nothing of it tells nothing again; masks stay over it. */
 static void pitfall_07_reload(void **state)
 {
@@ -801,6 +829,7 @@ int main(void)
         cmocka_unit_test(latch_and_reset),
         cmocka_unit_test(pitfall_02),
         cmocka_unit_test(pitfall_05_restart),
+        cmocka_unit_test(no_two_times_of_a_key),
         cmocka_unit_test(pitfall_07_reload),
         cmocka_unit_test(pitfall_08_texts),
         cmocka_unit_test(pitfall_11_flapping),
