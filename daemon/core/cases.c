@@ -65,6 +65,7 @@ void cases_free(struct cases *c)
         free(c->firms[i].firm);
     free(c->firms);
     free(c->memory);
+    free(c->stamps);
     free(c->shelves);
     free(c->by_id.buckets);
     free(c->by_key.buckets);
@@ -276,6 +277,42 @@ static bool is_told(const struct case_open *o, enum case_change change, bool clo
 
 /* -- telling --------------------------------------------------------------------------------- */
 
+static uint64_t stamp_key(const struct case_open *o) /* the same in every process */
+{
+    uint64_t h = hash64(11, o->rule, strlen(o->rule) + 1);
+    h = hash64(h, o->device, strlen(o->device) + 1);
+    return hash64(h, o->point, strlen(o->point));
+}
+
+void cases_stamps_take(struct cases *c, struct case_open *o, int64_t wall_ms)
+{
+    while (c->stamps_n > 0 && c->stamps[c->stamps_at].to_ms < wall_ms) {
+        c->stamps_at = (c->stamps_at + 1) % CASES_STAMPS;
+        c->stamps_n--;
+    }
+    uint64_t key = c->stamps_n > 0 ? stamp_key(o) : 0;
+    for (size_t i = c->stamps_n; i-- > 0;) { /* the newest of the key */
+        const struct case_stamp *s = &c->stamps[(c->stamps_at + i) % CASES_STAMPS];
+        if (s->key != key)
+            continue;
+        o->stamp_from_ms = s->from_ms;
+        o->stamp_to_ms = s->to_ms;
+        return;
+    }
+}
+
+void cases_stamps_keep(struct cases *c, const struct case_open *o)
+{
+    if (!c->stamps)
+        c->stamps = mem_zalloc_array(CASES_STAMPS, sizeof(*c->stamps));
+    if (c->stamps_n == CASES_STAMPS) {
+        c->stamps_at = (c->stamps_at + 1) % CASES_STAMPS;
+        c->stamps_n--;
+    }
+    c->stamps[(c->stamps_at + c->stamps_n++) % CASES_STAMPS] =
+        (struct case_stamp){stamp_key(o), o->stamp_from_ms, o->stamp_to_ms};
+}
+
 static int64_t stamp(struct case_open *o, int64_t wall_ms)
 {
     if (wall_ms >= o->stamp_from_ms && wall_ms <= o->stamp_to_ms)
@@ -351,6 +388,7 @@ void cases_emit(struct cases *c, struct case_open *o, enum case_change change,
 void cases_finish(struct cases *c, struct case_open *o, uint64_t engine_ns)
 {
     bool shelved = o->masks & MASK_SHELVED;
+    cases_stamps_keep(c, o);
     cases_unlink(c, o);
     if (shelved && !o->one_shot && o->shelved_until > engine_ns) {
         char *scope = cases_key_scope(o->rule, o->device, o->point);

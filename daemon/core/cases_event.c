@@ -109,6 +109,7 @@ static struct case_open *make_case(struct cases *c, const struct position *at,
     o->compound = mem_strdup(k->code);
     o->severity = ev->severity;
     o->opened_ms = ev->wall_ms;
+    cases_stamps_take(c, o, ev->wall_ms);
     take_event(o, ev);
     begin_occurrence(o, ev);
     o->masks |= cases_shelf_masks(c, o);
@@ -254,6 +255,7 @@ static void episode(struct cases *c, const struct position *at, const struct ala
     o->severity = ev->severity;
     cases_emit(c, o, CASE_RECORD, &(struct case_cause){.wall_ms = ev->wall_ms, .record = true},
                false);
+    cases_stamps_keep(c, o);
     case_free(o);
 }
 
@@ -346,6 +348,7 @@ void cases_own(struct cases *c, const struct position *at, const char *rule, con
     o->policy = RULE_WORK_NONE;
     o->opened_ms = o->since_ms = o->discovered_ms = wall_ms;
     o->summary = mem_strndup(summary, strnlen(summary, CASES_TEXT_MAX));
+    cases_stamps_take(c, o, wall_ms);
     cases_link(c, o);
     cases_emit(c, o, CASE_ACTIVATED, &why, false);
 }

@@ -90,6 +90,14 @@ struct case_memory { /* a reply, for repeats */
     size_t len;
 };
 
+/* A key without a case, whose last transitions were stamped so lately that another one's might get the
+ * same time. */
+struct case_stamp {
+    uint64_t key; /* hash */
+    int64_t from_ms, to_ms;
+};
+#define CASES_STAMPS 1024 /* the oldest is forgotten */
+
 struct case_firm { /* how many open cases concern it */
     char *firm;
     uint64_t open;
@@ -113,6 +121,8 @@ struct cases {
     size_t n_shelves, cap_shelves;
     struct case_memory *memory; /* a ring of CASE_REPLIES_MAX; NULL: none yet */
     size_t memory_at, memory_n, memory_bytes;
+    struct case_stamp *stamps; /* a ring; NULL: none yet */
+    size_t stamps_at, stamps_n;
     uint64_t id_offset; /* where cases were opened last, and how many there */
     uint32_t id_n;
     uint64_t next_due;
@@ -172,6 +182,10 @@ bool cases_in_test(const struct cases *c, const struct case_open *o);
 void cases_retest(struct cases *c, const struct case_cause *why);
 /* 0, or -ENOENT: no such thing in the registry, -EINVAL: no scope. */
 int cases_scope(const struct cases *c, const char *scope, int *out_kind);
+
+/* A new case goes on with the times of the key's last one; that one's are kept at its end. */
+void cases_stamps_take(struct cases *c, struct case_open *o, int64_t wall_ms);
+void cases_stamps_keep(struct cases *c, const struct case_open *o);
 
 void cases_count_firm(struct cases *c, const char *firm, bool more);
 

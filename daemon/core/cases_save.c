@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #define BLOB_VERSION 1u
-#define SAVE_MAGIC   UINT64_C(0x3153455341434741) /* "AGCASES1" */
+#define SAVE_MAGIC   UINT64_C(0x3253455341434741) /* "AGCASES2" */
 #define TEXT_MAX     4096
 #define NO_TEXT      UINT32_MAX
 
@@ -246,6 +246,13 @@ static void put_head(const struct cases *c, struct buf *b)
         put_u64(b, c->shelves[i].until);
         put_u64(b, (uint64_t)c->shelves[i].until_ms);
     }
+    put_u64(b, c->stamps_n);
+    for (size_t i = 0; i < c->stamps_n; i++) {
+        const struct case_stamp *s = &c->stamps[(c->stamps_at + i) % CASES_STAMPS];
+        put_u64(b, s->key);
+        put_u64(b, (uint64_t)s->from_ms);
+        put_u64(b, (uint64_t)s->to_ms);
+    }
     put_u64(b, c->memory_n);
 }
 
@@ -302,6 +309,19 @@ static void get_shelves(struct cases *c, struct reader *r)
             s->until_ms = until_ms;
         }
         free(scope);
+    }
+}
+
+static void get_stamps(struct cases *c, struct reader *r)
+{
+    uint64_t n = get_below(r, CASES_STAMPS + 1);
+    if (n > 0)
+        c->stamps = mem_zalloc_array(CASES_STAMPS, sizeof(*c->stamps));
+    for (uint64_t i = 0; i < n && !r->failed; i++) {
+        struct case_stamp *s = &c->stamps[c->stamps_n++];
+        s->key = get_u64(r);
+        s->from_ms = (int64_t)get_u64(r);
+        s->to_ms = (int64_t)get_below(r, INT64_MAX);
     }
 }
 
@@ -370,6 +390,7 @@ int cases_load(struct cases *c, const char *bytes, size_t len)
     c->id_offset = get_u64(&r);
     c->id_n = (uint32_t)get_below(&r, UINT32_MAX);
     get_shelves(c, &r);
+    get_stamps(c, &r);
     get_memory(c, &r);
     get_cases(c, &r);
     if (get_u64(&r) != SAVE_MAGIC || r.failed || r.p != r.end) {
