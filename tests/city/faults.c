@@ -219,13 +219,13 @@ static bool is_behind(struct faults *f, uint32_t device, int64_t from, int64_t t
 static void plan_next(struct faults *f, uint32_t device, int64_t free_at)
 {
     struct suffering *s = &f->of[device];
-    int64_t end;
+    int64_t end, apart = order_of(f, device, s->n) ? 0 : APART_MS;
     s->began = 0;
     s->now = plan(f, device, s->n++, free_at);
     while (s->now.kind != NOTHING &&
-           is_behind(f, device, s->now.from - APART_MS,
-                     s->now.to + echo_ms(f, device, s->now.kind) + APART_MS, &end)) {
-        int64_t by = end + 2 * APART_MS - s->now.from;
+           is_behind(f, device, s->now.from - apart,
+                     s->now.to + echo_ms(f, device, s->now.kind) + apart, &end)) {
+        int64_t by = end + 2 * apart + 1 - s->now.from;
         s->now.from += by;
         s->now.to += by;
         if (s->now.kind >= 0) {
