@@ -25,12 +25,12 @@ GRACE = 8000  # ms: two busy cores
 DURATION = re.compile(r"(?<![\w.:\"])(\d+)(s|m|h|d)\b")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # By the code of their kind; each goes to the next device of that code, half a minute apart.
-FAULTS = """lift/entrapment lift/stopped lift/overspeed lift/ebike sump/flood sump/pump-fault
-sump/not-lowering hole/cover-open hole/methane drain/methane gas/leak gas/alarm gas/silent smoke/smoke
-smoke/tamper smoke/silent efire/residual efire/arc hydr/pressure-lost hydr/opened water/outlet-low
-water/burst pump/fault pump/no-pressure lamp/leakage lamp/silent chg/leakage chg/ground
-chg/faulted shed/smoke leak/leak heat/burst wall/crack bin/smoke sos/button sos/fall door/forced
-door/silent power/phase-lost power/lost uplink/offline uplink/silent env/silent""".split()
+FAULTS = """gas/leak sump/flood hole/methane hydr/pressure-lost smoke/silent drain/methane heat/burst
+sump/not-lowering lift/entrapment lift/stopped lift/overspeed lift/ebike sump/pump-fault
+hole/cover-open gas/alarm gas/silent smoke/smoke smoke/tamper efire/residual efire/arc hydr/opened
+water/outlet-low water/burst pump/fault pump/no-pressure lamp/leakage lamp/silent chg/leakage
+chg/ground chg/faulted shed/smoke leak/leak bin/smoke sos/button sos/fall door/forced door/silent
+power/phase-lost power/lost uplink/offline uplink/silent env/silent""".split()
 
 
 def compressed(text):
@@ -71,7 +71,7 @@ def orders(devices):
         code, name = fault.split("/")
         device = of[code][taken[code] % len(of[code])]
         taken[code] += 1
-        argv += ["--fault", f"{name}@{device}+{300 + 20 * n}"]
+        argv += ["--fault", f"{name}@{device}+{240 + 15 * n}"]
     return argv
 
 
@@ -157,7 +157,7 @@ def test_what_breaks_is_told(bench, influx):
     broker = bench.mosquitto("max_queued_messages 0")
     g = bench.gaihou(brokers=[{"id": "main", "url": broker.url}], sinks=[influx_sink(influx)],
                      alerts={"broker": "main"}, rules=["rules/*.yaml"])
-    city = bench.city(seed=3, compounds=3, devices=120)
+    city = bench.city(seed=3, compounds=3, devices=160)
     city.registry(g.folder)
     devices = compress(g.folder)
     g.configure()
@@ -165,7 +165,7 @@ def test_what_breaks_is_told(bench, influx):
     try:
         g.start()
         feed = city.feed(broker.url, "--speed", SPEED, *orders(devices))
-        until(lambda: feed.truth.exists() and over(feed.truth, len(FAULTS)), 280,
+        until(lambda: feed.truth.exists() and over(feed.truth, len(FAULTS)), 400,
               "every fault is over")
         time.sleep(GRACE / 1000)
         assert feed.stop() == 0
