@@ -61,7 +61,6 @@ struct seen_transition {
     enum case_change change;
     char id[CASE_ID_MAX], firm[65], compound[65], was_firm[65], key[200];
     uint32_t version, occurrence;
-    int64_t wall_ms;
     bool deliver, urgent, closed, record, test;
     int64_t wall_ms;
     char *json; /* with a seq if delivered */
@@ -230,7 +229,6 @@ static inline void rig_transition(void *ctx, const struct transition *t)
     *s = (struct seen_transition){.change = t->change,
                                   .version = t->version,
                                   .occurrence = t->occurrence,
-                                  .wall_ms = t->wall_ms,
                                   .deliver = t->deliver,
                                   .urgent = t->urgent,
                                   .closed = t->closed,
