@@ -210,8 +210,12 @@ struct tell {
     char *status;
     size_t status_len;
     unsigned seconds_since_status;
-    bool status_changed;
+    bool status_changed, status_said; /* said: on this connection */
     uint64_t last_told, stuck_since_ns; /* 0: nothing waits */
+    /* Of life-safety: when its messages began to wait with none getting through; 0: none waits. What
+     * the journal was told of that. */
+    uint64_t last_urgent, urgent_since_ns;
+    bool delivery_recorded, delivery_fails;
     struct log_state stuck;
     struct log_limit refusal, presence_log;
     char refused_what[256]; /* the last message that the broker refused */

@@ -110,7 +110,7 @@ static void get_last(struct reader *r, struct expr_last *last, size_t n)
     for (size_t i = 0; i < n && !r->failed; i++)
         if (known >> i & 1) {
             get(r, &last[i], sizeof(last[i]));
-            expect(r, last[i].at_ns != 0 && !isinf(last[i].v));
+            expect(r, !isinf(last[i].v));
         }
 }
 

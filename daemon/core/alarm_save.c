@@ -76,10 +76,10 @@ static void put_last(struct writer *w, const struct expr_last *last, size_t n)
 {
     uint64_t known = 0;
     for (size_t i = 0; i < n; i++)
-        known |= (uint64_t)(last[i].at_ns != 0) << i;
+        known |= (uint64_t)(last[i].at_ns != 0 || last[i].v == last[i].v) << i;
     put_u64(w, known);
     for (size_t i = 0; i < n; i++)
-        if (last[i].at_ns != 0)
+        if (known >> i & 1)
             put(w, &last[i], sizeof(last[i]));
 }
 

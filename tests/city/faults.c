@@ -48,6 +48,7 @@ struct suffering {
     int64_t quiet;      /* … when it fell silent; 0: it is not */
     bool behind;        /* and its gateway is why */
     int64_t natural[N_NATURAL]; /* claimed time since when; 0: it is not */
+    int64_t heard;              /* claimed time since when it has not been silent for long */
     double *frozen;
 };
 
@@ -124,7 +125,9 @@ static int64_t echo_ms(const struct faults *f, uint32_t device, int kind)
 {
     /* a batch of a silent or slow device may take another interval to say so */
     int64_t intervals = 2000 * (int64_t)kind_of(f, device)->interval_s + SLACK_MS;
-    return intervals + (kind >= 0 ? (int64_t)(fault_kinds[kind].echo * 1000) : 0);
+    double echo =
+        kind >= 0 ? fault_kinds[kind].echo : fault_silence_echo(kind_of(f, device));
+    return intervals + (int64_t)(echo * 1000);
 }
 
 static const struct fault_order *order_of(const struct faults *f, uint32_t device, uint32_t nth)
@@ -290,19 +293,23 @@ static void silence_over(struct faults *f, uint32_t device, int64_t to_ms)
                      .from_ms = s->quiet,
                      .to_ms = to_ms,
                      .told_within = (int64_t)(fault_silence_after(k) * 1000) + SLACK_MS,
-                     .over_within = SLACK_MS});
+                     .over_within = SLACK_MS + (int64_t)(fault_silence_echo(k) * 1000)});
 }
 
 static void natural_over(struct faults *f, uint32_t device, size_t i, int64_t to_ms)
 {
     const struct natural *x = &naturals[i];
+    const struct suffering *s = &f->of[device];
+    /* nobody can know what lasted through a silence */
+    int64_t unseen = s->heard > s->natural[i] ? s->heard - s->natural[i] : 0;
     add_truth(f, &(struct fault_truth){
                      .device = device,
                      .name = x->name,
                      .rule = x->rule,
-                     .from_ms = f->of[device].natural[i],
+                     .from_ms = s->natural[i],
                      .to_ms = to_ms,
-                     .told_within = (int64_t)(x->delay * 1000) + interval_ms(f, device) + SLACK_MS,
+                     .told_within = unseen + (int64_t)(x->delay * 1000) +
+                                    interval_ms(f, device) + SLACK_MS,
                      .over_within =
                          (int64_t)(x->echo * 1000) + 2 * interval_ms(f, device) + SLACK_MS});
 }
@@ -414,10 +421,12 @@ static void look_at_health(struct faults *f, uint32_t device, int64_t claimed_ms
 void faults_apply(struct faults *f, uint32_t device, int64_t at_ms, int64_t claimed_ms, double *v)
 {
     struct suffering *s = &f->of[device];
-    look_at_health(f, device, claimed_ms, v);
-    if (s->quiet)
+    if (s->quiet) {
         silence_over(f, device, claimed_ms);
+        s->heard = claimed_ms;
+    }
     s->quiet = 0;
+    look_at_health(f, device, claimed_ms, v);
     if (at_ms >= s->now.to) {
         if (s->began)
             fault_over(f, device, claimed_ms);

@@ -46,6 +46,8 @@ extern const size_t fault_n_kinds;
 /* What the silence of such a device must raise; NULL: nobody is told. */
 const char *fault_silence_rule(const struct fleet_kind *k);
 double fault_silence_after(const struct fleet_kind *k);
+/* How long the alarm may outlast it: a gateway is blamed until those behind it speak again. */
+double fault_silence_echo(const struct fleet_kind *k);
 
 struct faults;
 struct faults *faults_new(const struct fleet_options *o, const struct device_state *devices);

@@ -424,6 +424,48 @@ static void test_stuck(void **state)
     finish();
 }
 
+static void second(unsigned n)
+{
+    for (; n > 0; n--) {
+        run_ms(1000);
+        tell_second(tell, "{}", 2);
+    }
+}
+
+/* That life-safety does not get through is an alarm of our own: core/engine_alarm.c makes it of these
+ * records. */
+static void test_urgent_is_not_delivered(void **state)
+{
+    (void)state;
+    start(1, 0);
+    second(1);
+    assert_int_equal(count_records(RECORD_PRESENCE), 1); /* whatever a former process said */
+    assert_string_equal(records[0].topic, "gaihou-delivery");
+    assert_string_equal(last_body(RECORD_PRESENCE), "online");
+    commit("wk", "c1", "cq.all.1.b.1", TELL_EVENT, 1, "cq/all/1");
+    second(70);
+    assert_int_equal(count_records(RECORD_PRESENCE), 1); /* no life hangs on it */
+    commit("wk", "c1", "cq.all.1.b.2", TELL_URGENT | TELL_EVENT, 2, "cq/all/1");
+    commit("wk", "c1", "cq.all.1.b.3", TELL_URGENT | TELL_EVENT, 3, "cq/all/1");
+    second(60);
+    assert_int_equal(count_records(RECORD_PRESENCE), 1);
+    append_result = -ENOSPC;
+    second(2);
+    append_result = 0;
+    second(2);
+    assert_int_equal(count_records(RECORD_PRESENCE), 2);
+    assert_string_equal(last_body(RECORD_PRESENCE), "offline");
+    second(60);
+    assert_int_equal(count_records(RECORD_PRESENCE), 2); /* once */
+    up();
+    settle();
+    second(2);
+    assert_int_equal(count_records(RECORD_PRESENCE), 3);
+    assert_string_equal(last_body(RECORD_PRESENCE), "online");
+    assert_int_equal(stats().urgent_told, 2);
+    finish();
+}
+
 /* -- agreement ------------------------------------------------------------------------------ */
 
 static void test_agreement(void **state)
@@ -671,6 +713,26 @@ static void test_status(void **state)
     finish();
 }
 
+/* The link may be there before the first word about us: nobody reads "offline" for longer than
+ * that. */
+static void test_status_of_a_new_process(void **state)
+{
+    (void)state;
+    start(1, 0);
+    keep(P "gateway/cq/status", "{\"state\":\"offline\"}"); /* a killed one's will */
+    up();
+    settle();
+    second(1);
+    settle();
+    assert_null(strstr(on_broker(P "gateway/cq/status"), "offline"));
+    down(0);
+    keep(P "gateway/cq/status", "{\"state\":\"offline\"}");
+    up();
+    settle();
+    assert_null(strstr(on_broker(P "gateway/cq/status"), "offline"));
+    finish();
+}
+
 static void on_stopped(void *ctx)
 {
     *(bool *)ctx = true;
@@ -836,12 +898,14 @@ int main(void)
         cmocka_unit_test(test_replies),
         cmocka_unit_test(test_refused_and_too_large),
         cmocka_unit_test(test_stuck),
+        cmocka_unit_test(test_urgent_is_not_delivered),
         cmocka_unit_test(test_agreement),
         cmocka_unit_test(test_agreement_while_telling),
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_presence),
         cmocka_unit_test(test_snapshot),
         cmocka_unit_test(test_status),
+        cmocka_unit_test(test_status_of_a_new_process),
         cmocka_unit_test(test_stop),
         cmocka_unit_test_teardown(test_random, say_seed),
     };
