@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The evaluator alone: a million series, four rules each. Samples a second of one core (of its own
  * time, whatever else the machine does), in the registry's order and scattered, and what
- * they take of memory. `bench_alarm [devices] [rounds]`. */
+ * they take of memory; the last line is JSON. `bench_alarm [devices] [rounds]`. */
 #include "base/mem.h"
 #include "core/alarm.h"
 
@@ -145,6 +145,8 @@ int main(int argc, char **argv)
     alarm_link(a, 0, true, BOOT);
     printf("use: %.0f ms, %.1f MB, %.1f B a series\n", (now_s() - t0) * 1e3,
            (double)(in_use() - before) / 1e6, (double)(in_use() - before) / (double)n);
+    double sum[2] = {0, 0};
+    unsigned n_of[2] = {0, 0};
     for (unsigned k = 0; k < rounds; k++) {
         double level = k % 6 >= 3 ? 0.9 : 0.3; /* a thousandth of them goes up and down */
         uint64_t timers = ticks, from = BOOT + (k + 1) * 60 * S;
@@ -157,19 +159,27 @@ int main(int argc, char **argv)
             say(a, registry_device_at(w->registry, d), ns, d % 1000 == 0 ? level : 0.3);
         }
         double s = now_s() - t0;
+        if (k > 0) { /* in the first, nothing is due and nothing was said before */
+            sum[k & 1] += (double)n / s / 1e6;
+            n_of[k & 1]++;
+        }
         printf(
             "round %u, %s: %.2f M samples/s, %.0f ns each; %llu timers, %llu events, %.1f MB\n",
             k, k & 1 ? "scattered" : "in order", (double)n / s / 1e6, s / (double)n * 1e9,
             (unsigned long long)(ticks - timers), (unsigned long long)events,
             (double)(in_use() - before) / 1e6);
     }
+    double megabytes = (double)(in_use() - before) / 1e6;
     struct alarm_stats st;
     alarm_stats(a, &st);
     size_t bytes = 0;
     t0 = now_s();
     (void)alarm_save(a, null_put, &bytes);
+    double save_ms = (now_s() - t0) * 1e3;
     printf("active %llu, pending %llu; save: %.0f ms, %.1f MB\n", (unsigned long long)st.active,
-           (unsigned long long)st.pending, (now_s() - t0) * 1e3, (double)bytes / 1e6);
+           (unsigned long long)st.pending, save_ms, (double)bytes / 1e6);
+    printf("{\"in_order\":%.3f,\"scattered\":%.3f,\"megabytes\":%.1f,\"save_ms\":%.0f}\n",
+           n_of[0] ? sum[0] / n_of[0] : 0, n_of[1] ? sum[1] / n_of[1] : 0, megabytes, save_ms);
     alarm_free(a);
     world_free(w);
     return 0;
