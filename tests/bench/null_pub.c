@@ -3,7 +3,8 @@
  * null_pub — the yardstick of a burst of alarms: a bare Paho publisher with a window.
  *
  * The same library, MQTT version, QoS 1 and in-flight window as gaihoud's client for alerts, and
- * the same kinds of messages: by turns the retained state of a case and an event of the firm.
+ * the same kinds of messages: the retained state of a case, an event of the firm, another one,
+ * and the state's topic emptied.
  * All there is to do is to hand over the next message when one is acknowledged. Prints one line
  * of JSON: messages a second, from the first call to the last PUBACK.
  */
@@ -83,15 +84,16 @@ static bool publish(unsigned i, char *text)
     MQTTAsync_message m = MQTTAsync_message_initializer;
     MQTTAsync_responseOptions o = MQTTAsync_responseOptions_initializer;
     char topic[120];
-    unsigned f = i / 2 % opt.firms;
-    if (i % 2 == 0)
-        snprintf(topic, sizeof(topic), "null/v1/alerts/f%u/b%u/null.all.1.%u", f, f, i);
+    unsigned f = i / 4 % opt.firms;
+    bool state = i % 4 == 0 || i % 4 == 3;
+    if (state)
+        snprintf(topic, sizeof(topic), "null/v1/alerts/f%u/b%u/null.all.1.%u", f, f, i / 4);
     else
         snprintf(topic, sizeof(topic), "null/v1/events/f%u/b%u", f, f);
     m.payload = text;
-    m.payloadlen = (int)opt.size;
+    m.payloadlen = i % 4 == 3 ? 0 : (int)opt.size;
     m.qos = 1;
-    m.retained = i % 2 == 0;
+    m.retained = state;
     o.onSuccess5 = on_acked;
     o.onFailure5 = on_failed;
     o.context = (void *)"publish";

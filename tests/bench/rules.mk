@@ -39,4 +39,5 @@ bench:
 # Alarms alone: a million series with four rules each.
 .PHONY: bench-alarm
 bench-alarm: $(B)/bench/bench_alarm
-	$(Q)$<
+	$(Q)$< 1000000 7 in-order
+	$(Q)$< 1000000 7 scattered
