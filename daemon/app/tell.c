@@ -150,6 +150,8 @@ static void on_down(struct tell *t, struct tell_event *e)
     free(t->down_why);
     t->down_why = e->text;
     e->text = NULL;
+    if (t->n.connected)
+        t->lost_ns = loop_now_ns(t->o.loop);
     t->n.connected = false;
     t->status_said = false;
     tell_lost(t);
@@ -382,6 +384,12 @@ void tell_stats(const struct tell *t, struct tell_stats *out)
     struct store_stats s;
     struct mqtt_stats m = {0};
     *out = t->n;
+    out->ready =
+        t->n.connected || (t->lost_ns > 0 && loop_now_ns(t->o.loop) - t->lost_ns < STUCK_NS);
+    out->link = t->n.connected    ? "connected"
+                : out->ready      ? "reconnecting"
+                : t->lost_ns == 0 ? "connecting"
+                                  : "away";
     store_stats(t->o.store, &s);
     out->waiting = s.outbox_rows;
     out->commands = atomic_load_explicit(&t->commands, memory_order_relaxed);

@@ -164,7 +164,7 @@ struct tell {
     struct loop_timer *tick;
 
     enum tell_phase phase;
-    uint64_t up_ns, last_retained_ns;
+    uint64_t up_ns, last_retained_ns, lost_ns; /* lost_ns 0: never */
     char *down_why;
 
     /* tell_agree.c */
@@ -210,7 +210,7 @@ struct tell {
     char *status;
     size_t status_len;
     unsigned seconds_since_status;
-    bool status_changed, status_said; /* said: on this connection */
+    bool status_changed, status_said;   /* said: on this connection */
     uint64_t last_told, stuck_since_ns; /* 0: nothing waits */
     /* Of life-safety: when its messages began to wait with none getting through; 0: none waits. What
      * the journal was told of that. */

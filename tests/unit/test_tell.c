@@ -718,13 +718,22 @@ static void test_status_of_a_new_process(void **state)
     (void)state;
     start(1, 0);
     keep(P "gateway/cq/status", "{\"state\":\"offline\"}"); /* a killed one's will */
+    assert_string_equal(stats().link, "connecting");
+    assert_false(stats().ready);
     up();
     settle();
     second(1);
     settle();
     assert_null(strstr(on_broker(P "gateway/cq/status"), "offline"));
+    assert_true(stats().ready);
     down(0);
     keep(P "gateway/cq/status", "{\"state\":\"offline\"}");
+    run_ms(59000);
+    assert_string_equal(stats().link, "reconnecting");
+    assert_true(stats().ready);
+    run_ms(2000);
+    assert_string_equal(stats().link, "away");
+    assert_false(stats().ready);
     up();
     settle();
     assert_null(strstr(on_broker(P "gateway/cq/status"), "offline"));
