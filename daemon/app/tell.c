@@ -16,6 +16,7 @@
 #define STUCK_NS       60000000000u
 #define IDLE_NS        300000000u  /* nothing to tell for so long: a stop need not wait */
 #define FAREWELL_NS    1000000000u /* at most for the last words */
+#define CHANGES_S      5 /* of a firm's presence: what flickers is recorded when it stands */
 #define PAYLOAD_PARSED ((size_t)1 << 20)
 
 struct tell_asking *tell_ask(struct tell *t)
@@ -99,9 +100,10 @@ static bool append_presence(struct tell *t, const char *who, bool online)
 
 static void record_presence(struct tell *t, struct tell_firm *f)
 {
-    if ((f->recorded && f->recorded_online == f->online) ||
+    if ((f->recorded && f->recorded_online == f->online) || f->changes >= CHANGES_S ||
         !append_presence(t, f->firm, f->online))
         return;
+    f->changes++;
     f->recorded = true;
     f->recorded_online = f->online;
 }
@@ -359,8 +361,10 @@ void tell_second(struct tell *t, const char *status_json, size_t len)
     if (t->closed || t->stopping)
         return;
     look_whether_stuck(t);
-    for (size_t i = 0; i < t->n_firms; i++)
+    for (size_t i = 0; i < t->n_firms; i++) {
+        t->firms[i].changes = 0;
         record_presence(t, &t->firms[i]);
+    }
     bool changed =
         len != t->status_len || !t->status || memcmp(status_json, t->status, len) != 0;
     if (changed) {
