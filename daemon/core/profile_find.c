@@ -276,34 +276,28 @@ static bool find_index(struct json_value array, int32_t index, struct json_value
     return false;
 }
 
-bool run_find(struct profile_run *x, uint16_t node, struct json_value *out)
+void run_find(struct profile_run *x, uint16_t node, struct plan_memo *m)
 {
-    struct plan_memo *m = &x->memo[node];
     uint64_t epoch = x->slots[x->slot_of[node]].epoch;
-    if (m->epoch != epoch) {
-        const struct plan_node *n = &x->p->nodes[node];
-        struct json_value parent;
-        switch (n->kind) {
-        case NODE_DOC:
-            open_document(x, n->doc, m);
-            m->epoch = epoch;
-            break;
-        case NODE_ITEM: /* outside its `each` */
-            m->epoch = epoch;
-            m->found = false;
-            break;
-        case NODE_INDEX:
-            m->found = run_node(x, n->parent, &parent) && find_index(parent, n->index, &m->v);
-            m->epoch = epoch;
-            break;
-        case NODE_MEMBER:
-            find_member(x, n, m, epoch);
-            break;
-        }
+    const struct plan_node *n = &x->p->nodes[node];
+    struct json_value parent;
+    switch (n->kind) {
+    case NODE_DOC:
+        open_document(x, n->doc, m);
+        m->epoch = epoch;
+        break;
+    case NODE_ITEM: /* outside its `each` */
+        m->epoch = epoch;
+        m->found = false;
+        break;
+    case NODE_INDEX:
+        m->found = run_node(x, n->parent, &parent) && find_index(parent, n->index, &m->v);
+        m->epoch = epoch;
+        break;
+    case NODE_MEMBER:
+        find_member(x, n, m, epoch);
+        break;
     }
-    if (m->found)
-        *out = m->v;
-    return m->found;
 }
 
 void run_begin_item(struct profile_run *x, uint16_t slot, uint16_t item, struct json_value v)

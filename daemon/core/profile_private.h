@@ -673,16 +673,20 @@ static inline void run_work(struct profile_run *x, size_t n)
 }
 
 /* profile_find.c */
-bool run_find(struct profile_run *x, uint16_t node, struct json_value *out);
-/* What stands at a place; false: nothing does. */
+void run_find(struct profile_run *x, uint16_t node, struct plan_memo *m);
+/* What stands at a place; false: nothing does. Nobody else is given `out`, so that a caller's
+ * value stays in registers: one read back as a whole just after its parts were written waits for
+ * the writes. */
 static inline bool run_node(struct profile_run *x, uint16_t node, struct json_value *out)
 {
-    const struct plan_memo *m = &x->memo[node];
+    struct plan_memo *m = &x->memo[node];
     if (m->epoch != x->slots[x->slot_of[node]].epoch)
-        return run_find(x, node, out);
-    if (m->found)
-        *out = m->v;
-    return m->found;
+        run_find(x, node, m);
+    if (!m->found)
+        return false;
+    out->doc = m->v.doc;
+    out->at = m->v.at;
+    return true;
 }
 /* NULL and 0 when it is absent. */
 const char *run_text(struct profile_run *x, uint16_t text, size_t *out_len);
