@@ -212,9 +212,9 @@ __attribute__((noinline)) static void open_document(struct profile_run *x, uint1
 
 /* ---- nodes ---- */
 
-/* Notes which of an object's members that somebody wants are there. */
-static void find_kids(struct profile_run *x, const struct plan_kids *k, uint64_t epoch,
-                      struct json_value object)
+/* Notes which of an object's members that somebody wants are there; how many. */
+static uint16_t find_kids(struct profile_run *x, const struct plan_kids *k, uint64_t epoch,
+                          struct json_value object)
 {
     struct json_iter it;
     struct json_value v;
@@ -241,6 +241,7 @@ static void find_kids(struct profile_run *x, const struct plan_kids *k, uint64_t
             break;
         }
     }
+    return (uint16_t)(k->n - missing);
 }
 
 static void find_member(struct profile_run *x, const struct plan_node *n, struct plan_memo *m,
@@ -251,8 +252,9 @@ static void find_member(struct profile_run *x, const struct plan_node *n, struct
     if (parent->walked != epoch) {
         bool found = run_node(x, n->parent, &v);
         parent->walked = epoch;
+        parent->kids = 0;
         if (found && json_type(v) == JSON_OBJECT)
-            find_kids(x, x->p->nodes[n->parent].kids, epoch, v);
+            parent->kids = find_kids(x, x->p->nodes[n->parent].kids, epoch, v);
     }
     if (m->epoch != epoch) {
         m->epoch = epoch;

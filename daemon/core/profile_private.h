@@ -533,6 +533,7 @@ struct plan_memo {
     uint64_t walked; /* the epoch of its members, if they have been looked for */
     struct json_value v;
     bool found;
+    uint16_t kids; /* how many of its members that somebody wants are there */
 };
 struct text_memo {
     uint64_t epoch;
