@@ -26,7 +26,7 @@ DURATION = re.compile(r"(?<![\w.:\"])(\d+)(s|m|h|d)\b")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # By the code of their kind; each goes to the next device of that code, half a minute apart.
 FAULTS = """gas/leak sump/flood hole/methane hydr/pressure-lost smoke/silent drain/methane heat/burst
-sump/not-lowering lift/entrapment lift/stopped lift/overspeed lift/ebike sump/pump-fault
+lift/entrapment lift/stopped lift/overspeed lift/ebike
 hole/cover-open gas/alarm gas/silent smoke/smoke smoke/tamper efire/residual efire/arc hydr/opened
 water/outlet-low water/burst pump/fault pump/no-pressure lamp/leakage lamp/silent chg/leakage
 chg/ground chg/faulted shed/smoke leak/leak bin/smoke sos/button sos/fall door/forced door/silent
