@@ -393,8 +393,7 @@ class Judge:
         for key in heard["urgent"]:
             if key in stored and stored[key]["state"]["severity"] != "critical":
                 self.say("urgent_and_is_not", key)
-        first = {k: [s for i, s in enumerate(v) if s not in set(v[:i])] if len(v) < 3000 else
-                 list(dict.fromkeys(v)) for k, v in order.items()}
+        first = {k: list(dict.fromkeys(v)) for k, v in order.items()}
         for key, seqs in () if lossy else first.items():
             if seqs != sorted(seqs):
                 self.say("heard_out_of_order", key)
@@ -471,14 +470,17 @@ class Judge:
         self.figures["retained"] = len(there)
 
     def commands(self, operator, listener, lossy):
-        """Each got one answer: one text, however often it came."""
+        """Each got one answer: one text, however often it came. A command that found nothing is
+        not remembered: delivered again it is asked again, at another time."""
         answers = collections.defaultdict(set)
         for topic, payload, _, correlation in listener.on("reply/"):
+            if correlation and json.loads(payload)["result"] in ("unknown", "not_yours", "bad"):
+                payload = json.dumps({**json.loads(payload), "at": None})
             if correlation:
                 answers[correlation].add((topic, payload))
         results = collections.Counter()
         for c in operator.sent:
-            n = len(answers.pop(c, ())) if c not in answers else len(answers[c])
+            n = len(answers.get(c, ()))
             if n > 1:
                 self.say("answered_twice", (c, operator.sent[c], answers[c]))
             elif n == 0 and not lossy:

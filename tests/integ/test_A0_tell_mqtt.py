@@ -144,6 +144,13 @@ def kept(broker, firm):
             if m.topic.startswith(f"{PREFIX}/alerts")}
 
 
+def kept_status(broker):
+    f = Firm(broker, "yulin", f"{PREFIX}/gateway/+/status", session=False)
+    until(lambda: f.on("gateway"), 10, "the status is retained")
+    f.close()
+    return f.on("gateway")
+
+
 def telling(g):
     return g.status()["alarms"]["telling"]
 
@@ -238,10 +245,12 @@ def test_snapshot_presence_status(bench, guarded, firms):
     g.kill()
     until(lambda: yulin.on("gateway/test/status")[-1]["state"] == "offline", 30, "its will")
     g.start()
-    until(lambda: yulin.on("gateway/test/status")[-1]["state"] == "online", 30)
+    g.until(agreed(g), 30)
+    until(lambda: yulin.on("gateway/test/status")[-1]["state"] == "online", 2, "at once")
     g.stop()
-    last = yulin.on("gateway/test/status")[-1]
-    assert (last["state"], last["reason"]) == ("offline", "stopped")
+    until(lambda: yulin.on("gateway/test/status")[-1]["state"] == "offline", 5)
+    yulin.close()
+    assert [s["reason"] for s in kept_status(guarded)] == ["stopped"]
 
 
 def test_the_broker_dies_and_forgets(bench, tmp_path, firms):

@@ -322,6 +322,33 @@ static void pitfall_22_an_uplink_that_drops_resolves_nothing(void **state)
     rig_end(&r);
 }
 
+/* The slow one's patience ends when its uplink is back, and before its next report. */
+static void pitfall_22_a_slow_member_has_an_interval_when_its_uplink_is_back(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r,
+              RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,u1,\ns2,sump,c1,b1,60s,u1,\n"
+                       "s3,sump,c1,b1,60s,u1,\ns4,sump,c1,b1,15m,u1,\n",
+              RULES(RULE("up", "uplink", "no_data: {after: 5m, policy: alert}")
+                        RULE("off", "sump", "no_data: {after: 40m, policy: alert}")));
+    const char *all[] = {"s1", "s2", "s3"};
+    for (unsigned i = 1; i <= 92; i++) {
+        if (i >= 60 && i < 80) /* nobody is heard */
+            continue;
+        if (i % 15 == 2) /* at 47 and at 92 */
+            say(&r, i * MIN, "s4", "level=0.1");
+        say(&r, i * MIN + 30 * S, "u1", "rssi=1");
+        for (unsigned k = 0; k < 3; k++)
+            say(&r, i * MIN + (31 + k) * S, all[k], "level=0.1");
+    }
+    told(&r, "3870 up u1 activated active no_data stale\n"
+             "4890 up u1 cleared normal no_data good\n"
+             "5220 off s4 activated active no_data stale inhibited\n" /* 47 min + 40 min */
+             "5520 off s4 cleared normal no_data good inhibited\n");
+    rig_end(&r);
+}
+
 static void pitfall_22_a_link_that_is_down_silences_nobody(void **state)
 {
     (void)state;
@@ -623,6 +650,7 @@ int main(void)
         cmocka_unit_test(pitfall_20_silence_has_its_own_patience),
         cmocka_unit_test(pitfall_21_one_silent_device_of_ten_is_told),
         cmocka_unit_test(pitfall_22_an_uplink_that_drops_resolves_nothing),
+        cmocka_unit_test(pitfall_22_a_slow_member_has_an_interval_when_its_uplink_is_back),
         cmocka_unit_test(pitfall_22_a_link_that_is_down_silences_nobody),
         cmocka_unit_test(pitfall_24_what_is_kept_is_seen_to_be_old),
         cmocka_unit_test(pitfall_25_no_state_is_written_for_what_does_not_change),
