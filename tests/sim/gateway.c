@@ -728,7 +728,9 @@ static void judge_sink(struct reference *ref, size_t i, bool exact)
         sim_fail("%s: accepted %" PRIu64 ", refused %" PRIu64 ", shed %" PRIu64
                  "; expected %" PRIu64 ", %" PRIu64 ", 0",
                  c->id, k.accepted, k.refused, k.shed, x->good, x->poison + x->unwritable);
-    if (lines_refused(c->id) != x->poison)
+    /* a store that was put back has lost what only it had */
+    if (gateway_store_restored ? lines_refused(c->id) > x->poison
+                               : lines_refused(c->id) != x->poison)
         sim_fail("%s: %zu refused lines in the store, expected %" PRIu64, c->id,
                  lines_refused(c->id), x->poison);
 }

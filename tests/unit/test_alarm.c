@@ -216,6 +216,45 @@ static void half_a_state_is_none(void **state)
     rig_end(&r);
 }
 
+/* Before the machine's beginning there is no order time: it is 0, and the value is one. */
+static void what_was_said_at_zero_is_kept(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(
+        &r, rig_devices,
+        RULES(RULE(
+            "both", "sump",
+            "levels: [{severity: major, when: level > 0.8 and pump_on, off: not pump_on}]")));
+    rig_say(&r, 1 * S, "s1", "level=0.9", (struct said){.order = 0 - BOOT});
+    rig_restart(&r);
+    say(&r, 60 * S, "s1", "pump_on=1");
+    told(&r, "60 both s1 activated active major good\n");
+    rig_end(&r);
+}
+
+/* What moved a minute ago has not come to rest because nobody speaks any more. */
+static void a_window_that_runs_out_in_silence_ends_nothing(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices,
+              RULES(RULE("moves", "sump",
+                         "no_data: {after: 2m, policy: keep}, levels: [{severity: major, when: "
+                         "\"max(level, 5m) - min(level, 5m) > 0.5 m\", off: \"max(level, 5m) - "
+                         "min(level, 5m) < 0.3 m\"}]")));
+    say(&r, 60 * S, "s1", "level=0.1");
+    say(&r, 120 * S, "s1", "level=0.9");
+    told(&r, "120 moves s1 activated active major good\n");
+    rig_to(&r, 240 * S + 1);
+    told(&r, "240 moves s1 quality active major stale\n");
+    rig_to(&r, 1200 * S);
+    told(&r, "");
+    say(&r, 1260 * S, "s1", "level=0.9");
+    told(&r, "1260 moves s1 cleared normal major good\n");
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +267,8 @@ int main(void)
         cmocka_unit_test(devices_go_and_stay),
         cmocka_unit_test(explains_itself),
         cmocka_unit_test(half_a_state_is_none),
+        cmocka_unit_test(what_was_said_at_zero_is_kept),
+        cmocka_unit_test(a_window_that_runs_out_in_silence_ends_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
