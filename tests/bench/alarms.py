@@ -154,9 +154,10 @@ def rules_thousand(o):
         ten = kind_rules(rig, 10)
         sets = {"one": kind_rules(rig, 1), "ten": ten,
                 "thousand": ten + elsewhere(rig, 1000 - len(ten))}
-        files = [write_rules(rig.folder / f"{k}.json", v) for k, v in sets.items()]
+        files = [[write_rules(rig.folder / f"{k}-{i}.json", v[i:i + 250])
+                  for i in range(0, len(v), 250)] for k, v in sets.items()]
         n = 100000 if o.short else 300000
-        runs = interleaved(o.runs, *(lambda f=f: gateway_cpu(rig, n, **sections([f]))
+        runs = interleaved(o.runs, *(lambda f=f: gateway_cpu(rig, n, **sections(f))
                                      for f in files))
         us = [fetch(r, "us") for r in runs]
         return median(us[2]) / median(us[0]), {
