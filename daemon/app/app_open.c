@@ -504,7 +504,7 @@ int app_open_all(struct app *a, struct loaded *l)
         return r;
     known_positions(a, &s, &known);
     if ((r = open_journal(a, &known)) != 0 || (r = open_pipeline(a, l, &s)) != 0 ||
-        (r = begin_records(a, &known)) != 0)
+        (r = begin_records(a, &known)) != 0 || (r = app_begin_stream(a)) != 0)
         return r;
     pipeline_start(a->pipeline);
     if ((r = open_ingest(a)) != 0 || (r = app_open_tell(a, &s.cursor)) != 0)

@@ -33,6 +33,7 @@ struct app {
     struct journal *journal;
     struct pipeline *pipeline;
     struct ingest *ingest, *closing;
+    uint64_t epoch;    /* of the stream, as this process began */
     struct tell *tell; /* NULL: alerts.broker is not given */
     struct api *api;
     struct httpd *httpd;
@@ -69,6 +70,7 @@ int app_append(struct app *a, const struct record *r);
 int app_append_generation(struct app *a, const struct world *w);
 uint64_t app_oldest_offset(const struct app *a); /* that journal, archive or snapshot has */
 /* app_tell.c */
+int app_begin_stream(struct app *a);
 int app_open_tell(struct app *a, const struct position *store_cursor);
 void app_tell_second(struct app *a);
 /* app_tick.c */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Telling, as the app sees it: opened with the broker that alerts.broker names, fed with the
- * gateway's status once a second. Without such a broker alarms still run, and the stream needs an
- * epoch: the store's own word goes, nobody else has seen one.
+ * gateway's status once a second. Without such a broker alarms still run.
  */
 #include "app/app_private.h"
 #include "base/mem.h"
+#include "io/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,20 +25,29 @@ static bool idle(void *ctx)
     return p.lag_bytes == 0 && !p.replaying && store_waiting_bytes(a->store) == 0;
 }
 
-static int begin_stream(struct app *a, bool rolled_back)
+/* Before anything can become a case: a stream that has no epoch must not be told of, and what a
+ * rolled back store would say again under the old one must not get its numbers. Seconds are above
+ * every epoch that a lost store may have had; the broker, once it was read, can still raise it. */
+int app_begin_stream(struct app *a)
 {
-    uint64_t stored = store_epoch(a->store);
-    if (stored == 0 || rolled_back)
-        stored = store_epoch_last(a->store) + 1;
-    char *stream =
-        mem_printf("%s/%s/%llu", a->conf->gateway.id, conf_lane_name(a->conf->gateway.lane),
-                   (unsigned long long)stored);
+    struct pipeline_stats p;
+    pipeline_stats(a->pipeline, &p);
+    uint64_t epoch = store_epoch(a->store);
+    if (epoch == 0 || p.rolled_back) {
+        uint64_t above = store_epoch_last(a->store) + 1;
+        int64_t now_s = clock_wall_ns() / 1000000000;
+        epoch = now_s > 0 && (uint64_t)now_s > above ? (uint64_t)now_s : above;
+    }
+    char *stream = mem_printf("%s/%s/%llu", a->conf->gateway.id,
+                              conf_lane_name(a->conf->gateway.lane), (unsigned long long)epoch);
     int r = app_append(a, &(struct record){.type = RECORD_STREAM,
                                            .broker = 255,
                                            .body = stream,
                                            .body_len = strlen(stream)});
     if (r != 0)
         log_error("journal: cannot take the stream's record: %s", strerror(-r));
+    else
+        a->epoch = epoch;
     free(stream);
     return r;
 }
@@ -46,12 +55,10 @@ static int begin_stream(struct app *a, bool rolled_back)
 int app_open_tell(struct app *a, const struct position *store_cursor)
 {
     const struct conf *c = a->conf;
-    struct pipeline_stats p;
     struct err err;
     size_t i = 0;
-    pipeline_stats(a->pipeline, &p);
     if (!c->alerts.broker)
-        return begin_stream(a, p.rolled_back);
+        return 0;
     while (i < c->n_brokers && strcmp(c->brokers[i].id, c->alerts.broker) != 0)
         i++;
     char *gateway = mem_printf("%s%s", c->gateway.id,
@@ -61,7 +68,7 @@ int app_open_tell(struct app *a, const struct position *store_cursor)
                              .conf = c,
                              .gateway = gateway,
                              .cursor = store_cursor->offset,
-                             .rolled_back = p.rolled_back,
+                             .epoch = a->epoch,
                              .append = append,
                              .idle = idle,
                              .ctx = a};

@@ -16,6 +16,7 @@
 #define STUCK_NS       60000000000u
 #define IDLE_NS        300000000u  /* nothing to tell for so long: a stop need not wait */
 #define FAREWELL_NS    1000000000u /* at most for the last words */
+#define CHANGES_S      5 /* of a firm's presence: what flickers is recorded when it stands */
 #define PAYLOAD_PARSED ((size_t)1 << 20)
 
 struct tell_asking *tell_ask(struct tell *t)
@@ -64,6 +65,7 @@ static void say_status(struct tell *t)
     free(payload);
     t->seconds_since_status = 0;
     t->status_changed = false;
+    t->status_said = true;
 }
 
 static char *offline(const struct tell *t, const char *why)
@@ -84,20 +86,46 @@ static bool firm_known(const struct tell *t, const char *firm)
     return false;
 }
 
+/* False: the journal is full; whoever wants it tries again every second. */
+static bool append_presence(struct tell *t, const char *who, bool online)
+{
+    const char *body = online ? "online" : "offline";
+    return t->o.append(t->o.ctx, &(struct record){.type = RECORD_PRESENCE,
+                                                  .broker = 255,
+                                                  .topic = who,
+                                                  .topic_len = strlen(who),
+                                                  .body = body,
+                                                  .body_len = strlen(body)}) == 0;
+}
+
 static void record_presence(struct tell *t, struct tell_firm *f)
 {
-    const char *body = f->online ? "online" : "offline";
-    if (f->recorded && f->recorded_online == f->online)
+    if ((f->recorded && f->recorded_online == f->online) || f->changes >= CHANGES_S ||
+        !append_presence(t, f->firm, f->online))
         return;
-    if (t->o.append(t->o.ctx, &(struct record){.type = RECORD_PRESENCE,
-                                               .broker = 255,
-                                               .topic = f->firm,
-                                               .topic_len = strlen(f->firm),
-                                               .body = body,
-                                               .body_len = strlen(body)}) != 0)
-        return; /* the journal is full: tried again every second */
+    f->changes++;
     f->recorded = true;
     f->recorded_online = f->online;
+}
+
+/* Life-safety that waits for 60 s with none of it getting through is an alarm of our own, which
+ * core/engine_alarm.c makes of this record. It ends when one gets through, or none waits: that is
+ * said once in any case, because a former process may have said the other. */
+static void record_delivery(struct tell *t, uint64_t waiting, uint64_t now)
+{
+    bool through = t->n.urgent_told != t->last_urgent;
+    t->last_urgent = t->n.urgent_told;
+    if (waiting == 0 || through)
+        t->urgent_since_ns = 0;
+    if (waiting > 0 && t->urgent_since_ns == 0)
+        t->urgent_since_ns = now;
+    bool fails = waiting > 0 && now - t->urgent_since_ns >= STUCK_NS;
+    if ((!fails && waiting > 0 && !through) ||
+        (t->delivery_recorded && t->delivery_fails == fails) ||
+        !append_presence(t, "gaihou-delivery", !fails))
+        return;
+    t->delivery_recorded = true;
+    t->delivery_fails = fails;
 }
 
 static void on_presence(struct tell *t, const struct tell_event *e)
@@ -124,7 +152,10 @@ static void on_down(struct tell *t, struct tell_event *e)
     free(t->down_why);
     t->down_why = e->text;
     e->text = NULL;
+    if (t->n.connected)
+        t->lost_ns = loop_now_ns(t->o.loop);
     t->n.connected = false;
+    t->status_said = false;
     tell_lost(t);
     tell_agree_down(t);
     tell_snapshots_forget(t);
@@ -317,6 +348,7 @@ static void look_whether_stuck(struct tell *t)
     store_stats(t->o.store, &s);
     if (s.outbox_rows == 0 || t->n.told != t->last_told || t->stuck_since_ns == 0)
         t->stuck_since_ns = now;
+    record_delivery(t, s.outbox_urgent, now);
     t->n.oldest_waiting_s = s.outbox_rows ? (double)(now - t->stuck_since_ns) / 1e9 : 0;
     say_stuck(t, s.outbox_rows);
     if ((s.outbox_rows == 0 || t->n.told != t->last_told) && log_healed(&t->stuck))
@@ -329,8 +361,10 @@ void tell_second(struct tell *t, const char *status_json, size_t len)
     if (t->closed || t->stopping)
         return;
     look_whether_stuck(t);
-    for (size_t i = 0; i < t->n_firms; i++)
+    for (size_t i = 0; i < t->n_firms; i++) {
+        t->firms[i].changes = 0;
         record_presence(t, &t->firms[i]);
+    }
     bool changed =
         len != t->status_len || !t->status || memcmp(status_json, t->status, len) != 0;
     if (changed) {
@@ -340,7 +374,8 @@ void tell_second(struct tell *t, const char *status_json, size_t len)
         t->status_changed = true;
     }
     t->seconds_since_status++;
-    if (t->seconds_since_status >= (t->status_changed ? STATUS_APART_S : STATUS_EVERY_S)) {
+    if (!t->status_said ||
+        t->seconds_since_status >= (t->status_changed ? STATUS_APART_S : STATUS_EVERY_S)) {
         say_status(t);
         if (t->epoch > 0 && t->told_offset != t->epoch_said && t->phase != TELL_AWAY)
             tell_say_epoch(t);
@@ -353,6 +388,12 @@ void tell_stats(const struct tell *t, struct tell_stats *out)
     struct store_stats s;
     struct mqtt_stats m = {0};
     *out = t->n;
+    out->ready =
+        t->n.connected || (t->lost_ns > 0 && loop_now_ns(t->o.loop) - t->lost_ns < STUCK_NS);
+    out->link = t->n.connected    ? "connected"
+                : out->ready      ? "reconnecting"
+                : t->lost_ns == 0 ? "connecting"
+                                  : "away";
     store_stats(t->o.store, &s);
     out->waiting = s.outbox_rows;
     out->commands = atomic_load_explicit(&t->commands, memory_order_relaxed);

@@ -15,9 +15,10 @@
  * epochs never. Decides nothing about cases: commands and presence become journal records, a
  * command before its PUBACK.
  *
- * The epoch: a store that has none, or that is older than what was told (the retained epoch topic
- * names a higher epoch, or a place of the journal beyond the store's cursor), gets a new one,
- * above all that were seen. Nothing is told before it is decided, which needs the broker once.
+ * The epoch: the stream has one before anything can happen in it. If the store turns out to be
+ * older than what was told (the retained epoch topic names a higher epoch, or a place of the
+ * journal beyond the store's cursor), it gets a new one, above all that were seen. Nothing is told
+ * before that is decided, which needs the broker once.
  *
  * A missing broker stops nothing but the telling. When something waits and nothing gets through
  * for 60 s, it is said once, and once when it is over.
@@ -42,7 +43,7 @@ struct tell_options {
     const char *password, *key_password;
     const char *gateway; /* id with the lane's suffix: topics gateway/<id>[-ls]/…; copied */
     uint64_t cursor;     /* the store's, as it was opened: its offset in the journal */
-    bool rolled_back;    /* the store was found to be older than what came of it: a new epoch */
+    uint64_t epoch;      /* that the stream has been given, and may have had before */
     /* Appends to the journal (any record; sets times): 0 or -errno; and wakes the pipeline. Any
      * thread. */
     int (*append)(void *ctx, const struct record *r);
@@ -53,6 +54,9 @@ struct tell_options {
 };
 
 struct tell_stats {
+    /* One of "connecting" (never yet), "connected", "reconnecting" (lost, less than 60 s ago), "away". */
+    const char *link;
+    bool ready;                 /* connected or reconnecting */
     bool connected, reconciled; /* the retained set of this connection was compared */
     uint64_t epoch;             /* 0: not decided yet */
     uint64_t waiting;           /* rows of the outbox, now */

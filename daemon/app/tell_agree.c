@@ -134,7 +134,7 @@ void tell_agree_retained(struct tell *t, struct tell_event *e)
         t->seen_epoch = e->id;
     uint64_t offset = tell_case_offset(t, case_of(e->topic));
     if (e->id >= t->broker_epoch && offset > t->broker_offset && t->epoch == 0 &&
-        e->id == store_epoch(t->o.store))
+        e->id == t->o.epoch)
         t->broker_offset = offset;
     if (t->phase == TELL_AGREED || t->n_retained == TELL_RETAINED_MAX)
         return;
@@ -172,11 +172,9 @@ void tell_say_epoch(struct tell *t)
     free(payload);
 }
 
-/* What the store has, and why that will not do; NULL: it will. */
+/* Why the epoch that the stream was given will not do; NULL: it will. */
 static const char *why_new(const struct tell *t, uint64_t stored)
 {
-    if (stored == 0 || t->o.rolled_back)
-        return "the store is new, or was restored";
     if (t->broker_epoch > stored || t->seen_epoch > stored)
         return "the broker knows a later one: the store was restored";
     if (t->broker_epoch == stored && t->broker_offset > t->o.cursor)
@@ -186,12 +184,14 @@ static const char *why_new(const struct tell *t, uint64_t stored)
 
 static bool decide_epoch(struct tell *t)
 {
-    uint64_t stored = store_epoch(t->o.store), most = store_epoch_last(t->o.store);
+    uint64_t stored = t->o.epoch, most = store_epoch_last(t->o.store);
     const char *why = why_new(t, stored);
     if (t->broker_epoch > most)
         most = t->broker_epoch;
     if (t->seen_epoch > most)
         most = t->seen_epoch;
+    if (stored > most)
+        most = stored;
     uint64_t epoch = why ? most + 1 : stored;
     char *stream = mem_printf("%s%llu", t->stream_head, (unsigned long long)epoch);
     int r = t->o.append(t->o.ctx, &(struct record){.type = RECORD_STREAM,
@@ -200,7 +200,7 @@ static bool decide_epoch(struct tell *t)
                                                    .body = stream,
                                                    .body_len = strlen(stream)});
     if (r == 0) {
-        if (why && epoch > 1)
+        if (why)
             log_notice("alerts: a new epoch %llu begins: %s", (unsigned long long)epoch, why);
         t->epoch = t->n.epoch = epoch;
         t->told_offset = why ? 0 : t->broker_offset;
@@ -332,10 +332,9 @@ void tell_agree_tick(struct tell *t)
         mqtt_stats(t->mqtt, &m);
         if (!m.subscribed) /* quiet is counted from the broker's answer on */
             t->last_retained_ns = loop_now_ns(t->o.loop);
-        uint64_t stored = store_epoch(t->o.store);
         /* The broker confirms what the store says: nothing else matters, and telling begins. */
-        if (t->epoch == 0 && stored > 0 && t->broker_epoch == stored && m.subscribed &&
-            !why_new(t, stored))
+        if (t->epoch == 0 && t->broker_epoch == t->o.epoch && m.subscribed &&
+            !why_new(t, t->o.epoch))
             (void)decide_epoch(t);
         if (!retained_are_here(t) || (t->epoch == 0 && !decide_epoch(t)))
             return;

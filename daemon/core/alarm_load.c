@@ -110,7 +110,7 @@ static void get_last(struct reader *r, struct expr_last *last, size_t n)
     for (size_t i = 0; i < n && !r->failed; i++)
         if (known >> i & 1) {
             get(r, &last[i], sizeof(last[i]));
-            expect(r, last[i].at_ns != 0 && !isinf(last[i].v));
+            expect(r, !isinf(last[i].v));
         }
 }
 
@@ -125,6 +125,7 @@ static void get_flap(struct reader *r, const struct rule *rule, struct act *t)
     f->cap = (uint16_t)cap;
     f->last_ns = get_queued(r);
     f->on = get_bool(r);
+    f->up = get_bool(r);
     f->worst = (int8_t)get_between(r, STATE_NORMAL, (int)rule->n_levels - 1, 2);
     uint64_t packed = get_u64(r);
     expect(r, packed >> 32 <= cap && (uint32_t)packed < cap);

@@ -87,7 +87,7 @@ bool uplink_hides(const struct alarm *a, uint32_t device)
     const struct gen *g = &a->g;
     for (unsigned ups = 0; g->uplink_of && g->uplink_of[device] && ups < MAX_UPS; ups++) {
         const struct uplink *u = &g->uplinks[g->uplink_of[device] - 1];
-        if (u->down)
+        if (u->down || u->release)
             return true;
         device = u->device;
     }

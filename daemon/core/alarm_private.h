@@ -183,9 +183,10 @@ struct delay { /* of a level: of its beginning while it is above, else of its en
 struct flap {
     uint64_t last_ns; /* the newest change */
     bool on;
+    bool up; /* the newest one went up */
     int8_t worst;
     uint16_t n, at, cap;
-    uint64_t when[]; /* ring of changes */
+    uint64_t when[]; /* ring of changes that went the other way than the one before */
 };
 
 struct act {
@@ -248,6 +249,7 @@ struct gen {
     size_t n_plans;
     struct dev *devs;
     size_t n_devs;
+    uint64_t n_instances;     /* seats where anything is watched */
     struct rule_state *rules; /* by rule index */
     size_t n_rules;
     struct uplink *uplinks;

@@ -76,10 +76,10 @@ static void put_last(struct writer *w, const struct expr_last *last, size_t n)
 {
     uint64_t known = 0;
     for (size_t i = 0; i < n; i++)
-        known |= (uint64_t)(last[i].at_ns != 0) << i;
+        known |= (uint64_t)(last[i].at_ns != 0 || last[i].v == last[i].v) << i;
     put_u64(w, known);
     for (size_t i = 0; i < n; i++)
-        if (last[i].at_ns != 0)
+        if (known >> i & 1)
             put(w, &last[i], sizeof(last[i]));
 }
 
@@ -118,6 +118,7 @@ static void put_act(struct writer *w, const struct plan_rule *r, const struct ac
         return;
     put_u64(w, t->flap->last_ns);
     put_u8(w, t->flap->on);
+    put_u8(w, t->flap->up);
     put_u8(w, (unsigned)(t->flap->worst + 2));
     put_u64(w, (uint64_t)t->flap->n << 32 | t->flap->at);
     put(w, t->flap->when, t->flap->cap * sizeof(t->flap->when[0]));

@@ -148,7 +148,8 @@ static void uplink_down(struct alarm *a, const struct moment *m, struct uplink *
     hide_members(a, m, u);
 }
 
-/* Those that are silent still have an interval to speak before they are told. */
+/* Those that are silent, or will be before they could have spoken, still have an interval to
+ * speak before they are told. */
 static void uplink_up(struct alarm *a, const struct moment *m, struct uplink *u)
 {
     struct whom w = gen_whom(&a->g, u->device, 0);
@@ -199,9 +200,10 @@ void uplink_due(struct alarm *a, uint32_t device, const struct moment *m)
         return;
     }
     u->due = NEVER;
-    if (u->release && !u->down)
-        hide_members(a, m, u);
+    bool release = u->release && !u->down;
     u->release = false;
+    if (release)
+        hide_members(a, m, u);
     if (!u->down)
         return;
     uplink_look(a, m, u);

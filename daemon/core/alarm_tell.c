@@ -81,7 +81,7 @@ void tell_fill(struct alarm *a, const struct moment *m, const struct whom *w,
                                 .life_safety = is_urgent(r->rule, w->device),
                                 .members = uplink_silent(a, w->device->index)};
     if (about == STATE_SILENT)
-        out->quality = ALARM_STALE;
+        out->quality = shown == about || w->dev->flags & DEV_SILENT ? ALARM_STALE : ALARM_GOOD;
     else if (r->levels && r->rule->n_levels)
         fill_value(a, m, w, r, about >= 0 ? about : 0, out);
 }
@@ -101,8 +101,9 @@ static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
     a->out.event(a->out.ctx, &e);
 }
 
-/* One more change; true: with this one it flaps. */
-static bool note_change(struct act *t, const struct rule *r, uint64_t engine_ns)
+/* One more change; true: with this one it flaps. A value that goes up through several levels does not
+ * chatter: what counts is going to and fro. */
+static bool note_change(struct act *t, const struct rule *r, uint64_t engine_ns, bool up)
 {
     if (!r->damps || r->flap_changes == 0)
         return false;
@@ -112,7 +113,11 @@ static bool note_change(struct act *t, const struct rule *r, uint64_t engine_ns)
         t->flap->cap = (uint16_t)n;
     }
     struct flap *f = t->flap;
-    f->when[f->at] = f->last_ns = engine_ns;
+    f->last_ns = engine_ns;
+    if (f->n > 0 && f->up == up)
+        return false;
+    f->up = up;
+    f->when[f->at] = engine_ns;
     f->at = (uint16_t)((f->at + 1) % f->cap);
     f->n = f->n < f->cap ? (uint16_t)(f->n + 1) : f->n;
     if (f->on || f->n < f->cap || engine_ns - f->when[f->at] > r->flap_within_ns)
@@ -172,7 +177,7 @@ void tell(struct alarm *a, const struct moment *m, const struct whom *w,
     t->held = false;
     if (now == t->told && !was_on)
         return;
-    bool begins = note_change(t, r->rule, m->engine_ns);
+    bool begins = note_change(t, r->rule, m->engine_ns, now > t->told);
     if (was_on && !urgent) {
         tell_worse(a, m, w, r, t);
         return;

@@ -65,6 +65,7 @@ void cases_free(struct cases *c)
         free(c->firms[i].firm);
     free(c->firms);
     free(c->memory);
+    free(c->ended);
     free(c->shelves);
     free(c->by_id.buckets);
     free(c->by_key.buckets);
@@ -284,6 +285,38 @@ static int64_t stamp(struct case_open *o, int64_t wall_ms)
     return wall_ms;
 }
 
+static uint64_t ended_key(const struct case_open *o)
+{
+    uint64_t h = hash64(0, o->rule, strlen(o->rule) + 1); /* kept: no seed of this process */
+    h = hash64(h, o->device, strlen(o->device) + 1);
+    return hash64(h, o->point, strlen(o->point));
+}
+
+void cases_stamps_keep(struct cases *c, const struct case_open *o)
+{
+    if (!c->ended)
+        c->ended = mem_zalloc_array(CASES_ENDED, sizeof(*c->ended));
+    c->ended[(c->ended_at + c->ended_n) % CASES_ENDED] =
+        (struct case_ended){ended_key(o), o->stamp_from_ms, o->stamp_to_ms};
+    if (c->ended_n < CASES_ENDED)
+        c->ended_n++;
+    else
+        c->ended_at = (c->ended_at + 1) % CASES_ENDED;
+}
+
+void cases_stamps_take(const struct cases *c, struct case_open *o)
+{
+    uint64_t key = ended_key(o);
+    for (size_t i = c->ended_n; i-- > 0;) {
+        const struct case_ended *e = &c->ended[(c->ended_at + i) % CASES_ENDED];
+        if (e->key != key)
+            continue;
+        o->stamp_from_ms = e->from_ms;
+        o->stamp_to_ms = e->to_ms;
+        return;
+    }
+}
+
 static void dispatch(struct case_open *o, int64_t wall_ms)
 {
     if (o->work != WORK_DISCOVERED || (o->masks & MASK_TEST) || strcmp(o->firm, "none") == 0)
@@ -351,6 +384,7 @@ void cases_emit(struct cases *c, struct case_open *o, enum case_change change,
 void cases_finish(struct cases *c, struct case_open *o, uint64_t engine_ns)
 {
     bool shelved = o->masks & MASK_SHELVED;
+    cases_stamps_keep(c, o);
     cases_unlink(c, o);
     if (shelved && !o->one_shot && o->shelved_until > engine_ns) {
         char *scope = cases_key_scope(o->rule, o->device, o->point);

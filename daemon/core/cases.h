@@ -129,7 +129,7 @@ struct transition {
     bool test;
     /* Open: told to the former firm or compound as well, so that it empties its topic; NULL. */
     const char *was_firm, *was_compound;
-    int64_t wall_ms;     /* no two of one case have the same */
+    int64_t wall_ms;     /* no two of one (rule, device, point) have the same */
     double value, limit; /* NaN: none */
     /* The state. Delivered: `"seq":` ends at seq_at, where the store writes the number (what is
      * there is no JSON yet). Else seq_at is 0, and it is whole without a seq. */

@@ -89,6 +89,7 @@ static struct case_open *new_case(struct cases *c, const struct position *at, co
     o->point = mem_strdup(point);
     o->occurrence = 1;
     o->value = o->limit = NAN;
+    cases_stamps_take(c, o);
     return o;
 }
 
@@ -254,6 +255,7 @@ static void episode(struct cases *c, const struct position *at, const struct ala
     o->severity = ev->severity;
     cases_emit(c, o, CASE_RECORD, &(struct case_cause){.wall_ms = ev->wall_ms, .record = true},
                false);
+    cases_stamps_keep(c, o);
     case_free(o);
 }
 

@@ -90,6 +90,14 @@ struct case_memory { /* a reply, for repeats */
     size_t len;
 };
 
+/* The times that the last case of a key has used. In a backlog the next one begins within the same
+ * millisecond, and history tells points of a key by their time alone. */
+struct case_ended {
+    uint64_t key;
+    int64_t from_ms, to_ms;
+};
+#define CASES_ENDED 1024 /* the newest; more do not end within a millisecond */
+
 struct case_firm { /* how many open cases concern it */
     char *firm;
     uint64_t open;
@@ -113,6 +121,8 @@ struct cases {
     size_t n_shelves, cap_shelves;
     struct case_memory *memory; /* a ring of CASE_REPLIES_MAX; NULL: none yet */
     size_t memory_at, memory_n, memory_bytes;
+    struct case_ended *ended; /* a ring of CASES_ENDED; NULL: none yet */
+    size_t ended_at, ended_n;
     uint64_t id_offset; /* where cases were opened last, and how many there */
     uint32_t id_n;
     uint64_t next_due;
@@ -147,8 +157,10 @@ void cases_emit_end(struct cases *c, struct case_open *o, enum case_change chang
 bool cases_withheld(const struct case_open *o);    /* by a mask */
 bool cases_told_active(const struct case_open *o); /* the firm knows of a problem */
 uint64_t cases_facets(const struct case_open *o);
-bool cases_holds(const struct case_open *o); /* the condition */
-bool cases_done(const struct case_open *o);  /* by its policy */
+bool cases_holds(const struct case_open *o);                        /* the condition */
+bool cases_done(const struct case_open *o);                         /* by its policy */
+void cases_stamps_keep(struct cases *c, const struct case_open *o); /* it ends */
+void cases_stamps_take(const struct cases *c, struct case_open *o); /* it is new */
 void cases_finish(struct cases *c, struct case_open *o, uint64_t engine_ns);
 void cases_reckon_due(struct cases *c);
 void cases_set(char **where, const char *s);

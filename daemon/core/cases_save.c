@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #define BLOB_VERSION 1u
-#define SAVE_MAGIC   UINT64_C(0x3153455341434741) /* "AGCASES1" */
+#define SAVE_MAGIC   UINT64_C(0x3253455341434741) /* "AGCASES2" */
 #define TEXT_MAX     4096
 #define NO_TEXT      UINT32_MAX
 
@@ -246,6 +246,13 @@ static void put_head(const struct cases *c, struct buf *b)
         put_u64(b, c->shelves[i].until);
         put_u64(b, (uint64_t)c->shelves[i].until_ms);
     }
+    put_u64(b, c->ended_n);
+    for (size_t i = 0; i < c->ended_n; i++) {
+        const struct case_ended *e = &c->ended[(c->ended_at + i) % CASES_ENDED];
+        put_u64(b, e->key);
+        put_u64(b, (uint64_t)e->from_ms);
+        put_u64(b, (uint64_t)e->to_ms);
+    }
     put_u64(b, c->memory_n);
 }
 
@@ -302,6 +309,18 @@ static void get_shelves(struct cases *c, struct reader *r)
             s->until_ms = until_ms;
         }
         free(scope);
+    }
+}
+
+static void get_ended(struct cases *c, struct reader *r)
+{
+    uint64_t n = get_below(r, CASES_ENDED + 1);
+    if (n > 0)
+        c->ended = mem_zalloc_array(CASES_ENDED, sizeof(*c->ended));
+    for (uint64_t i = 0; i < n && !r->failed; i++) {
+        uint64_t key = get_u64(r);
+        int64_t from = (int64_t)get_u64(r), to = (int64_t)get_u64(r);
+        c->ended[c->ended_n++] = (struct case_ended){key, from, to};
     }
 }
 
@@ -370,6 +389,7 @@ int cases_load(struct cases *c, const char *bytes, size_t len)
     c->id_offset = get_u64(&r);
     c->id_n = (uint32_t)get_below(&r, UINT32_MAX);
     get_shelves(c, &r);
+    get_ended(c, &r);
     get_memory(c, &r);
     get_cases(c, &r);
     if (get_u64(&r) != SAVE_MAGIC || r.failed || r.p != r.end) {

@@ -36,6 +36,11 @@ static void believe(struct engine *e, int64_t minus_engine_ns, bool restarted)
     /* What the offset moves by across a start may as well be the engine's own axis. */
     if (restarted || (step_ms < 1000 && step_ms > -1000))
         return;
+    /* Order stands on engine time. Set back, ours makes devices' times look new, which does no
+     * harm: receipt is the newest there is. */
+    e->order_shift_ms += step_ms;
+    if (e->order_shift_ms < 0)
+        e->order_shift_ms = 0;
     for (size_t i = 0; i < e->n_devices; i++)
         clock_fit_step(&e->devices[i].clock, step_ms);
 }

@@ -344,7 +344,9 @@ static bool read_values(struct engine *e, const struct taking *t, struct reading
 static void alarm(struct engine *e, const struct record *r, const struct taking *t,
                   const struct reading *g, bool catching_up, int64_t received_ms)
 {
-    int64_t late_ns = (received_ms - t->time_ms) * 1000000;
+    int64_t late_ms = received_ms - t->time_ms;
+    if (late_ms > 0 && t->sample->has_time)
+        late_ms = late_ms > e->order_shift_ms ? late_ms - e->order_shift_ms : 0;
     struct alarm_sample s = {.device = t->device,
                              .point = t->further ? t->further->name : "",
                              .fields = g->good,
@@ -357,7 +359,7 @@ static void alarm(struct engine *e, const struct record *r, const struct taking 
                              .engine_ns = r->engine_ns,
                              .catch_up = catching_up && !t->sample->has_time,
                              .alive = !t->sample->not_alive};
-    int64_t order = (int64_t)r->engine_ns - late_ns;
+    int64_t order = (int64_t)r->engine_ns - late_ms * 1000000;
     s.order_ns = order > 0 ? (uint64_t)order : 0;
     if (r->type == RECORD_MESSAGE)
         engine_alarms_sample(e, &s);

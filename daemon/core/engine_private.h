@@ -153,6 +153,7 @@ struct engine {
     uint64_t held_since_ns;       /* … since this engine time */
     struct vote votes[VOTES];
     uint32_t n_votes, vote_at;
+    int64_t order_shift_ms; /* ours was set ahead by so much: devices' times only look old */
 
     uint64_t place_next_ns; /* UINT64_MAX: nothing due */
     uint64_t rotate_next_ns;

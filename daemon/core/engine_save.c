@@ -215,6 +215,7 @@ int engine_save(const struct engine *e, engine_put_fn *fn, void *ctx)
     save_devices(e, w);
     save_clock(e, w);
     save_sparkplug(e, w);
+    put_u64(w, (uint64_t)e->order_shift_ms);
     int alarms = engine_alarms_save(e, put_alarms, w);
     w->failed = w->failed ? w->failed : alarms;
     put_u64(w, MAGIC);
@@ -474,6 +475,12 @@ static void load_alarms(struct engine *e, struct reader *r)
     engine_alarms_ready(e, e->at.tick);
     if (r->version < 3)
         return;
+    e->order_shift_ms = (int64_t)get_u64(r);
+    left = (size_t)(r->end - r->p);
+    if (r->failed || left < sizeof(uint64_t)) {
+        r->failed = true;
+        return;
+    }
     left -= sizeof(uint64_t);
     r->failed = engine_alarms_load(e, r->p, left) != 0;
     r->p += left;

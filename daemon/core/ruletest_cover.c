@@ -106,17 +106,13 @@ static struct level_seen *level_of(struct rule_seen *s, enum severity severity)
     return NULL;
 }
 
-/* The severity of the case before this transition. */
-static bool severity_before(const struct ruletest_run *r, const struct happened *h,
-                            enum severity *out)
+/* What was last told of the case before this, or NULL. */
+static const struct happened *before_it(const struct ruletest_run *r, const struct happened *h)
 {
-    for (const struct happened *p = h; p-- > r->happened;) {
-        if (p->case_no == h->case_no) {
-            *out = p->severity;
-            return true;
-        }
-    }
-    return false;
+    for (const struct happened *p = h; p-- > r->happened;)
+        if (p->case_no == h->case_no)
+            return p;
+    return NULL;
 }
 
 /* Is it an alarm about silence? */
@@ -137,7 +133,7 @@ void ruletest_cover_transition(struct ruletest_cover *c, const struct ruletest_r
 {
     const struct rule *rule = rules_find(r->w->rules, h->rule, strlen(h->rule));
     struct rule_seen *s = rule ? find(c, rule->id, rule->file) : NULL;
-    enum severity was;
+    const struct happened *was = s ? before_it(r, h) : NULL;
     if (!s)
         return;
     struct level_seen *now = level_of(s, h->severity);
@@ -145,13 +141,15 @@ void ruletest_cover_transition(struct ruletest_cover *c, const struct ruletest_r
         h->change == CASE_ACTIVATED || h->change == CASE_RECURRED || h->change == CASE_RAISED;
     bool down = h->change == CASE_CLEARED || h->change == CASE_LOWERED;
     s->alarmed |= up;
-    if (is_silent(r, h)) {
+    bool silent = is_silent(r, h), was_silent = was && is_silent(r, was);
+    if (silent)
         s->silent |= up;
-        s->spoke_again |= h->change == CASE_CLEARED;
-    } else if (now && (up || h->change == CASE_LOWERED))
+    else if (now && (up || h->change == CASE_LOWERED))
         now->reached = true;
-    if (down && severity_before(r, h, &was) && level_of(s, was))
-        level_of(s, was)->left = true;
+    if (was_silent)
+        s->spoke_again |= h->change == CASE_CLEARED;
+    else if (down && was && level_of(s, was->severity))
+        level_of(s, was->severity)->left = true;
     s->flapped |= h->change == CASE_FLAPPING;
     s->reset |= h->change == CASE_RESET;
     s->silent |= h->change == CASE_STALE;

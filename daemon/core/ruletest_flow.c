@@ -42,10 +42,14 @@ struct held { /* a message that waits for the link */
     int64_t sampled_ns;
     size_t at, len; /* in `store` */
 };
+struct next { /* in the heap: its time is at hand without a look at the stream */
+    int64_t at_ns;
+    uint32_t stream;
+};
 struct streams {
     struct stream *list;
     size_t n, cap;
-    uint32_t *heap;
+    struct next *heap;
     size_t n_heap;
     struct held *held;
     size_t n_held, cap_held;
@@ -193,19 +197,18 @@ static void add_series(struct ruletest_run *r, const struct series *x, size_t de
 
 /* -- the heap -------------------------------------------------------------------------------- */
 
-static bool before(const struct streams *a, uint32_t x, uint32_t y)
+static bool before(const struct next *x, const struct next *y)
 {
-    int64_t tx = arrives(&a->list[x]), ty = arrives(&a->list[y]);
-    return tx != ty ? tx < ty : x < y;
+    return x->at_ns != y->at_ns ? x->at_ns < y->at_ns : x->stream < y->stream;
 }
 
 static void sift(struct streams *a, size_t i)
 {
-    uint32_t v = a->heap[i];
+    struct next v = a->heap[i];
     for (size_t kid; (kid = 2 * i + 1) < a->n_heap; i = kid) {
-        if (kid + 1 < a->n_heap && before(a, a->heap[kid + 1], a->heap[kid]))
+        if (kid + 1 < a->n_heap && before(&a->heap[kid + 1], &a->heap[kid]))
             kid++;
-        if (!before(a, a->heap[kid], v))
+        if (!before(&a->heap[kid], &v))
             break;
         a->heap[i] = a->heap[kid];
     }
@@ -256,7 +259,7 @@ void ruletest_streams(struct ruletest_run *r)
     free(heads);
     a->heap = mem_zalloc_array(a->n, sizeof(*a->heap));
     for (size_t i = 0; i < a->n; i++)
-        a->heap[i] = (uint32_t)i;
+        a->heap[i] = (struct next){.at_ns = arrives(&a->list[i]), .stream = (uint32_t)i};
     a->n_heap = a->n;
     for (size_t i = a->n_heap / 2; i-- > 0;)
         sift(a, i);
@@ -405,14 +408,18 @@ void ruletest_release(struct ruletest_run *r, int64_t at_ns)
 static void next_message(struct ruletest_run *r)
 {
     struct streams *a = r->streams;
-    uint32_t i = a->heap[0];
+    uint32_t i = a->heap[0].stream;
     struct stream *s = &a->list[i];
-    int64_t at = arrives(s);
+    int64_t at = a->heap[0].at_ns;
     size_t len = compose(r, s, a->body);
     if (++s->tick == s->ticks)
         a->heap[0] = a->heap[--a->n_heap];
-    if (a->n_heap)
+    else
+        a->heap[0].at_ns += s->s->interval_ns;
+    if (a->n_heap) {
         sift(a, 0);
+        __builtin_prefetch(a->list[a->heap[0].stream].parts); /* while this one is told */
+    }
     if (len == 0)
         return;
     if (r->unlinked || r->down) {
@@ -450,7 +457,7 @@ void ruletest_flow(struct ruletest_run *r, size_t upto_step)
     const struct test *x = r->x;
     int64_t end = last_of(r);
     for (;;) {
-        int64_t message = a->n_heap ? arrives(&a->list[a->heap[0]]) : INT64_MAX;
+        int64_t message = a->n_heap ? a->heap[0].at_ns : INT64_MAX;
         int64_t step = a->step < x->n_steps ? x->steps[a->step].at_ns : INT64_MAX;
         int64_t look = a->look < a->n_looks ? a->looks[a->look]->to_ns : INT64_MAX;
         int64_t next = message < step ? message : step;

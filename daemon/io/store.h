@@ -207,7 +207,7 @@ void store_ask_alerts(struct store *s, enum store_alert_query q,
                       const struct store_alert_filter *f, store_json_fn *fn, void *ctx);
 
 struct store_stats {
-    uint64_t open_cases, outbox_rows; /* now */
+    uint64_t open_cases, outbox_rows, outbox_urgent; /* now; urgent: of outbox_rows */
     /* Since the process began. repeated: transitions that were there already; delivered: rows
      * of the outbox that were marked done; pruned: rows of old history. */
     uint64_t transitions, repeated, delivered, pruned;

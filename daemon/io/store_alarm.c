@@ -288,6 +288,7 @@ static int put_outbox(struct store_db *db, int64_t transition, int64_t reply, un
     code = store_db_run(db, ST_OUTBOX);
     if (!code) {
         db->outbox_rows++;
+        db->outbox_urgent += urgent;
         db->outbox_last++;
     }
     return code;
@@ -404,23 +405,24 @@ int store_db_outbox_done(struct store_db *db, const uint64_t *ids, size_t n)
     int code = 0;
     int64_t now = clock_wall_ns() / 1000000;
     for (size_t i = 0; i < n && !code; i++) {
-        int64_t transition = 0;
+        int64_t row = 0; /* its transition and whether it is urgent */
         sqlite3_stmt *st = begin(db, ST_OUTBOX_DONE, &code);
         if (code)
             return code;
         sqlite3_bind_int64(st, 1, (sqlite3_int64)ids[i]);
-        code = one_number(db, ST_OUTBOX_DONE, &transition);
+        code = one_number(db, ST_OUTBOX_DONE, &row);
         if (code <= 0)
             continue; /* marked already */
         db->outbox_rows--;
+        db->outbox_urgent -= row & 1;
         db->told++;
         code = 0;
-        if (transition == 0)
+        if (row >> 1 == 0)
             continue;
         st = begin(db, ST_A_TOLD, &code);
         if (code)
             return code;
-        sqlite3_bind_int64(st, 1, transition);
+        sqlite3_bind_int64(st, 1, row >> 1);
         sqlite3_bind_int64(st, 2, now);
         code = store_db_run(db, ST_A_TOLD);
     }

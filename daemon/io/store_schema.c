@@ -119,7 +119,8 @@ static const char *const statements[ST_COUNT] = {
     " LEFT JOIN alarm_reply r ON r.id = o.reply_id WHERE o.id > ?1"
     [ST_OUTBOX_READ] = OUTBOX_READ " ORDER BY o.id",
     [ST_OUTBOX_URGENT] = OUTBOX_READ " AND o.urgent=1 ORDER BY o.id",
-    [ST_OUTBOX_DONE] = "DELETE FROM outbox WHERE id=?1 RETURNING coalesce(transition_id, 0)",
+    [ST_OUTBOX_DONE] =
+        "DELETE FROM outbox WHERE id=?1 RETURNING coalesce(transition_id, 0) << 1 | urgent",
     [ST_A_TOLD] = "UPDATE alarm_transition SET told_ms=?2 WHERE id=?1",
     [ST_META] = "INSERT INTO meta VALUES(?1,?2) ON CONFLICT DO UPDATE"
                 " SET value = excluded.value",
@@ -226,6 +227,7 @@ int store_db_totals(struct store_db *db)
         {"SELECT total(n) FROM not_kept WHERE part='quarantine'", &db->q_not_kept},
         {"SELECT count(*) FROM alarm_case WHERE closed_ms IS NULL", &db->open_cases},
         {"SELECT count(*) FROM outbox", &db->outbox_rows},
+        {"SELECT count(*) FROM outbox WHERE urgent=1", &db->outbox_urgent},
         {"SELECT value FROM meta WHERE key='epoch'", &db->epoch},
         {"SELECT value FROM meta WHERE key='epoch_last'", &db->epoch_last},
         {"SELECT value FROM meta WHERE key='epoch_from'", &db->epoch_from},
@@ -254,6 +256,7 @@ void store_db_copy_stats(const struct store_db *db, struct store_stats *t)
     t->quarantine_not_kept = db->q_not_kept;
     t->open_cases = db->open_cases;
     t->outbox_rows = db->outbox_rows;
+    t->outbox_urgent = db->outbox_urgent;
     t->transitions = db->transitions;
     t->repeated = db->repeated;
     t->delivered = db->told;

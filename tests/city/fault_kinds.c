@@ -331,9 +331,10 @@ const struct fault_kind fault_kinds[] = {
     {.code = "mwater",
      .name = "backwards",
      .rule = "meter-water-backwards",
+     .may = "meter-water-night", /* it goes forward again, by as much */
      .shortest = 2 * HOUR,
      .longest = 12 * HOUR,
-     .echo = 1 * HOUR,
+     .echo = 26 * HOUR,
      .effects = {ADD("water", -5)}},
     /* -- heating, structure ------------------------------------------------------------------- */
     {.code = "heat",
@@ -370,14 +371,14 @@ const struct fault_kind fault_kinds[] = {
      .rule = "structure-crack",
      .shortest = 1 * HOUR,
      .longest = 12 * HOUR,
-     .echo = 1 * HOUR,
+     .echo = 25 * HOUR, /* the rule looks at a day */
      .effects = {ADD("crack", 1.2)}},
     {.code = "wall",
      .name = "settles",
      .rule = "structure-settlement",
      .shortest = 1 * HOUR,
      .longest = 12 * HOUR,
-     .echo = 1 * HOUR,
+     .echo = 25 * HOUR,
      .effects = {ADD("settlement", -4)}},
     /* -- lamps, charging, supply -------------------------------------------------------------- */
     {.code = "lamp",
@@ -525,6 +526,7 @@ const struct fault_kind fault_kinds[] = {
      .delay = 30 * MIN,
      .shortest = 45 * MIN,
      .longest = 5 * HOUR,
+     .echo = 10 * MIN, /* people go in and out */
      .effects = {SET("open", 1)}},
     {.code = "uplink",
      .name = "offline",
@@ -554,6 +556,17 @@ const char *fault_silence_rule(const struct fleet_kind *k)
         if (strcmp(rules[i][0], k->name) == 0)
             return rules[i][1];
     return "device-silent";
+}
+
+double fault_silence_echo(const struct fleet_kind *k)
+{
+    double slowest = 0;
+    if (strcmp(k->name, "uplink") != 0)
+        return 0;
+    for (size_t i = 0; i < fleet_n_kinds; i++)
+        if (fleet_kinds[i].battery && fleet_kinds[i].interval_s > slowest)
+            slowest = fleet_kinds[i].interval_s;
+    return slowest + 2 * MIN;
 }
 
 double fault_silence_after(const struct fleet_kind *k)

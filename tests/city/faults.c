@@ -48,6 +48,7 @@ struct suffering {
     int64_t quiet;      /* … when it fell silent; 0: it is not */
     bool behind;        /* and its gateway is why */
     int64_t natural[N_NATURAL]; /* claimed time since when; 0: it is not */
+    int64_t heard;              /* claimed time since when it has not been silent for long */
     double *frozen;
 };
 
@@ -98,7 +99,8 @@ static int64_t lasts(const struct faults *f, uint32_t device, int kind, double a
 {
     double shortest, longest;
     if (kind == SILENT) {
-        shortest = fault_silence_after(kind_of(f, device)) + 3.0 * kind_of(f, device)->interval_s;
+        shortest =
+            fault_silence_after(kind_of(f, device)) + 3.0 * kind_of(f, device)->interval_s;
         longest = shortest + 2 * 3600;
     } else {
         shortest = fault_kinds[kind].shortest;
@@ -124,7 +126,8 @@ static int64_t echo_ms(const struct faults *f, uint32_t device, int kind)
 {
     /* a batch of a silent or slow device may take another interval to say so */
     int64_t intervals = 2000 * (int64_t)kind_of(f, device)->interval_s + SLACK_MS;
-    return intervals + (kind >= 0 ? (int64_t)(fault_kinds[kind].echo * 1000) : 0);
+    double echo = kind >= 0 ? fault_kinds[kind].echo : fault_silence_echo(kind_of(f, device));
+    return intervals + (int64_t)(echo * 1000);
 }
 
 static const struct fault_order *order_of(const struct faults *f, uint32_t device, uint32_t nth)
@@ -216,13 +219,13 @@ static bool is_behind(struct faults *f, uint32_t device, int64_t from, int64_t t
 static void plan_next(struct faults *f, uint32_t device, int64_t free_at)
 {
     struct suffering *s = &f->of[device];
-    int64_t end;
+    int64_t end, apart = order_of(f, device, s->n) ? 0 : APART_MS;
     s->began = 0;
     s->now = plan(f, device, s->n++, free_at);
     while (s->now.kind != NOTHING &&
-           is_behind(f, device, s->now.from - APART_MS,
-                     s->now.to + echo_ms(f, device, s->now.kind) + APART_MS, &end)) {
-        int64_t by = end + 2 * APART_MS - s->now.from;
+           is_behind(f, device, s->now.from - apart,
+                     s->now.to + echo_ms(f, device, s->now.kind) + apart, &end)) {
+        int64_t by = end + 2 * apart + 1 - s->now.from;
         s->now.from += by;
         s->now.to += by;
         if (s->now.kind >= 0) {
@@ -264,16 +267,15 @@ static void fault_over(struct faults *f, uint32_t device, int64_t to_ms)
     /* a sample sees the condition up to an interval later than it holds, and the delay ends up to
      * an interval before the sample that shows it */
     int64_t sees = (k->cross > 0) + (k->delay > 0);
-    add_truth(f, &(struct fault_truth){
-                     .device = device,
-                     .name = k->name,
-                     .rule = k->rule,
-                     .may = k->may,
-                     .from_ms = s->began,
-                     .to_ms = to_ms,
-                     .told_within = (int64_t)((k->cross + k->delay) * 1000) +
-                                    sees * interval_ms(f, device) + SLACK_MS,
-                     .over_within = echo_ms(f, device, s->now.kind)});
+    add_truth(f, &(struct fault_truth){.device = device,
+                                       .name = k->name,
+                                       .rule = k->rule,
+                                       .may = k->may,
+                                       .from_ms = s->began,
+                                       .to_ms = to_ms,
+                                       .told_within = (int64_t)((k->cross + k->delay) * 1000) +
+                                                      sees * interval_ms(f, device) + SLACK_MS,
+                                       .over_within = echo_ms(f, device, s->now.kind)});
 }
 
 /* A gateway that is down hides the silence of those behind it; not where lives depend on it. */
@@ -290,21 +292,24 @@ static void silence_over(struct faults *f, uint32_t device, int64_t to_ms)
                      .from_ms = s->quiet,
                      .to_ms = to_ms,
                      .told_within = (int64_t)(fault_silence_after(k) * 1000) + SLACK_MS,
-                     .over_within = SLACK_MS});
+                     .over_within = SLACK_MS + (int64_t)(fault_silence_echo(k) * 1000)});
 }
 
 static void natural_over(struct faults *f, uint32_t device, size_t i, int64_t to_ms)
 {
     const struct natural *x = &naturals[i];
-    add_truth(f, &(struct fault_truth){
-                     .device = device,
-                     .name = x->name,
-                     .rule = x->rule,
-                     .from_ms = f->of[device].natural[i],
-                     .to_ms = to_ms,
-                     .told_within = (int64_t)(x->delay * 1000) + interval_ms(f, device) + SLACK_MS,
-                     .over_within =
-                         (int64_t)(x->echo * 1000) + 2 * interval_ms(f, device) + SLACK_MS});
+    const struct suffering *s = &f->of[device];
+    /* nobody can know what lasted through a silence */
+    int64_t unseen = s->heard > s->natural[i] ? s->heard - s->natural[i] : 0;
+    add_truth(f, &(struct fault_truth){.device = device,
+                                       .name = x->name,
+                                       .rule = x->rule,
+                                       .from_ms = s->natural[i],
+                                       .to_ms = to_ms,
+                                       .told_within = unseen + (int64_t)(x->delay * 1000) +
+                                                      interval_ms(f, device) + SLACK_MS,
+                                       .over_within = (int64_t)(x->echo * 1000) +
+                                                      2 * interval_ms(f, device) + SLACK_MS});
 }
 
 void faults_finish(struct faults *f)
@@ -362,7 +367,8 @@ static void change(const struct fleet_metric *m, const struct fault_effect *e, d
         *v = m->low;
 }
 
-static void suffer(struct faults *f, uint32_t device, int64_t at_ms, int64_t claimed_ms, double *v)
+static void suffer(struct faults *f, uint32_t device, int64_t at_ms, int64_t claimed_ms,
+                   double *v)
 {
     struct suffering *s = &f->of[device];
     const struct fault_kind *k = &fault_kinds[s->now.kind];
@@ -388,7 +394,8 @@ static double said(const struct fleet_metric *m, double v)
     return m->type == FLEET_FIXED ? round(v * scale) / scale : v;
 }
 
-static void look_at_health(struct faults *f, uint32_t device, int64_t claimed_ms, const double *v)
+static void look_at_health(struct faults *f, uint32_t device, int64_t claimed_ms,
+                           const double *v)
 {
     struct suffering *s = &f->of[device];
     const struct fleet_kind *kind = kind_of(f, device);
@@ -411,13 +418,16 @@ static void look_at_health(struct faults *f, uint32_t device, int64_t claimed_ms
     }
 }
 
-void faults_apply(struct faults *f, uint32_t device, int64_t at_ms, int64_t claimed_ms, double *v)
+void faults_apply(struct faults *f, uint32_t device, int64_t at_ms, int64_t claimed_ms,
+                  double *v)
 {
     struct suffering *s = &f->of[device];
-    look_at_health(f, device, claimed_ms, v);
-    if (s->quiet)
+    if (s->quiet) {
         silence_over(f, device, claimed_ms);
+        s->heard = claimed_ms;
+    }
     s->quiet = 0;
+    look_at_health(f, device, claimed_ms, v);
     if (at_ms >= s->now.to) {
         if (s->began)
             fault_over(f, device, claimed_ms);

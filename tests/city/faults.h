@@ -33,8 +33,8 @@ struct fault_kind {
     const char *code; /* of the kind of device: struct fleet_kind */
     const char *name;
     const char *rule, *may; /* must be told; may be told as well, with commas, NULL: none */
-    double rise, cross;     /* until it is whole; until the rule's condition holds at the latest */
-    double delay;           /* the rule's own `for` */
+    double rise, cross; /* until it is whole; until the rule's condition holds at the latest */
+    double delay;       /* the rule's own `for` */
     double fall, shortest, longest;
     double echo; /* after the end, until nothing of it is left: off_for, windows */
     double from_hour, to_hour; /* begins only between these local hours; both 0: always */
@@ -46,6 +46,8 @@ extern const size_t fault_n_kinds;
 /* What the silence of such a device must raise; NULL: nobody is told. */
 const char *fault_silence_rule(const struct fleet_kind *k);
 double fault_silence_after(const struct fleet_kind *k);
+/* How long the alarm may outlast it: a gateway is blamed until those behind it speak again. */
+double fault_silence_echo(const struct fleet_kind *k);
 
 struct faults;
 struct faults *faults_new(const struct fleet_options *o, const struct device_state *devices);

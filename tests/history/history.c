@@ -2,7 +2,8 @@
 /*
  * history — are the alarms right? The simulated city through the real engine in virtual time.
  *
- *   history [--days D] [--devices N] [--compounds C] [--faults RATE] [--list] SEED…
+ *   history [--days D] [--devices N] [--compounds C] [--faults RATE] [--list]
+ *           [--show DEVICE] SEED…
  *
  * The fleet's messages become journal records at the devices' own times; the engine has the
  * shipped catalogue and rules and the city's registry; an operator closes what is over. Then
@@ -51,6 +52,7 @@ struct history {
     struct city_options o;
     double days;
     bool list;
+    const char *show; /* a device whose transitions are printed; NULL */
     struct fleet *fleet;
     struct world *world;
     struct engine *engine;
@@ -147,6 +149,20 @@ static struct world *open_world(struct history *h)
     return w;
 }
 
+static void show(struct history *h, const char *what, const char *device, const char *rule,
+                 const char *why, int64_t at_ms, int64_t until_ms)
+{
+    char from[32] = "", to[32] = "…";
+    time_t a = (time_t)(at_ms / 1000) + 8 * 3600, b = (time_t)(until_ms / 1000) + 8 * 3600;
+    struct tm tm;
+    if (h->shown++ >= MAX_SHOWN && !h->show)
+        return;
+    (void)strftime(from, sizeof(from), "%m-%d %H:%M:%S", gmtime_r(&a, &tm));
+    if (until_ms)
+        (void)strftime(to, sizeof(to), "%m-%d %H:%M:%S", gmtime_r(&b, &tm));
+    printf("%s: %s %s (%s) %s to %s\n", what, device, rule, why, from, to);
+}
+
 /* -- what is told ----------------------------------------------------------------------------- */
 
 static struct told *open_alarm(struct history *h, const char *case_id)
@@ -159,8 +175,7 @@ static struct told *open_alarm(struct history *h, const char *case_id)
 
 static void add_told(struct history *h, const struct transition *t)
 {
-    const struct device *d =
-        registry_find(h->world->registry, t->device, strlen(t->device));
+    const struct device *d = registry_find(h->world->registry, t->device, strlen(t->device));
     if (h->n_told == h->cap_told) {
         h->cap_told = h->cap_told ? 2 * h->cap_told : 256;
         h->told = mem_realloc_array(h->told, h->cap_told, sizeof(*h->told));
@@ -187,6 +202,9 @@ static void on_transition(void *ctx, const struct transition *t)
 {
     struct history *h = ctx;
     struct told *open = open_alarm(h, t->case_id);
+    if (h->show && strcmp(h->show, t->device) == 0)
+        show(h, case_change_name(t->change), t->device, t->rule, t->deliver ? "told" : "kept",
+             t->wall_ms, 0);
     bool begins = t->change == CASE_ACTIVATED || t->change == CASE_RECURRED;
     if (begins || t->change == CASE_UNMASKED || t->record) {
         h->masked += begins && !t->deliver;
@@ -274,10 +292,10 @@ static void begin(struct history *h)
 
 static void command(struct history *h, const struct chore *c, enum case_verb verb)
 {
-    struct case_command cmd = {.verb = verb, .payload = "{\"by\":\"operator\"}", .payload_len = 17};
+    struct case_command cmd = {
+        .verb = verb, .payload = "{\"by\":\"operator\"}", .payload_len = 17};
     struct buf body;
-    char *topic =
-        mem_printf("-/%s/%s/%s", c->compound, c->case_id, case_verb_name(verb));
+    char *topic = mem_printf("-/%s/%s/%s", c->compound, c->case_id, case_verb_name(verb));
     buf_init(&body, 4096);
     if (case_command_put(&cmd, &body) == 0) {
         size_t len = body.len;
@@ -370,20 +388,6 @@ static bool names(const char *list, const char *rule)
     return false;
 }
 
-static void show(struct history *h, const char *what, const char *device, const char *rule,
-                 const char *why, int64_t at_ms, int64_t until_ms)
-{
-    char from[32] = "", to[32] = "lasts";
-    time_t a = (time_t)(at_ms / 1000) + 8 * 3600, b = (time_t)(until_ms / 1000) + 8 * 3600;
-    struct tm tm;
-    if (h->shown++ >= MAX_SHOWN)
-        return;
-    (void)strftime(from, sizeof(from), "%m-%d %H:%M:%S", gmtime_r(&a, &tm));
-    if (until_ms)
-        (void)strftime(to, sizeof(to), "%m-%d %H:%M:%S", gmtime_r(&b, &tm));
-    printf("WRONG %s: %s %s (%s) %s to %s\n", what, device, rule, why, from, to);
-}
-
 static void judge_truth(struct history *h, const struct fault_truth *t, const struct told *a,
                         size_t n)
 {
@@ -400,7 +404,7 @@ static void judge_truth(struct history *h, const struct fault_truth *t, const st
     device[fleet_device_code(h->fleet, t->device, device)] = 0;
     if (!told) {
         h->missed++;
-        show(h, "missed", device, t->rule, t->name, t->from_ms, t->to_ms);
+        show(h, "WRONG missed", device, t->rule, t->name, t->from_ms, t->to_ms);
     }
 }
 
@@ -429,10 +433,11 @@ static void judge_told(struct history *h, const struct told *a, const struct fau
     int64_t over = over_at(t, n, a);
     if (over == 0) {
         h->wrong++;
-        show(h, "false", a->device, a->rule, "nothing explains it", a->at_ms, a->cleared_ms);
+        show(h, "WRONG false", a->device, a->rule, "nothing explains it", a->at_ms,
+             a->cleared_ms);
     } else if ((a->cleared_ms ? a->cleared_ms : h->end_ms) > over) {
         h->stuck++;
-        show(h, "stuck", a->device, a->rule, "not cleared when it was over", a->at_ms,
+        show(h, "WRONG stuck", a->device, a->rule, "not cleared when it was over", a->at_ms,
              a->cleared_ms);
     }
 }
@@ -527,19 +532,19 @@ static void close_all(struct history *h)
     free(h->fleet_index);
 }
 
-static bool run(const struct city_options *o, double days, bool list)
+static bool run(const struct history *options)
 {
-    struct history h = {.o = *o, .days = days, .list = list};
+    struct history h = *options;
     open_all(&h);
     live(&h);
     judge(&h);
     bool right = !h.missed && !h.wrong && !h.stuck && !h.letters;
-    if (list)
+    if (h.list)
         tally(&h);
     printf("%s seed %llu: %.4g days of %u devices, %llu messages, %zu truths, %u to be told; "
            "%zu told, %llu masked; %u missed, %u false, %u stuck\n",
-           right ? "ok" : "WRONG", (unsigned long long)o->fleet.seed, days, o->fleet.devices,
-           (unsigned long long)h.messages, h.n_truths, h.must, h.n_told,
+           right ? "ok" : "WRONG", (unsigned long long)h.o.fleet.seed, h.days,
+           h.o.fleet.devices, (unsigned long long)h.messages, h.n_truths, h.must, h.n_told,
            (unsigned long long)h.masked, h.missed, h.wrong, h.stuck);
     (void)fflush(stdout);
     close_all(&h);
@@ -558,37 +563,43 @@ static bool number(const char *s, double low, double high, double *out)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"days", 1, NULL, 'd'},     {"devices", 1, NULL, 'n'},
-                                            {"compounds", 1, NULL, 'c'}, {"faults", 1, NULL, 'f'},
-                                            {"list", 0, NULL, 'l'},     {0}};
-    struct city_options o = {.fleet = {.compounds = 6, .devices = 300, .faults = true}};
-    double days = 2, v = 0;
-    bool list = false, right = true, usage = false;
+    static const struct option options[] = {{"days", 1, NULL, 'd'},
+                                            {"devices", 1, NULL, 'n'},
+                                            {"compounds", 1, NULL, 'c'},
+                                            {"faults", 1, NULL, 'f'},
+                                            {"list", 0, NULL, 'l'},
+                                            {"show", 1, NULL, 's'},
+                                            {0}};
+    struct history h = {.o.fleet = {.compounds = 6, .devices = 300, .faults = true}, .days = 2};
+    bool right = true, usage = false;
+    double v = 0;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        usage |= c == '?' || (c != 'l' && !number(optarg, c == 'f' ? 0 : 0.01, 2e6, &v));
+        bool plain = c == 'l' || c == 's';
+        usage |= c == '?' || (!plain && !number(optarg, c == 'f' ? 0 : 0.01, 2e6, &v));
         if (c == 'd')
-            days = v;
+            h.days = v;
         else if (c == 'n')
-            o.fleet.devices = (uint32_t)v;
+            h.o.fleet.devices = (uint32_t)v;
         else if (c == 'c')
-            o.fleet.compounds = (uint32_t)v;
+            h.o.fleet.compounds = (uint32_t)v;
         else if (c == 'f')
-            o.fleet.fault_rate = v;
+            h.o.fleet.fault_rate = v;
+        else if (c == 's')
+            h.show = optarg;
         else
-            list = true;
+            h.list = true;
     }
-    if (usage || optind == argc || o.fleet.devices < 1 || o.fleet.compounds < 1) {
+    if (usage || optind == argc || h.o.fleet.devices < 1 || h.o.fleet.compounds < 1) {
         (void)fputs("usage: history [--days D] [--devices N] [--compounds C] [--faults RATE] "
-                    "[--list] SEED...\n",
+                    "[--list] [--show DEVICE] SEED...\n",
                     stderr);
         return 64;
     }
     for (int i = optind; i < argc; i++) {
         if (!number(argv[i], 0, 1e15, &v))
             return 64;
-        o.fleet.seed = (uint64_t)v;
-        o.speak.compounds = o.fleet.compounds;
-        right = run(&o, days, list) && right;
+        h.o.fleet.seed = (uint64_t)v;
+        right = run(&h) && right;
     }
     return right ? 0 : 1;
 }

@@ -212,7 +212,7 @@ class Listener:
                            getattr(p, "CorrelationData", None)))
 
     def on(self, level):
-        return [h for h in list(self.heard) if h[0].startswith(level + "/")]
+        return [h for h in list(self.heard) if h[0].startswith(level)]
 
     def nap(self):
         """Goes without a word; the broker keeps what comes meanwhile."""
@@ -321,6 +321,16 @@ class Known:
             t["state"] = json.loads(t["json"])
 
 
+    def add(self, other):
+        """What another lane knows."""
+        self.transitions += other.transitions
+        self.rows += other.rows
+        self.told |= other.told
+        self.open |= other.open
+        self.outbox += other.outbox
+        return self
+
+
 class Judge:
     """Every figure that must be 0 is in .wrong, what it was about in .said."""
 
@@ -383,15 +393,14 @@ class Judge:
         for key in heard["urgent"]:
             if key in stored and stored[key]["state"]["severity"] != "critical":
                 self.say("urgent_and_is_not", key)
-        first = {k: [s for i, s in enumerate(v) if s not in set(v[:i])] if len(v) < 3000 else
-                 list(dict.fromkeys(v)) for k, v in order.items()}
+        first = {k: list(dict.fromkeys(v)) for k, v in order.items()}
         for key, seqs in () if lossy else first.items():
             if seqs != sorted(seqs):
                 self.say("heard_out_of_order", key)
         self.figures |= {"streams": sorted({k[0] for k in by_stream}), "transitions": known.rows,
-                         "delivered": len(told), "events_heard": len(listener.on("events")),
-                         "urgent_heard": len(listener.on("urgent")),
-                         "repeats": len(listener.on("events")) - len(heard["events"])}
+                         "delivered": len(told), "events_heard": len(listener.on("events/")),
+                         "urgent_heard": len(listener.on("urgent/")),
+                         "repeats": len(listener.on("events/")) - len(heard["events"])}
 
     def truth(self, known, devices, lossy):
         """Each condition that was said is one that the device had."""
@@ -461,14 +470,17 @@ class Judge:
         self.figures["retained"] = len(there)
 
     def commands(self, operator, listener, lossy):
-        """Each got one answer: one text, however often it came."""
+        """Each got one answer: one text, however often it came. A command that found nothing is
+        not remembered: delivered again it is asked again, at another time."""
         answers = collections.defaultdict(set)
-        for topic, payload, _, correlation in listener.on("reply"):
+        for topic, payload, _, correlation in listener.on("reply/"):
+            if correlation and json.loads(payload)["result"] in ("unknown", "not_yours", "bad"):
+                payload = json.dumps({**json.loads(payload), "at": None})
             if correlation:
                 answers[correlation].add((topic, payload))
         results = collections.Counter()
         for c in operator.sent:
-            n = len(answers.pop(c, ())) if c not in answers else len(answers[c])
+            n = len(answers.get(c, ()))
             if n > 1:
                 self.say("answered_twice", (c, operator.sent[c], answers[c]))
             elif n == 0 and not lossy:
@@ -481,6 +493,13 @@ class Judge:
         for c in answers.keys() - operator.sent.keys():
             self.say("answer_to_nobody", c)
         self.figures |= {"commands": len(operator.sent), "answers": dict(results)}
+
+    def status(self, listener, gateway, reason=None):
+        """What the gateway's retained status says last."""
+        heard = listener.on(f"gateway/{gateway}/status")
+        s = json.loads(heard[-1][1]) if heard else {}
+        if s.get("reason" if reason else "state") != (reason or "online"):
+            self.say("status_wrong", (gateway, s))
 
     def history(self, known, influx):
         """One point of gaihou_alert a transition."""

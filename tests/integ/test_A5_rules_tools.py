@@ -207,7 +207,7 @@ def test_explain_asks_a_running_gateway(bench, broker):
     g.start()
     publish(broker, [(topic("s1"), {"level": 2})])
     wait_settled(g, 1)
-    case = until(lambda: g.get("/api/v1/alerts")["cases"][0]["case"])
+    case = until(lambda: g.get("/api/v1/alerts")["cases"])[0]["case"]
     said = g.ctl("rules", "explain", case).stdout
     assert "when_is: level > 1.5: 2 m, true" in said and "activated" in said
     j = json.loads(g.ctl("--json", "rules", "explain", case).stdout)

@@ -102,6 +102,11 @@ void fake_store_remember(void)
     fake_alarm_remember();
 }
 
+void fake_store_remembered(struct position *out)
+{
+    *out = disk.old_cursor;
+}
+
 bool fake_store_restore(void)
 {
     if (!disk.remembered)

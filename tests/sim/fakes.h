@@ -98,6 +98,7 @@ struct position fake_store_cursor(void);
 size_t fake_store_rows(const struct fake_row **out);
 /* A restored older store: the state as of fake_store_remember. */
 void fake_store_remember(void);
+void fake_store_remembered(struct position *out); /* its cursor then */
 bool fake_store_restore(void);
 extern void (*fake_store_on_commit)(const struct position *cursor);
 

@@ -427,6 +427,12 @@ bool gateway_settled(void)
         store_waiting_bytes(a->store) > 0 || pipeline_changing(a->pipeline) ||
         engine_next_due(a->pipeline->engine) <= engine_position(a->pipeline->engine).tick)
         return false;
+    if (a->tell) {
+        struct tell_stats t;
+        tell_stats(a->tell, &t);
+        if (!t.connected || !t.reconciled || t.waiting > 0)
+            return false;
+    }
     for (size_t i = 0; i < a->n_sinks; i++) {
         struct sink_sums k;
         report_sink_sums(a->sinks[i], &k);

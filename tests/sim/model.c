@@ -10,6 +10,8 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "io/file.h"
+#include "io/snapshot.h"
+#include "sim/desk.h"
 #include "sim/fake_clock.h"
 #include "sim/fake_file.h"
 #include "sim/gateway.h"
@@ -39,6 +41,7 @@ static struct {
     unsigned steps, step;
     unsigned done_steps;
     bool healing, finished, restart_first, small_sinks;
+    bool tells, restores, remembered, restored;
     bool restart_now;
     unsigned damaged;
     unsigned kill_weight, n_sinks;
@@ -71,20 +74,20 @@ static void put_conf(void)
 {
     static const char *const sync[] = {"always", "interval", "interval", "never"};
     char text[4096];
-    int n =
-        snprintf(text, sizeof(text),
-                 "gateway: {id: sim, data_dir: /data}\n"
-                 "brokers: [{id: a, url: mqtt://broker}]\n"
-                 "sources: [{profile: gaihou-json, broker: a}, {profile: vendor, broker: a}, "
-                 "{profile: plug, broker: a}]\n"
-                 "profiles: [vendor.yaml, plug.yaml]\n"
-                 "catalog: catalog.yaml\n"
-                 "registry: {compounds: compounds.csv, devices: devices.csv}\n"
-                 "rules: [rules.yaml]\n"
-                 "journal: {sync: %s, sync_interval: %" PRIu64 "ms}\n"
-                 "http: {listen: null, socket: null}\n"
-                 "sinks:\n",
-                 sync[sim_random(4)], 10 + sim_random(300));
+    int n = snprintf(
+        text, sizeof(text),
+        "gateway: {id: sim, data_dir: /data}\n"
+        "brokers: [{id: a, url: mqtt://broker}]\n"
+        "sources: [{profile: gaihou-json, broker: a}, {profile: vendor, broker: a}, "
+        "{profile: plug, broker: a}]\n"
+        "profiles: [vendor.yaml, plug.yaml]\n"
+        "catalog: catalog.yaml\n"
+        "registry: {compounds: compounds.csv, devices: devices.csv}\n"
+        "rules: [rules.yaml]\n%s"
+        "journal: {sync: %s, sync_interval: %" PRIu64 "ms}\n"
+        "http: {listen: null, socket: null}\n"
+        "sinks:\n",
+        model.tells ? "alerts: {broker: a}\n" : "", sync[sim_random(4)], 10 + sim_random(300));
     for (unsigned i = 0; i < model.n_sinks; i++) {
         static const char *const names[] = {
             "database: d", "org: o, bucket: b, token_file: token", "database: d", ""};
@@ -105,7 +108,7 @@ static void put_conf(void)
 /* Rules whose limits lie among what is published; they change with the generation. */
 static void put_rules(void)
 {
-    char text[2048];
+    char text[4096];
     unsigned g = model.generation;
     (void)snprintf(
         text, sizeof(text),
@@ -119,13 +122,34 @@ static void put_rules(void)
         "%s"
         "      - id: manual\n        kind: sump\n        title: manual\n        action: look\n"
         "        work: ack\n        flapping: off\n        no_data: {policy: keep}\n"
-        "        levels: [{severity: info, when: mode == manual, for: 1s}]\n",
+        "        levels: [{severity: info, when: mode == manual, for: 1s}]\n"
+        "      - id: held\n        kind: sump\n        title: held\n        action: look\n"
+        "        work: none\n        mode: hold\n        fresh: %us\n        latch: %s\n"
+        "        no_data: {after: 90s, policy: keep}\n"
+        "        levels: [{severity: minor, when: level > 3 m, off: level < 2 m, for: 15s, "
+        "off_for: 8s}]\n"
+        "      - id: slow\n        kind: sump\n        title: slow\n        action: look\n"
+        "        work: none\n        max_gap: 30s\n        tolerate: {miss: 1, of: 4}\n"
+        "        no_data: {after: 4m, policy: clear}\n"
+        "        levels: [{severity: warning, when: level >= 1 m, off: level < 0.5 m, for: "
+        "%us}]\n"
+        "      - id: trend\n        kind: sump\n        title: trend\n        action: look\n"
+        "        work: none\n        no_data: {policy: keep}\n"
+        "        levels: [{severity: minor, when: \"max(level, 1m) - min(level, 1m) > 5 m\", "
+        "off: "
+        "\"max(level, 1m) - min(level, 1m) < 3 m\"}]\n"
+        "      - id: many\n        kind: sump\n        title: many\n        action: look\n"
+        "        work: none\n        no_data: {policy: keep}\n"
+        "        levels: [{severity: minor, when: \"count_over(building, sump, level > 4 m) >= "
+        "2\", "
+        "off: \"count_over(building, sump, level > 4 m) == 0\"}]\n",
         g % 2 ? "none" : "full", 4 + g % 3, 20 + g % 2 * 60,
         g % 4 == 3
             ? ""
             : "      - id: fire\n        kind: smoke\n        title: fire\n"
               "        action: run\n        work: ack\n        no_data: {policy: keep}\n"
-              "        levels: [{severity: critical, when: level > 5, off: level < 4}]\n");
+              "        levels: [{severity: critical, when: level > 5, off: level < 4}]\n",
+        g % 3 ? 120 : 20, g % 3 == 2 ? "true" : "false", 12 + g % 2 * 20);
     fake_file_put("/conf/rules.yaml", text);
 }
 
@@ -134,12 +158,23 @@ static void put_devices(void)
     char text[1024];
     unsigned g = model.generation;
     (void)snprintf(text, sizeof(text),
-                   "device,kind,compound,building,room\n"
-                   "d0,sump,c1,b1,r%u\nd1,sump,c1,b1,\nd2,sump,%s,b%u,\nd3,smoke,c2,b1,\n"
-                   "w0,sump,c1,b9,\nw1,sump,c1,b9,\ns0,sump,c1,b9,\ns1,sump,c2,,\n%s%s",
-                   g % 3, g % 2 ? "c1" : "c2", g % 4, g % 3 == 1 ? "u0,sump,c2,,\n" : "",
-                   g % 5 == 2 ? "d4,smoke,c1,,\n" : "");
+                   "device,kind,compound,building,room,expected_interval,uplink\n"
+                   "d0,sump,c1,b1,r%u,,\nd1,sump,c1,b1,,10s,w1\nd2,sump,%s,b%u,,20s,w1\n"
+                   "d3,smoke,c2,b1,,,\nw0,sump,c1,b9,,,%s\nw1,sump,c1,b9,,15s,\n"
+                   "s0,sump,c1,b9,,,\ns1,sump,c2,,,,\n%s%s",
+                   g % 3, g % 2 ? "c1" : "c2", g % 4, g % 4 ? "w1" : "",
+                   g % 3 == 1 ? "u0,sump,c2,,,,\n" : "", g % 5 == 2 ? "d4,smoke,c1,,,,\n" : "");
     fake_file_put("/conf/devices.csv", text);
+}
+
+/* One of them changes its firm. */
+static void put_compounds(void)
+{
+    char text[256];
+    (void)snprintf(text, sizeof(text),
+                   "compound,name,city,district,firm\nc1,One,cq,nan,%s\nc2,Two,cq,nan,\n",
+                   model.generation % 4 == 3 ? "lihua" : "yulin");
+    fake_file_put("/conf/compounds.csv", text);
 }
 
 /* -- messages --------------------------------------------------------------------------------- */
@@ -349,6 +384,7 @@ static void reloaded(void *ctx, int changed, const char *text)
 static void reload(void)
 {
     model.generation++;
+    put_compounds();
     put_devices();
     put_rules();
     if (sim_alive() && gateway_app && gateway_app->ingest && sim_chance(70))
@@ -373,6 +409,18 @@ static void command(void)
     const struct fake_alarm *const *kept;
     size_t n = fake_store_alarms(&kept);
     char path[256];
+    if (n > 0 && model.tells && sim_chance(50)) {
+        const struct fake_alarm *a = kept[n - 1 - sim_random(n)];
+        char reply[96], number[24];
+        (void)snprintf(path, sizeof(path), "gaihou/v1/cmd/%s/%s/%s/%s", a->firm, a->compound,
+                       a->case_id, verbs[sim_random(10)]);
+        (void)snprintf(reply, sizeof(reply), "gaihou/v1/reply/%s/me", a->firm);
+        (void)snprintf(number, sizeof(number), "%" PRIu64, sim_random(30));
+        sim_trace("command %s", path);
+        fake_alerts_say(path, bodies[sim_random(4)], false, sim_chance(50) ? reply : NULL,
+                        sim_chance(70) ? number : NULL);
+        return;
+    }
     if (!sim_alive() || !gateway_app || !gateway_app->httpd || gateway_app->stopping)
         return;
     const char *id =
@@ -393,6 +441,31 @@ static void clock_steps(void)
     fake_clock_wall += step;
     fake_clock_synced = sim_chance(50);
     sim_trace("the wall clock steps by %.1f s", (double)step / 1e9);
+}
+
+/* What listens to alarms: their broker, and a firm. */
+static void alerts(void)
+{
+    switch (sim_random(6)) {
+    case 0:
+    case 1:
+        fake_alerts_broker(false);
+        break;
+    case 2:
+        sim_trace("the alerts' broker is emptied");
+        fake_alerts_empty();
+        break;
+    case 3:
+        fake_alerts_say("gaihou/v1/presence/yulin",
+                        sim_chance(50) ? "{\"state\":\"online\"}" : "{\"state\":\"offline\"}",
+                        true, NULL, NULL);
+        break;
+    case 4:
+        fake_alerts_say("gaihou/v1/snapshot/yulin", "", false, NULL, NULL);
+        break;
+    default:
+        fake_alerts_broker(true);
+    }
 }
 
 static void maybe_die(void)
@@ -430,6 +503,7 @@ static void heal(void)
     sim_die_at_file_operation(0, SIM_KILLED);
     acks_arrive();
     fake_mqtt_broker(true);
+    fake_alerts_broker(true);
     fake_clock_synced = true;
     db_moods(true);
 }
@@ -447,6 +521,7 @@ static void settle(void *ctx)
             gateway_on_reference_line = on_reference_line;
             gateway_judge(!model.small_sinks);
             judge_messages();
+            desk_judge(model.tells);
             model.finished = true;
             app_stop(gateway_app);
             return;
@@ -491,9 +566,14 @@ static void step(void *ctx)
         reload();
     else if (what < 82)
         fake_mqtt_acks_lost = true;
+    else if (what < 83 && model.tells && sim_chance(50))
+        alerts();
     else if (what >= 97)
         command();
-    else if (what < 83)
+    else if (what == 96 && model.restores && sim_chance(30)) {
+        fake_store_remember();
+        model.remembered = true;
+    } else if (what < 83)
         acks_arrive();
     else if (what < 84 && sim_chance(20))
         fake_mqtt_lose_session();
@@ -525,6 +605,23 @@ static void damage_snapshot(void)
     fake_file_flip(path, 20);
 }
 
+/* Somebody puts an older store back, alone. The journal still has what it misses, and a snapshot
+ * that is not beyond it: or else what happened between them cannot be said again. */
+static void restore_store(void)
+{
+    struct position newest[8], cursor;
+    int n = snapshot_list("/data/snapshots", newest, 8);
+    bool can = n == 0;
+    fake_store_remembered(&cursor);
+    for (int i = 0; i < n; i++)
+        can |= position_cmp(&newest[i], &cursor) <= 0;
+    model.remembered = false;
+    if (!can || cursor.offset == 0 || model.damaged)
+        return;
+    sim_trace("the store is restored, to %" PRIu64, cursor.offset);
+    model.restored = gateway_store_restored = fake_store_restore();
+}
+
 static void again(void *ctx)
 {
     (void)ctx;
@@ -541,11 +638,14 @@ static void begin(uint64_t seed, unsigned steps)
     fake_store_reset();
     fake_httpc_reset();
     plug_reset();
+    desk_reset();
     model.steps = steps ? steps : 20 + (unsigned)sim_random(sim_chance(10) ? 1000 : 150);
     model.kill_weight = (unsigned)sim_random(10);
     model.restart_first = sim_chance(30);
     model.n_sinks = 1 + (unsigned)sim_random(2);
     model.small_sinks = sim_chance(10);
+    model.tells = sim_chance(75);
+    model.restores = sim_chance(15);
     patch_segment = 16384ull << sim_random(3);
     patch_journal = patch_segment * (8 + sim_random(60));
     patch_sink = model.small_sinks ? 65536 : 1ull << 30;
@@ -558,7 +658,7 @@ static void begin(uint64_t seed, unsigned steps)
     fake_file_put("/conf/catalog.yaml", catalogue);
     fake_file_put("/conf/vendor.yaml", vendor);
     fake_file_put("/conf/plug.yaml", plug);
-    fake_file_put("/conf/compounds.csv", compounds);
+    put_compounds();
     put_devices();
     put_rules();
     for (unsigned i = 0; i < model.n_sinks; i++) {
@@ -583,6 +683,8 @@ static void run_seed(uint64_t seed, unsigned steps)
             break;
         if (sim_chance(3))
             damage_snapshot();
+        else if (model.remembered && sim_chance(30))
+            restore_store();
         sim_after(sim_random(sim_chance(10) ? 600ull * SECOND_NS : SECOND_NS), again, NULL,
                   false);
         for (model.restart_now = false; !model.restart_now;)

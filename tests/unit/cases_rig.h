@@ -62,6 +62,7 @@ struct seen_transition {
     char id[CASE_ID_MAX], firm[65], compound[65], was_firm[65], key[200];
     uint32_t version, occurrence;
     bool deliver, urgent, closed, record, test;
+    int64_t wall_ms;
     char *json; /* with a seq if delivered */
     char *blob;
     size_t blob_len;
@@ -233,6 +234,7 @@ static inline void rig_transition(void *ctx, const struct transition *t)
                                   .closed = t->closed,
                                   .record = t->record,
                                   .test = t->test,
+                                  .wall_ms = t->wall_ms,
                                   .json = json};
     snprintf(s->id, sizeof(s->id), "%s", t->case_id);
     snprintf(s->firm, sizeof(s->firm), "%s", t->firm);

@@ -292,6 +292,8 @@ void store_stats(const struct store *s, struct store_stats *out)
     *out = (struct store_stats){0};
     for (size_t i = 0; i < db.n; i++)
         out->outbox_rows += !db.rows[i].done;
+    for (size_t i = 0; i < db.n; i++)
+        out->outbox_urgent += !db.rows[i].done && db.rows[i].o.urgent;
 }
 
 /* A transition of case `id`: state and event, or its end. */
@@ -353,7 +355,7 @@ int case_verb_parse(const char *s, size_t len, enum case_verb *out)
 }
 const char *case_answer_name(enum case_answer a)
 {
-    return a == ANSWER_BAD ? "bad" : "?";
+    return a == ANSWER_BAD ? "bad" : a == ANSWER_REFUSED ? "refused" : "?";
 }
 
 /* -- MQTT ------------------------------------------------------------------------------------ */

@@ -143,11 +143,11 @@ static void an_uplink_is_blamed_by_its_members(void **state)
              "841 offline s2 activated active no_data stale inhibited\n"
              "842 offline s3 activated active no_data stale inhibited\n"
              "844 offline m1 activated active no_data stale\n"
-             "2460 offline s1 cleared normal no_data stale inhibited\n"
-             "2461 offline s2 cleared normal no_data stale inhibited\n"
-             "2462 offline u1 cleared normal no_data stale\n"
-             "2462 offline s3 cleared normal no_data stale inhibited\n"
-             "2464 offline m1 cleared normal no_data stale\n");
+             "2460 offline s1 cleared normal no_data good inhibited\n"
+             "2461 offline s2 cleared normal no_data good inhibited\n"
+             "2462 offline u1 cleared normal no_data good\n"
+             "2462 offline s3 cleared normal no_data good inhibited\n"
+             "2464 offline m1 cleared normal no_data good\n");
     rig_end(&r);
 }
 

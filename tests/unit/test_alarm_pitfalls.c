@@ -231,7 +231,7 @@ static void pitfall_18_who_never_spoke_is_missed(void **state)
     told(&r, "1800 offline s2 activated active no_data stale\n");
     rig_restart(&r);
     say(&r, 40 * MIN, "s2", "level=0.1");
-    told(&r, "2400 offline s2 cleared normal no_data stale\n");
+    told(&r, "2400 offline s2 cleared normal no_data good\n");
     rig_end(&r);
 }
 
@@ -308,10 +308,10 @@ static void pitfall_22_an_uplink_that_drops_resolves_nothing(void **state)
     rig_to(&r, 2 * HOUR + 10 * MIN);
     /* s4 stays silent: told, once its uplink is not to blame any more. */
     const char *expected = "7261 high s1 quality active major good\n"
-                           "7261 offline s1 cleared normal no_data stale inhibited\n"
-                           "7262 offline s2 cleared normal no_data stale inhibited\n"
-                           "7263 offline u1 cleared normal no_data stale\n"
-                           "7263 offline s3 cleared normal no_data stale inhibited\n"
+                           "7261 offline s1 cleared normal no_data good inhibited\n"
+                           "7262 offline s2 cleared normal no_data good inhibited\n"
+                           "7263 offline u1 cleared normal no_data good\n"
+                           "7263 offline s3 cleared normal no_data good inhibited\n"
                            "7323 offline s4 inhibit active no_data stale\n";
     char *stale = strstr(r.log, "7441 high s1");
     if (stale) { /* and it is silent again by then */
@@ -319,6 +319,33 @@ static void pitfall_22_an_uplink_that_drops_resolves_nothing(void **state)
         *stale = '\0';
     }
     told(&r, expected);
+    rig_end(&r);
+}
+
+/* The slow one's patience ends when its uplink is back, and before its next report. */
+static void pitfall_22_a_slow_member_has_an_interval_when_its_uplink_is_back(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r,
+              RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,u1,\ns2,sump,c1,b1,60s,u1,\n"
+                       "s3,sump,c1,b1,60s,u1,\ns4,sump,c1,b1,15m,u1,\n",
+              RULES(RULE("up", "uplink", "no_data: {after: 5m, policy: alert}")
+                        RULE("off", "sump", "no_data: {after: 40m, policy: alert}")));
+    const char *all[] = {"s1", "s2", "s3"};
+    for (unsigned i = 1; i <= 92; i++) {
+        if (i >= 60 && i < 80) /* nobody is heard */
+            continue;
+        if (i % 15 == 2) /* at 47 and at 92 */
+            say(&r, i * MIN, "s4", "level=0.1");
+        say(&r, i * MIN + 30 * S, "u1", "rssi=1");
+        for (unsigned k = 0; k < 3; k++)
+            say(&r, i * MIN + (31 + k) * S, all[k], "level=0.1");
+    }
+    told(&r, "3870 up u1 activated active no_data stale\n"
+             "4890 up u1 cleared normal no_data good\n"
+             "5220 off s4 activated active no_data stale inhibited\n" /* 47 min + 40 min */
+             "5520 off s4 cleared normal no_data good inhibited\n");
     rig_end(&r);
 }
 
@@ -623,6 +650,7 @@ int main(void)
         cmocka_unit_test(pitfall_20_silence_has_its_own_patience),
         cmocka_unit_test(pitfall_21_one_silent_device_of_ten_is_told),
         cmocka_unit_test(pitfall_22_an_uplink_that_drops_resolves_nothing),
+        cmocka_unit_test(pitfall_22_a_slow_member_has_an_interval_when_its_uplink_is_back),
         cmocka_unit_test(pitfall_22_a_link_that_is_down_silences_nobody),
         cmocka_unit_test(pitfall_24_what_is_kept_is_seen_to_be_old),
         cmocka_unit_test(pitfall_25_no_state_is_written_for_what_does_not_change),

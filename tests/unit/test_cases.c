@@ -156,6 +156,34 @@ static void swap_world(struct cases_rig *r, const char *compounds, const char *d
     rig_pass(r, 1);
 }
 
+/* A backlog: a case and the next two of its key within one millisecond, a restart between them. */
+static void no_two_times_of_a_key(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    for (int i = 0; i < 6; i++) {
+        struct alarm_event ev =
+            rig_event(r, i % 2 ? ALARM_CLEARED : ALARM_ACTIVATED, "none-1", "d1");
+        ev.wall_ms = WALL0_MS;
+        rig_give(r, &ev);
+        if (i != 3)
+            continue;
+        assert_int_equal(cases_save(r->c, rig_append, &b), 0);
+        cases_free(r->c);
+        r->c = rig_cases(r);
+        assert_int_equal(cases_load(r->c, b.data, b.len), 0);
+    }
+    assert_int_equal(r->n, 6);
+    for (size_t i = 0; i < r->n; i++)
+        assert_int_equal(r->seen[i].wall_ms, WALL0_MS + (int64_t)i);
+    rig_say(r, ALARM_ACTIVATED, "none-1", "d1"); /* later: as it is */
+    assert_int_equal(rig_last(r)->wall_ms, WALL0_MS + 6000);
+    buf_done(&b);
+    rig_free(r);
+}
+
 /* A reload that changes nothing of it tells nothing again; masks stay over it. */
 static void pitfall_07_reload(void **state)
 {
@@ -653,6 +681,40 @@ static void episode_is_a_record(void **state)
     rig_free(r);
 }
 
+/* A transition is a point of gaihou_alert, whose series are finer than keys, but do not tell one case
+ * of a key from the next: within one millisecond the later point would be written over the earlier. */
+static void one_key_one_time(void **state)
+{
+    static const enum alarm_change changes[] = {
+        ALARM_EPISODE, ALARM_EPISODE,   ALARM_ACTIVATED, ALARM_QUALITY, ALARM_CLEARED,
+        ALARM_EPISODE, ALARM_ACTIVATED, ALARM_CLEARED,   ALARM_EPISODE, ALARM_ACTIVATED};
+    (void)state;
+    struct cases_rig *r = rig_new();
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        for (int d = 0; d < 2; d++) {
+            struct alarm_event ev = rig_event(r, changes[i], "none-1", d ? "d1" : "d2");
+            if (changes[i] == ALARM_QUALITY)
+                ev.quality = ALARM_STALE;
+            ev.until_ms = r->wall_ms - 1000;
+            cases_event(r->c, &r->at, &ev);
+        }
+        buf_clear(&b); /* a restart gives the same times */
+        assert_int_equal(cases_save(r->c, rig_append, &b), 0);
+        assert_int_equal(cases_load(r->c, b.data, b.len), 0);
+    }
+    assert_int_equal(r->n, 20);
+    for (size_t i = 0; i < r->n; i++)
+        assert_int_equal(r->seen[i].wall_ms, WALL0_MS + (int64_t)i / 2);
+    rig_pass(r, 1);
+    struct alarm_event ev = rig_event(r, ALARM_CLEARED, "none-1", "d1");
+    rig_give(r, &ev); /* and then it is the right time again */
+    assert_int_equal(rig_last(r)->wall_ms, WALL0_MS + 1000);
+    buf_done(&b);
+    rig_free(r);
+}
+
 static void our_own(void **state)
 {
     (void)state;
@@ -801,6 +863,7 @@ int main(void)
         cmocka_unit_test(latch_and_reset),
         cmocka_unit_test(pitfall_02),
         cmocka_unit_test(pitfall_05_restart),
+        cmocka_unit_test(no_two_times_of_a_key),
         cmocka_unit_test(pitfall_07_reload),
         cmocka_unit_test(pitfall_08_texts),
         cmocka_unit_test(pitfall_11_flapping),
@@ -826,6 +889,7 @@ int main(void)
         cmocka_unit_test(moves),
         cmocka_unit_test(rule_and_device_go),
         cmocka_unit_test(episode_is_a_record),
+        cmocka_unit_test(one_key_one_time),
         cmocka_unit_test(our_own),
         cmocka_unit_test(counts_and_show),
         cmocka_unit_test(command_records),

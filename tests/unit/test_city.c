@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "city/faults.h"
 #include "city/fleet.h"
 #include "city/text.h"
 #include "base/hash.h"
@@ -502,6 +503,193 @@ static void families_are_named(void **state)
     assert_false(speak_families("", &f));
 }
 
+/* -- what breaks ------------------------------------------------------------------------------ */
+
+struct city_day { /* what each device said in a day, and what was wrong with it */
+    struct fleet *fleet;
+    uint64_t hash[200];
+    unsigned samples[200];
+    struct fault_truth truths[4000];
+    size_t n_truths;
+};
+
+static struct city_day *day_of(bool faults, double rate, const struct fault_order *orders,
+                               size_t n_orders)
+{
+    struct fleet_options o = {.seed = 7,
+                              .compounds = 3,
+                              .devices = 200,
+                              .start_ms = START,
+                              .faults = faults,
+                              .fault_rate = rate,
+                              .orders = orders,
+                              .n_orders = n_orders};
+    static char payload[FLEET_MAX_PAYLOAD];
+    struct city_day *day = mem_zalloc(sizeof(*day));
+    day->fleet = fleet_new(&o);
+    for (int64_t due = 0; fleet_peek(day->fleet, &due), due < START + DAY;) {
+        struct fleet_message m;
+        fleet_next(day->fleet, 0, payload, &m);
+        day->hash[m.device] = hash64(day->hash[m.device], payload, m.len);
+        day->samples[m.device]++;
+        while (fleet_take_truth(day->fleet, &day->truths[day->n_truths]))
+            assert_true(++day->n_truths < 3800);
+    }
+    fleet_end_truths(day->fleet);
+    while (fleet_take_truth(day->fleet, &day->truths[day->n_truths]))
+        assert_true(++day->n_truths < 3999);
+    return day;
+}
+
+static void day_done(struct city_day *day)
+{
+    fleet_free(day->fleet);
+    free(day);
+}
+
+static bool is_natural(const struct fault_truth *t)
+{
+    return strcmp(t->name, "roof-leaks") == 0 || strcmp(t->name, "not-emptied") == 0 ||
+           strcmp(t->name, "battery-low") == 0;
+}
+
+static int by_device(const void *a, const void *b)
+{
+    const struct fault_truth *x = a, *y = b;
+    int64_t d = x->device == y->device ? x->from_ms - y->from_ms
+                                       : (int64_t)x->device - (int64_t)y->device;
+    return (d > 0) - (d < 0);
+}
+
+static void faults_do_not_overlap_and_touch_only_their_device(void **state)
+{
+    (void)state;
+    struct city_day *sick = day_of(true, 2, NULL, 0), *well = day_of(false, 0, NULL, 0);
+    size_t n = 0, silences = 0, behind = 0;
+    bool broken[200] = {false};
+    for (size_t i = 0; i < sick->n_truths; i++)
+        if (!is_natural(&sick->truths[i]))
+            sick->truths[n++] = sick->truths[i];
+    assert_in_range(n, 150, 600); /* 2 a device and day, with pauses; and who was behind */
+    qsort(sick->truths, n, sizeof(*sick->truths), by_device);
+    for (size_t i = 0; i < n; i++) {
+        const struct fault_truth *t = &sick->truths[i], *next = t + 1;
+        bool last = i + 1 == n || next->device != t->device;
+        broken[t->device] = true;
+        silences += t->silence;
+        behind += strcmp(t->name, "behind") == 0;
+        assert_true(t->to_ms ? t->to_ms > t->from_ms : last);
+        assert_true(last || t->to_ms <= next->from_ms);
+    }
+    assert_true(silences > 20 && behind > 5);
+    unsigned same = 0;
+    for (uint32_t i = 0; i < 200; i++) {
+        same += !broken[i];
+        if (!broken[i])
+            assert_int_equal(sick->hash[i], well->hash[i]);
+        else
+            assert_true(sick->hash[i] != well->hash[i]);
+    }
+    assert_true(same > 5);
+    assert_int_equal(well->n_truths, 0);
+    day_done(sick);
+    day_done(well);
+}
+
+static void a_fault_comes_by_order(void **state)
+{
+    (void)state;
+    const struct fault_order orders[] = {{"flood", "c0002-sump-0001", 3600},
+                                         {"silent", "c0001-lift-0001", 600}};
+    struct city_day *day = day_of(true, 0, orders, 2), *well = day_of(true, 0, NULL, 0);
+    for (size_t i = 0; i < 2; i++)
+        assert_true(fleet_knows_fault(day->fleet, &orders[i]));
+    assert_false(
+        fleet_knows_fault(day->fleet, &(struct fault_order){"flood", "c0001-lift-0001", 0}));
+    assert_false(fleet_knows_fault(day->fleet, &(struct fault_order){"flood", "c9-sump-1", 0}));
+    assert_int_equal(day->n_truths, well->n_truths + 2);
+    const struct fault_truth *flood = NULL, *silent = NULL;
+    for (size_t i = 0; i < day->n_truths; i++) {
+        if (strcmp(day->truths[i].name, "flood") == 0)
+            flood = &day->truths[i];
+        if (strcmp(day->truths[i].name, "silent") == 0)
+            silent = &day->truths[i];
+    }
+    assert_true(flood && silent);
+    assert_in_range(flood->from_ms - START, 3600000, 3630000);
+    assert_in_range(flood->to_ms - flood->from_ms, 3600000 - 30000, 3600000 + 30000);
+    assert_string_equal(flood->rule, "sump-high");
+    assert_int_equal(flood->told_within, (13 + 5) * 60000 + 2 * 30000 + 1000);
+    /* 60 seconds: it spoke before, and behind */
+    assert_in_range(silent->to_ms - silent->from_ms, 60000, 80000);
+    unsigned fewer = well->samples[silent->device] - day->samples[silent->device];
+    assert_int_equal(fewer, (silent->to_ms - silent->from_ms) / 10000 - 1);
+    day_done(day);
+    day_done(well);
+}
+
+static bool is_a_rule(const char *id, size_t len)
+{
+    static char text[1 << 20];
+    static size_t n;
+    static const char *const files[] = {"care",     "devices", "drainage", "electricity",
+                                        "elevator", "fire",    "gas",      "house",
+                                        "water",    "yard"};
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files) && n == 0; i++) {
+        char *path = mem_printf("config/rules/%s.yaml", files[i]);
+        size_t at = strlen(text);
+        (void)load(path, text + at, sizeof(text) - at);
+        free(path);
+    }
+    n = strlen(text);
+    char *line = mem_printf("- id: %.*s", (int)len, id);
+    const char *at = strstr(text, line);
+    bool found = at && strchr("\n ", at[strlen(line)]);
+    free(line);
+    return found;
+}
+
+static void fits_kind(const struct fault_kind *f)
+{
+    const struct fleet_kind *kind = NULL;
+    for (size_t k = 0; k < fleet_n_kinds; k++)
+        kind = strcmp(fleet_kinds[k].code, f->code) == 0 ? &fleet_kinds[k] : kind;
+    if (!kind)
+        fail_msg("%s %s: no such kind", f->code, f->name);
+    for (size_t e = 0; e < FAULT_EFFECTS && f->effects[e].metric; e++) {
+        const struct fault_effect *x = &f->effects[e];
+        const struct fleet_metric *m =
+            &kind->metrics[metric_named((size_t)(kind - fleet_kinds), x->metric)];
+        if (x->act == FAULT_SET && (x->to < m->low || x->to > m->high))
+            fail_msg("%s %s: %s cannot be so", f->code, f->name, x->metric);
+    }
+}
+
+/* Each names what its device says, and rules that there are; and lasts until it must be told. */
+static void faults_are_of_their_kinds_and_rules(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < fault_n_kinds; i++) {
+        const struct fault_kind *f = &fault_kinds[i];
+        fits_kind(f);
+        if (!is_a_rule(f->rule, strlen(f->rule)))
+            fail_msg("no rule %s", f->rule);
+        for (const char *at = f->may; at && *at; at += *at == ',') {
+            size_t n = strcspn(at, ",");
+            if (!is_a_rule(at, n))
+                fail_msg("no rule %s", at);
+            at += n;
+        }
+        assert_true(f->cross <= f->rise || f->rise == 0);
+        assert_true(f->shortest - f->fall >= f->cross + f->delay);
+    }
+    for (size_t k = 0; k < fleet_n_kinds; k++) {
+        const char *rule = fault_silence_rule(&fleet_kinds[k]);
+        assert_true(is_a_rule(rule, strlen(rule)));
+    }
+    assert_false(is_a_rule("sump", 4));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -520,6 +708,9 @@ int main(void)
         cmocka_unit_test(every_family_speaks),
         cmocka_unit_test(faults_come_at_their_rates),
         cmocka_unit_test(families_are_named),
+        cmocka_unit_test(faults_do_not_overlap_and_touch_only_their_device),
+        cmocka_unit_test(a_fault_comes_by_order),
+        cmocka_unit_test(faults_are_of_their_kinds_and_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

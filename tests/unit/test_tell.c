@@ -13,7 +13,7 @@ static struct conf_broker broker;
 static struct {
     enum record_type type;
     char topic[128], body[64];
-} records[400];
+} records[4000];
 static size_t n_records;
 static int append_result;
 static bool stopped;
@@ -23,7 +23,7 @@ static int append(void *ctx, const struct record *r)
     (void)ctx;
     if (append_result != 0)
         return append_result;
-    assert_true(n_records < 400);
+    assert_true(n_records < 4000);
     records[n_records].type = r->type;
     snprintf(records[n_records].topic, 128, "%.*s", (int)r->topic_len, r->topic);
     snprintf(records[n_records++].body, 64, "%.*s", (int)r->body_len, r->body);
@@ -84,6 +84,7 @@ static void start(uint64_t epoch, uint64_t cursor)
     assert_int_equal(tell_open(&(struct tell_options){.conf = &conf,
                                                       .gateway = "cq",
                                                       .cursor = cursor,
+                                                      .epoch = epoch ? epoch : 1,
                                                       .append = append},
                                &err, &tell),
                      0);
@@ -188,6 +189,7 @@ static void test_epochs(void **state)
              "cq/all/3"); /* ... alone it says nothing */
     start(0, 0);          /* the highest that the store ever had is not used again */
     db.epoch_last = 6;
+    keep(t, "{\"epoch\":5}");
     up();
     settle();
     assert_string_equal(last_body(RECORD_STREAM), "cq/all/7");
@@ -422,6 +424,48 @@ static void test_stuck(void **state)
     finish();
 }
 
+static void second(unsigned n)
+{
+    for (; n > 0; n--) {
+        run_ms(1000);
+        tell_second(tell, "{}", 2);
+    }
+}
+
+/* That life-safety does not get through is an alarm of our own: core/engine_alarm.c makes it of these
+ * records. */
+static void test_urgent_is_not_delivered(void **state)
+{
+    (void)state;
+    start(1, 0);
+    second(1);
+    assert_int_equal(count_records(RECORD_PRESENCE), 1); /* whatever a former process said */
+    assert_string_equal(records[0].topic, "gaihou-delivery");
+    assert_string_equal(last_body(RECORD_PRESENCE), "online");
+    commit("wk", "c1", "cq.all.1.b.1", TELL_EVENT, 1, "cq/all/1");
+    second(70);
+    assert_int_equal(count_records(RECORD_PRESENCE), 1); /* no life hangs on it */
+    commit("wk", "c1", "cq.all.1.b.2", TELL_URGENT | TELL_EVENT, 2, "cq/all/1");
+    commit("wk", "c1", "cq.all.1.b.3", TELL_URGENT | TELL_EVENT, 3, "cq/all/1");
+    second(60);
+    assert_int_equal(count_records(RECORD_PRESENCE), 1);
+    append_result = -ENOSPC;
+    second(2);
+    append_result = 0;
+    second(2);
+    assert_int_equal(count_records(RECORD_PRESENCE), 2);
+    assert_string_equal(last_body(RECORD_PRESENCE), "offline");
+    second(60);
+    assert_int_equal(count_records(RECORD_PRESENCE), 2); /* once */
+    up();
+    settle();
+    second(2);
+    assert_int_equal(count_records(RECORD_PRESENCE), 3);
+    assert_string_equal(last_body(RECORD_PRESENCE), "online");
+    assert_int_equal(stats().urgent_told, 2);
+    finish();
+}
+
 /* -- agreement ------------------------------------------------------------------------------ */
 
 static void test_agreement(void **state)
@@ -568,6 +612,45 @@ static void test_commands(void **state)
     finish();
 }
 
+/* Each command is a record and a row of history: one firm does not fill the disk, nor hold up others. */
+static void test_too_many_commands(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    for (int i = 0; i < 2500; i++)
+        message(P "cmd/wk/c1/cq.all.1.a.1/ack", "{}", false, NULL, NULL);
+    assert_in_range(count_records(RECORD_COMMAND), 2000, 2400);
+    size_t from = mq.n;
+    run_ms(50);
+    settle();
+    size_t i = find_sent(P "reply/wk/c1", from);
+    assert_true(i != SIZE_MAX);
+    assert_non_null(strstr(mq.sent[i].payload, "\"result\":\"refused\""));
+    assert_non_null(strstr(mq.sent[i].payload, "too_many_commands"));
+    size_t before = count_records(RECORD_COMMAND);
+    message(P "cmd/lh/c3/cq.all.1.a.2/ack", "{}", false, NULL, NULL);
+    assert_int_equal(count_records(RECORD_COMMAND), before + 1);
+    finish();
+}
+
+/* Nobody but us knows our epoch: an absurd one must not end the counting. */
+static void test_absurd_epochs(void **state)
+{
+    (void)state;
+    start(3, 1 << 20);
+    keep(P "gateway/cq/epoch", "{\"epoch\":9223372036854775807,\"offset\":1}");
+    keep(P "alerts/wk/c1/cq.all.1.a.9",
+         "{\"stream\":\"cq/all/18446744073709551615\",\"case\":\"cq.all.1.a.9\"}");
+    up();
+    settle();
+    assert_int_equal(stats().epoch, 3);
+    assert_int_equal(stats().foreign, 1);
+    assert_non_null(on_broker(P "alerts/wk/c1/cq.all.1.a.9"));
+    finish();
+}
+
 static void test_presence(void **state)
 {
     (void)state;
@@ -666,6 +749,35 @@ static void test_status(void **state)
         tell_second(tell, bad, strlen(bad));
     settle();
     assert_int_equal(mq.n, from + 2);
+    finish();
+}
+
+/* The link may be there before the first word about us: nobody reads "offline" for longer than
+ * that. */
+static void test_status_of_a_new_process(void **state)
+{
+    (void)state;
+    start(1, 0);
+    keep(P "gateway/cq/status", "{\"state\":\"offline\"}"); /* a killed one's will */
+    assert_string_equal(stats().link, "connecting");
+    assert_false(stats().ready);
+    up();
+    settle();
+    second(1);
+    settle();
+    assert_null(strstr(on_broker(P "gateway/cq/status"), "offline"));
+    assert_true(stats().ready);
+    down(0);
+    keep(P "gateway/cq/status", "{\"state\":\"offline\"}");
+    run_ms(59000);
+    assert_string_equal(stats().link, "reconnecting");
+    assert_true(stats().ready);
+    run_ms(2000);
+    assert_string_equal(stats().link, "away");
+    assert_false(stats().ready);
+    up();
+    settle();
+    assert_null(strstr(on_broker(P "gateway/cq/status"), "offline"));
     finish();
 }
 
@@ -834,12 +946,16 @@ int main(void)
         cmocka_unit_test(test_replies),
         cmocka_unit_test(test_refused_and_too_large),
         cmocka_unit_test(test_stuck),
+        cmocka_unit_test(test_urgent_is_not_delivered),
         cmocka_unit_test(test_agreement),
         cmocka_unit_test(test_agreement_while_telling),
         cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_too_many_commands),
+        cmocka_unit_test(test_absurd_epochs),
         cmocka_unit_test(test_presence),
         cmocka_unit_test(test_snapshot),
         cmocka_unit_test(test_status),
+        cmocka_unit_test(test_status_of_a_new_process),
         cmocka_unit_test(test_stop),
         cmocka_unit_test_teardown(test_random, say_seed),
     };

@@ -1,0 +1,173 @@
+"""Alarms over kills: both lanes as two processes on one broker, each killed in turn; what firms
+heard, what the stores know, what the broker keeps and what the devices did must be one story."""
+import json
+import shutil
+import time
+
+import alarm_chaos
+from alarm_chaos import FAST, HELD, SAFE
+from conftest import until
+from ring import influx_sink, now_ms, publish, topic
+
+SETTINGS = ("max_queued_messages 0", "max_inflight_messages 100", "autosave_on_changes true",
+            "autosave_interval 1")
+
+
+def lanes(bench, broker, influx):
+    """One configuration, but for lane and port; the life-safety lane's data folder is …-ls."""
+    made = []
+    for lane in ("routine", "life-safety"):
+        g = bench.gaihou(brokers=[{"id": "main", "url": broker.url, "keepalive": "5s"}],
+                         sinks=[influx_sink(influx)], alerts={"broker": "main"},
+                         registry={"compounds": "compounds.csv", "devices": "devices.csv"},
+                         rules=["chaos-rules.yaml"])
+        names = alarm_chaos.registry(g.folder, fast=4, held=2, safe=3)
+        g.configure(gateway={"id": "test", "lane": lane, "data_dir": str(g.folder / "data")})
+        g.lane = lane
+        made.append(g)
+    return made, names
+
+
+def telling(g):
+    return g.status()["alarms"]["telling"]
+
+
+def test_kills_of_both_lanes(bench, influx):
+    broker = bench.mosquitto(*SETTINGS)
+    (routine, safety), names = lanes(bench, broker, influx)
+    for g in (routine, safety):
+        g.start()
+    desk = alarm_chaos.Listener(broker.port)
+    devices = alarm_chaos.Devices(broker.port, names, seed=3)
+    operator = alarm_chaos.Operator(broker.port, desk, seed=3)
+    devices.start()
+    operator.start()
+    try:
+        for victims in ((routine,), (safety,), (routine, safety), (safety,), (routine,)):
+            n = sum(map(len, devices.truth.values())) + 40
+            until(lambda: sum(map(len, devices.truth.values())) >= n, 60, "samples")
+            for g in victims:
+                g.kill()
+            n += 10  # some come while it is away
+            until(lambda: sum(map(len, devices.truth.values())) >= n, 60, "samples")
+            for g in victims:
+                g.start(ready=False)
+        devices.settle()
+        operator.settle()
+        for g in (routine, safety):
+            g.until(g.ready, 60)
+            g.until(lambda: telling(g)["reconciled"] and not telling(g)["waiting"] and
+                    g.status()["engine"]["lag_records"] == 0 and
+                    all(s["pending_lines"] == s["open_lines"] == 0 for s in g.status()["sinks"]),
+                    60, "all is told and stored")
+            assert g.ledger()["total"]["balanced"]
+        n = -1
+        while n != len(desk.heard):  # what the broker still brings
+            n = len(desk.heard)
+            time.sleep(1)
+        judge(broker, influx, desk, devices, operator, routine, safety)
+    finally:
+        for x in (devices, operator, desk):
+            x.close()
+
+
+def spoilt(desk, change):
+    """The desk, had it heard something else: would the judge see it?"""
+    other = alarm_chaos.Listener.__new__(alarm_chaos.Listener)
+    other.heard = change(list(desk.heard))
+    return other
+
+
+def drop_one(level):
+    def change(heard):
+        i = next(i for i, h in enumerate(heard) if h[0].startswith(level))
+        return [h for h in heard if h[:2] != heard[i][:2]]
+    return change
+
+
+def renumber(heard):
+    i = next(i for i, h in enumerate(heard) if h[0].startswith("events/"))
+    topic, payload, *rest = heard[i]
+    s = json.loads(payload)
+    return heard + [(topic, json.dumps({**s, "seq": s["seq"] + 1}).encode(), *rest)]
+
+
+def the_judge_sees(known, desk, operator):
+    for change, wrong in ((drop_one("events/"), "never_heard"),
+                          (drop_one("urgent/"), "never_heard_urgent"),
+                          (renumber, "transition_under_two_seq")):
+        j = alarm_chaos.Judge()
+        j.streams(known, spoilt(desk, change), False)
+        assert j.wrong[wrong], wrong
+    j = alarm_chaos.Judge()
+    j.commands(operator, spoilt(desk, drop_one("reply/")), False)
+    assert j.wrong["not_answered"]
+
+
+def judge(broker, influx, desk, devices, operator, routine, safety):
+    mine = alarm_chaos.Known(routine.folder / "data" / "store.db")
+    theirs = alarm_chaos.Known(safety.folder / "data-ls" / "store.db")
+    assert mine.rows > 10 and theirs.rows > 5
+    assert {t["stream"].split("/")[1] for t in mine.transitions} == {"routine"}
+    assert {t["stream"].split("/")[1] for t in theirs.transitions} == {"life-safety"}
+    assert not {t["case"] for t in mine.transitions} & {t["case"] for t in theirs.transitions}
+    assert {t["device"][:2] for t in mine.transitions} <= {FAST, HELD}
+    assert {t["device"][:2] for t in theirs.transitions} == {SAFE}
+    urgent = {json.loads(p)["device"][:2] for _, p, _, _ in desk.on("urgent/")}
+    assert urgent == {SAFE}
+    known = mine.add(theirs)
+    j = alarm_chaos.Judge()
+    j.streams(known, desk, False)
+    j.truth(known, devices, False)
+    j.kept(known, broker.port)
+    j.commands(operator, desk, False)
+    j.history(known, influx)
+    for gateway in ("test", "test-ls"):
+        j.status(desk, gateway)
+    assert not j.wrong, (j.said, j.figures)
+    the_judge_sees(known, desk, operator)
+    assert len({t["stream"] for t in known.transitions}) == 2  # no new epoch by a kill
+    for g, gateway in ((routine, "test"), (safety, "test-ls")):
+        g.stop()
+        until(lambda: json.loads(desk.on(f"gateway/{gateway}/status")[-1][1]).get("reason")
+              == "stopped", 10, "it said that it stops")
+
+
+def test_a_lost_store_begins_a_stream_of_its_own(bench):
+    """The data folder is gone, and the alerts' broker away when the first alarm comes: nothing of
+    it has a number that was told before."""
+    main, alerts = bench.mosquitto(*SETTINGS), bench.mosquitto(*SETTINGS)
+    g = bench.gaihou(brokers=[{"id": "main", "url": main.url},
+                              {"id": "alerts", "url": alerts.url}], sinks=[],
+                     alerts={"broker": "alerts"}, rules=["chaos-rules.yaml"],
+                     registry={"compounds": "compounds.csv", "devices": "devices.csv"})
+    alarm_chaos.registry(g.folder, fast=1, held=0, safe=0)
+    g.configure().start()
+    desk = alarm_chaos.Listener(alerts.port)
+
+    def say(level):
+        publish(main, [(topic("kf0", "k2"), {"ts": now_ms(), "level": level})])
+
+    def events():
+        return [json.loads(p) for _, p, _, _ in desk.on("events/")]
+    try:
+        say(1.0)
+        until(lambda: len(events()) == 2, 20, "both rules are told of")
+        told = {(e["stream"], e["seq"]) for e in events()}
+        g.kill()
+        alerts.kill()
+        shutil.rmtree(g.folder / "data")
+        until(lambda: time.time() > int(events()[0]["stream"].split("/")[2]) + 1, 5)
+        g.start(ready=False)
+        g.until(lambda: g.status()["brokers"][0]["connected"], 20)
+        say(1.1)
+        g.until(lambda: g.status()["alarms"]["open"] == 2, 20, "its cases are open")
+        alerts.start()
+        until(lambda: len(events()) == 4, 60, "told again")
+        assert not {(e["stream"], e["seq"]) for e in events()[2:]} & told
+        known = alarm_chaos.Known(g.folder / "data" / "store.db")
+        assert {t["stream"] for t in known.transitions} == {events()[3]["stream"]}
+        # those of the lost store stay until somebody closes them
+        assert len(alarm_chaos.retained(alerts.port)) == 4
+    finally:
+        desk.close()

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/desk.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "sim/gateway.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PREFIX "gaihou/v1/"
+
+struct heard { /* one number of one (stream, firm, compound) */
+    char *counter, *what;
+    uint64_t seq, payload;
+    bool event;
+};
+
+static struct {
+    struct heard *h;
+    size_t n, cap;
+} desk;
+
+static uint64_t number(const char *json, const char *name)
+{
+    const char *at = strstr(json, name);
+    return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+static char *text(const char *json, const char *name)
+{
+    const char *at = strstr(json, name);
+    if (!at)
+        sim_fail("what was told has no %s: %s", name, json);
+    at += strlen(name);
+    return mem_strndup(at, strcspn(at, "\""));
+}
+
+static void free_heard(struct heard *h)
+{
+    free(h->counter);
+    free(h->what);
+}
+
+/* The number before it, told as an event. */
+static bool has_before(const struct heard *x)
+{
+    for (size_t i = 0; i < desk.n; i++)
+        if (desk.h[i].seq + 1 == x->seq && desk.h[i].event &&
+            strcmp(desk.h[i].counter, x->counter) == 0)
+            return true;
+    return x->seq == 1;
+}
+
+static void hear(struct heard *x, const char *json)
+{
+    struct heard *same = NULL;
+    for (size_t i = 0; i < desk.n && !same; i++) {
+        struct heard *h = &desk.h[i];
+        bool number = h->seq == x->seq && strcmp(h->counter, x->counter) == 0;
+        bool thing = strcmp(h->what, x->what) == 0;
+        if (number && (!thing || h->payload != x->payload))
+            sim_fail("number %" PRIu64 " of %s was told as %s, and now is %s: %s", x->seq,
+                     x->counter, h->what, x->what, json);
+        if (thing && !number)
+            sim_fail("%s was told as %s %" PRIu64 ", and now as %s %" PRIu64, x->what,
+                     h->counter, h->seq, x->counter, x->seq);
+        if (number)
+            same = h;
+    }
+    if (x->event && !(same && same->event) && !has_before(x))
+        sim_fail("number %" PRIu64 " of %s came before the one before it", x->seq, x->counter);
+    if (same) {
+        same->event |= x->event;
+        free_heard(x);
+        return;
+    }
+    if (desk.n == desk.cap) {
+        desk.cap = desk.cap ? desk.cap * 2 : 256;
+        desk.h = mem_realloc_array(desk.h, desk.cap, sizeof(*desk.h));
+    }
+    desk.h[desk.n++] = *x;
+}
+
+static void on_message(const char *topic, const char *payload, size_t len, bool retain)
+{
+    const char *at = topic + strlen(PREFIX);
+    char firm[72] = "", compound[72] = "";
+    (void)retain;
+    if (len == 0 || sscanf(at, "%*[a-z]/%71[^/]/%71[^/]", firm, compound) != 2 ||
+        (strncmp(at, "alerts/", 7) != 0 && strncmp(at, "events/", 7) != 0 &&
+         strncmp(at, "urgent/", 7) != 0))
+        return;
+    char *stream = text(payload, "\"stream\":\""), *id = text(payload, "\"case\":\"");
+    const char *slash = strrchr(stream, '/');
+    if (!slash || strtoull(slash + 1, NULL, 10) == 0)
+        sim_fail("told with the stream %s", stream);
+    char *change = text(payload, "\"change\":\"");
+    struct heard x = {.counter = mem_printf("%s %s %s", stream, firm, compound),
+                      .what = mem_printf("%s version %" PRIu64 " %s of %s", id,
+                                         number(payload, "\"version\":"), change, stream),
+                      .seq = number(payload, "\"seq\":"),
+                      .payload = hash64(1, payload, len),
+                      .event = strncmp(at, "events/", 7) == 0};
+    if (x.seq == 0)
+        sim_fail("told without a number: %s", payload);
+    free(stream);
+    free(id);
+    free(change);
+    hear(&x, payload);
+}
+
+void desk_reset(void)
+{
+    while (desk.n > 0)
+        free_heard(&desk.h[--desk.n]);
+    fake_alerts_on_message = on_message;
+}
+
+/* -- at the end -------------------------------------------------------------------------------- */
+
+static const struct heard *find(const char *counter, uint64_t seq)
+{
+    for (size_t i = 0; i < desk.n; i++)
+        if (desk.h[i].seq == seq && strcmp(desk.h[i].counter, counter) == 0)
+            return &desk.h[i];
+    return NULL;
+}
+
+/* What the store has given a number was heard, and nothing else. */
+static void judge_heard(const struct fake_alarm *const *all, size_t n)
+{
+    size_t numbered = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct fake_alarm *a = all[i];
+        if (a->is_reply || a->seq == 0)
+            continue;
+        char *counter = mem_printf("%s %s %s", a->stream, a->firm, a->compound);
+        const struct heard *h = find(counter, a->seq);
+        if (!h || !h->event)
+            sim_fail("%s %s, number %" PRIu64 " of %s, was not told", a->case_id, a->change,
+                     a->seq, counter);
+        if (h->payload != hash64(1, a->payload, a->len))
+            sim_fail("number %" PRIu64 " of %s was told in other words", a->seq, counter);
+        free(counter);
+        numbered++;
+    }
+    if (numbered != desk.n)
+        sim_fail("%zu numbers were heard, the store gave %zu", desk.n, numbered);
+}
+
+/* Its last told transition, if that one's case is still open. */
+static const struct fake_alarm *told_last(const struct fake_alarm *const *all, size_t n,
+                                          const char *case_id)
+{
+    const struct fake_alarm *told = NULL;
+    for (size_t i = 0; i < n; i++) {
+        const struct fake_alarm *a = all[i];
+        if (a->is_reply || a->record || strcmp(a->case_id, case_id) != 0)
+            continue;
+        if (a->closed)
+            return NULL;
+        if (a->deliver)
+            told = a;
+    }
+    return told;
+}
+
+static void judge_kept(const struct fake_alarm *const *all, size_t n)
+{
+    char *ours = mem_printf("sim/all/%" PRIu64, fake_store_epoch());
+    for (size_t i = 0; i < n; i++) {
+        const struct fake_alarm *a = all[i];
+        if (a->is_reply || told_last(all, n, a->case_id) != a)
+            continue;
+        char *topic = mem_printf(PREFIX "alerts/%s/%s/%s", a->firm, a->compound, a->case_id);
+        const char *kept = fake_alerts_kept(topic);
+        if (!kept || strcmp(kept, a->payload) != 0)
+            sim_fail("%s is open, and the broker keeps %s", topic, kept ? kept : "nothing");
+        free(topic);
+    }
+    for (size_t i = 0; i < fake_alerts_kept_count(); i++) {
+        const char *payload, *topic = fake_alerts_kept_at(i, &payload);
+        if (strncmp(topic, PREFIX "alerts/", strlen(PREFIX "alerts/")) != 0)
+            continue;
+        char *stream = text(payload, "\"stream\":\"");
+        const struct fake_alarm *a = told_last(all, n, strrchr(topic, '/') + 1);
+        if (strcmp(stream, ours) == 0 && (!a || strcmp(a->payload, payload) != 0))
+            sim_fail("the broker keeps %s, which is not open", topic);
+        free(stream);
+    }
+    free(ours);
+}
+
+/* -- what clears ------------------------------------------------------------------------------- */
+
+static bool speaks_of(const struct record *r, const char *device)
+{
+    return r->type == RECORD_MESSAGE &&
+           (memmem(r->topic, r->topic_len, device, strlen(device)) ||
+            memmem(r->body, r->body_len, device, strlen(device)) ||
+            strncmp(r->topic, "spBv1.0", 7) == 0);
+}
+
+/* Whose end is not its own device's word since it was told: others speak, or a window runs out; the
+ * rule wants it, or it is a test; the word came before, and only its delay ended after. */
+static bool is_exempt(const char *json)
+{
+    static const char *const texts[] = {
+        "\"rule\":\"gaihou-", "\"rule\":\"many\"",      "\"rule\":\"trend\"",
+        "\"members\":",       "\"reason\":\"no_data\"", "\"test\":true"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (strstr(json, texts[i]))
+            return true;
+    return strstr(json, "\"rule\":\"held\"") && number(json, "\"value\":") < 2;
+}
+
+/* Its device has said something since, or the rules are others. */
+static bool had_reason(const struct fake_alarm *since, const struct fake_alarm *a)
+{
+    const struct gateway_record *g;
+    size_t n = gateway_log(&g);
+    char *device = text(a->json, "\"device\":\"");
+    bool had = false;
+    for (size_t i = 0; i < n && !had; i++) {
+        const struct record *r = &g[i].r;
+        bool between = r->end > since->at.offset && r->end <= a->at.offset;
+        bool same = r->end == a->at.offset && r->engine_ns == a->at.tick;
+        had = (between || same) && (r->type == RECORD_GENERATION || speaks_of(r, device));
+    }
+    free(device);
+    return had;
+}
+
+static void judge_clears(const struct fake_alarm *const *all, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct fake_alarm *a = all[i], *since = NULL;
+        if (a->is_reply || a->record || strcmp(a->change, "cleared") != 0)
+            continue;
+        if (strstr(a->json, "\"quality\":\"stale\"") && !strstr(a->json, "\"no_data\":true") &&
+            !strstr(a->json, "\"rule\":\"many\"") && !strstr(a->json, "\"test\":true"))
+            sim_fail("cleared by silence: %s", a->json);
+        if (is_exempt(a->json))
+            continue;
+        for (size_t k = 0; k < i; k++)
+            if (!all[k]->is_reply && strcmp(all[k]->case_id, a->case_id) == 0 &&
+                (strcmp(all[k]->change, "activated") == 0 ||
+                 strcmp(all[k]->change, "recurred") == 0 ||
+                 strcmp(all[k]->change, "raised") == 0))
+                since = all[k];
+        if (since && !had_reason(since, a))
+            sim_fail("cleared at (%" PRIu64 ", %" PRIu64 ", %" PRIu64 "), active at (%" PRIu64
+                     ", %" PRIu64 ", %" PRIu64 "), and its device had not spoken: %s",
+                     a->at.offset, a->at.tick, a->at.ordinal, since->at.offset, since->at.tick,
+                     since->at.ordinal, a->json);
+    }
+}
+
+void desk_judge(bool told)
+{
+    const struct fake_alarm *const *all;
+    size_t n = fake_store_alarms(&all);
+    judge_clears(all, n);
+    if (!told)
+        return;
+    judge_heard(all, n);
+    judge_kept(all, n);
+    sim_trace("%zu numbers were heard", desk.n);
+}
