@@ -161,6 +161,8 @@ void tell_pump(struct tell *t)
     int r = may_tell ? give_rows(t, tell_next_urgent) : 0;
     while (r == 0 && t->own.head)
         r = give_item(t, &t->own);
+    if (r == 0 && t->n_flights > TELL_REFILL)
+        r = -EAGAIN;
     if (r == 0 && may_tell)
         r = give_rows(t, tell_next_row);
     while (r == 0 && t->set.head)

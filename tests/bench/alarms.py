@@ -154,9 +154,10 @@ def rules_thousand(o):
         ten = kind_rules(rig, 10)
         sets = {"one": kind_rules(rig, 1), "ten": ten,
                 "thousand": ten + elsewhere(rig, 1000 - len(ten))}
-        files = [write_rules(rig.folder / f"{k}.json", v) for k, v in sets.items()]
+        files = [[write_rules(rig.folder / f"{k}-{i}.json", v[i:i + 250])
+                  for i in range(0, len(v), 250)] for k, v in sets.items()]
         n = 100000 if o.short else 300000
-        runs = interleaved(o.runs, *(lambda f=f: gateway_cpu(rig, n, **sections([f]))
+        runs = interleaved(o.runs, *(lambda f=f: gateway_cpu(rig, n, **sections(f))
                                      for f in files))
         us = [fetch(r, "us") for r in runs]
         return median(us[2]) / median(us[0]), {
@@ -526,7 +527,7 @@ def million(o):
     Then it is stopped and started, warm, until /readyz; and killed and started."""
     if MILLION:
         return MILLION
-    devices = 250000 if o.short else 1000000
+    devices = o.devices or (250000 if o.short else 1000000)
     rig = Rig(devices=devices, compounds=100)
     try:
         rules = [add_alarm_devices(rig, 200), ten_rules(rig, 4)]
@@ -541,7 +542,7 @@ def million(o):
         until(lambda: g.status()["engine"]["lag_records"] == 0, 300)
         agreed(g)
         seen = g.status()["engine"]["devices_seen"]
-        quiet, taking, alerts = snapshots(rig, b, g)
+        quiet, taking, alerts = snapshots(rig, b, g, 70 if o.short else 150)
         rss = int(next(x.split()[1] for x in pathlib.Path(f"/proc/{g.pid}/status").read_text()
                        .splitlines() if x.startswith("RssAnon"))) / 1024
         MILLION.update(devices=devices, seen=seen, rss_mib=round(rss), quiet=quiet,
@@ -558,9 +559,9 @@ def million(o):
         rig.close()
 
 
-def snapshots(rig, b, g):
-    """Two of them: answers of the loop outside and inside, in ms, and alert_feed's result."""
-    p = alert_feed(rig, b, "--devices", 200, "--count", 20 * 150, "--rate", 20, "--filter",
+def snapshots(rig, b, g, seconds):
+    """One or two of them: answers of the loop outside and inside, in ms, and alert_feed's result."""
+    p = alert_feed(rig, b, "--devices", 200, "--count", 20 * seconds, "--rate", 20, "--filter",
                    "gaihou/v1/events/f0/#", "--sync", g.folder / "meter")
     pulse = Pulse(g)
     pulse.start()

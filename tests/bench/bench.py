@@ -482,6 +482,7 @@ def main():
     a.add_argument("--short", action="store_true")
     a.add_argument("--runs", type=int, default=7)
     a.add_argument("--seconds", type=int, help="of one try of highest_rate")
+    a.add_argument("--devices", type=int, help="of the rows with a million series")
     a.add_argument("--only", action="append", choices=list(ROWS), metavar="ROW")
     a.add_argument("--out", default=str(TOP / "build" / "bench.json"))
     a.add_argument("--list", action="store_true")
