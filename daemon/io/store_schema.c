@@ -119,7 +119,8 @@ static const char *const statements[ST_COUNT] = {
     " LEFT JOIN alarm_reply r ON r.id = o.reply_id WHERE o.id > ?1"
     [ST_OUTBOX_READ] = OUTBOX_READ " ORDER BY o.id",
     [ST_OUTBOX_URGENT] = OUTBOX_READ " AND o.urgent=1 ORDER BY o.id",
-    [ST_OUTBOX_DONE] = "DELETE FROM outbox WHERE id=?1 RETURNING coalesce(transition_id, 0) << 1 | urgent",
+    [ST_OUTBOX_DONE] =
+        "DELETE FROM outbox WHERE id=?1 RETURNING coalesce(transition_id, 0) << 1 | urgent",
     [ST_A_TOLD] = "UPDATE alarm_transition SET told_ms=?2 WHERE id=?1",
     [ST_META] = "INSERT INTO meta VALUES(?1,?2) ON CONFLICT DO UPDATE"
                 " SET value = excluded.value",

@@ -685,7 +685,8 @@ static void a_snapshot_without_alarms(void **state)
     say(b, "d1", "{\"level\":0.5}", MINUTE);
     save(b->e, &s);
     memcpy(lens, s.data + s.len - 8 - sizeof(lens), sizeof(lens));
-    size_t kept = s.len - 8 - sizeof(lens) - lens[0] - lens[1] - 24 - 8; /* no listeners, no rows, no shift */
+    size_t kept = s.len - 8 - sizeof(lens) - lens[0] - lens[1] - 24 -
+                  8; /* no listeners, no rows, no shift */
     memmove(s.data + kept, s.data + s.len - 8, 8);
     memcpy(s.data + 8, &version, 8);
     struct engine *old = b->e;
