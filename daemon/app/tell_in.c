@@ -21,8 +21,8 @@
 #define LEVELS        6
 #define CODE_MAX      64
 #define RETAINED_SIZE ((size_t)256 << 10) /* of a state that is looked into */
-#define EPOCH_MAX     UINT32_MAX /* no store is restored so often: whoever says more is not us */
-#define EVENTS_MAX    10000      /* that others' messages may cause between two turns */
+#define EPOCH_MAX     (UINT64_C(1) << 53) /* seconds, as a rule: who says more is not us */
+#define EVENTS_MAX    10000 /* that others' messages may cause between two turns */
 
 struct level {
     const char *p;

@@ -492,6 +492,25 @@ static void inhibited(void **state)
     rig_free(r);
 }
 
+/* Told as over; what came back under a mask was not told, nor is that it is over again. */
+static void recovery_only_where_the_problem_was(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+    rig_say(r, ALARM_CLEARED, "ack-1", "d1");
+    assert_true(rig_last(r)->deliver && !rig_last(r)->closed);
+    struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "ack-1", "d1");
+    ev.inhibited = true;
+    rig_give(r, &ev);
+    assert_int_equal(rig_last(r)->change, CASE_RECURRED);
+    assert_false(rig_last(r)->deliver);
+    rig_say(r, ALARM_CLEARED, "ack-1", "d1");
+    assert_int_equal(rig_last(r)->change, CASE_CLEARED);
+    assert_false(rig_last(r)->deliver || rig_last(r)->closed);
+    rig_free(r);
+}
+
 static void test_mode(void **state)
 {
     (void)state;
@@ -881,6 +900,7 @@ int main(void)
         cmocka_unit_test(shelve_refused),
         cmocka_unit_test(life_safety_is_never_masked),
         cmocka_unit_test(inhibited),
+        cmocka_unit_test(recovery_only_where_the_problem_was),
         cmocka_unit_test(test_mode),
         cmocka_unit_test(whose),
         cmocka_unit_test(bad_payloads),

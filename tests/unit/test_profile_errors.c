@@ -264,8 +264,8 @@ static void test_examples_run(void **state)
     assert_int_equal(profile_check_examples(r.set, NULL, p), -22);
     static const char *const expected[] = {
         "p:15:69: error: example \"e\": device is \"d\", expected \"e\"",
-        "p:15:69: error: example \"e\": time is 1970-01-01T00:00:05.000Z, expected that of "
-        "receipt",
+        ("p:15:69: error: example \"e\": time is 1970-01-01T00:00:05.000Z, expected that of "
+         "receipt"),
         "p:15:88: error: example \"e\": level is 1, expected 2",
         "p:15:69: error: example \"e\": starts came out, too: 2",
         "p:15:104: error: example \"e\": temperature did not come out",
