@@ -83,6 +83,11 @@ static void get_ready(struct api *a, struct httpd_request *r, const char *rest)
     struct buf b;
     struct jsonw w;
     bool ready = a->o.ready(a->o.ctx);
+    struct tell_stats alerts = {0};
+    if (a->o.sources->tell) { /* 200 says that alarms reach somebody, too */
+        tell_stats(a->o.sources->tell, &alerts);
+        ready = ready && alerts.ready;
+    }
     buf_init(&b, MAX_ANSWER);
     jsonw_init(&w, &b);
     jsonw_object(&w, NULL);
@@ -94,6 +99,8 @@ static void get_ready(struct api *a, struct httpd_request *r, const char *rest)
         jsonw_str(&w, s.id, s.state);
     }
     jsonw_end_object(&w);
+    if (alerts.link)
+        jsonw_str(&w, "alerts", alerts.link);
     jsonw_end_object(&w);
     api_answer(r, ready ? 200 : 503, "application/json", &b);
 }

@@ -22,7 +22,7 @@ struct api_options {
                   void *done_ctx);
     /* Appends a message that is taken up again. 0 or -errno. */
     int (*reinject)(void *ctx, const struct store_letter *l);
-    bool (*ready)(void *ctx); /* can ingest */
+    bool (*ready)(void *ctx); /* can ingest; whether alarms can be told is looked up in sources */
     /* Appends an operator's command. 0 or -errno; what the engine says of it comes by
      * api_replied. */
     int (*command)(void *ctx, const struct case_command *c);

@@ -16,6 +16,7 @@
 #define STUCK_NS       60000000000u
 #define IDLE_NS        300000000u  /* nothing to tell for so long: a stop need not wait */
 #define FAREWELL_NS    1000000000u /* at most for the last words */
+#define CHANGES_S      5 /* of a firm's presence: what flickers is recorded when it stands */
 #define PAYLOAD_PARSED ((size_t)1 << 20)
 
 struct tell_asking *tell_ask(struct tell *t)
@@ -99,9 +100,10 @@ static bool append_presence(struct tell *t, const char *who, bool online)
 
 static void record_presence(struct tell *t, struct tell_firm *f)
 {
-    if ((f->recorded && f->recorded_online == f->online) ||
+    if ((f->recorded && f->recorded_online == f->online) || f->changes >= CHANGES_S ||
         !append_presence(t, f->firm, f->online))
         return;
+    f->changes++;
     f->recorded = true;
     f->recorded_online = f->online;
 }
@@ -150,6 +152,8 @@ static void on_down(struct tell *t, struct tell_event *e)
     free(t->down_why);
     t->down_why = e->text;
     e->text = NULL;
+    if (t->n.connected)
+        t->lost_ns = loop_now_ns(t->o.loop);
     t->n.connected = false;
     t->status_said = false;
     tell_lost(t);
@@ -357,8 +361,10 @@ void tell_second(struct tell *t, const char *status_json, size_t len)
     if (t->closed || t->stopping)
         return;
     look_whether_stuck(t);
-    for (size_t i = 0; i < t->n_firms; i++)
+    for (size_t i = 0; i < t->n_firms; i++) {
+        t->firms[i].changes = 0;
         record_presence(t, &t->firms[i]);
+    }
     bool changed =
         len != t->status_len || !t->status || memcmp(status_json, t->status, len) != 0;
     if (changed) {
@@ -382,6 +388,12 @@ void tell_stats(const struct tell *t, struct tell_stats *out)
     struct store_stats s;
     struct mqtt_stats m = {0};
     *out = t->n;
+    out->ready =
+        t->n.connected || (t->lost_ns > 0 && loop_now_ns(t->o.loop) - t->lost_ns < STUCK_NS);
+    out->link = t->n.connected    ? "connected"
+                : out->ready      ? "reconnecting"
+                : t->lost_ns == 0 ? "connecting"
+                                  : "away";
     store_stats(t->o.store, &s);
     out->waiting = s.outbox_rows;
     out->commands = atomic_load_explicit(&t->commands, memory_order_relaxed);

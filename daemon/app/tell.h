@@ -54,6 +54,9 @@ struct tell_options {
 };
 
 struct tell_stats {
+    /* One of "connecting" (never yet), "connected", "reconnecting" (lost, less than 60 s ago), "away". */
+    const char *link;
+    bool ready;                 /* connected or reconnecting */
     bool connected, reconciled; /* the retained set of this connection was compared */
     uint64_t epoch;             /* 0: not decided yet */
     uint64_t waiting;           /* rows of the outbox, now */

@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "base/utf8.h"
 #include "core/cases.h"
+#include "io/clock.h"
 #include "io/stop.h"
 
 #include <errno.h>
@@ -20,7 +21,8 @@
 #define LEVELS        6
 #define CODE_MAX      64
 #define RETAINED_SIZE ((size_t)256 << 10) /* of a state that is looked into */
-#define EVENTS_MAX    10000 /* that others' messages may cause between two turns */
+#define EPOCH_MAX     UINT32_MAX /* no store is restored so often: whoever says more is not us */
+#define EVENTS_MAX    10000      /* that others' messages may cause between two turns */
 
 struct level {
     const char *p;
@@ -162,9 +164,22 @@ static void add_correlation(struct tell_event *e, const struct mqtt_message *m)
     e->correlation_len = m->correlation_len;
 }
 
+/* Takes so many tokens of the firm's bucket, if it has them. */
+static bool affords(struct tell *t, const struct level *firm, size_t tokens)
+{
+    const uint64_t token_ns = 1000000000u / TELL_TOKENS_S;
+    struct tell_bucket *b = &t->buckets[hash64(hash_seed(), firm->p, firm->n) % TELL_BUCKETS];
+    uint64_t now = clock_boot_ns();
+    uint64_t full = (b->full_ns > now ? b->full_ns : now) + tokens * token_ns;
+    if (full - now > TELL_TOKENS_MAX * token_ns)
+        return false;
+    b->full_ns = full;
+    return true;
+}
+
 /* An answer that needs no state: the command never reaches the journal. */
-static void answer_bad(struct tell *t, const struct mqtt_message *m, const struct level l[5],
-                       const char *reason)
+static void answer_now(struct tell *t, const struct mqtt_message *m, const struct level l[5],
+                       enum case_answer answer, const char *reason)
 {
     struct tell_event *e = event(TELL_DIRECT);
     struct buf json;
@@ -176,7 +191,7 @@ static void answer_bad(struct tell *t, const struct mqtt_message *m, const struc
     jsonw_u64(&w, "v", 1);
     jsonw_strn(&w, "case", l[3].p, l[3].n);
     jsonw_strn(&w, "verb", l[4].p, l[4].n < CODE_MAX ? l[4].n : CODE_MAX);
-    jsonw_str(&w, "result", case_answer_name(ANSWER_BAD));
+    jsonw_str(&w, "result", case_answer_name(answer));
     jsonw_str(&w, "reason", reason);
     jsonw_end_object(&w);
     e->text = mem_strdup(buf_cstr(&json));
@@ -253,16 +268,19 @@ static void on_command(struct tell *t, const struct mqtt_message *m, const struc
     if (l[3].n <= mine || memcmp(l[3].p, t->mine, mine) != 0)
         return; /* another gateway's or lane's: left to its owner in silence */
     if (case_verb_parse(l[4].p, l[4].n, &verb) != 0)
-        answer_bad(t, m, l, "there is no such verb");
+        answer_now(t, m, l, ANSWER_BAD, "there is no such verb");
     else if (m->payload_len > CASE_PAYLOAD_MAX)
-        answer_bad(t, m, l, "the payload is larger than 8192 bytes");
+        answer_now(t, m, l, ANSWER_BAD, "the payload is larger than 8192 bytes");
+    else if (!affords(t, &l[1], 1 + m->payload_len / TELL_TOKEN_BYTES))
+        answer_now(t, m, l, ANSWER_REFUSED, "too_many_commands");
     else
         journal_command(t, m, l, verb);
 }
 
 static void on_snapshot(struct tell *t, const struct mqtt_message *m, const struct level *firm)
 {
-    if (m->retain || !is_firm(firm) || m->correlation_len > TELL_CORRELATION_MAX) {
+    if (m->retain || !is_firm(firm) || m->correlation_len > TELL_CORRELATION_MAX ||
+        !affords(t, firm, TELL_TOKENS_SNAPSHOT)) {
         refuse(t);
         return;
     }
@@ -325,7 +343,7 @@ static void on_retained(struct tell *t, const struct mqtt_message *m)
     uint64_t epoch = 0;
     if (parse(t, m, &v) != 0 || !text_member(v, "stream", &stream, &n) || n <= head ||
         memcmp(stream, t->stream_head, head) != 0 ||
-        num_get_u64(stream + head, n - head, &epoch) != 0 || epoch == 0) {
+        num_get_u64(stream + head, n - head, &epoch) != 0 || epoch == 0 || epoch > EPOCH_MAX) {
         atomic_fetch_add_explicit(&t->seen_foreign, 1, memory_order_relaxed);
         return;
     }
@@ -351,6 +369,8 @@ static void on_epoch(struct tell *t, const struct mqtt_message *m)
         return;
     struct tell_event *e = event(TELL_EPOCH);
     e->id = number_member(v, "epoch");
+    if (e->id > EPOCH_MAX)
+        e->id = 0;
     e->offset = number_member(v, "offset");
     hand_over(t, e);
 }

@@ -64,6 +64,19 @@ struct tell_rows {
     size_t n, bytes;
 };
 
+/* What a firm may ask of us: a bucket of tokens, by the hash of its name. Every command is a record and a
+ * row of history, so that a firm's software that runs wild would fill the disk. */
+enum {
+    TELL_BUCKETS = 1024,
+    TELL_TOKENS_MAX = 2000, /* at once: a whole compound's cases acknowledged */
+    TELL_TOKENS_S = 20,     /* and then so many a second */
+    TELL_TOKEN_BYTES = 512, /* of payload that a further one stands for */
+    TELL_TOKENS_SNAPSHOT = 20,
+};
+struct tell_bucket {
+    uint64_t full_ns; /* when it is full again */
+};
+
 enum tell_flight_kind { FLIGHT_ROW, FLIGHT_URGENT, FLIGHT_ITEM };
 struct tell_flight { /* given to mqtt_send and not answered */
     uint64_t token;
@@ -130,6 +143,7 @@ enum tell_phase {
 struct tell_firm {
     char firm[65];
     bool online, recorded, recorded_online;
+    unsigned changes; /* recorded within this second */
 };
 
 struct tell_snapshot {
@@ -155,6 +169,7 @@ struct tell {
 
     /* Paho's threads, one at a time */
     struct json *json;
+    struct tell_bucket buckets[TELL_BUCKETS];
     atomic_uint_fast64_t commands, refused;
     atomic_uint_fast64_t seen_foreign; /* on this connection */
 
@@ -164,7 +179,7 @@ struct tell {
     struct loop_timer *tick;
 
     enum tell_phase phase;
-    uint64_t up_ns, last_retained_ns;
+    uint64_t up_ns, last_retained_ns, lost_ns; /* lost_ns 0: never */
     char *down_why;
 
     /* tell_agree.c */
@@ -210,7 +225,7 @@ struct tell {
     char *status;
     size_t status_len;
     unsigned seconds_since_status;
-    bool status_changed, status_said; /* said: on this connection */
+    bool status_changed, status_said;   /* said: on this connection */
     uint64_t last_told, stuck_since_ns; /* 0: nothing waits */
     /* Of life-safety: when its messages began to wait with none getting through; 0: none waits. What
      * the journal was told of that. */

@@ -8,8 +8,10 @@
  * hash64: XXH3 with a seed. Tables whose keys come from outside use hash_seed(), random per
  * process; what is written to disk or must be the same on every replay uses a fixed seed.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 uint32_t crc32c(uint32_t crc, const void *p, size_t n); /* crc 0 to begin; can be continued */
 uint64_t hash64(uint64_t seed, const void *p, size_t n);
@@ -18,5 +20,34 @@ struct hash128 {
     uint64_t hi, lo;
 };
 struct hash128 hash128(const void *p, size_t n); /* XXH3-128, seed 0: content addresses */
+
+/* As memcmp, for names: its call costs more than most of them are long. */
+static inline bool bytes_same(const char *a, const char *b, size_t n)
+{
+    uint64_t x, y;
+    uint32_t s, t;
+    if (n >= 8) {
+        memcpy(&x, a, 8);
+        memcpy(&y, b, 8);
+        if (x != y)
+            return false;
+        memcpy(&x, a + n - 8, 8);
+        memcpy(&y, b + n - 8, 8);
+        return x == y && (n <= 16 || memcmp(a + 8, b + 8, n - 16) == 0);
+    }
+    if (n >= 4) {
+        memcpy(&s, a, 4);
+        memcpy(&t, b, 4);
+        if (s != t)
+            return false;
+        memcpy(&s, a + n - 4, 4);
+        memcpy(&t, b + n - 4, 4);
+        return s == t;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (a[i] != b[i])
+            return false;
+    return true;
+}
 
 #endif

@@ -166,6 +166,20 @@ static void note_life(struct alarm *a, const struct moment *m, struct whom *w)
     }
 }
 
+void alarm_expect(const struct alarm *a, const struct device *d, bool near)
+{
+    enum { LINE = 64 };
+    const struct dev *v = &a->g.devs[d->index];
+    if (!near) {
+        __builtin_prefetch(v);
+        return;
+    }
+    const char *at = (const char *)v->series;
+    if (at)
+        for (size_t i = 0; i < gen_plan(&a->g, d)->bytes && i < (size_t)8 * LINE; i += LINE)
+            __builtin_prefetch(at + i);
+}
+
 void alarm_sample(struct alarm *a, const struct alarm_sample *s)
 {
     struct moment m = {.engine_ns = s->engine_ns,

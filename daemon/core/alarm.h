@@ -107,6 +107,10 @@ void alarm_free(struct alarm *a);
  * call. engine_ns, wall_ms: of the step. */
 void alarm_use(struct alarm *a, const struct world *before, const struct world *now,
                uint64_t engine_ns, int64_t wall_ms);
+/* A sample of the device is on its way: what alarm_sample will need begins to come from memory. Changes
+ * nothing and may be left out; `near` once the first call has had some time, as its way is in two
+ * steps. Worth it where something else is done meanwhile. */
+void alarm_expect(const struct alarm *a, const struct device *d, bool near);
 void alarm_sample(struct alarm *a, const struct alarm_sample *s);
 /* The device gave a sign of life, with or without a sample. What follows from it comes with a timer
  * of the next nanosecond, so that a sample of the same record goes first. */

@@ -79,6 +79,7 @@ static void gauge(const struct act *t, struct alarm_stats *out)
 void alarm_stats(const struct alarm *a, struct alarm_stats *out)
 {
     *out = a->stats;
+    out->instances = a->g.n_instances;
     out->timers = a->n_heap - a->n_stale;
     for (uint32_t i = 1; i <= a->n_acts; i++)
         if (act_at(a, i)->used)

@@ -54,12 +54,31 @@ static void push(struct alarm *a, struct due x)
     up(a->heap, a->n_heap - 1);
 }
 
+/* Timers come in an order of their own, each for a device that no cache holds: what the next ones need
+ * is fetched while this one is dealt with. */
+static void fetch_next(const struct alarm *a)
+{
+    for (size_t i = 0; i <= WAYS && i < a->n_heap; i++) {
+        uint32_t device = a->heap[i].device;
+        if (device >= a->g.n_devs)
+            continue;
+        const struct device *d = registry_device_at(a->g.world->registry, device);
+        if (i == 0) {
+            alarm_expect(a, d, true);
+        } else {
+            __builtin_prefetch(d);
+            __builtin_prefetch(&a->g.devs[device]);
+        }
+    }
+}
+
 void due_pop(struct alarm *a)
 {
     a->due_changed = true;
     a->heap[0] = a->heap[--a->n_heap];
     if (a->n_heap)
         down(a->heap, a->n_heap, 0);
+    fetch_next(a);
 }
 
 uint64_t *due_queued(struct alarm *a, uint32_t device, uint32_t sub)

@@ -129,6 +129,14 @@ static enum expr_truth both(enum expr_truth on, enum expr_truth off)
     return on == EXPR_FALSE && off == EXPR_TRUE ? EXPR_TRUE : EXPR_UNKNOWN;
 }
 
+/* Windows run empty and hours pass over a device that says nothing: that is no recovery. What
+ * others say is. */
+static bool is_mute(const struct moment *m, const struct plan_rule *r, const struct act *t,
+                    size_t l)
+{
+    return !m->from && t->quality == ALARM_STALE && !r->on[l].n_counts && !r->off[l].n_counts;
+}
+
 static void judge(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, const struct act *t, struct expr_env *env,
                   struct verdict *out)
@@ -150,7 +158,7 @@ static void judge(struct alarm *a, const struct moment *m, const struct whom *w,
             }
         }
         out->on[l] = in_force || (int)l <= t->level ? on : EXPR_FALSE;
-        out->over[l] = both(on, off);
+        out->over[l] = is_mute(m, r, t, l) ? EXPR_UNKNOWN : both(on, off);
     }
 }
 

@@ -130,8 +130,10 @@ static struct series *series_new(struct gen *g, struct plan *p, const struct dev
     for (unsigned i = 0; i < p->n_slots; i++)
         s->last[i].v = NAN;
     struct seat *seats = seats_of(p, s);
-    for (size_t i = 0; i < p->n_rules; i++)
+    for (size_t i = 0; i < p->n_rules; i++) {
         seats[i].flags = flags_of(g, &p->rules[i], d, point);
+        g->n_instances += seats[i].flags != 0;
+    }
     if (p->n_conds) {
         s->cond = mem_zalloc(sizeof(*s->cond) + p->n_conds * sizeof(s->cond->windows[0]));
         for (size_t i = 0; i < p->n_conds; i++)

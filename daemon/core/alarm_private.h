@@ -249,6 +249,7 @@ struct gen {
     size_t n_plans;
     struct dev *devs;
     size_t n_devs;
+    uint64_t n_instances; /* seats where anything is watched */
     struct rule_state *rules; /* by rule index */
     size_t n_rules;
     struct uplink *uplinks;

@@ -3,6 +3,7 @@
  * Look-ups only; core/catalog_parse.c builds what they read.
  */
 #include "core/catalog.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "core/catalog_private.h"
 
@@ -63,7 +64,7 @@ const struct metric *catalog_metric(const struct catalog *c, const struct kind *
         if (slot == 0)
             return NULL;
         const struct metric *m = &k->metrics[slot - 1];
-        if (m->name_len == len && memcmp(m->name, name, len) == 0)
+        if (m->name_len == len && bytes_same(m->name, name, len))
             return m;
     }
 }

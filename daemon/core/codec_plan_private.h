@@ -276,7 +276,8 @@ static inline void codec_begin(struct codec_cursor *c, struct codec_span in, siz
     c->at = 0;
     c->base = base;
     c->key = NULL;
-    memset(c->slots, 0, (size_t)n_slots * sizeof(c->slots[0]));
+    if (n_slots > 0)
+        memset(c->slots, 0, (size_t)n_slots * sizeof(c->slots[0]));
 }
 
 struct codec_struct {

@@ -336,6 +336,11 @@ void engine_alarms_alive(struct engine *e, const struct record *r, const struct 
     settle(e->alarms, r->engine_ns);
 }
 
+void engine_alarms_expect(const struct engine *e, const struct device *d)
+{
+    alarm_expect(e->alarms->alarm, d, true);
+}
+
 void engine_alarms_sample(struct engine *e, const struct alarm_sample *s)
 {
     alarm_sample(e->alarms->alarm, s);

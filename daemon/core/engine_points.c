@@ -389,6 +389,8 @@ static void sample(struct engine *e, const struct record *r, struct taking *t, b
     struct device_state *st = &e->devices[t->device->index];
     struct reading g;
     struct series *series;
+    if (e->alarms->wanted)
+        engine_alarms_expect(e, t->device);
     if (!find_series(e, t, &series, o) || !read_values(e, t, &g, o))
         return;
     enum quality_reason doubt = stamp(e, t, catching_up, received_ms, &t->time_ms);

@@ -214,6 +214,8 @@ void engine_alarms_free(struct engine_alarms *a);
 void engine_alarms_use(struct engine *e);
 void engine_alarms_ready(struct engine *e, uint64_t engine_ns); /* … once the time is known */
 void engine_alarms_sample(struct engine *e, const struct alarm_sample *s);
+/* One comes. */
+void engine_alarms_expect(const struct engine *e, const struct device *d);
 void engine_alarms_alive(struct engine *e, const struct record *r, const struct device *d);
 void engine_alarms_link(struct engine *e, unsigned broker, bool up, uint64_t engine_ns);
 /* The gateway was down, since then. */

@@ -214,7 +214,7 @@ static bool member_there(struct profile_run *x, const struct plan_any *any)
     uint64_t epoch = x->slots[n->slot].epoch;
     if (x->memo[n->parent].walked != epoch)
         (void)run_node(x, any->members[0], &v);
-    for (size_t i = 0; i < any->n; i++) {
+    for (size_t i = 0; i < any->n && x->memo[n->parent].kids; i++) {
         const struct plan_memo *m = &x->memo[any->members[i]];
         if (m->epoch == epoch && m->found && json_type(m->v) != JSON_NULL)
             return true;

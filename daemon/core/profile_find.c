@@ -2,6 +2,7 @@
 /*
  * Places found and texts made, each once a message or once an item.
  */
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "core/profile_private.h"
@@ -188,7 +189,9 @@ static bool read_document(struct profile_run *x, uint16_t doc, struct json_value
     return s->error == 0;
 }
 
-static void open_document(struct profile_run *x, uint16_t doc, struct plan_memo *m)
+/* Not part of run_find, whose every call would pay for the room that this needs. */
+__attribute__((noinline)) static void open_document(struct profile_run *x, uint16_t doc,
+                                                    struct plan_memo *m)
 {
     struct doc_state *s = &x->docs[doc];
     bool of_message = x->p->nodes[x->p->docs[doc].root].slot == 0;
@@ -209,9 +212,9 @@ static void open_document(struct profile_run *x, uint16_t doc, struct plan_memo 
 
 /* ---- nodes ---- */
 
-/* Notes which of an object's members that somebody wants are there. */
-static void find_kids(struct profile_run *x, const struct plan_kids *k, uint64_t epoch,
-                      struct json_value object)
+/* Notes which of an object's members that somebody wants are there; how many. */
+static uint16_t find_kids(struct profile_run *x, const struct plan_kids *k, uint64_t epoch,
+                          struct json_value object)
 {
     struct json_iter it;
     struct json_value v;
@@ -226,7 +229,7 @@ static void find_kids(struct profile_run *x, const struct plan_kids *k, uint64_t
             continue;
         for (size_t at = key_hash(key, n) & mask; slots[at].node != PLAN_NONE;
              at = (at + 1) & mask) {
-            if (slots[at].key_len != n || !key_same(slots[at].key, key, n))
+            if (slots[at].key_len != n || !bytes_same(slots[at].key, key, n))
                 continue;
             struct plan_memo *m = &memo[slots[at].node];
             if (m->epoch != epoch || !m->found) { /* said twice: the first stands */
@@ -238,6 +241,7 @@ static void find_kids(struct profile_run *x, const struct plan_kids *k, uint64_t
             break;
         }
     }
+    return (uint16_t)(k->n - missing);
 }
 
 static void find_member(struct profile_run *x, const struct plan_node *n, struct plan_memo *m,
@@ -248,8 +252,9 @@ static void find_member(struct profile_run *x, const struct plan_node *n, struct
     if (parent->walked != epoch) {
         bool found = run_node(x, n->parent, &v);
         parent->walked = epoch;
+        parent->kids = 0;
         if (found && json_type(v) == JSON_OBJECT)
-            find_kids(x, x->p->nodes[n->parent].kids, epoch, v);
+            parent->kids = find_kids(x, x->p->nodes[n->parent].kids, epoch, v);
     }
     if (m->epoch != epoch) {
         m->epoch = epoch;
@@ -276,34 +281,28 @@ static bool find_index(struct json_value array, int32_t index, struct json_value
     return false;
 }
 
-bool run_find(struct profile_run *x, uint16_t node, struct json_value *out)
+void run_find(struct profile_run *x, uint16_t node, struct plan_memo *m)
 {
-    struct plan_memo *m = &x->memo[node];
     uint64_t epoch = x->slots[x->slot_of[node]].epoch;
-    if (m->epoch != epoch) {
-        const struct plan_node *n = &x->p->nodes[node];
-        struct json_value parent;
-        switch (n->kind) {
-        case NODE_DOC:
-            open_document(x, n->doc, m);
-            m->epoch = epoch;
-            break;
-        case NODE_ITEM: /* outside its `each` */
-            m->epoch = epoch;
-            m->found = false;
-            break;
-        case NODE_INDEX:
-            m->found = run_node(x, n->parent, &parent) && find_index(parent, n->index, &m->v);
-            m->epoch = epoch;
-            break;
-        case NODE_MEMBER:
-            find_member(x, n, m, epoch);
-            break;
-        }
+    const struct plan_node *n = &x->p->nodes[node];
+    struct json_value parent;
+    switch (n->kind) {
+    case NODE_DOC:
+        open_document(x, n->doc, m);
+        m->epoch = epoch;
+        break;
+    case NODE_ITEM: /* outside its `each` */
+        m->epoch = epoch;
+        m->found = false;
+        break;
+    case NODE_INDEX:
+        m->found = run_node(x, n->parent, &parent) && find_index(parent, n->index, &m->v);
+        m->epoch = epoch;
+        break;
+    case NODE_MEMBER:
+        find_member(x, n, m, epoch);
+        break;
     }
-    if (m->found)
-        *out = m->v;
-    return m->found;
 }
 
 void run_begin_item(struct profile_run *x, uint16_t slot, uint16_t item, struct json_value v)
@@ -403,11 +402,26 @@ static bool base64_hex(const char *p, size_t n, char *to, size_t *out_n)
     return true;
 }
 
-/* ASCII letters only, and without branches: an identifier is a few vectors. */
+/* Of eight characters: ASCII letters from `first` on change their case. */
+static void change_eight(unsigned char first, const char *p, char *to)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), top = ones << 7;
+    uint64_t w;
+    memcpy(&w, p, 8);
+    uint64_t low = w & ~top;
+    uint64_t from = low + ones * (128u - first), past = low + ones * (128u - 26 - first);
+    w ^= ((from ^ past) & ~w & top) >> 2;
+    memcpy(to, &w, 8);
+}
+
+/* ASCII letters only, and without branches. */
 static void change_case(bool lower, const char *p, size_t n, char *to)
 {
     unsigned char first = lower ? 'A' : 'a';
-    for (size_t i = 0; i < n; i++) {
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        change_eight(first, p + i, to + i);
+    for (; i < n; i++) {
         unsigned char c = (unsigned char)p[i];
         to[i] = (char)(c ^ ((unsigned char)(c - first) < 26 ? 0x20 : 0));
     }
@@ -495,6 +509,7 @@ static void make_text(struct profile_run *x, const struct plan_text *t, struct t
     size_t n;
     m->p = NULL;
     m->n = 0;
+    m->hash = 0;
     if (t->n == 1) { /* most are one capture or one path: nothing is copied */
         if (piece_text(x, &t->pieces[0], &p, &n) && filtered(x, &t->pieces[0], &p, &n)) {
             m->p = p;
@@ -535,6 +550,23 @@ static const char *one_text(struct profile_run *x, uint16_t text, size_t *out_le
     }
     *out_len = m->n;
     return m->p;
+}
+
+uint64_t run_id(struct profile_run *x, uint16_t text)
+{
+    size_t n;
+    const char *p = NULL;
+    for (; text != PLAN_NONE; text = x->p->texts[text].next) {
+        struct text_memo *m = &x->texts[text];
+        if (!(p = one_text(x, text, &n)))
+            continue;
+        if (!m->hash) {
+            m->hash = hash64(11, p, n);
+            m->hash += m->hash == 0;
+        }
+        return m->hash;
+    }
+    return 0;
 }
 
 const char *run_text(struct profile_run *x, uint16_t text, size_t *out_len)

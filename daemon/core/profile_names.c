@@ -19,7 +19,7 @@ static const struct plan_name *name_find(const struct plan_fields *f, const char
         uint16_t i = f->table[at & f->mask];
         if (i == PLAN_NONE)
             return NULL;
-        if (f->names[i].len == n && key_same(f->names[i].name, p, n))
+        if (f->names[i].len == n && bytes_same(f->names[i].name, p, n))
             return &f->names[i];
     }
 }

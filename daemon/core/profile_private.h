@@ -11,6 +11,7 @@
  * is the one that it was found in. Children of one object are found by one walk over it, which notes those
  * that are there: the others are not, once the object has been walked over.
  */
+#include "base/hash.h"
 #include "core/codec.h"
 #include "core/profile.h"
 
@@ -56,35 +57,6 @@ static inline size_t key_hash(const char *key, size_t n)
     }
     a = (a ^ (b << 29 | b >> 35) ^ n) * UINT64_C(0x9e3779b97f4a7c15);
     return (size_t)(a >> 32);
-}
-
-/* memcmp's call costs more than most keys are long. */
-static inline bool key_same(const char *a, const char *b, size_t n)
-{
-    uint64_t x, y;
-    uint32_t s, t;
-    if (n >= 8) {
-        memcpy(&x, a, 8);
-        memcpy(&y, b, 8);
-        if (x != y)
-            return false;
-        memcpy(&x, a + n - 8, 8);
-        memcpy(&y, b + n - 8, 8);
-        return x == y && (n <= 16 || memcmp(a + 8, b + 8, n - 16) == 0);
-    }
-    if (n >= 4) {
-        memcpy(&s, a, 4);
-        memcpy(&t, b, 4);
-        if (s != t)
-            return false;
-        memcpy(&s, a + n - 4, 4);
-        memcpy(&t, b + n - 4, 4);
-        return s == t;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (a[i] != b[i])
-            return false;
-    return true;
 }
 
 struct plan_kid {
@@ -561,12 +533,14 @@ struct plan_memo {
     uint64_t walked; /* the epoch of its members, if they have been looked for */
     struct json_value v;
     bool found;
+    uint16_t kids; /* how many of its members that somebody wants are there */
 };
 struct text_memo {
     uint64_t epoch;
     const struct plan_message *message;
     const char *p;
-    size_t n; /* p NULL: absent */
+    size_t n;      /* p NULL: absent */
+    uint64_t hash; /* as an id; 0: not asked for */
 };
 struct time_memo {
     uint64_t epoch;
@@ -673,19 +647,25 @@ static inline void run_work(struct profile_run *x, size_t n)
 }
 
 /* profile_find.c */
-bool run_find(struct profile_run *x, uint16_t node, struct json_value *out);
-/* What stands at a place; false: nothing does. */
+void run_find(struct profile_run *x, uint16_t node, struct plan_memo *m);
+/* What stands at a place; false: nothing does. Nobody else is given `out`, so that a caller's
+ * value stays in registers: one read back as a whole just after its parts were written waits for
+ * the writes. */
 static inline bool run_node(struct profile_run *x, uint16_t node, struct json_value *out)
 {
-    const struct plan_memo *m = &x->memo[node];
+    struct plan_memo *m = &x->memo[node];
     if (m->epoch != x->slots[x->slot_of[node]].epoch)
-        return run_find(x, node, out);
-    if (m->found)
-        *out = m->v;
-    return m->found;
+        run_find(x, node, m);
+    if (!m->found)
+        return false;
+    out->doc = m->v.doc;
+    out->at = m->v.at;
+    return true;
 }
 /* NULL and 0 when it is absent. */
 const char *run_text(struct profile_run *x, uint16_t text, size_t *out_len);
+/* Of a text that is an id, never 0; 0: absent. All samples of a message ask for the same one. */
+uint64_t run_id(struct profile_run *x, uint16_t text);
 void run_free_room(struct profile_run *x);
 char *run_room(struct profile_run *x, size_t n); /* lives until the next call; NULL: full */
 const struct topic_capture *run_capture(struct profile_run *x, const char *name);
@@ -704,8 +684,36 @@ enum time_state run_time(struct profile_run *x, const struct plan_times *t, int6
 
 /* profile_scalar.c: lenient numbers ("+27.90", "071", " 48 "); decimal 0: '.'. */
 bool text_number(const char *p, size_t n, char decimal, struct value *out);
-/* A number, truth or text as a value (above 2^63 - 1 as a double); false: null or a container. */
-bool scalar_value(struct json_value j, struct value *out);
+/* A number, truth or text as a value (above 2^63 - 1 as a double); false: null or a container.
+ * Here, because every value comes this way. */
+static inline bool scalar_value(struct json_value j, struct value *out)
+{
+    switch (json_type(j)) {
+    case JSON_BOOL:
+        out->type = VALUE_BOOL;
+        out->i = 0; /* the union's first eight bytes are copied, whatever they are */
+        out->b = json_bool(j);
+        return true;
+    case JSON_INT:
+        out->type = VALUE_INT;
+        out->i = json_int(j);
+        return true;
+    case JSON_UINT:
+    case JSON_DOUBLE:
+        out->type = VALUE_FLOAT;
+        out->f = json_double(j);
+        return true;
+    case JSON_STRING:
+        out->type = VALUE_STRING;
+        out->s.p = json_text(j, &out->s.n);
+        return true;
+    case JSON_NULL:
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        break;
+    }
+    return false;
+}
 bool scalar_equal(const struct plan_scalar *s, struct json_value v);
 bool scalar_equal_text(const struct plan_scalar *s, const char *p, size_t n);
 bool scalar_equal_value(const struct plan_scalar *s, const struct value *v);

@@ -85,7 +85,6 @@ void run_set_time(struct profile_run *x, const struct plan_times *t, struct deco
 static void set_places(struct profile_run *x, const struct plan_part *p,
                        struct decoded_sample *s)
 {
-    size_t n;
     if (p->device != PLAN_NONE)
         s->device = run_text(x, p->device, &s->device_len);
     if (!s->device) {
@@ -96,11 +95,8 @@ static void set_places(struct profile_run *x, const struct plan_part *p,
         s->compound = run_text(x, p->compound, &s->compound_len);
     if (p->point != PLAN_NONE)
         s->point = run_text(x, p->point, &s->point_len);
-    const char *id = p->id != PLAN_NONE ? run_text(x, p->id, &n) : NULL;
-    if (id) {
-        s->id = hash64(11, id, n);
-        s->id += s->id == 0;
-    }
+    if (p->id != PLAN_NONE)
+        s->id = run_id(x, p->id);
     if (p->time)
         run_set_time(x, p->time, s);
     s->not_alive = p->not_alive;

@@ -62,7 +62,7 @@ static bool number_equal(const struct plan_scalar *s, const struct value *v)
 bool scalar_equal_text(const struct plan_scalar *s, const char *p, size_t n)
 {
     struct value v;
-    if (n == s->len && memcmp(p, s->text, n) == 0)
+    if (n == s->len && bytes_same(p, s->text, n))
         return s->kind != SCALAR_NULL;
     return s->kind == SCALAR_NUMBER && text_number(p, n, 0, &v) && number_equal(s, &v);
 }
@@ -88,31 +88,6 @@ bool scalar_equal_value(const struct plan_scalar *s, const struct value *v)
         return false;
     size_t n = v->type == VALUE_INT ? num_put_i64(room, v->i) : num_put_double(room, v->f);
     return n == s->len && memcmp(room, s->text, n) == 0;
-}
-
-bool scalar_value(struct json_value j, struct value *out)
-{
-    switch (json_type(j)) {
-    case JSON_BOOL:
-        *out = (struct value){.type = VALUE_BOOL, .b = json_bool(j)};
-        return true;
-    case JSON_INT:
-        *out = (struct value){.type = VALUE_INT, .i = json_int(j)};
-        return true;
-    case JSON_UINT:
-    case JSON_DOUBLE:
-        *out = (struct value){.type = VALUE_FLOAT, .f = json_double(j)};
-        return true;
-    case JSON_STRING:
-        *out = (struct value){.type = VALUE_STRING};
-        out->s.p = json_text(j, &out->s.n);
-        return true;
-    case JSON_NULL:
-    case JSON_ARRAY:
-    case JSON_OBJECT:
-        break;
-    }
-    return false;
 }
 
 bool scalar_equal(const struct plan_scalar *s, struct json_value j)

@@ -23,52 +23,10 @@ import traceback
 import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from rig import (TOP, Influx, Process, Rig, anonymous_mib, binaries, conftest,  # noqa: E402
-                 cpu_seconds, fetch, gateway_cpu, interleaved, median, null_cpu, passed, until)
-
-ROWS = {}
-
-
-class Row:
-    def __init__(self, name, what, goal, met):
-        self.name, self.what, self.goal, self.met = name, what, goal, met
-
-
-def row(what, goal, met):
-    """A figure: what it is, its goal in words, and whether a value meets it (None: reported)."""
-    def take(fn):
-        ROWS[fn.__name__] = (Row(fn.__name__, what, goal, met), fn)
-        return fn
-    return take
-
-
-def spread(values):
-    return [round(min(values), 3), round(max(values), 3)]
-
-
-def ratio_of(options, rig, messages, rate=None, lean=False):
-    null, ours = interleaved(options.runs,
-                             lambda: null_cpu(rig, messages, rate),
-                             lambda: gateway_cpu(rig, messages, rate, lean))
-    a, b = fetch(null, "us"), fetch(ours, "us")
-    return median(b) / median(a), {
-        "null_us": round(median(a), 2), "null_spread": spread(a),
-        "gaihou_us": round(median(b), 2), "gaihou_spread": spread(b),
-        "pairwise_ratio": round(median([y / x for x, y in zip(a, b)]), 3),
-        "null_per_second": round(median(fetch(null, "per_second"))),
-        "gaihou_per_second": round(median(fetch(ours, "per_second"))),
-        "share_percent": round(median(fetch(ours, "share_percent")), 2),
-        "lines_per_message": round(median(fetch(ours, "lines")), 3),
-        "messages": messages, "runs": options.runs}
-
-
-def with_rig(fn, **kw):
-    rig = Rig(**kw)
-    try:
-        return fn(rig)
-    finally:
-        rig.close()
-
+from rig import (ROWS, TOP, Influx, Process, Rig, anonymous_mib, binaries, fetch,  # noqa: E402
+                 gateway_cpu, interleaved, median, passed, ratio_of, row, spread, tool, until,
+                 with_rig)
+import alarms  # noqa: E402,F401  its rows
 
 # -- CPU per message --------------------------------------------------------------------------
 
@@ -463,19 +421,12 @@ def decodes(o):
     """tests/bench/bench_decode: decoded and judged, by shipped profiles, ÷ simdjson's DOM parse
     of the same bytes; medians of nine interleaved rounds of one process, then of the runs."""
     if not DECODED:
-        runs = [tool(o, "bench_decode", TOP / "config" / "catalog.yaml",
+        runs = [tool("bench_decode", TOP / "config" / "catalog.yaml",
                      *(TOP / "config" / "profiles" / f"{p}.yaml"
                        for p in ("chirpstack-v4", "milesight-codec")))
                 for _ in range(3 if o.short else o.runs)]
         DECODED.update({k: [json.loads(r)[k] for r in runs] for k in json.loads(runs[0])})
     return DECODED
-
-
-def tool(o, name, *argv):
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="gaihou-bench-"))
-    r = Process(name, [binaries(False) / "bench" / name, *argv], folder / "log").start()
-    assert r.wait(300) == 0, r.text()
-    return r.text().splitlines()[-1]
 
 
 def decode_ratio(o, what):
@@ -504,7 +455,7 @@ def decode_milesight(o):
 @row("topic to source, among 10,000 filters / among 10", "<= 1.5", lambda v: v <= 1.5)
 def route(o):
     """tests/bench/bench_route, the same topics."""
-    lines = [tool(o, "bench_route") for _ in range(3 if o.short else o.runs)]
+    lines = [tool("bench_route") for _ in range(3 if o.short else o.runs)]
     values = [float(x.split("same topics: ")[1].split(" ")[0]) for x in lines]
     return median(values), {"ratios": values}
 

@@ -89,9 +89,8 @@ class Rig:
     def gateway(self, broker, lean=False, start=True, sink=None, **sections):
         sink = {"id": "influx", "type": "influxdb1", "url": self.influx.url if self.influx else
                 "http://127.0.0.1:9", "database": "gaihou", **(sink or {})}
-        g = Gaihou(self.place("gaihou"),
-                   brokers=[{"id": "main", "url": broker.url, "receive_maximum": WINDOW}],
-                   sinks=[sink], **sections)
+        brokers = [{"id": "main", "url": broker.url, "receive_maximum": WINDOW}]
+        g = Gaihou(self.place("gaihou"), **{"brokers": brokers, "sinks": [sink], **sections})
         g.argv[0] = str(binaries(lean) / "gaihoud")
         for f in self.registry.iterdir():
             shutil.copy(f, g.folder)
@@ -166,9 +165,9 @@ def null_cpu(rig, messages, rate=None):
     return {"us": r["cpu_us_per_message"], "per_second": r["per_second"]}
 
 
-def gateway_cpu(rig, messages, rate=None, lean=False, before=None):
+def gateway_cpu(rig, messages, rate=None, lean=False, before=None, **sections):
     b = rig.broker()
-    g = rig.gateway(b, lean=lean)
+    g = rig.gateway(b, lean=lean, **sections)
     if before:
         before(g)
     if rate:
@@ -195,6 +194,42 @@ def gateway_cpu(rig, messages, rate=None, lean=False, before=None):
     return out
 
 
+ROWS = {}
+
+
+class Row:
+    def __init__(self, name, what, goal, met):
+        self.name, self.what, self.goal, self.met = name, what, goal, met
+
+
+def row(what, goal, met):
+    """A figure: what it is, its goal in words, and whether a value meets it (None: reported)."""
+    def take(fn):
+        ROWS[fn.__name__] = (Row(fn.__name__, what, goal, met), fn)
+        return fn
+    return take
+
+
+def spread(values):
+    return [round(min(values), 3), round(max(values), 3)]
+
+
+def with_rig(fn, **kw):
+    rig = Rig(**kw)
+    try:
+        return fn(rig)
+    finally:
+        rig.close()
+
+
+def tool(name, *argv, seconds=300):
+    """The last line that a program of tests/bench says."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="gaihou-bench-"))
+    r = Process(name, [binaries(False) / "bench" / name, *argv], folder / "log").start()
+    assert r.wait(seconds) == 0, r.text()
+    return r.text().splitlines()[-1]
+
+
 def interleaved(runs, *sides):
     """Each side once per round; a list of results per side."""
     out = [[] for _ in sides]
@@ -206,3 +241,19 @@ def interleaved(runs, *sides):
 
 def fetch(results, key):
     return [r[key] for r in results]
+
+
+def ratio_of(options, rig, messages, rate=None, lean=False, **sections):
+    null, ours = interleaved(options.runs,
+                             lambda: null_cpu(rig, messages, rate),
+                             lambda: gateway_cpu(rig, messages, rate, lean, **sections))
+    a, b = fetch(null, "us"), fetch(ours, "us")
+    return median(b) / median(a), {
+        "null_us": round(median(a), 2), "null_spread": spread(a),
+        "gaihou_us": round(median(b), 2), "gaihou_spread": spread(b),
+        "pairwise_ratio": round(median([y / x for x, y in zip(a, b)]), 3),
+        "null_per_second": round(median(fetch(null, "per_second"))),
+        "gaihou_per_second": round(median(fetch(ours, "per_second"))),
+        "share_percent": round(median(fetch(ours, "share_percent")), 2),
+        "lines_per_message": round(median(fetch(ours, "lines")), 3),
+        "messages": messages, "runs": options.runs}

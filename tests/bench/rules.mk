@@ -23,19 +23,21 @@ $(B)/bench/%: $(B)/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-# The yardstick links Debian's shared Paho whatever gaihoud links.
-$(B)/null_sub: $(B)/tests/bench/null_sub.o
+# The yardsticks link Debian's shared Paho whatever gaihoud links.
+$(B)/null_sub $(B)/null_pub $(B)/alert_feed: $(B)/%: $(B)/tests/bench/%.o
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lpaho-mqtt3as
 
 # The table of docs/performance.md, against real servers. Some hours; BENCH=--short: half of one.
 #   make bench BENCH='--short --only drain'
 bench:
 	$(Q)+$(MAKE) --no-print-directory VARIANT=release PAHO=debian all city \
-		build/release/null_sub build/release/bench/bench_journal \
+		build/release/null_sub build/release/null_pub build/release/alert_feed \
+		build/release/bench/bench_journal build/release/bench/bench_alarm \
 		build/release/bench/bench_decode build/release/bench/bench_route
 	$(Q)+$(MAKE) --no-print-directory VARIANT=release PAHO=lean all
 	$(Q)/usr/bin/python3 tests/bench/bench.py $(BENCH)
 # Alarms alone: a million series with four rules each.
 .PHONY: bench-alarm
 bench-alarm: $(B)/bench/bench_alarm
-	$(Q)$<
+	$(Q)$< 1000000 7 in-order
+	$(Q)$< 1000000 7 scattered

@@ -371,14 +371,14 @@ const struct fault_kind fault_kinds[] = {
      .rule = "structure-crack",
      .shortest = 1 * HOUR,
      .longest = 12 * HOUR,
-     .echo = 1 * HOUR,
+     .echo = 25 * HOUR, /* the rule looks at a day */
      .effects = {ADD("crack", 1.2)}},
     {.code = "wall",
      .name = "settles",
      .rule = "structure-settlement",
      .shortest = 1 * HOUR,
      .longest = 12 * HOUR,
-     .echo = 1 * HOUR,
+     .echo = 25 * HOUR,
      .effects = {ADD("settlement", -4)}},
     /* -- lamps, charging, supply -------------------------------------------------------------- */
     {.code = "lamp",

@@ -99,7 +99,8 @@ static int64_t lasts(const struct faults *f, uint32_t device, int kind, double a
 {
     double shortest, longest;
     if (kind == SILENT) {
-        shortest = fault_silence_after(kind_of(f, device)) + 3.0 * kind_of(f, device)->interval_s;
+        shortest =
+            fault_silence_after(kind_of(f, device)) + 3.0 * kind_of(f, device)->interval_s;
         longest = shortest + 2 * 3600;
     } else {
         shortest = fault_kinds[kind].shortest;
@@ -125,8 +126,7 @@ static int64_t echo_ms(const struct faults *f, uint32_t device, int kind)
 {
     /* a batch of a silent or slow device may take another interval to say so */
     int64_t intervals = 2000 * (int64_t)kind_of(f, device)->interval_s + SLACK_MS;
-    double echo =
-        kind >= 0 ? fault_kinds[kind].echo : fault_silence_echo(kind_of(f, device));
+    double echo = kind >= 0 ? fault_kinds[kind].echo : fault_silence_echo(kind_of(f, device));
     return intervals + (int64_t)(echo * 1000);
 }
 
@@ -219,13 +219,13 @@ static bool is_behind(struct faults *f, uint32_t device, int64_t from, int64_t t
 static void plan_next(struct faults *f, uint32_t device, int64_t free_at)
 {
     struct suffering *s = &f->of[device];
-    int64_t end;
+    int64_t end, apart = order_of(f, device, s->n) ? 0 : APART_MS;
     s->began = 0;
     s->now = plan(f, device, s->n++, free_at);
     while (s->now.kind != NOTHING &&
-           is_behind(f, device, s->now.from - APART_MS,
-                     s->now.to + echo_ms(f, device, s->now.kind) + APART_MS, &end)) {
-        int64_t by = end + 2 * APART_MS - s->now.from;
+           is_behind(f, device, s->now.from - apart,
+                     s->now.to + echo_ms(f, device, s->now.kind) + apart, &end)) {
+        int64_t by = end + 2 * apart + 1 - s->now.from;
         s->now.from += by;
         s->now.to += by;
         if (s->now.kind >= 0) {
@@ -267,16 +267,15 @@ static void fault_over(struct faults *f, uint32_t device, int64_t to_ms)
     /* a sample sees the condition up to an interval later than it holds, and the delay ends up to
      * an interval before the sample that shows it */
     int64_t sees = (k->cross > 0) + (k->delay > 0);
-    add_truth(f, &(struct fault_truth){
-                     .device = device,
-                     .name = k->name,
-                     .rule = k->rule,
-                     .may = k->may,
-                     .from_ms = s->began,
-                     .to_ms = to_ms,
-                     .told_within = (int64_t)((k->cross + k->delay) * 1000) +
-                                    sees * interval_ms(f, device) + SLACK_MS,
-                     .over_within = echo_ms(f, device, s->now.kind)});
+    add_truth(f, &(struct fault_truth){.device = device,
+                                       .name = k->name,
+                                       .rule = k->rule,
+                                       .may = k->may,
+                                       .from_ms = s->began,
+                                       .to_ms = to_ms,
+                                       .told_within = (int64_t)((k->cross + k->delay) * 1000) +
+                                                      sees * interval_ms(f, device) + SLACK_MS,
+                                       .over_within = echo_ms(f, device, s->now.kind)});
 }
 
 /* A gateway that is down hides the silence of those behind it; not where lives depend on it. */
@@ -302,16 +301,15 @@ static void natural_over(struct faults *f, uint32_t device, size_t i, int64_t to
     const struct suffering *s = &f->of[device];
     /* nobody can know what lasted through a silence */
     int64_t unseen = s->heard > s->natural[i] ? s->heard - s->natural[i] : 0;
-    add_truth(f, &(struct fault_truth){
-                     .device = device,
-                     .name = x->name,
-                     .rule = x->rule,
-                     .from_ms = s->natural[i],
-                     .to_ms = to_ms,
-                     .told_within = unseen + (int64_t)(x->delay * 1000) +
-                                    interval_ms(f, device) + SLACK_MS,
-                     .over_within =
-                         (int64_t)(x->echo * 1000) + 2 * interval_ms(f, device) + SLACK_MS});
+    add_truth(f, &(struct fault_truth){.device = device,
+                                       .name = x->name,
+                                       .rule = x->rule,
+                                       .from_ms = s->natural[i],
+                                       .to_ms = to_ms,
+                                       .told_within = unseen + (int64_t)(x->delay * 1000) +
+                                                      interval_ms(f, device) + SLACK_MS,
+                                       .over_within = (int64_t)(x->echo * 1000) +
+                                                      2 * interval_ms(f, device) + SLACK_MS});
 }
 
 void faults_finish(struct faults *f)
@@ -369,7 +367,8 @@ static void change(const struct fleet_metric *m, const struct fault_effect *e, d
         *v = m->low;
 }
 
-static void suffer(struct faults *f, uint32_t device, int64_t at_ms, int64_t claimed_ms, double *v)
+static void suffer(struct faults *f, uint32_t device, int64_t at_ms, int64_t claimed_ms,
+                   double *v)
 {
     struct suffering *s = &f->of[device];
     const struct fault_kind *k = &fault_kinds[s->now.kind];
@@ -395,7 +394,8 @@ static double said(const struct fleet_metric *m, double v)
     return m->type == FLEET_FIXED ? round(v * scale) / scale : v;
 }
 
-static void look_at_health(struct faults *f, uint32_t device, int64_t claimed_ms, const double *v)
+static void look_at_health(struct faults *f, uint32_t device, int64_t claimed_ms,
+                           const double *v)
 {
     struct suffering *s = &f->of[device];
     const struct fleet_kind *kind = kind_of(f, device);
@@ -418,7 +418,8 @@ static void look_at_health(struct faults *f, uint32_t device, int64_t claimed_ms
     }
 }
 
-void faults_apply(struct faults *f, uint32_t device, int64_t at_ms, int64_t claimed_ms, double *v)
+void faults_apply(struct faults *f, uint32_t device, int64_t at_ms, int64_t claimed_ms,
+                  double *v)
 {
     struct suffering *s = &f->of[device];
     if (s->quiet) {

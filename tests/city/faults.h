@@ -33,8 +33,8 @@ struct fault_kind {
     const char *code; /* of the kind of device: struct fleet_kind */
     const char *name;
     const char *rule, *may; /* must be told; may be told as well, with commas, NULL: none */
-    double rise, cross;     /* until it is whole; until the rule's condition holds at the latest */
-    double delay;           /* the rule's own `for` */
+    double rise, cross; /* until it is whole; until the rule's condition holds at the latest */
+    double delay;       /* the rule's own `for` */
     double fall, shortest, longest;
     double echo; /* after the end, until nothing of it is left: off_for, windows */
     double from_hour, to_hour; /* begins only between these local hours; both 0: always */

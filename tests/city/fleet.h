@@ -79,7 +79,8 @@ struct fleet_options {
 /* Something was wrong with a device. Times as the messages claim them. */
 struct fault_truth {
     uint32_t device;
-    const char *name, *rule, *may; /* rule NULL: nobody need be told; may: with commas, or NULL */
+    const char *name, *rule,
+        *may; /* rule NULL: nobody need be told; may: with commas, or NULL */
     bool silence;
     int64_t from_ms; /* of the first message that shows it; silence: of the last one before */
     int64_t to_ms;   /* of the first one that does not; 0: it still lasts */

@@ -11,7 +11,8 @@ enum { LIFT_DOOR_OPEN = 1, LIFT_ARRIVED = 2 };
 static const char *const lift_direction[] = {"stop", "up", "down"};
 static const char *const lift_door[] = {"closed", "open"};
 static const char *const lift_state[] = {"normal", "stopped"};
-static const char *const lift_fault[] = {"none", "entrapment_at_level", "overspeed", "ebike_in_car"};
+static const char *const lift_fault[] = {"none", "entrapment_at_level", "overspeed",
+                                         "ebike_in_car"};
 
 METRICS(elevator, COUNT("floor", -3, 60), CODE("direction", lift_direction),
         CODE("door", lift_door), COUNT("people", 0, 20), FIXED("speed", 2, -3, 3),

@@ -175,8 +175,7 @@ static struct told *open_alarm(struct history *h, const char *case_id)
 
 static void add_told(struct history *h, const struct transition *t)
 {
-    const struct device *d =
-        registry_find(h->world->registry, t->device, strlen(t->device));
+    const struct device *d = registry_find(h->world->registry, t->device, strlen(t->device));
     if (h->n_told == h->cap_told) {
         h->cap_told = h->cap_told ? 2 * h->cap_told : 256;
         h->told = mem_realloc_array(h->told, h->cap_told, sizeof(*h->told));
@@ -293,10 +292,10 @@ static void begin(struct history *h)
 
 static void command(struct history *h, const struct chore *c, enum case_verb verb)
 {
-    struct case_command cmd = {.verb = verb, .payload = "{\"by\":\"operator\"}", .payload_len = 17};
+    struct case_command cmd = {
+        .verb = verb, .payload = "{\"by\":\"operator\"}", .payload_len = 17};
     struct buf body;
-    char *topic =
-        mem_printf("-/%s/%s/%s", c->compound, c->case_id, case_verb_name(verb));
+    char *topic = mem_printf("-/%s/%s/%s", c->compound, c->case_id, case_verb_name(verb));
     buf_init(&body, 4096);
     if (case_command_put(&cmd, &body) == 0) {
         size_t len = body.len;
@@ -434,7 +433,8 @@ static void judge_told(struct history *h, const struct told *a, const struct fau
     int64_t over = over_at(t, n, a);
     if (over == 0) {
         h->wrong++;
-        show(h, "WRONG false", a->device, a->rule, "nothing explains it", a->at_ms, a->cleared_ms);
+        show(h, "WRONG false", a->device, a->rule, "nothing explains it", a->at_ms,
+             a->cleared_ms);
     } else if ((a->cleared_ms ? a->cleared_ms : h->end_ms) > over) {
         h->stuck++;
         show(h, "WRONG stuck", a->device, a->rule, "not cleared when it was over", a->at_ms,
@@ -543,8 +543,8 @@ static bool run(const struct history *options)
         tally(&h);
     printf("%s seed %llu: %.4g days of %u devices, %llu messages, %zu truths, %u to be told; "
            "%zu told, %llu masked; %u missed, %u false, %u stuck\n",
-           right ? "ok" : "WRONG", (unsigned long long)h.o.fleet.seed, h.days, h.o.fleet.devices,
-           (unsigned long long)h.messages, h.n_truths, h.must, h.n_told,
+           right ? "ok" : "WRONG", (unsigned long long)h.o.fleet.seed, h.days,
+           h.o.fleet.devices, (unsigned long long)h.messages, h.n_truths, h.must, h.n_told,
            (unsigned long long)h.masked, h.missed, h.wrong, h.stuck);
     (void)fflush(stdout);
     close_all(&h);
@@ -563,10 +563,13 @@ static bool number(const char *s, double low, double high, double *out)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"days", 1, NULL, 'd'},   {"devices", 1, NULL, 'n'}, {"compounds", 1, NULL, 'c'},
-        {"faults", 1, NULL, 'f'}, {"list", 0, NULL, 'l'},    {"show", 1, NULL, 's'},
-        {0}};
+    static const struct option options[] = {{"days", 1, NULL, 'd'},
+                                            {"devices", 1, NULL, 'n'},
+                                            {"compounds", 1, NULL, 'c'},
+                                            {"faults", 1, NULL, 'f'},
+                                            {"list", 0, NULL, 'l'},
+                                            {"show", 1, NULL, 's'},
+                                            {0}};
     struct history h = {.o.fleet = {.compounds = 6, .devices = 300, .faults = true}, .days = 2};
     bool right = true, usage = false;
     double v = 0;

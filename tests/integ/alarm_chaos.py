@@ -393,8 +393,7 @@ class Judge:
         for key in heard["urgent"]:
             if key in stored and stored[key]["state"]["severity"] != "critical":
                 self.say("urgent_and_is_not", key)
-        first = {k: [s for i, s in enumerate(v) if s not in set(v[:i])] if len(v) < 3000 else
-                 list(dict.fromkeys(v)) for k, v in order.items()}
+        first = {k: list(dict.fromkeys(v)) for k, v in order.items()}
         for key, seqs in () if lossy else first.items():
             if seqs != sorted(seqs):
                 self.say("heard_out_of_order", key)

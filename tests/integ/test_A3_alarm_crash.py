@@ -1,12 +1,13 @@
 """Alarms over kills: both lanes as two processes on one broker, each killed in turn; what firms
 heard, what the stores know, what the broker keeps and what the devices did must be one story."""
 import json
+import shutil
 import time
 
 import alarm_chaos
 from alarm_chaos import FAST, HELD, SAFE
 from conftest import until
-from ring import influx_sink
+from ring import influx_sink, now_ms, publish, topic
 
 SETTINGS = ("max_queued_messages 0", "max_inflight_messages 100", "autosave_on_changes true",
             "autosave_interval 1")
@@ -130,3 +131,43 @@ def judge(broker, influx, desk, devices, operator, routine, safety):
         g.stop()
         until(lambda: json.loads(desk.on(f"gateway/{gateway}/status")[-1][1]).get("reason")
               == "stopped", 10, "it said that it stops")
+
+
+def test_a_lost_store_begins_a_stream_of_its_own(bench):
+    """The data folder is gone, and the alerts' broker away when the first alarm comes: nothing of
+    it has a number that was told before."""
+    main, alerts = bench.mosquitto(*SETTINGS), bench.mosquitto(*SETTINGS)
+    g = bench.gaihou(brokers=[{"id": "main", "url": main.url},
+                              {"id": "alerts", "url": alerts.url}], sinks=[],
+                     alerts={"broker": "alerts"}, rules=["chaos-rules.yaml"],
+                     registry={"compounds": "compounds.csv", "devices": "devices.csv"})
+    alarm_chaos.registry(g.folder, fast=1, held=0, safe=0)
+    g.configure().start()
+    desk = alarm_chaos.Listener(alerts.port)
+
+    def say(level):
+        publish(main, [(topic("kf0", "k2"), {"ts": now_ms(), "level": level})])
+
+    def events():
+        return [json.loads(p) for _, p, _, _ in desk.on("events/")]
+    try:
+        say(1.0)
+        until(lambda: len(events()) == 2, 20, "both rules are told of")
+        told = {(e["stream"], e["seq"]) for e in events()}
+        g.kill()
+        alerts.kill()
+        shutil.rmtree(g.folder / "data")
+        until(lambda: time.time() > int(events()[0]["stream"].split("/")[2]) + 1, 5)
+        g.start(ready=False)
+        g.until(lambda: g.status()["brokers"][0]["connected"], 20)
+        say(1.1)
+        g.until(lambda: g.status()["alarms"]["open"] == 2, 20, "its cases are open")
+        alerts.start()
+        until(lambda: len(events()) == 4, 60, "told again")
+        assert not {(e["stream"], e["seq"]) for e in events()[2:]} & told
+        known = alarm_chaos.Known(g.folder / "data" / "store.db")
+        assert {t["stream"] for t in known.transitions} == {events()[3]["stream"]}
+        # those of the lost store stay until somebody closes them
+        assert len(alarm_chaos.retained(alerts.port)) == 4
+    finally:
+        desk.close()

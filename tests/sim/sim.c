@@ -8,12 +8,14 @@
  *   small journal|segment|sink BYTES
  *   devices, then lines of devices.csv, then "."
  *   pass TIME                              100ms 5s 10m 2h
- *   publish [qos=0] [retain] COMPOUND/DEVICE PAYLOAD
+ *   publish [qos=0] [retain] COMPOUND/DEVICE PAYLOAD   "@-90s" in it: the time then, in ms
  *   answer ID well|down|503|timeout|auth|full
  *   store remember|restore     broker up|down|forgets     disk full|free     acks lost|arrive     clock +TIME|-TIME|[un]synchronised
+ *   alerts up|down|empty                   the broker of alarms: needs option alerts: {broker: a}
  *   crash   powercut   stop   start   reload   rot SUBSTRING   http METHOD PATH [BODY]
  *   expect [no] log TEXT       expect [no] line ID TEXT      expect lines ID TEXT N
  *   expect before ID TEXT | TEXT             which line the database took first
+ *   expect told TEXT [| TEXT] N              how many transitions were heard with all these texts
  *   expect ledger COMPOUND COUNT N         expect sink ID made|accepted|refused|shed|pending N
  *   expect sink ID shed some               expect dead|quarantine|waiting N
  *   expect connected|gone|down             expect answer TEXT      expect exit N
@@ -53,8 +55,8 @@ struct script {
 
 static struct script script;
 static struct {
-    char *log[MOST_LINES], *taken[MOST_LINES];
-    size_t n_log, n_taken;
+    char *log[MOST_LINES], *taken[MOST_LINES], *told[MOST_LINES];
+    size_t n_log, n_taken, n_told;
     char answer[4096];
 } seen;
 
@@ -137,6 +139,38 @@ static void on_line(struct fake_db *d, const char *line, size_t n)
     lp_point_done(&pt);
     if (!fake_db_has(d, fake_db_hash(line, n)) && seen.n_taken < MOST_LINES)
         seen.taken[seen.n_taken++] = mem_printf("%s %.*s", d->url + 7, (int)n, line);
+}
+
+/* Events of all firms, each once. */
+static void on_told(const char *topic, const char *payload, size_t len, bool retain)
+{
+    (void)retain;
+    if (!strstr(topic, "/events/") || seen.n_told == MOST_LINES)
+        return;
+    for (size_t i = 0; i < seen.n_told; i++)
+        if (strlen(seen.told[i]) == len && memcmp(seen.told[i], payload, len) == 0)
+            return;
+    seen.told[seen.n_told++] = mem_strndup(payload, len);
+}
+
+static size_t count_told(const char *texts)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < seen.n_told; i++) {
+        char copy[1024], *save = NULL;
+        bool all = true;
+        (void)snprintf(copy, sizeof(copy), "%s", texts);
+        for (char *t = strtok_r(copy, "|", &save); t; t = strtok_r(NULL, "|", &save)) {
+            char *end = t + strlen(t);
+            while (*t == ' ')
+                t++;
+            while (end > t && end[-1] == ' ')
+                *--end = '\0';
+            all &= strstr(seen.told[i], t) != NULL;
+        }
+        n += all;
+    }
+    return n;
 }
 
 static size_t count_taken(const char *id, const char *text, size_t *out_first)
@@ -238,8 +272,28 @@ static void begin(void)
 
 /* -- commands --------------------------------------------------------------------------------- */
 
+/* "@-90s" is the wall clock's time then, in milliseconds. */
+static void put_times(const char *p, char *out, size_t size)
+{
+    size_t n = 0;
+    while (*p && n + 24 < size) {
+        if (p[0] != '@' || p[1] != '-') {
+            out[n++] = *p++;
+            continue;
+        }
+        char unit[32];
+        size_t len = strspn(p + 2, "0123456789smh");
+        (void)snprintf(unit, sizeof(unit), "%.*s", (int)len, p + 2);
+        n += (size_t)snprintf(out + n, size - n, "%" PRId64,
+                              (fake_clock_wall - (int64_t)time_of(unit)) / 1000000);
+        p += 2 + len;
+    }
+    out[n] = '\0';
+}
+
 static void publish(char *p)
 {
+    char text[MOST_TEXT];
     unsigned qos = 1;
     bool retain = false;
     char topic[160], *w = word(&p);
@@ -255,7 +309,8 @@ static void publish(char *p)
         (void)snprintf(topic, sizeof(topic), "%s", w + 1);
     else
         (void)snprintf(topic, sizeof(topic), "gaihou/v1/up/%s", w);
-    (void)fake_mqtt_publish(topic, p, strlen(p), qos, retain);
+    put_times(p, text, sizeof(text));
+    (void)fake_mqtt_publish(topic, text, strlen(text), qos, retain);
 }
 
 static void answer(char *p)
@@ -410,6 +465,11 @@ static void expect(char *p)
         ASSERT(n);
         *n = '\0';
         must_equal(count_taken(id, p, &first), n + 1);
+    } else if (is(what, "told")) {
+        char *n = strrchr(p, ' ');
+        ASSERT(n);
+        *n = '\0';
+        must_equal(count_told(p), n + 1);
     } else if (is(what, "before")) {
         expect_before(p);
     } else if (is(what, "ledger")) {
@@ -467,6 +527,11 @@ static void machine(const char *verb, char *p)
         else if (!fake_store_restore())
             wrong("nothing was remembered");
         gateway_store_restored |= is(p, "restore");
+    } else if (is(verb, "alerts")) {
+        if (is(p, "empty"))
+            fake_alerts_empty();
+        else
+            fake_alerts_broker(is(p, "up"));
     } else if (is(verb, "disk")) {
         fake_file_limit(is(p, "full")); /* one byte: nothing grows */
     } else if (is(verb, "acks")) {
@@ -578,6 +643,7 @@ static void run_file(const char *file)
     gateway_patch = patch;
     sim_on_log = on_log;
     fake_db_on_line = on_line;
+    fake_alerts_on_message = on_told;
     fake_db_poison = "level=666";
     read_script(file);
     run_commands(NULL);

@@ -355,7 +355,7 @@ int case_verb_parse(const char *s, size_t len, enum case_verb *out)
 }
 const char *case_answer_name(enum case_answer a)
 {
-    return a == ANSWER_BAD ? "bad" : "?";
+    return a == ANSWER_BAD ? "bad" : a == ANSWER_REFUSED ? "refused" : "?";
 }
 
 /* -- MQTT ------------------------------------------------------------------------------------ */

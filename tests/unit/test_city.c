@@ -604,7 +604,8 @@ static void a_fault_comes_by_order(void **state)
     struct city_day *day = day_of(true, 0, orders, 2), *well = day_of(true, 0, NULL, 0);
     for (size_t i = 0; i < 2; i++)
         assert_true(fleet_knows_fault(day->fleet, &orders[i]));
-    assert_false(fleet_knows_fault(day->fleet, &(struct fault_order){"flood", "c0001-lift-0001", 0}));
+    assert_false(
+        fleet_knows_fault(day->fleet, &(struct fault_order){"flood", "c0001-lift-0001", 0}));
     assert_false(fleet_knows_fault(day->fleet, &(struct fault_order){"flood", "c9-sump-1", 0}));
     assert_int_equal(day->n_truths, well->n_truths + 2);
     const struct fault_truth *flood = NULL, *silent = NULL;

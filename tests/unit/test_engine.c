@@ -279,7 +279,8 @@ static void saved_state_goes_on(void **state)
                              0);
         }
         for (int c = 0; c < LEDGER_N; c++)
-            assert_int_equal(count(&whole, "c1", c), count(&half, "c1", c));
+            assert_int_equal(count(&whole, "c1", (enum ledger_count)c),
+                             count(&half, "c1", (enum ledger_count)c));
         balanced(&half);
         /* every cut of the bytes is refused, and leaves an engine as new */
         for (size_t cut = 0; cut < b.len; cut += 37)

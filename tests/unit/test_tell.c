@@ -13,7 +13,7 @@ static struct conf_broker broker;
 static struct {
     enum record_type type;
     char topic[128], body[64];
-} records[400];
+} records[4000];
 static size_t n_records;
 static int append_result;
 static bool stopped;
@@ -23,7 +23,7 @@ static int append(void *ctx, const struct record *r)
     (void)ctx;
     if (append_result != 0)
         return append_result;
-    assert_true(n_records < 400);
+    assert_true(n_records < 4000);
     records[n_records].type = r->type;
     snprintf(records[n_records].topic, 128, "%.*s", (int)r->topic_len, r->topic);
     snprintf(records[n_records++].body, 64, "%.*s", (int)r->body_len, r->body);
@@ -612,6 +612,45 @@ static void test_commands(void **state)
     finish();
 }
 
+/* Each command is a record and a row of history: one firm does not fill the disk, nor hold up others. */
+static void test_too_many_commands(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    for (int i = 0; i < 2500; i++)
+        message(P "cmd/wk/c1/cq.all.1.a.1/ack", "{}", false, NULL, NULL);
+    assert_in_range(count_records(RECORD_COMMAND), 2000, 2400);
+    size_t from = mq.n;
+    run_ms(50);
+    settle();
+    size_t i = find_sent(P "reply/wk/c1", from);
+    assert_true(i != SIZE_MAX);
+    assert_non_null(strstr(mq.sent[i].payload, "\"result\":\"refused\""));
+    assert_non_null(strstr(mq.sent[i].payload, "too_many_commands"));
+    size_t before = count_records(RECORD_COMMAND);
+    message(P "cmd/lh/c3/cq.all.1.a.2/ack", "{}", false, NULL, NULL);
+    assert_int_equal(count_records(RECORD_COMMAND), before + 1);
+    finish();
+}
+
+/* Nobody but us knows our epoch: an absurd one must not end the counting. */
+static void test_absurd_epochs(void **state)
+{
+    (void)state;
+    start(3, 1 << 20);
+    keep(P "gateway/cq/epoch", "{\"epoch\":9223372036854775807,\"offset\":1}");
+    keep(P "alerts/wk/c1/cq.all.1.a.9",
+         "{\"stream\":\"cq/all/18446744073709551615\",\"case\":\"cq.all.1.a.9\"}");
+    up();
+    settle();
+    assert_int_equal(stats().epoch, 3);
+    assert_int_equal(stats().foreign, 1);
+    assert_non_null(on_broker(P "alerts/wk/c1/cq.all.1.a.9"));
+    finish();
+}
+
 static void test_presence(void **state)
 {
     (void)state;
@@ -720,13 +759,22 @@ static void test_status_of_a_new_process(void **state)
     (void)state;
     start(1, 0);
     keep(P "gateway/cq/status", "{\"state\":\"offline\"}"); /* a killed one's will */
+    assert_string_equal(stats().link, "connecting");
+    assert_false(stats().ready);
     up();
     settle();
     second(1);
     settle();
     assert_null(strstr(on_broker(P "gateway/cq/status"), "offline"));
+    assert_true(stats().ready);
     down(0);
     keep(P "gateway/cq/status", "{\"state\":\"offline\"}");
+    run_ms(59000);
+    assert_string_equal(stats().link, "reconnecting");
+    assert_true(stats().ready);
+    run_ms(2000);
+    assert_string_equal(stats().link, "away");
+    assert_false(stats().ready);
     up();
     settle();
     assert_null(strstr(on_broker(P "gateway/cq/status"), "offline"));
@@ -902,6 +950,8 @@ int main(void)
         cmocka_unit_test(test_agreement),
         cmocka_unit_test(test_agreement_while_telling),
         cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_too_many_commands),
+        cmocka_unit_test(test_absurd_epochs),
         cmocka_unit_test(test_presence),
         cmocka_unit_test(test_snapshot),
         cmocka_unit_test(test_status),
