@@ -141,7 +141,7 @@ static inline const char *json_text(struct json_value v, size_t *out_len)
     return at + sizeof(n);
 }
 
-/* Without branches: what comes next is often foreseen wrongly. The tags' low five bits tell all
+/* With few branches: what comes next is often foreseen wrongly. The tags' low five bits tell all
  * but '[' and '{' apart. */
 #define JSON_TWO_WORDS (1u << ('l' & 31) | 1u << ('u' & 31) | 1u << ('d' & 31))
 
