@@ -146,7 +146,9 @@ static void judge_heard(const struct fake_alarm *const *all, size_t n)
         free(counter);
         numbered++;
     }
-    if (numbered != desk.n)
+    /* A timer that fired where a restored store does not remember that time had come so far is not
+     * made again: that is what the new epoch says. */
+    if (gateway_store_restored ? numbered > desk.n : numbered != desk.n)
         sim_fail("%zu numbers were heard, the store gave %zu", desk.n, numbered);
 }
 
