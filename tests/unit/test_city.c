@@ -651,7 +651,7 @@ static bool is_a_rule(const char *id, size_t len)
 
 static void fits_kind(const struct fault_kind *f)
 {
-    unsigned sees = 1 + (f->cross > 0) + (f->delay > 0); /* samples until it must be told */
+    unsigned sees = 1u + (f->cross > 0) + (f->delay > 0); /* samples until it must be told */
     const struct fleet_kind *kind = NULL;
     for (size_t k = 0; k < fleet_n_kinds; k++)
         kind = strcmp(fleet_kinds[k].code, f->code) == 0 ? &fleet_kinds[k] : kind;
