@@ -50,7 +50,8 @@ static void test_order_and_window(void **state)
             i++;
         } else {
             full++;
-            assert_true(i - sents(us.log) <= 19);
+            /* one answer may have left the window and not have reached the log yet */
+            assert_true(i - sents(us.log) <= 19 + 1);
             (void)poll(NULL, 0, 1);
         }
     }
