@@ -176,7 +176,8 @@ static void as_record(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return;
-    size_t topic = data[--size] <= size ? data[size] : 0;
+    size--;
+    size_t topic = data[size] <= size ? data[size] : 0;
     struct case_command c, again;
     struct arena a;
     struct buf b;

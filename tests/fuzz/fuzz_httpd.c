@@ -3,6 +3,7 @@
  * behind it; store and reports are stand-ins. Whatever comes: what is answered is HTTP with a
  * status of ours, a message is taken up only by POST, nothing is longer than what came. */
 #include "app/api.h"
+#include "app/tell.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -81,6 +82,25 @@ void store_ask(struct store *s, enum store_query q, const struct store_filter *f
     else
         fn(ctx, 0, "[]", 2);
 }
+void tell_stats(const struct tell *t, struct tell_stats *out)
+{
+    (void)t;
+    *out = (struct tell_stats){0};
+}
+void store_ask_alerts(struct store *s, enum store_alert_query q,
+                      const struct store_alert_filter *filter, store_json_fn *fn, void *ctx)
+{
+    (void)s;
+    ASSERT(q <= STORE_ALERT_HISTORY);
+    const char *texts[] = {filter->id,   filter->compound, filter->firm, filter->device,
+                           filter->rule, filter->severity, filter->state};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        ASSERT(!texts[i] || strlen(texts[i]) <= f.size);
+    if (filter->limit % 3 == 1)
+        fn(ctx, -ENOENT, NULL, 0);
+    else
+        fn(ctx, 0, "{}", 2);
+}
 void store_letters(struct store *s, bool quarantine, const struct store_filter *filter,
                    store_letter_fn *fn, store_letters_done_fn *done, void *ctx)
 {
@@ -112,6 +132,19 @@ static int reinject(void *ctx, const struct store_letter *l)
     ASSERT(l->topic_len <= f.size + 3 && l->payload_len <= f.size + 3);
     f.reinjected++;
     return l->topic_len > 1000 ? -EMSGSIZE : 0;
+}
+/* Answered at once, refused, or left until its time is over. */
+static int command(void *ctx, const struct case_command *c)
+{
+    (void)ctx;
+    ASSERT(f.writing); /* not by GET */
+    ASSERT(!c->firm && c->origin != 0 && strlen(c->case_id) <= f.size);
+    ASSERT(c->payload_len <= CASE_PAYLOAD_MAX);
+    if (c->payload_len % 3 == 1)
+        return -ENOSPC;
+    if (c->payload_len % 3 == 2)
+        api_replied(f.api, c->origin, ANSWER_DONE, "{}", 2);
+    return 0;
 }
 static bool ready(void *ctx)
 {
@@ -207,8 +240,8 @@ static void begin(void)
     f.engine = engine_new(&nothing);
     f.world = a_world();
     engine_use(f.engine, f.world);
-    f.api =
-        api_new(&(struct api_options){&sources, &rates, f.loop, reload, reinject, ready, NULL});
+    f.api = api_new(&(struct api_options){&sources, &rates, f.loop, reload, reinject, ready,
+                                          command, NULL});
     ASSERT(httpd_open(f.loop, &(struct httpd_options){.socket = f.path}, handle, f.api, &err,
                       &f.httpd) == 0);
     f.quiet = loop_timer_new(f.loop, on_quiet, NULL);

@@ -445,8 +445,10 @@ static void judge_told(struct history *h, const struct told *a, const struct fau
 static void judge(struct history *h)
 {
     size_t a = 0, t = 0;
-    qsort(h->told, h->n_told, sizeof(*h->told), by_device);
-    qsort(h->truths, h->n_truths, sizeof(*h->truths), by_place);
+    if (h->n_told > 0)
+        qsort(h->told, h->n_told, sizeof(*h->told), by_device);
+    if (h->n_truths > 0)
+        qsort(h->truths, h->n_truths, sizeof(*h->truths), by_place);
     for (uint32_t i = 0; i < h->o.fleet.devices; i++) {
         size_t a0 = a, t0 = t;
         while (a < h->n_told && h->told[a].index == i)
