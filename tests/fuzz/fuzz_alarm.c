@@ -208,8 +208,8 @@ static void both(const uint8_t *data, size_t size)
         struct step x = {.what = data[i] >> 4,
                          .device = data[i] & 3,
                          .how = data[i + 1] & 127,
-                         .by = (data[i + 2] & 15) * (data[i + 2] >> 4) * 10 * S + 1,
-                         .back = data[i + 1] & 128 ? (data[i + 3] >> 4) * 100 * S : 0,
+                         .by = (data[i + 2] & 15u) * (uint64_t)(data[i + 2] >> 4) * 10 * S + 1,
+                         .back = data[i + 1] & 128 ? (uint64_t)(data[i + 3] >> 4) * 100 * S : 0,
                          .level = (data[i + 3] & 15) * 0.12};
         one_step(&a, &x, &now[0]);
         one_step(&b, &x, &now[1]);
