@@ -48,7 +48,7 @@ def test_the_lines_run(bench, guarded, shell):  # noqa: F811
     for d in ("s1", "s2"):
         feed(guarded, d, 0.93)
     listener.until(lambda: listener.text().count("gaihou/v1/alerts/yulin/c1/") == 2, 15)
-    assert shell(2).count("gaihou/v1/alerts/yulin/c1/test.all.1.") == 2
+    assert shell(2).count("gaihou/v1/alerts/yulin/c1/test.all.") == 2
     reply = shell(3, 4)
     assert '"verb":"arrive","result":"done"' in reply
     listener.until(lambda: '"work":"on_site"' in listener.text(), 10)

@@ -229,7 +229,12 @@ static bool had_reason(const struct fake_alarm *since, const struct fake_alarm *
         const struct record *r = &g[i].r;
         bool between = r->end > since->at.offset && r->end <= a->at.offset;
         bool same = r->end == a->at.offset && r->engine_ns == a->at.tick;
-        had = (between || same) && (r->type == RECORD_GENERATION || speaks_of(r, device));
+        /* a batch may say what is wrong and, of another time, that it is good again; the latter
+         * counts 5 s later when it has no time of its own and the link has just come up */
+        bool batch = r->end == since->at.offset && r->body_len > 0 &&
+                     (r->body[0] == '[' || memmem(r->body, r->body_len, "\"rec\":[", 7));
+        had = (between || same || batch) &&
+              (r->type == RECORD_GENERATION || speaks_of(r, device));
     }
     free(device);
     return had;
