@@ -109,7 +109,7 @@ $(B)/unit/%: $(O)/tests/unit/%.o $(LIB)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 
 # Every unit test is a process of its own; T=name… picks some. The longest begin.
-UNIT_PICKED = $(filter $(addprefix %,$(or $(T),%)),$(UNIT))
+UNIT_PICKED = $(if $(T),$(filter $(addprefix %,$(T)),$(UNIT)),$(UNIT))
 UNIT_LONGEST = $(filter $(addprefix %/,$(UNIT_LONG)),$(UNIT_PICKED))
 unit: $(UNIT_PICKED)
 	$(Q)scripts/run-units $(UNIT_LONGEST) $(filter-out $(UNIT_LONGEST),$(UNIT_PICKED))
