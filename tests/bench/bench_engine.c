@@ -65,8 +65,8 @@ static struct world *world_of(unsigned devices)
     for (unsigned i = 0; i < devices; i++)
         (void)buf_printf(&csv, "sump-%06u,eui-%06u,sump,cq-nanan-00%02u,b%02u\n", i, i,
                          17 + i % 2, i % 40);
-    struct world *w = small_world(
-        &(struct small_world){conf_text, catalog_text, compounds_text, buf_cstr(&csv)});
+    struct world *w = small_world(&(struct small_world){conf_text, catalog_text, compounds_text,
+                                                        .devices = buf_cstr(&csv)});
     if (!w)
         exit(1);
     buf_done(&csv);

@@ -122,7 +122,8 @@ static struct world *make_world(void)
         "      level: {type: float, unit: m, zh: 水位, en: Level}\n";
     static const char compounds[] = "compound,name\nc1,一村\n";
     static const char devices[] = "device,source_id,kind,compound\nd1,s1,sump,c1\n";
-    struct world *w = small_world(&(struct small_world){conf, catalog, compounds, devices});
+    struct world *w =
+        small_world(&(struct small_world){conf, catalog, compounds, .devices = devices});
     assert_non_null(w);
     return w;
 }

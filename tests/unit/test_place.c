@@ -64,8 +64,8 @@ static void on_letter(void *ctx, const struct engine_letter *l)
 
 static struct world *world_of(const char *compounds, const char *devices)
 {
-    struct world *w =
-        small_world(&(struct small_world){conf_text, catalog_text, compounds, devices});
+    struct world *w = small_world(
+        &(struct small_world){conf_text, catalog_text, compounds, .devices = devices});
     assert_non_null(w);
     return w;
 }
