@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "core/engine.h"
 #include "core/lineproto.h"
+#include "small_world.h"
 
 #include <errno.h>
 
@@ -97,25 +98,9 @@ static const char *compounds = compounds_text;
 
 static struct world *world_of(const char *conf, const char *devices, const char *rules)
 {
-    struct world_text parts[WORLD_PARTS] = {
-        [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf, strlen(conf)},
-        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
-        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds, strlen(compounds)},
-        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices, strlen(devices)},
-    };
-    struct world_text text = {"/etc/t/r.yaml", rules, strlen(rules)};
-    struct problems *problems = problems_new(50);
-    struct world *w = NULL;
-    struct buf b;
-    buf_init(&b, 1 << 20);
-    assert_int_equal(world_bundle(parts, &b), 0);
-    assert_int_equal(world_bundle_rules(&text, 1, &b), 0);
-    if (world_open(b.data, b.len, problems, &w) != 0)
-        for (size_t i = 0; i < problems_count(problems); i++)
-            print_message("%s\n", problems_get(problems, i));
+    struct world *w = small_world(
+        &(struct small_world){conf, catalog_text, compounds, devices, .rules = rules});
     assert_non_null(w);
-    buf_done(&b);
-    problems_free(problems);
     return w;
 }
 
