@@ -122,7 +122,7 @@ static void record_delivery(struct tell *t, uint64_t waiting, uint64_t now)
     bool fails = waiting > 0 && now - t->urgent_since_ns >= STUCK_NS;
     if ((!fails && waiting > 0 && !through) ||
         (t->delivery_recorded && t->delivery_fails == fails) ||
-        !append_presence(t, "gaihou-delivery", !fails))
+        !append_presence(t, RECORD_DELIVERY, !fails))
         return;
     t->delivery_recorded = true;
     t->delivery_fails = fails;
@@ -338,6 +338,7 @@ static void say_stuck(struct tell *t, uint64_t waiting)
               : !m.connected       ? "the broker is not connected"
               : t->refused_what[0] ? "the broker refuses what we publish"
               : t->epoch == 0      ? "the broker has not been read yet"
+              : !t->numbered       ? "the stream's new epoch is not in the store yet"
                                    : "the broker does not acknowledge");
 }
 

@@ -23,9 +23,6 @@
 #include <stdatomic.h>
 
 enum {
-    TELL_REFILL =
-        75, /* with more of them under way, what is not urgent waits: a wake of three threads
-                       * for each answer costs more than the message */
     TELL_WINDOW = 100,              /* under way; the server's Receive Maximum goes before */
     TELL_ROWS_BYTES = 1 << 20,      /* read from the outbox at a time */
     TELL_OPEN_BYTES = 64 << 20,     /* of the open set in memory; beyond it only what differs */
@@ -187,6 +184,7 @@ struct tell {
 
     /* tell_agree.c */
     uint64_t epoch, broker_epoch, broker_offset, seen_epoch; /* 0: none */
+    bool numbered; /* the store has the epoch, too: what waits has numbers of its stream */
     uint64_t told_offset, epoch_said; /* highest place in a told case's id; and as published */
     struct tell_retained *retained;
     size_t n_retained, cap_retained;
@@ -292,6 +290,8 @@ uint64_t tell_topic_hash(const char *topic, size_t len);
 uint64_t tell_payload_hash(const void *p, size_t len);
 /* The place in the journal that a case id of ours names, or 0. */
 uint64_t tell_case_offset(const struct tell *t, const char *case_id);
+/* The epoch is decided, and the store has it: what the outbox has may be told. */
+bool tell_may_tell(struct tell *t);
 void tell_say_epoch(struct tell *t);
 /* Subscriptions, with alerts/# or without. */
 void tell_subscribe(struct tell *t, bool alerts);

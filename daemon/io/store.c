@@ -182,8 +182,8 @@ static void finish_group(struct store *s, struct job_list *group, int code, uint
 {
     bool commit = group->first->kind == JOB_COMMIT;
     if (commit && code == 0) {
-        s->told |= s->db.outbox_last != s->db.outbox_seen;
-        s->db.outbox_seen = s->db.outbox_last;
+        s->told |= s->db.outbox_put != s->db.outbox_put_seen;
+        s->db.outbox_put_seen = s->db.outbox_put;
         s->stats.commits++;
         s->stats.commit_ns_last = took;
         if (took > s->stats.commit_ns_max)
