@@ -347,6 +347,7 @@ void tell_agree_tick(struct tell *t)
             (void)decide_epoch(t);
         if (!retained_are_here(t) || (t->epoch == 0 && !decide_epoch(t)) || !tell_may_tell(t))
             return;
+        tell_presence_read(t);
         ask(t);
     }
     if (t->phase == TELL_CATCHING && tell_rows_drained(t))

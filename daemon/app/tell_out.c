@@ -170,6 +170,7 @@ void tell_pump(struct tell *t)
     tell_flush_done(t); /* rows that ended without a message */
     if (may_tell)
         tell_read(t);
+    tell_await_answers(t);
 }
 
 /* -- answers -------------------------------------------------------------------------------- */

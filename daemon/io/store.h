@@ -200,6 +200,7 @@ void store_open_cases(struct store *s, const char *firm, store_case_fn *fn,
 
 struct store_alert_filter {                                              /* NULL or 0: any */
     const char *id, *compound, *firm, *device, *rule, *severity, *state; /* "open", "closed" */
+    const char *building;                                                /* as it was then */
     int64_t from_ms, to_ms;
     uint64_t limit, before; /* as in store_filter */
 };

@@ -88,6 +88,7 @@ struct store_db {
     int64_t newest_wall_ms; /* of a transition */
     uint64_t keep_ms;       /* of history; 0: for ever */
     bool no_outbox;
+    int wal_pages; /* in the log, after the last commit */
     struct store_rate rates[STORE_RATE_SLOTS];
     char problem[256]; /* why the last call failed */
 };
@@ -147,6 +148,12 @@ struct store_batch {
     uint64_t *done;     /* rows of the outbox */
     size_t n_done;
 };
+
+/* store_wal.c: checkpoints beside the store's thread. Wanted: false if it cannot. */
+struct store_wal;
+struct store_wal *store_wal_open(const char *path);
+bool store_wal_want(struct store_wal *w);
+void store_wal_close(struct store_wal *w);
 
 /* All: 0 or -errno; db->problem then says what SQLite said. */
 int store_db_open(struct store_db *db, const char *path, struct err *err,

@@ -521,12 +521,13 @@ static void epochs(void **state)
 }
 
 /* A state as core/cases_text.c writes it, with a note that looks like its own head. */
-static const struct transition *make_whole(struct made *m, const char *case_id, const char *note)
+static const struct transition *make_whole(struct made *m, const char *case_id,
+                                           const char *note)
 {
     make(m, case_id, note);
-    int at = snprintf(m->json, sizeof(m->json),
-                      "{\"v\":1,\"stream\":\"gw/all/1\",\"case\":\"%s\",\"count\":1,\"seq\":",
-                      case_id);
+    int at = snprintf(
+        m->json, sizeof(m->json),
+        "{\"v\":1,\"stream\":\"gw/all/1\",\"case\":\"%s\",\"count\":1,\"seq\":", case_id);
     int n = snprintf(m->json + at, sizeof(m->json) - (size_t)at,
                      ",\"note\":\"%s \\\"stream\\\":\\\"gw/all/1\\\",\\\"seq\\\":2\"}", note);
     m->t.json_len = (size_t)(at + n);
@@ -572,9 +573,10 @@ static void another_epoch(void **state)
     assert_int_equal(b->rows[0].seq, 1);
     assert_int_equal(b->rows[1].seq, 2);
     assert_int_equal(b->rows[2].seq, 1); /* of another firm */
-    assert_string_equal(b->rows[0].payload,
-                        "{\"v\":1,\"stream\":\"gw/all/9\",\"case\":\"c-2\",\"count\":1,\"seq\":1,"
-                        "\"note\":\"two \\\"stream\\\":\\\"gw/all/1\\\",\\\"seq\\\":2\"}");
+    assert_string_equal(
+        b->rows[0].payload,
+        "{\"v\":1,\"stream\":\"gw/all/9\",\"case\":\"c-2\",\"count\":1,\"seq\":1,"
+        "\"note\":\"two \\\"stream\\\":\\\"gw/all/1\\\",\\\"seq\\\":2\"}");
     assert_non_null(strstr(b->rows[2].payload, "\"stream\":\"gw/all/9\""));
     assert_int_equal(open_cases(b, NULL), 3);
     assert_int_equal(b->cases[0].seq, 1);
@@ -625,6 +627,17 @@ static void questions(void **state)
     assert_true(says(json, "\"next\":19"));
     json = ask(b, STORE_ALERT_LIST, (struct store_alert_filter){.limit = 12, .before = 19});
     assert_true(says(json, "\"case\":\"k17\""));
+    make(&m, "k30", "x\",\"place\":{\"building\":\"3\"},\"y\":\"");
+    put_at(b, 1000, &m.t);
+    make(&m, "k31", "x\",\"place\":{\"building\":\"13\"},\"y\":\"");
+    put_at(b, 1001, &m.t);
+    json = ask(b, STORE_ALERT_LIST, (struct store_alert_filter){.building = "3"});
+    assert_int_equal(count(json, "\"opened\":"), 1);
+    assert_true(says(json, "\"case\":\"k30\""));
+    json = ask(b, STORE_ALERT_HISTORY,
+               (struct store_alert_filter){.building = "13", .compound = "cq-1"});
+    assert_int_equal(count(json, "\"waiting\":"), 1);
+    assert_true(says(json, "\"case\":\"k31\""));
     json = ask(b, STORE_ALERT_LIST, (struct store_alert_filter){.state = "odd"});
     assert_int_equal(b->status, -EINVAL);
     json = ask(b, STORE_ALERT_HISTORY,
@@ -855,9 +868,19 @@ static void old_history_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(tells_a_life), TEST(records_and_moves), TEST(not_twice),    TEST(nobody_tells),
-        TEST(marks),        TEST(replies),           TEST(epochs), TEST(another_epoch),       TEST(questions),
-        TEST(crashes),      TEST(migrates),          TEST(many_at_once), TEST(old_history_goes),
+        TEST(tells_a_life),
+        TEST(records_and_moves),
+        TEST(not_twice),
+        TEST(nobody_tells),
+        TEST(marks),
+        TEST(replies),
+        TEST(epochs),
+        TEST(another_epoch),
+        TEST(questions),
+        TEST(crashes),
+        TEST(migrates),
+        TEST(many_at_once),
+        TEST(old_history_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

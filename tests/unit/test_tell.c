@@ -2,6 +2,7 @@
 /* app/tell over played parts: order, window, lost links, agreement with the broker, epochs. */
 #include "tell_rig.h"
 
+#include "base/hash.h"
 #include "core/registry.h"
 
 #define P "gaihou/v1/"
@@ -478,7 +479,7 @@ static void test_urgent_is_not_delivered(void **state)
     start(1, 0);
     second(1);
     assert_int_equal(count_records(RECORD_PRESENCE), 1); /* whatever a former process said */
-    assert_string_equal(records[0].topic, "/delivery"); /* no firm's code */
+    assert_string_equal(records[0].topic, "/delivery");  /* no firm's code */
     assert_string_equal(last_body(RECORD_PRESENCE), "online");
     commit("wk", "c1", "cq.all.1.b.1", TELL_EVENT, 1, "cq/all/1");
     second(70);
@@ -498,7 +499,9 @@ static void test_urgent_is_not_delivered(void **state)
     up();
     settle();
     second(2);
-    assert_int_equal(count_records(RECORD_PRESENCE), 3);
+    assert_int_equal(count_records(RECORD_PRESENCE), 5);
+    assert_string_equal(records[2].topic, "wk"); /* the firms are not there */
+    assert_string_equal(records[3].topic, "lh");
     assert_string_equal(last_body(RECORD_PRESENCE), "online");
     assert_int_equal(stats().urgent_told, 2);
     finish();
@@ -673,6 +676,31 @@ static void test_too_many_commands(void **state)
     finish();
 }
 
+/* Another whose name falls into the wild one's bucket does not suffer from it. */
+static void test_a_shared_bucket(void **state)
+{
+    (void)state;
+    enum { BUCKETS = 1024 };
+    char other[16], topic[64];
+    start(1, 0);
+    up();
+    settle();
+    uint64_t wild = hash64(hash_seed(), "wk", 2), h = 0;
+    for (int i = 0; i < 100000000; i++) {
+        int n = snprintf(other, sizeof(other), "f%d", i);
+        h = hash64(hash_seed(), other, (size_t)n);
+        if (h % BUCKETS == wild % BUCKETS)
+            break;
+    }
+    for (int i = 0; i < 2500; i++)
+        message(P "cmd/wk/c1/cq.all.1.a.1/ack", "{}", false, NULL, NULL);
+    size_t before = count_records(RECORD_COMMAND);
+    snprintf(topic, sizeof(topic), P "cmd/%s/c3/cq.all.1.a.2/ack", other);
+    message(topic, "{}", false, NULL, NULL);
+    assert_int_equal(count_records(RECORD_COMMAND), before + 1);
+    finish();
+}
+
 /* Nobody but us knows our epoch: an absurd one must not end the counting. */
 static void test_absurd_epochs(void **state)
 {
@@ -689,27 +717,61 @@ static void test_absurd_epochs(void **state)
     finish();
 }
 
+/* Who did not say goodbye while we were away, or before we were there, is not there either. */
+static void test_presence_not_kept(void **state)
+{
+    (void)state;
+    start(1, 0);
+    keep(P "presence/wk", "{\"state\":\"online\"}");
+    up();
+    settle();
+    assert_int_equal(count_records(RECORD_PRESENCE), 2);
+    assert_string_equal(records[1].topic,
+                        "lh"); /* a former process may have known it as online */
+    assert_string_equal(records[1].body, "offline");
+    assert_int_equal(stats().presence_absent, 0); /* of those that ever said */
+    down(0);
+    keep(P "presence/wk", "");
+    up();
+    run_ms(500);
+    assert_int_equal(count_records(RECORD_PRESENCE), 2); /* it may still come */
+    settle();
+    assert_int_equal(count_records(RECORD_PRESENCE), 3);
+    assert_string_equal(records[2].topic, "wk");
+    assert_string_equal(records[2].body, "offline");
+    message(P "presence/wk", "{\"state\":\"online\"}", false, NULL, NULL);
+    run_ms(50);
+    assert_int_equal(count_records(RECORD_PRESENCE), 4);
+    down(0);
+    up(); /* without a word of it being kept … */
+    settle();
+    assert_int_equal(count_records(RECORD_PRESENCE), 5);
+    finish();
+}
+
 static void test_presence(void **state)
 {
     (void)state;
     start(1, 0);
     keep(P "presence/wk", "{\"state\":\"online\",\"client\":\"x\"}");
+    keep(P "presence/lh", "{\"state\":\"offline\"}");
     up();
     settle();
-    assert_int_equal(count_records(RECORD_PRESENCE), 1);
+    assert_int_equal(count_records(RECORD_PRESENCE), 2);
     assert_string_equal(records[0].topic, "wk");
-    assert_string_equal(last_body(RECORD_PRESENCE), "online");
+    assert_string_equal(records[0].body, "online");
+    assert_string_equal(records[1].body, "offline");
     down(0);
     up();
     settle();
-    assert_int_equal(count_records(RECORD_PRESENCE), 1); /* no change */
+    assert_int_equal(count_records(RECORD_PRESENCE), 2); /* no change */
     message(P "presence/wk", "{\"state\":\"offline\"}", false, NULL, NULL);
     message(P "presence/stranger", "{\"state\":\"online\"}", false, NULL, NULL);
     message(P "presence/lh", "garbage", false, NULL, NULL);
     run_ms(50);
-    assert_int_equal(count_records(RECORD_PRESENCE), 2);
+    assert_int_equal(count_records(RECORD_PRESENCE), 3);
     assert_string_equal(last_body(RECORD_PRESENCE), "offline");
-    assert_int_equal(stats().presence_absent, 1);
+    assert_int_equal(stats().presence_absent, 2);
     append_result = -ENOSPC; /* the record follows when there is room */
     message(P "presence/wk", "{\"state\":\"online\"}", false, NULL, NULL);
     run_ms(50);
@@ -816,6 +878,27 @@ static void test_status_of_a_new_process(void **state)
     up();
     settle();
     assert_null(strstr(on_broker(P "gateway/cq/status"), "offline"));
+    finish();
+}
+
+/* What a restored machine must know of is on the broker within a second. */
+static void test_how_far_was_told(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    second(5);
+    commit("wk", "c1", "cq.all.1.a.1", TELL_STATE | TELL_EVENT, 1, "cq/all/1");
+    commit("wk", "c1", "cq.all.1.a.1", TELL_EVENT | TELL_CLOSE, 2, "cq/all/1");
+    settle();
+    second(1);
+    settle();
+    assert_non_null(strstr(on_broker(P "gateway/cq/epoch"), "\"offset\":10"));
+    size_t n = mq.n;
+    second(3);
+    for (size_t i = n; i < mq.n; i++)
+        assert_null(strstr(mq.sent[i].topic, "/epoch"));
     finish();
 }
 
@@ -990,11 +1073,14 @@ int main(void)
         cmocka_unit_test(test_agreement_while_telling),
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_too_many_commands),
+        cmocka_unit_test(test_a_shared_bucket),
         cmocka_unit_test(test_absurd_epochs),
+        cmocka_unit_test(test_presence_not_kept),
         cmocka_unit_test(test_presence),
         cmocka_unit_test(test_snapshot),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_status_of_a_new_process),
+        cmocka_unit_test(test_how_far_was_told),
         cmocka_unit_test(test_stop),
         cmocka_unit_test_teardown(test_random, say_seed),
     };
