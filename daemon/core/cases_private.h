@@ -111,7 +111,7 @@ struct case_index {
 struct cases {
     struct cases_out out;
     const struct world *world;
-    char *stream; /* "gateway/lane/epoch" */
+    char *stream;                   /* "gateway/lane/epoch" */
     struct case_open *first, *last; /* lost ones before all others … */
     struct case_open *last_lost;    /* … up to here; NULL: there is none */
     size_t n;

@@ -142,8 +142,7 @@ static int renumber_waiting(struct store_db *db, uint64_t epoch)
             return found;
         const char *slash = strrchr(w.stream, '/');
         size_t head = slash ? (size_t)(slash - w.stream) + 1 : 0;
-        char *stream =
-            mem_printf("%.*s%llu", (int)head, w.stream, (unsigned long long)epoch);
+        char *stream = mem_printf("%.*s%llu", (int)head, w.stream, (unsigned long long)epoch);
         if (strcmp(stream, w.stream) != 0)
             code = renumber(db, &w, stream);
         int64_t id = w.id;

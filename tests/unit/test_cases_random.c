@@ -357,7 +357,8 @@ static void keep_blob(void *ctx, const struct transition *t)
     h->lens[h->n++] = t->blob_len;
 }
 
-static struct cases *many_cases(struct cases_rig *r, struct heap *h, const char *stream, char mark)
+static struct cases *many_cases(struct cases_rig *r, struct heap *h, const char *stream,
+                                char mark)
 {
     struct cases *c = cases_new(&(struct cases_out){h, keep_blob, NULL});
     cases_use(c, NULL, r->w, r->ns, r->wall_ms);
@@ -495,12 +496,9 @@ static void hostile_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_lives),
-        cmocka_unit_test(masks_change_no_condition),
-        cmocka_unit_test(the_store_wins),
-        cmocka_unit_test(many_are_lost),
-        cmocka_unit_test(lost_and_saved),
-        cmocka_unit_test(hostile_bytes),
+        cmocka_unit_test(random_lives),   cmocka_unit_test(masks_change_no_condition),
+        cmocka_unit_test(the_store_wins), cmocka_unit_test(many_are_lost),
+        cmocka_unit_test(lost_and_saved), cmocka_unit_test(hostile_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

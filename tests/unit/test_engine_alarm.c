@@ -472,7 +472,8 @@ static void what_cannot_be_delivered(void **state)
     say(b, "s1", "{\"alarm\":true}", MINUTE);
     give(b, RECORD_PRESENCE, "gaihou-delivery", "online", 6, 0, SECOND);
     tick(b, 20 * MINUTE);
-    assert_int_equal(count_of(b, SAW_TRANSITION, "物业公司 gaihou-delivery"), 0); /* it listens */
+    assert_int_equal(count_of(b, SAW_TRANSITION, "物业公司 gaihou-delivery"),
+                     0); /* it listens */
     give(b, RECORD_PRESENCE, "gaihou-delivery", "offline", 7, 0, SECOND);
     tick(b, 20 * MINUTE);
     assert_int_equal(count_of(b, SAW_TRANSITION, "物业公司 gaihou-delivery"), 1);
