@@ -266,14 +266,20 @@ static void judge_clears(const struct fake_alarm *const *all, size_t n)
     }
 }
 
+void desk_judge_told(void)
+{
+    const struct fake_alarm *const *all;
+    size_t n = fake_store_alarms(&all);
+    judge_heard(all, n);
+    judge_kept(all, n);
+    sim_trace("%zu numbers were heard", desk.n);
+}
+
 void desk_judge(bool told)
 {
     const struct fake_alarm *const *all;
     size_t n = fake_store_alarms(&all);
     judge_clears(all, n);
-    if (!told)
-        return;
-    judge_heard(all, n);
-    judge_kept(all, n);
-    sim_trace("%zu numbers were heard", desk.n);
+    if (told)
+        desk_judge_told();
 }
