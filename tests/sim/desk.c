@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "sim/gateway.h"
+#include "sim/neighbour.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct heard { /* one number of one (stream, firm, compound) */
 static struct {
     struct heard *h;
     size_t n, cap;
+    bool listens;
 } desk;
 
 static uint64_t number(const char *json, const char *name)
@@ -83,15 +85,29 @@ static void hear(struct heard *x, const char *json)
     desk.h[desk.n++] = *x;
 }
 
+/* Smoke is life-safety, and has its own lane when there are two. */
+static void judge_lane(const char *json)
+{
+    char *device = text(json, "\"device\":\"");
+    bool smoke = strcmp(device, "d3") == 0 || strcmp(device, "d4") == 0;
+    if (!strstr(json, "\"rule\":\"gaihou-") && strcmp(gateway_lane, "all") != 0 &&
+        smoke != (strcmp(gateway_lane, "life-safety") == 0))
+        sim_fail("%s is told by the %s lane", device, gateway_lane);
+    free(device);
+}
+
 static void on_message(const char *topic, const char *payload, size_t len, bool retain)
 {
     const char *at = topic + strlen(PREFIX);
     char firm[72] = "", compound[72] = "";
     (void)retain;
-    if (len == 0 || sscanf(at, "%*[a-z]/%71[^/]/%71[^/]", firm, compound) != 2 ||
+    neighbour_judge_message(topic);
+    if (!desk.listens || len == 0 ||
+        sscanf(at, "%*[a-z]/%71[^/]/%71[^/]", firm, compound) != 2 ||
         (strncmp(at, "alerts/", 7) != 0 && strncmp(at, "events/", 7) != 0 &&
          strncmp(at, "urgent/", 7) != 0))
         return;
+    judge_lane(payload);
     char *stream = text(payload, "\"stream\":\""), *id = text(payload, "\"case\":\"");
     const char *slash = strrchr(stream, '/');
     if (!slash || strtoull(slash + 1, NULL, 10) == 0)
@@ -115,7 +131,13 @@ void desk_reset(void)
 {
     while (desk.n > 0)
         free_heard(&desk.h[--desk.n]);
+    desk.listens = true;
     fake_alerts_on_message = on_message;
+}
+
+void desk_leave(void)
+{
+    desk.listens = false;
 }
 
 /* -- at the end -------------------------------------------------------------------------------- */
@@ -171,7 +193,7 @@ static const struct fake_alarm *told_last(const struct fake_alarm *const *all, s
 
 static void judge_kept(const struct fake_alarm *const *all, size_t n)
 {
-    char *ours = mem_printf("sim/all/%" PRIu64, fake_store_epoch());
+    char *ours = mem_printf("sim/%s/%" PRIu64, gateway_lane, fake_store_epoch());
     for (size_t i = 0; i < n; i++) {
         const struct fake_alarm *a = all[i];
         if (a->is_reply || told_last(all, n, a->case_id) != a)
@@ -270,7 +292,8 @@ void desk_judge(bool told)
     const struct fake_alarm *const *all;
     size_t n = fake_store_alarms(&all);
     judge_clears(all, n);
-    if (!told)
+    neighbour_judge();
+    if (!told || !desk.listens)
         return;
     judge_heard(all, n);
     judge_kept(all, n);

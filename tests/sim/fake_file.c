@@ -504,3 +504,68 @@ int file_list(const char *dir, void (*fn)(void *ctx, const char *name), void *ct
             fn(ctx, inside(names[k].path, dir));
     return 0;
 }
+
+/* -- copies of folders ----------------------------------------------------------------------- */
+
+struct copied {
+    char *path, *bytes;
+    uint64_t size;
+};
+struct fake_copy {
+    char *folder;
+    struct copied *files;
+    size_t n;
+};
+
+static bool is_below(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+    return strncmp(path, folder, n) == 0 && path[n] == '/';
+}
+
+struct fake_copy *fake_file_copy(const char *folder)
+{
+    struct fake_copy *c = mem_zalloc(sizeof(*c));
+    c->folder = mem_strdup(folder);
+    c->files = mem_zalloc_array(n_names, sizeof(*c->files));
+    for (size_t k = 0; k < n_names; k++) {
+        const struct inode *i = names[k].now;
+        if (i && is_below(names[k].path, folder))
+            c->files[c->n++] =
+                (struct copied){mem_strdup(names[k].path), mem_dup(i->now, i->size), i->size};
+    }
+    return c;
+}
+
+void fake_file_put_back(const struct fake_copy *c)
+{
+    ASSERT(!files);
+    bool (*dies)(void) = fake_file_dies;
+    fake_file_dies = NULL;
+    for (size_t k = 0; k < n_names; k++)
+        if (is_below(names[k].path, c->folder))
+            names[k].now = names[k].disk = NULL;
+    collect();
+    for (size_t k = 0; k < c->n; k++) {
+        struct file *f;
+        ASSERT(file_open(c->files[k].path, FILE_WRITE | FILE_CREATE, &f) == 0);
+        ASSERT(file_write(f, 0, c->files[k].bytes, c->files[k].size) == 0);
+        ASSERT(file_sync(f) == 0);
+        name_find(c->files[k].path)->disk = f->i;
+        file_close(f);
+    }
+    fake_file_dies = dies;
+}
+
+void fake_file_copy_free(struct fake_copy *c)
+{
+    for (size_t k = 0; c && k < c->n; k++) {
+        free(c->files[k].path);
+        free(c->files[k].bytes);
+    }
+    if (c) {
+        free(c->files);
+        free(c->folder);
+    }
+    free(c);
+}
