@@ -39,6 +39,7 @@ static size_t n_names;
 static struct file *files;
 static struct map *maps;
 static uint64_t limit;
+static unsigned uncollected;
 static bool can_map = true;
 static struct {
     unsigned nth;
@@ -160,6 +161,13 @@ static void collect(void)
     }
 }
 
+/* What nobody can reach is seldom looked for, unless it counts. */
+static void collect_soon(void)
+{
+    if (limit || ++uncollected % 64 == 0)
+        collect();
+}
+
 static uint64_t used_bytes(void)
 {
     uint64_t n = 0;
@@ -223,6 +231,7 @@ void fake_file_reset(void)
         names[k].now = names[k].disk = NULL;
     collect();
     limit = 0;
+    uncollected = 0;
     can_map = true;
     memset(faults, 0, sizeof(faults));
 }
@@ -272,7 +281,7 @@ void file_close(struct file *f)
     if (f->locks)
         f->i->locked = false;
     free(f);
-    collect();
+    collect_soon();
 }
 
 int file_lock(struct file *f)
@@ -396,7 +405,7 @@ void file_unmap(void *p, uint64_t size)
         *at = m->next;
         m->i->mapped--;
         free(m);
-        collect();
+        collect_soon();
         return;
     }
 }
@@ -427,7 +436,7 @@ int file_unlink(const char *path)
     if (!n || !n->now)
         return -ENOENT;
     n->now = NULL;
-    collect();
+    collect_soon();
     return 0;
 }
 
@@ -444,7 +453,7 @@ int file_rename(const char *from, const char *to)
     struct name *t = name_get(to); /* may move nothing: names[] does not grow in place */
     name_find(from)->now = NULL;
     t->now = i;
-    collect();
+    collect_soon();
     return 0;
 }
 
@@ -493,7 +502,7 @@ int file_sync_dir(const char *path)
     for (size_t k = 0; k < n_names; k++)
         if (inside(names[k].path, path))
             names[k].disk = names[k].now;
-    collect();
+    collect_soon();
     return 0;
 }
 

@@ -56,24 +56,52 @@ static struct {
 
 /* -- the machine's files ---------------------------------------------------------------------- */
 
-static const char *const sink_types[] = {"influxdb1", "influxdb2", "influxdb3",
-                                         "victoriametrics"};
-
+/* What differs from seed to seed is put into the configuration when it was read, so that its text,
+ * and with it most generations, are few and can be kept (sim/pool.h). */
 static unsigned sink_type[2];
-static uint64_t patch_segment, patch_journal, patch_sink;
+static struct conf_sink patch_sink[2];
+static struct conf_journal patch_journal;
 
 static void patch(struct conf *c)
 {
-    c->journal.segment_bytes = patch_segment;
-    c->journal.max_bytes = patch_journal;
-    for (size_t i = 0; i < c->n_sinks; i++)
-        c->sinks[i].max_bytes = patch_sink;
+    c->journal = patch_journal;
+    for (size_t i = 0; i < c->n_sinks; i++) {
+        struct conf_sink s = patch_sink[i];
+        s.id = c->sinks[i].id;
+        s.url = c->sinks[i].url;
+        s.on_full = c->sinks[i].on_full;
+        s.alarms_may_stop = c->sinks[i].alarms_may_stop;
+        s.line = c->sinks[i].line;
+        c->sinks[i] = s;
+    }
+}
+
+static struct conf_sink random_sink(unsigned type)
+{
+    struct conf_sink s = {.type = (int)type, .timeout_ns = 2ull * SECOND_NS};
+    bool v2 = type == CONF_INFLUXDB2;
+    s.database = type == CONF_INFLUXDB1 || type == CONF_INFLUXDB3 ? "d" : NULL;
+    s.org = v2 ? "o" : NULL;
+    s.bucket = v2 ? "b" : NULL;
+    s.token_file = v2 ? "/conf/token" : NULL;
+    s.batch.lines = 1 + sim_random(sim_chance(50) ? 5 : 100);
+    s.batch.bytes = 4096;
+    s.batch.age_ns = (20 + sim_random(3000)) * 1000000;
+    s.gzip = sim_chance(50);
+    s.in_flight = 1 + sim_random(4);
+    s.max_bytes = model.small_sinks ? 65536 : 1ull << 30;
+    return s;
 }
 
 static void put_conf(void)
 {
-    static const char *const sync[] = {"always", "interval", "interval", "never"};
+    static const enum conf_sync sync[] = {CONF_SYNC_ALWAYS, CONF_SYNC_INTERVAL,
+                                          CONF_SYNC_INTERVAL, CONF_SYNC_NEVER};
     char text[4096];
+    patch_journal = (struct conf_journal){.segment_bytes = 16384ull << sim_random(3),
+                                          .sync = (int)sync[sim_random(4)],
+                                          .sync_interval_ns = (10 + sim_random(300)) * 1000000};
+    patch_journal.max_bytes = patch_journal.segment_bytes * (8 + sim_random(60));
     int n =
         snprintf(text, sizeof(text),
                  "gateway: {id: sim, data_dir: /data, lane: %s}\n"
@@ -84,24 +112,15 @@ static void put_conf(void)
                  "catalog: catalog.yaml\n"
                  "registry: {compounds: compounds.csv, devices: devices.csv}\n"
                  "rules: [rules.yaml]\n%s"
-                 "journal: {sync: %s, sync_interval: %" PRIu64 "ms}\n"
                  "http: {listen: null, socket: null}\n"
                  "sinks:\n",
-                 gateway_lane, model.tells ? "alerts: {broker: a}\n" : "", sync[sim_random(4)],
-                 10 + sim_random(300));
+                 gateway_lane, model.tells ? "alerts: {broker: a}\n" : "");
     for (unsigned i = 0; i < model.n_sinks; i++) {
-        static const char *const names[] = {
-            "database: d", "org: o, bucket: b, token_file: token", "database: d", ""};
-        unsigned t = (unsigned)sim_random(4);
-        sink_type[i] = t;
-        n +=
-            snprintf(text + n, sizeof(text) - (size_t)n,
-                     "  - {id: s%u, type: %s, url: \"http://db%u\", %s%sbatch: {lines: %" PRIu64
-                     ", bytes: 4KiB, age: %" PRIu64 "ms}, gzip: %s, in_flight: %" PRIu64
-                     ", timeout: 2s}\n",
-                     i, sink_types[t], i, names[t], names[t][0] ? ", " : "",
-                     1 + sim_random(sim_chance(50) ? 5 : 100), 20 + sim_random(3000),
-                     sim_chance(50) ? "true" : "false", 1 + sim_random(4));
+        sink_type[i] = (unsigned)sim_random(4);
+        patch_sink[i] = random_sink(sink_type[i]);
+        n += snprintf(text + n, sizeof(text) - (size_t)n,
+                      "  - {id: s%u, type: influxdb1, url: \"http://db%u\", database: d}\n", i,
+                      i);
     }
     fake_file_put("/conf/gaihou.yaml", text);
 }
@@ -631,9 +650,6 @@ static void begin(uint64_t seed, unsigned steps)
         gateway_data = ls ? "/data-ls" : "/data";
     }
     neighbour_reset(gateway_lane);
-    patch_segment = 16384ull << sim_random(3);
-    patch_journal = patch_segment * (8 + sim_random(60));
-    patch_sink = model.small_sinks ? 65536 : 1ull << 30;
     fake_loop_job_ns = sim_chance(80) ? 5000000 : 200000000;
     fake_db_poison = "level=666";
     gateway_patch = patch;
@@ -738,6 +754,30 @@ static uint64_t end_batch(int fd, pid_t pid)
     return status != 0 ? last : 0;
 }
 
+/* The first generations of each kind of configuration, for all batches. */
+static void warm(void)
+{
+    static const char *const lanes[] = {"all", "routine", "life-safety"};
+    enum { TELLS = 2, SINKS = 2, GENERATIONS = 10 };
+    begin(1, 0);
+    for (unsigned i = 0; i < 3 * TELLS * SINKS * GENERATIONS; i++) {
+        struct problems *problems = problems_new(8);
+        struct loaded l = {0};
+        gateway_lane = lanes[i % 3];
+        model.tells = i / 3 % TELLS;
+        model.n_sinks = 1 + i / 3 / TELLS % SINKS;
+        model.generation = i / 3 / TELLS / SINKS;
+        put_conf();
+        put_compounds();
+        put_devices();
+        put_rules();
+        if (load_all("/conf/gaihou.yaml", problems, &l) != 0)
+            sim_fail("%s", problems_get(problems, 0));
+        load_free(&l);
+        problems_free(problems);
+    }
+}
+
 static int run_seeds(uint64_t from, uint64_t to, unsigned jobs)
 {
     struct timespec began, now;
@@ -746,6 +786,8 @@ static int run_seeds(uint64_t from, uint64_t to, unsigned jobs)
     unsigned failures = 0;
     uint64_t done = 0, said = 0;
     clock_gettime(CLOCK_MONOTONIC, &began);
+    if (POOLED && to - from >= BATCH)
+        warm();
     for (uint64_t next = from; next <= to && failures < 5;) {
         unsigned n = 0;
         for (; n < jobs && next <= to; n++) {
