@@ -14,6 +14,7 @@
 
 struct heard { /* one number of one (stream, firm, compound) */
     char *counter, *what;
+    uint64_t counter_hash, what_hash; /* what is compared: there may be thousands */
     uint64_t seq, payload;
     bool event;
 };
@@ -45,12 +46,17 @@ static void free_heard(struct heard *h)
     free(h->what);
 }
 
+static uint64_t hash_of(const char *s)
+{
+    return hash64(1, s, strlen(s));
+}
+
 /* The number before it, told as an event. */
 static bool has_before(const struct heard *x)
 {
     for (size_t i = 0; i < desk.n; i++)
         if (desk.h[i].seq + 1 == x->seq && desk.h[i].event &&
-            strcmp(desk.h[i].counter, x->counter) == 0)
+            desk.h[i].counter_hash == x->counter_hash)
             return true;
     return x->seq == 1;
 }
@@ -60,8 +66,8 @@ static void hear(struct heard *x, const char *json)
     struct heard *same = NULL;
     for (size_t i = 0; i < desk.n && !same; i++) {
         struct heard *h = &desk.h[i];
-        bool number = h->seq == x->seq && strcmp(h->counter, x->counter) == 0;
-        bool thing = strcmp(h->what, x->what) == 0;
+        bool number = h->seq == x->seq && h->counter_hash == x->counter_hash;
+        bool thing = h->what_hash == x->what_hash;
         if (number && (!thing || h->payload != x->payload))
             sim_fail("number %" PRIu64 " of %s was told as %s, and now is %s: %s", x->seq,
                      x->counter, h->what, x->what, json);
@@ -119,6 +125,8 @@ static void on_message(const char *topic, const char *payload, size_t len, bool 
                       .seq = number(payload, "\"seq\":"),
                       .payload = hash64(1, payload, len),
                       .event = strncmp(at, "events/", 7) == 0};
+    x.counter_hash = hash_of(x.counter);
+    x.what_hash = hash_of(x.what);
     if (x.seq == 0)
         sim_fail("told without a number: %s", payload);
     free(stream);
@@ -144,8 +152,9 @@ void desk_leave(void)
 
 static const struct heard *find(const char *counter, uint64_t seq)
 {
+    uint64_t hash = hash_of(counter);
     for (size_t i = 0; i < desk.n; i++)
-        if (desk.h[i].seq == seq && strcmp(desk.h[i].counter, counter) == 0)
+        if (desk.h[i].seq == seq && desk.h[i].counter_hash == hash)
             return &desk.h[i];
     return NULL;
 }
@@ -179,9 +188,10 @@ static const struct fake_alarm *told_last(const struct fake_alarm *const *all, s
                                           const char *case_id)
 {
     const struct fake_alarm *told = NULL;
+    uint64_t hash = hash_of(case_id);
     for (size_t i = 0; i < n; i++) {
         const struct fake_alarm *a = all[i];
-        if (a->is_reply || a->record || strcmp(a->case_id, case_id) != 0)
+        if (a->case_hash != hash || a->is_reply || a->record)
             continue;
         if (a->closed)
             return NULL;
@@ -274,7 +284,7 @@ static void judge_clears(const struct fake_alarm *const *all, size_t n)
         if (is_exempt(a->json))
             continue;
         for (size_t k = 0; k < i; k++)
-            if (!all[k]->is_reply && strcmp(all[k]->case_id, a->case_id) == 0 &&
+            if (all[k]->case_hash == a->case_hash && !all[k]->is_reply &&
                 (strcmp(all[k]->change, "activated") == 0 ||
                  strcmp(all[k]->change, "recurred") == 0 ||
                  strcmp(all[k]->change, "raised") == 0))

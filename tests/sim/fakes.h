@@ -113,6 +113,7 @@ struct fake_alarm { /* a committed transition or reply; all strings are its own 
     const char *change, *stream, *case_id, *firm, *compound, *was_firm, *was_compound, *topic;
     const char *verb, *answer, *correlation;
     size_t correlation_len;
+    uint64_t case_hash;
     uint64_t origin;
     int64_t wall_ms, expires_wall_ms;
     const char *json, *blob; /* as given; `payload` has the seq */
