@@ -15,5 +15,6 @@ void desk_reset(void); /* and listen */
 void desk_leave(void);
 /* All is told. Fails loudly. kept: the broker's retained topics are judged, too. */
 void desk_judge(bool told);
+void desk_judge_told(void); /* only that: what was told is what the store says */
 
 #endif

@@ -26,6 +26,8 @@ extern uint64_t gateway_outbound_segment;
 extern bool gateway_may_rot, gateway_store_restored, gateway_sink_restored;
 /* Its data_dir and lane, as its configuration says; gateway_reset: "/data", "all". */
 extern const char *gateway_data, *gateway_lane;
+/* … to a state from which nobody can say again what had been. */
+extern bool gateway_past_lost;
 
 void gateway_reset(void);
 enum sim_end gateway_live(void); /* one life, until it stops or dies */

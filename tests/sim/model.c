@@ -541,6 +541,19 @@ static void heal(void)
     db_moods(true);
 }
 
+static void judge(void)
+{
+    if (gateway_past_lost) {
+        if (model.tells)
+            desk_judge_told();
+        return;
+    }
+    gateway_on_reference_line = on_reference_line;
+    gateway_judge(!model.small_sinks);
+    judge_messages();
+    desk_judge(model.tells);
+}
+
 static void settle(void *ctx)
 {
     (void)ctx;
@@ -551,10 +564,7 @@ static void settle(void *ctx)
             model.restart_first = false;
             app_stop(gateway_app);
         } else {
-            gateway_on_reference_line = on_reference_line;
-            gateway_judge(!model.small_sinks);
-            judge_messages();
-            desk_judge(model.tells);
+            judge();
             model.finished = true;
             app_stop(gateway_app);
             return;

@@ -102,15 +102,17 @@ static void oldest_name(void *ctx, const char *name)
         *oldest = base;
 }
 
-/* The store alone: the journal still has what it misses, and a snapshot that is not beyond it; or
- * else what happened between them cannot be said again. */
+/* The store alone. If the journal still has what it misses, and a snapshot is not beyond it, all of
+ * that is said again; else nobody knows it, but no number means two things. */
 static void restore_store(void)
 {
     struct position cursor;
     fake_store_remembered(&cursor);
-    if (!has_snapshot_before(&cursor) || cursor.offset == 0)
+    bool can = has_snapshot_before(&cursor);
+    if (cursor.offset == 0)
         return;
-    sim_trace("the store is restored, to %" PRIu64, cursor.offset);
+    sim_trace("the store is restored, to %" PRIu64 "%s", cursor.offset, can ? "" : ", blindly");
+    gateway_past_lost |= !can;
     gateway_store_restored = fake_store_restore();
 }
 
