@@ -53,7 +53,7 @@ struct ruletest_run {
     uint16_t packet_id;
     bool down, unlinked, synced, replaying;
     bool overflow; /* too many transitions, or too much of something else */
-    bool failed;
+    bool failed, no_room;
     struct json *json;
     struct buf *text; /* what is wrong */
 };
@@ -74,12 +74,13 @@ void ruletest_give_message(struct ruletest_run *r, const char *topic, size_t top
 
 void ruletest_judge(struct ruletest_run *r,
                     const struct expect *x);   /* open, messages, is: now */
+void ruletest_names(struct ruletest_run *r);   /* rules that are expected: are they there? */
 void ruletest_compare(struct ruletest_run *r); /* transitions and replies, at the end */
 void ruletest_cover_transition(struct ruletest_cover *c, const struct ruletest_run *r,
                                const struct happened *h);
 /* A run begins in this world, or goes on in it. */
 void ruletest_cover_world(struct ruletest_cover *c, const struct world *w);
 void ruletest_cover_look(struct ruletest_cover *c, const struct ruletest_run *r,
-                         const struct device *d);
+                         const struct device *d, const char *point);
 
 #endif

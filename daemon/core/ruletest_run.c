@@ -97,6 +97,7 @@ static uint64_t next_seq(const struct ruletest_run *r, const struct transition *
     return 1;
 }
 
+/* What is told gets its number; what is only recorded is whole without. */
 static const char *whole_state(struct ruletest_run *r, const struct transition *t, uint64_t seq,
                                size_t *out_len)
 {
@@ -107,7 +108,7 @@ static const char *whole_state(struct ruletest_run *r, const struct transition *
         return "";
     }
     memcpy(p, t->json, t->seq_at);
-    size_t n = num_put_u64(p + t->seq_at, seq);
+    size_t n = t->seq_at ? num_put_u64(p + t->seq_at, seq) : 0;
     memcpy(p + t->seq_at + n, t->json + t->seq_at, t->json_len - t->seq_at);
     *out_len = t->json_len + n;
     return p;
@@ -521,6 +522,7 @@ void ruletest_run(const struct ruletest *t, size_t test, const struct ruletest_o
     *out = (struct ruletest_result){0};
     buf_init(&out->text, 1 << 20);
     ruletest_begin(&r, t, &t->tests[test], o, &out->text, false);
+    ruletest_names(&r);
     ruletest_flow(&r, SIZE_MAX);
     ruletest_compare(&r);
     out->passed = !r.failed;
