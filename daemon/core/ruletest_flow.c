@@ -481,7 +481,8 @@ static void deliver(struct ruletest_run *r, const struct stream *s, const char *
                     size_t len, int64_t at_ns)
 {
     for (unsigned i = 0; i <= s->s->dup; i++)
-        ruletest_give_message(r, s->topic, s->topic_len, body, len, s->s->retained, at_ns);
+        ruletest_give_message(r, s->topic, s->topic_len, body, len, s->s->retained, at_ns,
+                              (uint32_t)(s - r->streams->list));
     if (r->o->cover && s->device)
         ruletest_cover_look(r->o->cover, r, s->device, point_of(s));
 }

@@ -69,8 +69,10 @@ void ruletest_release(struct ruletest_run *r, int64_t at_ns);
 void ruletest_step(struct ruletest_run *r, const struct step *s);
 /* settle: what is due at that time has happened afterwards. */
 void ruletest_advance(struct ruletest_run *r, int64_t at_ns, bool settle);
+/* order: among the messages of one time. */
 void ruletest_give_message(struct ruletest_run *r, const char *topic, size_t topic_len,
-                           const char *body, size_t len, bool retained, int64_t at_ns);
+                           const char *body, size_t len, bool retained, int64_t at_ns,
+                           uint32_t order);
 
 void ruletest_judge(struct ruletest_run *r,
                     const struct expect *x);   /* open, messages, is: now */

@@ -542,6 +542,18 @@ static void test_points(void **state)
         NULL);
 }
 
+/* A delay that ends with a sample does so, whoever else falls silent meanwhile. */
+static void test_company(void **state)
+{
+    (void)state;
+    run("  - name: a\n    series:\n"
+        "      - {device: s1, point: a, metric: level, values: \"0.5x3\"}\n"
+        "      - {device: s1, point: b, metric: level, values: \"0.5x4\"}\n"
+        "      - {device: s1, point: c, metric: level, values: \"0.5x3 0.9x2\"}\n"
+        "    expect: [{at: 5m, transition: activated, rule: high, point: c}]\n",
+        "", NULL);
+}
+
 /* What is recorded and not told has a state, too. */
 static void test_not_told(void **state)
 {
@@ -625,7 +637,8 @@ int main(void)
         cmocka_unit_test(test_reload),      cmocka_unit_test(test_said_in_vain),
         cmocka_unit_test(test_eternity),    cmocka_unit_test(test_types),
         cmocka_unit_test(test_points),      cmocka_unit_test(test_end_within_a_delay),
-        cmocka_unit_test(test_not_told),    cmocka_unit_test(test_refused_devices),
+        cmocka_unit_test(test_company),     cmocka_unit_test(test_not_told),
+        cmocka_unit_test(test_refused_devices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
