@@ -28,8 +28,10 @@ struct ingest_broker {
     struct mqtt *mqtt;
     char *client_id;
     uint8_t index;
+    atomic_uint_fast64_t heard; /* messages, but for retained ones: those prove nothing */
     struct quiet quiet;
     struct log_state silent;
+    uint64_t down_ns; /* when the link went down, of this process; 0: never */
     uint64_t rebirths;
 };
 
@@ -75,22 +77,36 @@ static void on_message(void *ctx, const struct mqtt_message *m)
     if (k != 0)
         cannot_keep(k);
     atomic_fetch_add_explicit(&b->in->appends, 1, memory_order_relaxed);
+    if (!m->retain)
+        atomic_fetch_add_explicit(&b->heard, 1, memory_order_relaxed);
     pipeline_notify(b->in->o.pipeline);
+}
+
+/* In whole seconds, more than 254 of them and what is not known as 255. */
+static unsigned char down_for(const struct ingest_broker *b)
+{
+    uint64_t s = b->down_ns ? (clock_boot_ns() - b->down_ns + 999999999u) / 1000000000u : 255;
+    return (unsigned char)(s < 255 ? s : 255);
 }
 
 static void on_link(void *ctx, const struct mqtt_link *l)
 {
     struct ingest_broker *b = ctx;
     uint64_t end;
-    const char present = l->session_present ? 1 : 0;
-    struct record r = {.type = l->state == MQTT_UP ? RECORD_LINK_UP : RECORD_LINK_DOWN,
+    const unsigned char up[2] = {l->session_present, down_for(b)};
+    const char *reason = l->reason ? l->reason : "";
+    struct record r = {.type = RECORD_LINK_DOWN,
                        .broker = b->index,
                        .topic = "",
-                       .body = l->state == MQTT_UP ? &present
-                               : l->reason         ? l->reason
-                                                   : "",
-                       .body_len =
-                           l->state == MQTT_UP ? 1 : strlen(l->reason ? l->reason : "")};
+                       .body = reason,
+                       .body_len = strlen(reason)};
+    if (l->state == MQTT_UP) {
+        r.type = RECORD_LINK_UP;
+        r.body = (const char *)up;
+        r.body_len = sizeof(up);
+    } else {
+        b->down_ns = clock_boot_ns();
+    }
     int k = journal_append(b->in->o.journal, &r, &end);
     if (k != 0)
         cannot_keep(k); /* redelivery is told apart by it */
@@ -188,13 +204,16 @@ const char *ingest_held(const struct ingest *in)
     return in->held;
 }
 
-static void nudge(struct ingest_broker *b)
+static void nudge(struct ingest_broker *b, enum quiet_advice advice)
 {
-    if (log_broke(&b->silent))
+    if (advice == QUIET_ASK && log_broke(&b->silent))
         log_warn("broker %s: connected, but nothing has come for %.0f s where %.2f messages a "
-                 "second are usual; connecting anew",
+                 "second are usual; asking it for the subscriptions once more",
                  b->conf->id, b->quiet.silent_s, b->quiet.rate);
-    mqtt_reconnect(b->mqtt, "unusual silence");
+    if (advice == QUIET_ASK)
+        mqtt_ask(b->mqtt);
+    else if (advice == QUIET_RECONNECT)
+        mqtt_reconnect(b->mqtt, "unusual silence");
 }
 
 void ingest_tick(struct ingest *in, double seconds)
@@ -203,9 +222,9 @@ void ingest_tick(struct ingest *in, double seconds)
         struct ingest_broker *b = &in->brokers[i];
         struct mqtt_stats s;
         mqtt_stats(b->mqtt, &s);
-        bool news = s.messages != b->quiet.messages;
-        if (quiet_feed(&b->quiet, s.messages, seconds, s.connected))
-            nudge(b);
+        uint64_t heard = atomic_load_explicit(&b->heard, memory_order_relaxed);
+        bool news = heard != b->quiet.messages;
+        nudge(b, quiet_feed(&b->quiet, heard, seconds, s.connected));
         if (news && log_healed(&b->silent))
             log_info("broker %s: messages come again", b->conf->id);
     }

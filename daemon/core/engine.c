@@ -143,7 +143,10 @@ static void link_up(struct engine *e, const struct record *r)
     if (!b)
         return;
     b->up = true;
-    engine_alarms_link(e, r->broker, true, r->engine_ns);
+    if (record_was_moment(r))
+        engine_alarms_link_again(e, r->broker, r->engine_ns);
+    else
+        engine_alarms_link(e, r->broker, true, r->engine_ns);
     b->connection++;
     if (r->body_len < 1 || r->body[0] == 0)
         b->valid = 0; /* the broker kept no session: packet ids begin anew */

@@ -466,7 +466,8 @@ static bool ask_profile(struct engine *e, const struct record *r,
                                      .len = r->body_len,
                                      .received_ms = received_ms,
                                      .sparkplug = e->sparkplug,
-                                     .broker = r->broker};
+                                     .broker = r->broker,
+                                     .message = r->offset + 1};
     struct profile_verdict p = {.outcome = PROFILE_NOT_MINE};
     profile_decode(source->profile, e->run, &in, &e->decoded, &p);
     if (p.outcome == PROFILE_NOT_MINE)

@@ -64,6 +64,8 @@ struct profile_input {
     int64_t received_ms;         /* for relative times only */
     struct sparkplug *sparkplug; /* births known so far; changed by this message. NULL: none */
     unsigned broker;             /* sparkplug's nodes are told apart by broker, too */
+    uint64_t message; /* not 0, and another for each: a second profile that is asked about one
+                         must not let it move sparkplug's state once more */
 };
 
 enum profile_outcome {
