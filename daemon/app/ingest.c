@@ -17,6 +17,8 @@
 #define REBIRTH_NS   60000000000u
 #define REBIRTH_SETS 1024
 #define REBIRTH_WAYS 8
+#define OTHERS_S     30.0 /* a broker is heard if something came within */
+#define LATE_S       5.0  /* an engine that is behind by more does not tell when messages came */
 
 struct rebirth {             /* a node that was asked */
     uint64_t node, asked_ns; /* node: hash of broker and topic; 0: none */
@@ -35,8 +37,16 @@ struct ingest_broker {
     uint64_t rebirths;
 };
 
+struct ingest_source { /* one of the configuration in use */
+    struct quiet quiet;
+    struct log_state silent;
+};
+
 struct ingest {
     struct ingest_options o;
+    struct ingest_source *sources;
+    size_t n_sources;
+    char world[33]; /* whose they are */
     struct ingest_broker *brokers;
     size_t n;
     char *held;
@@ -216,6 +226,53 @@ static void nudge(struct ingest_broker *b, enum quiet_advice advice)
         mqtt_reconnect(b->mqtt, "unusual silence");
 }
 
+/* A source that is silent beside others of its broker: the engine tells which took what. What it
+ * passes late says nothing of how often messages come. */
+static void listen_to(struct ingest *in, size_t i, const struct world *w, double seconds,
+                      bool live)
+{
+    struct ingest_source *s = &in->sources[i];
+    const struct conf_source *c = &w->conf->sources[i];
+    uint64_t heard = engine_heard(pipeline_engine(in->o.pipeline), i);
+    const struct ingest_broker *b = NULL;
+    for (size_t k = 0; k < in->n; k++)
+        if (strcmp(in->brokers[k].conf->id, c->broker) == 0)
+            b = &in->brokers[k];
+    bool others = b && live && b->quiet.silent_s < OTHERS_S && b->quiet.away_s == 0;
+    bool news = heard != s->quiet.messages;
+    if (!live)
+        s->quiet.messages = heard;
+    enum quiet_advice advice = quiet_feed(&s->quiet, heard, seconds, others);
+    if (b && advice == QUIET_ASK && log_broke(&s->silent)) {
+        log_warn("source %zu (%s of broker %s): nothing has come for %.0f s where %.2f messages "
+                 "a second are usual, though the broker's others are heard; asking it for the "
+                 "subscriptions once more",
+                 i + 1, c->profile, c->broker, s->quiet.silent_s, s->quiet.rate);
+        mqtt_ask(b->mqtt);
+    }
+    if (news && log_healed(&s->silent))
+        log_info("source %zu (%s of broker %s): messages come again", i + 1, c->profile,
+                 c->broker);
+}
+
+static void listen_to_sources(struct ingest *in, double seconds)
+{
+    const struct world *w = engine_world(pipeline_engine(in->o.pipeline));
+    struct pipeline_stats p;
+    if (!w)
+        return;
+    if (strcmp(in->world, w->hash) != 0) {
+        free(in->sources);
+        in->n_sources = w->conf->n_sources;
+        in->sources = mem_zalloc_array(in->n_sources, sizeof(*in->sources));
+        memcpy(in->world, w->hash, sizeof(in->world));
+    }
+    pipeline_stats(in->o.pipeline, &p);
+    bool live = !p.replaying && p.lag_seconds < LATE_S;
+    for (size_t i = 0; i < in->n_sources; i++)
+        listen_to(in, i, w, seconds, live);
+}
+
 void ingest_tick(struct ingest *in, double seconds)
 {
     for (size_t i = 0; i < in->n; i++) {
@@ -228,6 +285,7 @@ void ingest_tick(struct ingest *in, double seconds)
         if (news && log_healed(&b->silent))
             log_info("broker %s: messages come again", b->conf->id);
     }
+    listen_to_sources(in, seconds);
 }
 
 /* -- births ------------------------------------------------------------------------------- */
@@ -298,5 +356,6 @@ void ingest_close(struct ingest *in)
     free(in->brokers);
     free(in->held);
     free(in->asked);
+    free(in->sources);
     free(in);
 }

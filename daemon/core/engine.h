@@ -109,6 +109,8 @@ uint64_t engine_next_due(const struct engine *e); /* engine ns; UINT64_MAX: noth
 struct position engine_position(const struct engine *e); /* after the last step */
 uint64_t
 engine_messages(const struct engine *e); /* messages passed, as the journal counts them */
+/* Live messages that a source (of conf->sources) took since its world is in use. */
+uint64_t engine_heard(const struct engine *e, size_t source);
 const struct ledger *engine_ledger(const struct engine *e);
 const struct alarm *engine_alarm(const struct engine *e);
 const struct cases *engine_cases(const struct engine *e);

@@ -546,13 +546,15 @@ static void judge(struct engine *e, const struct record *r, struct verdict *v)
         if (!topic_matches(s->topic, r->topic, r->topic_len, &v->match))
             continue;
         fit++;
-        if (!s->profile) {
+        if (!s->profile)
             take_native(e, r, again, v);
+        else
+            row_of_topic(e, v);
+        if (!s->profile || settled(r, again, v) || ask_profile(e, r, s, v)) {
+            e->heard[s->index] +=
+                r->type == RECORD_MESSAGE && !again && (r->flags & RECORD_RETAIN) == 0;
             return;
         }
-        row_of_topic(e, v);
-        if (settled(r, again, v) || ask_profile(e, r, s, v))
-            return;
     }
     if (again)
         v->count = LEDGER_DUPLICATE;

@@ -131,6 +131,7 @@ struct engine {
     struct profile_run *run;     /* NULL until a profile is used */
     struct sparkplug *sparkplug; /* likewise */
     struct decoded decoded;
+    uint64_t *heard; /* by source: live messages */
     struct speech *speeches;
     size_t cap_speeches;
     struct ledger *ledger;
