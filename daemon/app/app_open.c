@@ -71,8 +71,8 @@ static void pem_at(const char *option, const char *path, const struct conf *c, i
         return;
     int r = file_load(path, PEM_MAX, &text, &n);
     if (r == -EFBIG)
-        problems_add(problems, c->file, line, 0, "%s: %s is larger than %zu bytes", option, path,
-                     PEM_MAX);
+        problems_add(problems, c->file, line, 0, "%s: %s is larger than %zu bytes", option,
+                     path, PEM_MAX);
     else if (r != 0)
         problems_add(problems, c->file, line, 0, "%s: cannot read %s: %s", option, path,
                      strerror(-r));

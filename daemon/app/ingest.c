@@ -18,7 +18,7 @@
 #define REBIRTH_SETS 1024
 #define REBIRTH_WAYS 8
 #define OTHERS_S     30.0 /* a broker is heard if something came within */
-#define LATE_S       5.0  /* an engine that is behind by more does not tell when messages came */
+#define LATE_S       5.0 /* an engine that is behind by more does not tell when messages came */
 
 struct rebirth {             /* a node that was asked */
     uint64_t node, asked_ns; /* node: hash of broker and topic; 0: none */
@@ -244,10 +244,11 @@ static void listen_to(struct ingest *in, size_t i, const struct world *w, double
         s->quiet.messages = heard;
     enum quiet_advice advice = quiet_feed(&s->quiet, heard, seconds, others);
     if (b && advice == QUIET_ASK && log_broke(&s->silent)) {
-        log_warn("source %zu (%s of broker %s): nothing has come for %.0f s where %.2f messages "
-                 "a second are usual, though the broker's others are heard; asking it for the "
-                 "subscriptions once more",
-                 i + 1, c->profile, c->broker, s->quiet.silent_s, s->quiet.rate);
+        log_warn(
+            "source %zu (%s of broker %s): nothing has come for %.0f s where %.2f messages "
+            "a second are usual, though the broker's others are heard; asking it for the "
+            "subscriptions once more",
+            i + 1, c->profile, c->broker, s->quiet.silent_s, s->quiet.rate);
         mqtt_ask(b->mqtt);
     }
     if (news && log_healed(&s->silent))

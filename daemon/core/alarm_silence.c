@@ -9,7 +9,7 @@
  */
 #include "core/alarm_private.h"
 
-#define BLAME_MIN 3          /* members that must be quiet … */
+#define BLAME_MIN 3            /* members that must be quiet … */
 #define KEPT_NS   60000000000u /* in which a broker hands over what it kept for a moment */
 #define LOOK_NS   (5 * KEPT_NS) /* while the link is down, who is overdue is looked at so often */
 

@@ -17,8 +17,8 @@ size_t codec_guess_names(const struct codec_set *s, const char **out, size_t max
     return n;
 }
 
-int codec_guess_read(struct codec_set *s, struct codec_run *x, const char *decode, const char *p,
-                     size_t len, struct json_value *out_root)
+int codec_guess_read(struct codec_set *s, struct codec_run *x, const char *decode,
+                     const char *p, size_t len, struct json_value *out_root)
 {
     struct arena room;
     struct conf_notes notes = {0};

@@ -15,7 +15,7 @@ size_t codec_guess_names(const struct codec_set *s, const char **out, size_t max
 /* Reads bytes by a `decode:` value as a profile has it ("[hex, milesight]"). 0: the values live until
  * the run is cleared; -EBADMSG: it cannot be read so; -EINVAL: that is no such value. `p` has
  * JSON_PADDING readable bytes behind it. */
-int codec_guess_read(struct codec_set *s, struct codec_run *x, const char *decode, const char *p,
-                     size_t len, struct json_value *out_root);
+int codec_guess_read(struct codec_set *s, struct codec_run *x, const char *decode,
+                     const char *p, size_t len, struct json_value *out_root);
 
 #endif

@@ -19,15 +19,15 @@
 static const struct {
     const char *told, *ucum;
 } obis_units[] = {
-    {"Wh", "W.h"},       {"kWh", "kW.h"},     {"MWh", "MW.h"},   {"varh", "var.h"},
-    {"kvarh", "kvar.h"}, {"Mvarh", "Mvar.h"}, {"VAh", "VA.h"},   {"kVAh", "kVA.h"},
-    {"W", "W"},          {"kW", "kW"},        {"MW", "MW"},      {"var", "var"},
-    {"kvar", "kvar"},    {"VA", "VA"},        {"kVA", "kVA"},    {"V", "V"},
-    {"kV", "kV"},        {"A", "A"},          {"mA", "mA"},      {"Hz", "Hz"},
-    {"m3", "m3"},        {"l", "L"},          {"L", "L"},        {"m3/h", "m3/h"},
-    {"l/h", "L/h"},      {"J", "J"},          {"MJ", "MJ"},      {"GJ", "GJ"},
-    {"bar", "bar"},      {"kPa", "kPa"},      {"MPa", "MPa"},    {"K", "K"},
-    {"C", "Cel"},        {"°C", "Cel"},       {"s", "s"},        {"min", "min"},
+    {"Wh", "W.h"},       {"kWh", "kW.h"},     {"MWh", "MW.h"}, {"varh", "var.h"},
+    {"kvarh", "kvar.h"}, {"Mvarh", "Mvar.h"}, {"VAh", "VA.h"}, {"kVAh", "kVA.h"},
+    {"W", "W"},          {"kW", "kW"},        {"MW", "MW"},    {"var", "var"},
+    {"kvar", "kvar"},    {"VA", "VA"},        {"kVA", "kVA"},  {"V", "V"},
+    {"kV", "kV"},        {"A", "A"},          {"mA", "mA"},    {"Hz", "Hz"},
+    {"m3", "m3"},        {"l", "L"},          {"L", "L"},      {"m3/h", "m3/h"},
+    {"l/h", "L/h"},      {"J", "J"},          {"MJ", "MJ"},    {"GJ", "GJ"},
+    {"bar", "bar"},      {"kPa", "kPa"},      {"MPa", "MPa"},  {"K", "K"},
+    {"C", "Cel"},        {"°C", "Cel"},       {"s", "s"},      {"min", "min"},
     {"h", "h"},          {"d", "d"},          {"%", "%"},
 };
 enum { OBIS_UNITS = sizeof(obis_units) / sizeof(obis_units[0]) };
@@ -42,9 +42,8 @@ static void obis_of(struct plan_build *b, const struct yaml_node *n, const bool 
         struct plan_unit *u = &list[count];
         if (!plan_unit_fits(b, obis_units[i].ucum, m->metric, kinds))
             continue;
-        u->when = (struct plan_scalar){.kind = SCALAR_TEXT,
-                                       .text = obis_units[i].told,
-                                       .len = strlen(obis_units[i].told)};
+        u->when = (struct plan_scalar){
+            .kind = SCALAR_TEXT, .text = obis_units[i].told, .len = strlen(obis_units[i].told)};
         u->out.map = m;
         u->out.limited = kinds != NULL;
         count += plan_unit_of(b, n, obis_units[i].ucum, m->metric, kinds, &m->scale, &u->linear,
@@ -130,14 +129,38 @@ static bool unit_word(struct text_at *t, double *out)
     static const struct {
         const char *word;
         double s;
-    } units[] = {{"milliseconds", 1e-3}, {"msec", 1e-3}, {"ms", 1e-3},     {"毫秒", 1e-3},
-                 {"seconds", 1},         {"second", 1},  {"secs", 1},      {"sec", 1},
-                 {"s", 1},               {"秒", 1},      {"minutes", 60},  {"minute", 60},
-                 {"mins", 60},           {"min", 60},    {"m", 60},        {"分钟", 60},
-                 {"分", 60},             {"hours", 3600}, {"hour", 3600},  {"hrs", 3600},
-                 {"hr", 3600},           {"h", 3600},    {"小时", 3600},   {"时", 3600},
-                 {"days", 86400},        {"day", 86400}, {"d", 86400},     {"天", 86400},
-                 {"日", 86400},          {"weeks", 604800}, {"week", 604800}, {"w", 604800}};
+    } units[] = {{"milliseconds", 1e-3},
+                 {"msec", 1e-3},
+                 {"ms", 1e-3},
+                 {"毫秒", 1e-3},
+                 {"seconds", 1},
+                 {"second", 1},
+                 {"secs", 1},
+                 {"sec", 1},
+                 {"s", 1},
+                 {"秒", 1},
+                 {"minutes", 60},
+                 {"minute", 60},
+                 {"mins", 60},
+                 {"min", 60},
+                 {"m", 60},
+                 {"分钟", 60},
+                 {"分", 60},
+                 {"hours", 3600},
+                 {"hour", 3600},
+                 {"hrs", 3600},
+                 {"hr", 3600},
+                 {"h", 3600},
+                 {"小时", 3600},
+                 {"时", 3600},
+                 {"days", 86400},
+                 {"day", 86400},
+                 {"d", 86400},
+                 {"天", 86400},
+                 {"日", 86400},
+                 {"weeks", 604800},
+                 {"week", 604800},
+                 {"w", 604800}};
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         struct text_at was = *t;
         if (!take(t, units[i].word))

@@ -121,7 +121,8 @@ static int add_lines(struct draft *d, const char *path, const char *text, size_t
         memcpy(line, text + at, n);
         number++;
         if (n > 0 && !add_line(d, j, line, n)) {
-            (void)fprintf(stderr, "gaihouctl: %s:%zu: expected {\"topic\":…, \"payload\":… | "
+            (void)fprintf(stderr,
+                          "gaihouctl: %s:%zu: expected {\"topic\":…, \"payload\":… | "
                           "\"payload_hex\":… | \"payload_base64\":…}\n",
                           path, number);
             code = CTL_REFUSED;

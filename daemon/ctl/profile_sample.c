@@ -184,8 +184,8 @@ static bool find_pairs(struct sample_reader *r)
     size_t best = 0;
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         for (size_t k = 0; k < 2; k++) {
-            (void)snprintf(decode, sizeof(decode),
-                           "{keyvalue: {pair: \"%s\", is: \"%s\"}}", pairs[i], is[k]);
+            (void)snprintf(decode, sizeof(decode), "{keyvalue: {pair: \"%s\", is: \"%s\"}}",
+                           pairs[i], is[k]);
             if (!read_all(r, decode))
                 continue;
             size_t n = understood(r, &(struct profile_guess_way){.decode = decode});
@@ -209,8 +209,9 @@ static bool find_columns(struct sample_reader *r)
             columns += p[i] == *s;
         if (columns < 3 || columns > 60)
             continue;
-        at = (size_t)snprintf(r->decode, sizeof(r->decode), "{csv: {separator: \"%s\", names: [",
-                              *s == '\t' ? "\\t" : (char[]){*s, '\0'});
+        at =
+            (size_t)snprintf(r->decode, sizeof(r->decode), "{csv: {separator: \"%s\", names: [",
+                             *s == '\t' ? "\\t" : (char[]){*s, '\0'});
         for (size_t i = 1; i <= columns; i++)
             at += (size_t)snprintf(r->decode + at, sizeof(r->decode) - at, "%sf%zu",
                                    i > 1 ? ", " : "", i);
@@ -230,7 +231,7 @@ static bool find_columns(struct sample_reader *r)
 static const char *packed_as(const char *p, size_t n, struct buf *out)
 {
     static bool (*const unpack[])(const char *, size_t, struct buf *) = {message_hex,
-                                                                          message_base64};
+                                                                         message_base64};
     while (n > 0 && (p[n - 1] == '\n' || p[n - 1] == '\r'))
         n--;
     for (size_t i = 0; i < 2; i++) {
@@ -291,10 +292,11 @@ static void lay_out(struct sample_reader *r, const char *pack, const struct buf 
     const unsigned char *p = (const unsigned char *)bytes->data;
     struct buf flow;
     buf_init(&flow, 8192);
-    (void)buf_printf(b,
-                     "codecs:\n  %s-frame:   # review: no known codec reads it; its bytes, to be "
-                     "put together by the vendor's document\n    struct:\n",
-                     r->name);
+    (void)buf_printf(
+        b,
+        "codecs:\n  %s-frame:   # review: no known codec reads it; its bytes, to be "
+        "put together by the vendor's document\n    struct:\n",
+        r->name);
     (void)buf_puts(&flow, "{struct: [");
     for (size_t i = 0; i < n; i++) {
         (void)buf_printf(b, "      - {name: b%zu, type: u8}", i);
@@ -304,8 +306,8 @@ static void lay_out(struct sample_reader *r, const char *pack, const struct buf 
     (void)buf_puts(b, "    rest: allow\n");
     (void)buf_puts(&flow, "], rest: allow}");
     (void)buf_cstr(b);
-    char *decode = pack ? mem_printf("[%s, %s]", pack, buf_cstr(&flow))
-                        : mem_strdup(buf_cstr(&flow));
+    char *decode =
+        pack ? mem_printf("[%s, %s]", pack, buf_cstr(&flow)) : mem_strdup(buf_cstr(&flow));
     if (read_all(r, decode)) {
         (void)snprintf(inner, sizeof(inner), "%.100s-frame", r->name);
         put_decode(r->decode, sizeof(r->decode), pack, inner);
@@ -324,7 +326,8 @@ static void find_bytes(struct sample_reader *r)
 {
     struct buf bytes;
     buf_init(&bytes, MAX_SAMPLE);
-    const char *pack = all_text(r) ? packed_as(r->given[0].payload, r->given[0].len, &bytes) : NULL;
+    const char *pack =
+        all_text(r) ? packed_as(r->given[0].payload, r->given[0].len, &bytes) : NULL;
     if (!pack) {
         buf_clear(&bytes);
         (void)buf_put(&bytes, r->given[0].payload, r->given[0].len);
@@ -413,7 +416,8 @@ static void forget_frames(struct sample_reader *r)
         r->read[i].frame = NULL;
 }
 
-static size_t try_codecs(struct sample_reader *r, const char *path, const char *pack, size_t best)
+static size_t try_codecs(struct sample_reader *r, const char *path, const char *pack,
+                         size_t best)
 {
     const char *names[MAX_NAMES];
     char decode[128];

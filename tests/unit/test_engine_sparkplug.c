@@ -246,13 +246,15 @@ static void two_sources_of_one_topic(void **state)
     (void)state;
     struct rig r;
     sparkplug_rig(&r);
-    rig_conf = "gateway: {id: t, data_dir: /tmp/x}\n"
-               "brokers:\n  - {id: main, url: mqtt://127.0.0.1:1883}\n"
-               "sources:\n"
-               "  - {profile: trap, broker: main, topics: [\"spBv1.0/{group}/{type}/{node}/{dev}\"]}\n"
-               "  - {profile: trap, broker: main, topics: [\"spBv1.0/{second}/{type}/{node}/{dev}\"]}\n"
-               "profiles: [trap.yaml]\ncatalog: catalog.yaml\n"
-               "registry: {compounds: compounds.csv, devices: devices.csv}\n";
+    rig_conf =
+        "gateway: {id: t, data_dir: /tmp/x}\n"
+        "brokers:\n  - {id: main, url: mqtt://127.0.0.1:1883}\n"
+        "sources:\n"
+        "  - {profile: trap, broker: main, topics: [\"spBv1.0/{group}/{type}/{node}/{dev}\"]}\n"
+        "  - {profile: trap, broker: main, topics: "
+        "[\"spBv1.0/{second}/{type}/{node}/{dev}\"]}\n"
+        "profiles: [trap.yaml]\ncatalog: catalog.yaml\n"
+        "registry: {compounds: compounds.csv, devices: devices.csv}\n";
     rig_profile = left_over;
     struct world *w = world_of(devices_text);
     rig_conf = conf_text;

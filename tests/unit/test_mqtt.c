@@ -694,15 +694,23 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_options),      cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_publish),          cmocka_unit_test(test_fall_back),
-        cmocka_unit_test(test_refused_filters),  cmocka_unit_test(test_ask),
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_publish),
+        cmocka_unit_test(test_fall_back),
+        cmocka_unit_test(test_refused_filters),
+        cmocka_unit_test(test_ask),
         cmocka_unit_test(test_close_while_connecting),
-        cmocka_unit_test(test_many_short_lives), cmocka_unit_test(test_broker_restarts),
-        cmocka_unit_test(test_leave_and_return), cmocka_unit_test(test_redelivery),
-        cmocka_unit_test(test_taken_over),       cmocka_unit_test(test_twin),
-        cmocka_unit_test(test_wrong_password),   cmocka_unit_test(test_names_and_fail_over),
-        cmocka_unit_test(test_thousand_filters), cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_many_short_lives),
+        cmocka_unit_test(test_broker_restarts),
+        cmocka_unit_test(test_leave_and_return),
+        cmocka_unit_test(test_redelivery),
+        cmocka_unit_test(test_taken_over),
+        cmocka_unit_test(test_twin),
+        cmocka_unit_test(test_wrong_password),
+        cmocka_unit_test(test_names_and_fail_over),
+        cmocka_unit_test(test_thousand_filters),
+        cmocka_unit_test(test_tls),
     };
     if (argc == 3 && strcmp(argv[1], "--victim") == 0)
         return play_victim((int)strtol(argv[2], NULL, 10));

@@ -205,10 +205,8 @@ static void test_of_float(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_put_double),
-        cmocka_unit_test(test_put_double_random),
-        cmocka_unit_test(test_of_float),
-        cmocka_unit_test(test_get_double),
+        cmocka_unit_test(test_put_double), cmocka_unit_test(test_put_double_random),
+        cmocka_unit_test(test_of_float),   cmocka_unit_test(test_get_double),
         cmocka_unit_test(test_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,11 +41,29 @@ static void durations(void **state)
 static void no_durations(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        "",        "P",      "PT",   "P1Y",      "P1M",  "PT5",
-        "P5H",     "1:60",   "5 mm", "1:2:3:4",  "soon", "1.5:30",
-        "-5s",     "h",      "P1DT", "5 h 6",    "1T2",  "5 parsecs",
-        "1 2",     "1:02 h", "1e5s", "1T02:03:04 d", "99999999999999999999999h"};
+    static const char *const texts[] = {"",
+                                        "P",
+                                        "PT",
+                                        "P1Y",
+                                        "P1M",
+                                        "PT5",
+                                        "P5H",
+                                        "1:60",
+                                        "5 mm",
+                                        "1:2:3:4",
+                                        "soon",
+                                        "1.5:30",
+                                        "-5s",
+                                        "h",
+                                        "P1DT",
+                                        "5 h 6",
+                                        "1T2",
+                                        "5 parsecs",
+                                        "1 2",
+                                        "1:02 h",
+                                        "1e5s",
+                                        "1T02:03:04 d",
+                                        "99999999999999999999999h"};
     double s = -1;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (parse_duration(texts[i], strlen(texts[i]), &s))
