@@ -60,8 +60,10 @@ void silence_arm(struct alarm *a, uint32_t device)
             continue;
         uint64_t after = silence_ns(w.plan->rules[i].rule, w.device);
         uint64_t at = silent_at(a, &w, after);
-        if (is_cut_off(a, w.dev))
-            at = most(at, a->now_ns + LOOK_NS);
+        if (is_cut_off(a, w.dev)) {
+            uint64_t wait = most(after, interval_ns(w.device));
+            at = most(at, a->now_ns + (wait < LOOK_NS ? wait : LOOK_NS));
+        }
         due = at < due ? at : due;
     }
     if (due != NEVER && due <= a->now_ns)

@@ -37,6 +37,7 @@ static const char compounds_text[] =
 static const char *rig_conf = conf_text; /* of the next world */
 static const char *rig_catalog = catalog_text;
 static const char *rig_profile; /* NULL: none */
+static const char *rig_profile2;
 static bool rig_expect_refused;
 static const char devices_text[] = "device,source_id,kind,compound,building\n"
                                    "d1,eui-1,sump,c1,3\nd2,eui-2,sump,c2,4\n";
@@ -111,8 +112,10 @@ static inline struct world *world_of(const char *devices)
     buf_init(&b, 1 << 20);
     assert_int_equal(world_bundle(parts, &b), 0);
     if (rig_profile) {
-        struct world_text profile = {"/etc/t/trap.yaml", rig_profile, strlen(rig_profile)};
-        assert_int_equal(world_bundle_profiles(&profile, 1, &b), 0);
+        struct world_text two[2] = {{"/etc/t/trap.yaml", rig_profile, strlen(rig_profile)}};
+        if (rig_profile2)
+            two[1] = (struct world_text){"/etc/t/two.yaml", rig_profile2, strlen(rig_profile2)};
+        assert_int_equal(world_bundle_profiles(two, rig_profile2 ? 2 : 1, &b), 0);
     }
     if (world_open(b.data, b.len, problems, &w) != 0 && !rig_expect_refused)
         for (size_t i = 0; i < problems_count(problems); i++)
