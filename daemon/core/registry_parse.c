@@ -270,10 +270,15 @@ static bool is_no_header(struct sheet *s)
                                       : other);
         return true;
     }
+    size_t near = 0;
     for (size_t i = 0; i < s->row->n; i++)
-        if (!s->row->fields[i].text[0] ||
-            err_nearest(s->row->fields[i].text, names, s->kind->n_columns))
-            return false;
+        near += err_nearest(s->row->fields[i].text, names, s->kind->n_columns) != NULL;
+    if (2 * near >= s->row->n)
+        return false;
+    for (size_t i = 0; i < s->row->n; i++)
+        for (size_t c = 0; c < s->kind->n_columns; c++)
+            if (strcmp(s->row->fields[i].text, names[c]) == 0)
+                return false;
     char list[256] = "";
     size_t at = 0;
     for (size_t c = 0; c < s->kind->n_columns && at < sizeof(list) - 80; c++)

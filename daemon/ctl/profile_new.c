@@ -255,8 +255,9 @@ static int put_example(struct draft *d, const struct profile *p, struct message 
     put_payload(s, out);
     if (d->kind)
         (void)buf_printf(out, "    kind: %s\n", d->kind->name);
-    (void)buf_puts(out, "    expect:\n");
-    for (size_t k = 0; k < m->decoded.n_samples; k++)
+    bool any = m->decoded.n_samples > 1 || m->decoded.samples[0].n > 0;
+    (void)buf_puts(out, any ? "    expect:\n" : "    expect: []\n"); /* it lives, that is all */
+    for (size_t k = 0; any && k < m->decoded.n_samples; k++)
         put_expected(d, m, &m->decoded.samples[k], out);
     return CTL_DONE;
 }

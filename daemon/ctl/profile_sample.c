@@ -35,7 +35,8 @@ struct sample_reader {
     struct profile_guess_way way;
     char decode[DECODE_MAX], from[256];
     struct buf codec_lines;
-    char words[320];
+    char weak[160]; /* codecs that would read anything */
+    char words[480];
     const char *name;
 };
 
@@ -107,13 +108,14 @@ static char *as_json(struct json_value v, size_t *out_len)
 static char *read_by(struct sample_reader *r, const char *decode, const char *p, size_t len,
                      size_t *out_len)
 {
-    struct json_value root;
+    struct json_value root, rest;
     char *padded = mem_zalloc(len + JSON_PADDING), *text = NULL;
     if (len)
         memcpy(padded, p, len);
     codec_run_clear(r->run);
     if (codec_guess_read(r->codecs, r->run, decode, padded, len, &root) == 0 &&
-        json_type(root) >= JSON_ARRAY && json_count(root) > 0)
+        json_type(root) >= JSON_ARRAY && json_count(root) > 0 &&
+        !(json_type(root) == JSON_OBJECT && json_member(root, "_unknown", &rest)))
         text = as_json(root, out_len);
     free(padded);
     return text;
@@ -251,8 +253,31 @@ static void put_decode(char *out, size_t room, const char *pack, const char *cod
         (void)snprintf(out, room, "%s", codec);
 }
 
-/* The codec that reads all payloads, and gives most; "" none does. */
-static bool find_codec(struct sample_reader *r, const char *pack)
+/* A layout without anything that must stand somewhere reads whatever is long enough: that it reads
+ * this says nothing. Asked with the opposite of each bit. */
+static bool takes_anything(struct sample_reader *r, const char *codec, const struct buf *bytes)
+{
+    char *other = mem_zalloc(bytes->len + 1);
+    size_t n;
+    for (size_t i = 0; i < bytes->len; i++)
+        other[i] = (char)~bytes->data[i];
+    char *text = read_by(r, codec, other, bytes->len, &n);
+    bool takes = text != NULL;
+    free(text);
+    free(other);
+    return takes;
+}
+
+/* Told, so that who knows the device may take it. */
+static void note_weak(struct sample_reader *r, const char *codec)
+{
+    size_t at = strlen(r->weak);
+    if (at < sizeof(r->weak) - 70)
+        (void)snprintf(r->weak + at, sizeof(r->weak) - at, "%s%.60s", at ? ", " : "", codec);
+}
+
+/* The codec that reads all payloads, and gives most; "" none does. bytes: of the first. */
+static bool find_codec(struct sample_reader *r, const char *pack, const struct buf *bytes)
 {
     const char *names[MAX_NAMES];
     char decode[128];
@@ -261,6 +286,10 @@ static bool find_codec(struct sample_reader *r, const char *pack)
         put_decode(decode, sizeof(decode), pack, names[i]);
         if (!read_all(r, decode))
             continue;
+        if (takes_anything(r, names[i], bytes)) {
+            note_weak(r, names[i]);
+            continue;
+        }
         size_t values = 1 + understood(r, &(struct profile_guess_way){.decode = decode});
         if (values <= best)
             continue;
@@ -314,7 +343,8 @@ static void lay_out(struct sample_reader *r, const char *pack, const struct buf 
         r->way.codecs = b->data;
         (void)snprintf(r->words, sizeof(r->words),
                        "no known codec reads these bytes (are the vendor's codecs among "
-                       "--profiles?): they are laid out one by one");
+                       "--profiles?): they are laid out one by one%s%s",
+                       r->weak[0] ? "; these read anything of that length: " : "", r->weak);
     } else {
         r->decode[0] = '\0';
     }
@@ -332,7 +362,7 @@ static void find_bytes(struct sample_reader *r)
         buf_clear(&bytes);
         (void)buf_put(&bytes, r->given[0].payload, r->given[0].len);
     }
-    if (find_codec(r, pack))
+    if (find_codec(r, pack, &bytes))
         (void)snprintf(r->words, sizeof(r->words), "the codec that reads it all: %.200s",
                        r->decode);
     else if ((pack || !all_text(r)) && bytes.len > 0)
@@ -417,14 +447,14 @@ static void forget_frames(struct sample_reader *r)
 }
 
 static size_t try_codecs(struct sample_reader *r, const char *path, const char *pack,
-                         size_t best)
+                         const struct buf *bytes, size_t best)
 {
     const char *names[MAX_NAMES];
     char decode[128];
     size_t n = codec_guess_names(r->codecs, names, MAX_NAMES);
     for (size_t i = 0; i < n && i < MAX_NAMES; i++) {
         put_decode(decode, sizeof(decode), pack, names[i]);
-        if (!read_frames(r, path, decode))
+        if (!read_frames(r, path, decode) || takes_anything(r, names[i], bytes))
             continue;
         size_t values = understood(
             r, &(struct profile_guess_way){.frame_from = path, .frame_decode = decode});
@@ -432,7 +462,7 @@ static size_t try_codecs(struct sample_reader *r, const char *path, const char *
             continue;
         best = values;
         (void)snprintf(r->decode, sizeof(r->decode), "%s", decode);
-        (void)snprintf(r->from, sizeof(r->from), "%s", path);
+        (void)snprintf(r->from, sizeof(r->from), "%.255s", path);
     }
     return best;
 }
@@ -449,17 +479,15 @@ static void find_frame(struct sample_reader *r)
         json_type(root) != JSON_OBJECT)
         return;
     size_t n = texts_of(root, "$", list, 0, 0);
-    char(*paths)[256] = mem_zalloc_array(n, sizeof(*paths));
-    const char *packs[MAX_LEAVES];
+    for (size_t i = 0; i < n; i++) /* the parser is used again */
+        list[i].p = mem_strndup(list[i].p, list[i].n);
     buf_init(&bytes, MAX_SAMPLE);
-    for (size_t i = 0; i < n; i++) { /* before the parser is used again */
-        memcpy(paths[i], list[i].path, sizeof(*paths));
-        packs[i] = packed_as(list[i].p, list[i].n, &bytes);
+    for (size_t i = 0; i < n; i++) {
+        const char *pack = packed_as(list[i].p, list[i].n, &bytes);
+        if (pack)
+            best = try_codecs(r, list[i].path, pack, &bytes, best);
+        free((char *)(uintptr_t)list[i].p);
     }
-    for (size_t i = 0; i < n; i++)
-        if (packs[i])
-            best = try_codecs(r, paths[i], packs[i], best);
-    free(paths);
     buf_done(&bytes);
     forget_frames(r);
     if (!r->decode[0] || !read_frames(r, r->from, r->decode)) {

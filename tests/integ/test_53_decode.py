@@ -220,7 +220,8 @@ def test_new_profile_of_a_frame(tmp_path):
     assert "time: '$.time'" in text and "temperature\": 30.8" in text
     # one that nobody knows: laid out, to be put together by hand
     text, said = draft(tmp_path, b"f10a00dc03e8", *topic)
-    assert "no known codec" in said and "codecs:\n  lw-frame:" in text
+    assert "no known codec" in said and "anything of that length: ldds75" in said
+    assert "codecs:\n  lw-frame:" in text
     assert "- {name: b2, type: u8}   # 00; with the next: u16be 220" in text
     text, said = draft(tmp_path, CLIMATE.hex().encode(), *topic, profiles=False)
     assert "lw-frame" in text and "--profiles" in said
