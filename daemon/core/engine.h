@@ -66,6 +66,7 @@ struct engine_out {
 struct engine_stats { /* since the process began, but for the ledger */
     uint64_t records, points, fields_unknown, fields_bad, times_replaced, times_moved;
     uint64_t devices_seen;
+    char unknown_device[65], unknown_name[65]; /* the last of fields_unknown: who said what */
     uint64_t values_bad[REASON_N];       /* by enum quality_reason; their sum is fields_bad */
     uint64_t values_uncertain[REASON_N]; /* in good lines */
     uint64_t times_corrected;            /* by the device's known offset */
