@@ -203,7 +203,8 @@ static void test_epochs(void **state)
     settle();
     assert_string_equal(last_body(RECORD_STREAM), "cq/all/7");
     finish();
-    start(0, 0); /* a full journal: later */
+    start(3, 9); /* a full journal: later */
+    keep(t, "{\"epoch\":4}");
     append_result = -ENOSPC;
     up();
     run_ms(4000);
