@@ -18,6 +18,9 @@
 #define WAYS   4
 #define FAR_MS (INT64_C(366) * 86400000)
 
+#define MAX_SPARE 64         /* chunks that are kept for the next ones */
+#define MAX_EMPTY (1u << 16) /* entries of a heap that is kept although it is empty */
+
 static bool before(const struct due *a, const struct due *b)
 {
     if (a->ns != b->ns)
@@ -69,10 +72,12 @@ static void push_far(struct alarm *a, unsigned pile, struct due x)
     struct far_chunk *c = f->piles[pile];
     if (!c || c->n == FAR_CHUNK) {
         struct far_chunk *top = f->spare;
-        if (top)
+        if (top) {
             f->spare = top->next;
-        else
+            f->n_spare--;
+        } else {
             top = mem_zalloc(sizeof(*top));
+        }
         top->n = 0;
         top->next = c;
         f->piles[pile] = c = top;
@@ -93,6 +98,11 @@ static void push(struct alarm *a, struct due x)
 
 static void spare(struct far *f, struct far_chunk *c)
 {
+    if (f->n_spare == MAX_SPARE) {
+        free(c);
+        return;
+    }
+    f->n_spare++;
     c->next = f->spare;
     f->spare = c;
 }
@@ -110,6 +120,11 @@ static void come_near(struct alarm *a)
     f->piles[pile] = NULL;
     f->some &= ~(UINT64_C(1) << pile);
     f->now = least >> FAR_SHIFT;
+    if (a->cap_heap > MAX_EMPTY) { /* so many at once are an exception, after a start */
+        free(a->heap);
+        a->heap = NULL;
+        a->cap_heap = 0;
+    }
     for (; c; c = next) {
         next = c->next;
         f->n -= c->n;

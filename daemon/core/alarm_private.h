@@ -255,7 +255,7 @@ struct far {
     struct far_chunk *piles[FAR_PILES], *spare;
     uint64_t some; /* piles with anything in them */
     uint64_t now;  /* the present span */
-    size_t n;
+    size_t n, n_spare;
 };
 
 /* due.sub: of a device, */
