@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the engine alone costs for a native message, from the record to the point:
- * `bench_engine DEVICES MESSAGES`, devices at random. Without a quiet machine, count instructions:
+ * `bench_engine DEVICES MESSAGES [RULES [ELSEWHERE]]`, devices at random; so many rules concern each
+ * of them, and so many only devices of a compound where there are none. Without a quiet machine, count instructions:
  * valgrind --tool=callgrind --toggle-collect=engine_record.
  */
 #include "base/mem.h"
@@ -56,13 +57,29 @@ static void on_step(void *ctx, const struct position *at)
     sink += at->tick;
 }
 
-static struct world *world_of(unsigned devices)
+/* Conditions of one or two values that hardly ever hold. */
+static void put_rules(struct buf *out, unsigned n, unsigned elsewhere)
 {
-    struct buf csv, b;
+    (void)buf_puts(out, "version: 1\ngroups:\n  - name: g\n    rules:\n");
+    for (unsigned i = 0; i < n + elsewhere; i++)
+        (void)buf_printf(
+            out,
+            "      - {id: r%u, kind: sump, title: t, action: a, no_data: {after: 30m}, levels: "
+            "[{severity: minor, when: level > 4.%03u%s, off: level < 3, for: 60s}, {severity: "
+            "major, when: level > 4.9%03u, off: level < 4}]%s}\n",
+            i, i % 1000, i % 5 == 4 ? " and pump_on" : "", i % 1000,
+            i < n ? "" : ", only: {compounds: [elsewhere]}");
+}
+
+static struct world *world_of(unsigned devices, unsigned n_rules, unsigned elsewhere)
+{
+    struct buf csv, b, rules;
     struct problems *problems = problems_new(20);
     struct world *w = NULL;
     buf_init(&csv, (size_t)64 << 20);
     buf_init(&b, (size_t)64 << 20);
+    buf_init(&rules, (size_t)1 << 20);
+    put_rules(&rules, n_rules, elsewhere);
     (void)buf_puts(&csv, "device,source_id,kind,compound,building\n");
     for (unsigned i = 0; i < devices; i++) {
         char line[128];
@@ -76,12 +93,16 @@ static struct world *world_of(unsigned devices)
         [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds_text, strlen(compounds_text)},
         [WORLD_DEVICES] = {"/etc/t/devices.csv", csv.data, csv.len},
     };
-    if (world_bundle(parts, &b) < 0 || world_open(b.data, b.len, problems, &w) != 0) {
+    struct world_text text = {"/etc/t/rules.yaml", rules.data, rules.len};
+    if (world_bundle(parts, &b) < 0 ||
+        (n_rules + elsewhere && world_bundle_rules(&text, 1, &b) != 0) ||
+        world_open(b.data, b.len, problems, &w) != 0) {
         for (size_t i = 0; i < problems_count(problems); i++)
             fprintf(stderr, "%s\n", problems_get(problems, i));
         exit(1);
     }
     buf_done(&csv);
+    buf_done(&rules);
     buf_done(&b);
     problems_free(problems);
     return w;
@@ -131,7 +152,8 @@ int main(int argc, char **argv)
 {
     unsigned devices = argc > 1 ? (unsigned)atoi(argv[1]) : 1000;
     uint64_t messages = argc > 2 ? (uint64_t)atoll(argv[2]) : 200000;
-    struct world *w = world_of(devices);
+    unsigned rules = argc > 3 ? (unsigned)atoi(argv[3]) : 0;
+    struct world *w = world_of(devices, rules, argc > 4 ? (unsigned)atoi(argv[4]) : 0);
     struct engine *e = engine_new(&(struct engine_out){
         .point = on_point, .letter = on_letter, .step = on_step, .step_end = on_step});
     struct engine_stats stats;
