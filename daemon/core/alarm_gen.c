@@ -116,8 +116,9 @@ static uint8_t flags_of(const struct gen *g, const struct plan *plan, size_t i,
     const struct plan_rule *p = &plan->rules[i];
     const struct rule *r = p->rule;
     unsigned flags = 0;
-    if (d->retired || (plan->restricted && !concerns(g->world, r, d->compound)))
-        return 0;
+    if (d->retired || !world_serves(g->world, d) ||
+        (plan->restricted && !concerns(g->world, r, d->compound)))
+        return 0; /* what the other lane hears is not silent */
     if (r->n_levels && p->levels && !(p->cross && point) && is_its_point(r, d, point))
         flags |= SEAT_LEVELS;
     if (!point && silence_ns(r, d) > 0)
