@@ -150,13 +150,26 @@ static void print_transitions(json_t *rows)
     ctl_table_free(t);
 }
 
+/* "refused: condition_active" */
+static void set_answer(json_t *row)
+{
+    const char *why =
+        json_string_value(json_object_get(json_object_get(row, "reply"), "reason"));
+    if (!why)
+        return;
+    char *text = mem_printf("%s: %s", ctl_text(row, "answer"), why);
+    set(row, "answer", text);
+    free(text);
+}
+
 static void print_commands(json_t *rows)
 {
-    struct ctl_table *t = ctl_table_new("COMMAND|TIME|FROM|ANSWER|SAID:80");
+    struct ctl_table *t = ctl_table_new("COMMAND|TIME|FROM|ANSWER:50|SAID:80");
     for (size_t i = json_array_size(rows); i > 0; i--) {
         json_t *row = json_array_get(rows, i - 1);
         alerts_set_clock(row, "at", ctl_text(row, "at"));
         bool ours = json_is_true(json_object_get(row, "by_operator"));
+        set_answer(row);
         const char *cells[] = {ctl_text(row, "verb"), ctl_text(row, "at"),
                                ours ? "operator" : ctl_text(row, "firm"),
                                ctl_text(row, "answer"), ctl_text(row, "command")};

@@ -76,7 +76,7 @@ class Firm:
         self.heard = []
         self.checked = checked
         self.name = name
-        self.c = mqtt.Client(f"firm-{name}", protocol=mqtt.MQTTv5)
+        self.c = mqtt.Client(f"{'firm' if session else 'new'}-{name}", protocol=mqtt.MQTTv5)
         self.c.username_pw_set(user or name, USERS[user or name])
         self.c.on_message = lambda c, u, m: self.heard.append(m)
         self.filters = filters or [f"{PREFIX}/{t}/{name}/#" for t in

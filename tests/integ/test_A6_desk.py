@@ -131,7 +131,7 @@ def test_the_whole_work(desk):
         assert words in shown, words
     changes = [t["change"] for t in
                json.loads(desk.ctl("--json", "alerts", "history").stdout)["transitions"]]
-    assert changes == ["closed", "cleared", "confirmed", "resolved", "reworked", "resolved",
+    assert changes == ["fed_back", "cleared", "confirmed", "resolved", "reworked", "resolved",
                        "arrived", "accepted", "transferred", "rejected", "acknowledged",
                        "activated"]
 
