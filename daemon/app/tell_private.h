@@ -26,7 +26,9 @@ enum {
     TELL_REFILL =
         75, /* with more of them under way, what is not urgent waits: a wake of three threads
                        * for each answer costs more than the message */
-    TELL_WINDOW = 100,              /* under way; the server's Receive Maximum goes before */
+    TELL_RETRY_MAX_S =
+        5,             /* somebody may be shut in: a broker that is back is not kept waiting */
+    TELL_WINDOW = 100, /* under way; the server's Receive Maximum goes before */
     TELL_ROWS_BYTES = 1 << 20,      /* read from the outbox at a time */
     TELL_OPEN_BYTES = 64 << 20,     /* of the open set in memory; beyond it only what differs */
     TELL_SNAPSHOT_BYTES = 64 << 20, /* of one snapshot */
