@@ -36,6 +36,7 @@ struct mqtt_sub {
     uint8_t qos;
     int code;  /* of its SUBACK on this connection; MQTT_CODE_NONE: to be asked, _SENT: asked */
     bool said; /* the log has said that it is refused, or granted less than asked */
+    bool again; /* to be asked although its answer is known */
 };
 enum { MQTT_CODE_NONE = -1, MQTT_CODE_SENT = -2 };
 
@@ -87,9 +88,10 @@ struct mqtt {
         subs_gen; /* counts connections and resubscriptions: answers from before are void */
     struct mqtt_outgoing *outgoing; /* first to last */
     size_t n_outgoing;
-    struct mqtt_sending *sends, *flying; /* for Paho, first to last; Paho's, unanswered */
-    size_t n_sending, window;            /* both together, and the most of this connection */
-    size_t max_packet;                   /* that the server takes; 0: any */
+    struct mqtt_sending *sends, **sends_end; /* for Paho, first to last */
+    struct mqtt_sending *flying;             /* Paho's, unanswered, newest first */
+    size_t n_sending, window; /* both together, and the most of this connection */
+    size_t max_packet;        /* that the server takes; 0: any */
     struct mqtt_stats stats;
 
     atomic_uint_fast64_t messages, bytes;
@@ -130,6 +132,7 @@ void mqtt_report_down(struct mqtt *m, const char *reason, bool taken_over); /* a
 void mqtt_subs_set(struct mqtt *m, const struct mqtt_filter *filters,
                    size_t n);                               /* takes lock */
 void mqtt_subs_begin(struct mqtt *m, bool session_present); /* a new connection; takes lock */
+void mqtt_subs_again(struct mqtt *m);                       /* all once more; takes lock */
 /* Sends what is to be sent; false if the broker has not answered for too long. Control thread.
  */
 bool mqtt_subs_work(struct mqtt *m);
