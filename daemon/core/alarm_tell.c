@@ -96,7 +96,7 @@ static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
     e.reason = reason;
     if (change == ALARM_CLEARED) {
         e.condition = ALARM_NORMAL;
-        if (w->dev->flags & DEV_SILENT) /* nobody has seen that it is good */
+        if (!m->from && w->dev->flags & DEV_SILENT) /* nobody has seen that it is good */
             e.quality = ALARM_STALE;
     }
     t->told_quality = t->quality;
