@@ -86,6 +86,13 @@ void tell_fill(struct alarm *a, const struct moment *m, const struct whom *w,
         fill_value(a, m, w, r, about >= 0 ? about : 0, out);
 }
 
+/* The device is silent, and says nothing in this step either: nobody has seen that it is good. */
+static bool is_unseen(const struct whom *w, const struct plan_rule *r)
+{
+    const struct seat *own = &seats_of(w->plan, w->dev->series)[r - w->plan->rules];
+    return own->flags & SEAT_SILENT && !(w->dev->flags & DEV_HEARD);
+}
+
 static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
                  const struct plan_rule *r, struct act *t, enum alarm_change change,
                  const char *reason)
@@ -96,7 +103,7 @@ static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
     e.reason = reason;
     if (change == ALARM_CLEARED) {
         e.condition = ALARM_NORMAL;
-        if (!m->from && w->dev->flags & DEV_SILENT) /* nobody has seen that it is good */
+        if (!m->from && is_unseen(w, r)) /* a sample has seen it */
             e.quality = ALARM_STALE;
     }
     t->told_quality = t->quality;
