@@ -103,7 +103,7 @@ static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
     e.reason = reason;
     if (change == ALARM_CLEARED) {
         e.condition = ALARM_NORMAL;
-        if (is_unseen(w, r))
+        if (!m->from && is_unseen(w, r)) /* a sample has seen it */
             e.quality = ALARM_STALE;
     }
     t->told_quality = t->quality;
