@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/report_private.h"
+#include "base/utf8.h"
 #include "io/clock.h"
 
 #include <stdio.h>
@@ -193,15 +194,16 @@ void report_ledger(const struct report_sources *s, struct buf *out)
 
 static void status_problems(struct jsonw *w, const struct report_sources *s, unsigned *out_n)
 {
-    char text[700];
+    char text[1000];
     unsigned n = 0;
     jsonw_array(w, "problems");
     for (size_t i = 0; s->ingest && i < ingest_brokers(s->ingest); i++) {
         struct mqtt_stats m;
         ingest_stats(s->ingest, i, &m);
-        if (m.problem[0]) {
-            (void)snprintf(text, sizeof(text), "broker %s: %s", s->conf->brokers[i].id,
-                           m.problem);
+        if (m.problem[0] || (m.wanted && !m.connected)) {
+            (void)snprintf(text, sizeof(text), "broker %s: %s%s", s->conf->brokers[i].id,
+                           m.problem[0] ? m.problem : "not connected yet to ",
+                           m.problem[0] ? "" : m.server);
             jsonw_str(w, NULL, text);
             n++;
         }
@@ -328,6 +330,14 @@ static void status_engine(struct jsonw *w, const struct report_sources *s,
     jsonw_u64(w, "offset", p.at.offset);
     jsonw_u64(w, "devices_seen", e.devices_seen);
     jsonw_u64(w, "fields_unknown", e.fields_unknown);
+    if (e.unknown_device[0]) {
+        jsonw_object(w, "unknown");
+        jsonw_str(w, "device", e.unknown_device);
+        jsonw_strn(w, "name", e.unknown_name,
+                   utf8_valid(e.unknown_name, strlen(e.unknown_name)) ? strlen(e.unknown_name)
+                                                                      : 0);
+        jsonw_end_object(w);
+    }
     jsonw_u64(w, "fields_bad", e.fields_bad);
     jsonw_u64(w, "times_replaced", e.times_replaced);
     jsonw_bool(w, "replaying", p.replaying);

@@ -230,9 +230,24 @@ void alarm_link(struct alarm *a, unsigned broker, bool up, uint64_t engine_ns)
     if (broker >= MAX_BROKERS)
         return;
     a->now_ns = engine_ns;
-    if (up && !a->links[broker].up)
+    if (up && !a->links[broker].up) {
         a->links[broker].up_ns = engine_ns;
+        a->links[broker].again_ns = 0;
+    }
     a->links[broker].up = up;
+}
+
+void alarm_link_again(struct alarm *a, unsigned broker, uint64_t engine_ns)
+{
+    if (broker >= MAX_BROKERS)
+        return;
+    struct link *l = &a->links[broker];
+    a->now_ns = engine_ns;
+    if (!l->up && l->up_ns == 0)
+        l->up_ns = engine_ns;
+    else if (!l->up)
+        l->again_ns = engine_ns;
+    l->up = true;
 }
 
 void alarm_heard(struct alarm *a, const struct device *d, unsigned broker)

@@ -227,7 +227,8 @@ struct rule_state {
 };
 
 struct link {
-    uint64_t up_ns;
+    uint64_t up_ns;    /* since when, but for moments in which nothing was lost */
+    uint64_t again_ns; /* the end of the last such moment; 0: none since up_ns */
     bool up;
 };
 

@@ -71,19 +71,6 @@ static const struct device *find_device(const struct engine *e, struct text id,
     return NULL;
 }
 
-static bool other_lane(const struct world *w, const struct device *d)
-{
-    switch ((enum conf_lane)w->conf->gateway.lane) {
-    case CONF_LANE_ROUTINE:
-        return d->life_safety;
-    case CONF_LANE_LIFE_SAFETY:
-        return !d->life_safety;
-    case CONF_LANE_ALL:
-        break;
-    }
-    return false;
-}
-
 static bool same_text(struct text a, struct text b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
@@ -302,7 +289,7 @@ static void take_native(struct engine *e, const struct record *r, bool again, st
         v->count = LEDGER_DUPLICATE; /* counted once, whatever it was the first time */
     else if (!d)
         quarantine(v, why);
-    else if (other_lane(e->world, d))
+    else if (!world_serves(e->world, d))
         v->count = LEDGER_OTHER_LANE;
     else if ((r->flags & RECORD_RETAIN) && r->type == RECORD_MESSAGE)
         v->count = LEDGER_IGNORED_RETAINED; /* neither a reading nor a sign of life */
@@ -354,7 +341,7 @@ static void resolve(struct engine *e, const struct verdict *v, int64_t received_
         }
         if (!o->first)
             o->first = d;
-        if (other_lane(e->world, d))
+        if (!world_serves(e->world, d))
             o->other_lane++;
         else
             speak(e, i, d, received_ms);
@@ -438,7 +425,7 @@ static void take_ignored(struct engine *e, const struct record *r, int64_t recei
     if (!d)
         return;
     v->row = e->devices[d->index].row;
-    if (!other_lane(e->world, d))
+    if (world_serves(e->world, d))
         (void)sign_of_life(e, r, d, received_ms);
 }
 
@@ -466,7 +453,8 @@ static bool ask_profile(struct engine *e, const struct record *r,
                                      .len = r->body_len,
                                      .received_ms = received_ms,
                                      .sparkplug = e->sparkplug,
-                                     .broker = r->broker};
+                                     .broker = r->broker,
+                                     .message = r->offset + 1};
     struct profile_verdict p = {.outcome = PROFILE_NOT_MINE};
     profile_decode(source->profile, e->run, &in, &e->decoded, &p);
     if (p.outcome == PROFILE_NOT_MINE)
@@ -545,13 +533,15 @@ static void judge(struct engine *e, const struct record *r, struct verdict *v)
         if (!topic_matches(s->topic, r->topic, r->topic_len, &v->match))
             continue;
         fit++;
-        if (!s->profile) {
+        if (!s->profile)
             take_native(e, r, again, v);
+        else
+            row_of_topic(e, v);
+        if (!s->profile || settled(r, again, v) || ask_profile(e, r, s, v)) {
+            e->heard[s->index] +=
+                r->type == RECORD_MESSAGE && !again && (r->flags & RECORD_RETAIN) == 0;
             return;
         }
-        row_of_topic(e, v);
-        if (settled(r, again, v) || ask_profile(e, r, s, v))
-            return;
     }
     if (again)
         v->count = LEDGER_DUPLICATE;

@@ -107,6 +107,9 @@ struct number { /* as text */
 
 static const char *put_number(struct number *n, double v)
 {
+    double plain = nearbyint(v * 1e6) / 1e6; /* 0.85, not 0.8500000000000001 */
+    if (fabs(plain - v) < 1e-9 * fabs(v))
+        v = plain;
     n->text[num_put_double(n->text, v)] = '\0';
     return n->text;
 }

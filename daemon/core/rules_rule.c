@@ -12,6 +12,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 #define MAX_TITLE  200
 #define MAX_ACTION 1000
@@ -74,6 +75,33 @@ static bool read_id(struct rules_build *b, const struct yaml_node *rule,
     return true;
 }
 
+/* `去 #3 楼`: for YAML what begins with # behind a blank is a comment, and the text ends before. One
+ * that is meant has a blank behind its #. */
+static void warn_of_lost_words(struct rules_build *b, const struct yaml_node *n,
+                               const char *what)
+{
+    int line, col;
+    if (!n || n->kind != YAML_SCALAR || !n->plain)
+        return;
+    rules_place_of(b->f, n, strlen(n->text), &line, &col);
+    const char *s = b->f->text, *end = s + b->f->len;
+    for (int at = 1; at < line && s < end; at++) {
+        const char *nl = memchr(s, '\n', (size_t)(end - s));
+        s = nl ? nl + 1 : end;
+    }
+    for (int at = 1; s < end && *s != '\n' && s + 2 < end; s++) {
+        if (at >= col && (s[0] == ' ' || s[0] == '\t') && s[1] == '#') {
+            if (s[2] != ' ' && s[2] != '\t' && s[2] != '#' && s[2] != '\n')
+                conf_warn(b->notes, line, at + 1,
+                          "%s ends here: what is behind # is a comment of the file; a text with "
+                          "# in it stands in quotes",
+                          what);
+            return;
+        }
+        at += ((unsigned char)s[1] & 0xc0) != 0x80;
+    }
+}
+
 /* "text", or {zh: …, en: …} */
 static void read_words(struct rules_build *b, const struct yaml_node *n, const char *what,
                        size_t max, const char **out_zh, const char **out_en)
@@ -85,13 +113,44 @@ static void read_words(struct rules_build *b, const struct yaml_node *n, const c
         return;
     if (n->kind != YAML_MAP) {
         *out_zh = *out_en = rules_line(b, n, what, max);
+        warn_of_lost_words(b, n, what);
         return;
     }
     rules_read_map(b, n, keys, 2, what);
+    warn_of_lost_words(b, zh, what);
+    warn_of_lost_words(b, en, what);
     if (!zh)
         conf_error(b->notes, AT(n), "%s without zh", what);
     *out_zh = rules_line(b, zh, what, max);
     *out_en = en ? rules_line(b, en, what, max) : *out_zh;
+}
+
+/* By its name, by what people call it, or all there are. */
+static void unknown_kind(struct rules_build *b, const struct yaml_node *n, const char *s,
+                         const char *const *names, size_t n_names)
+{
+    const char *near = NULL;
+    struct buf all;
+    for (size_t i = 0; i < n_names && !near; i++) {
+        const struct kind *k = catalog_kind_at(b->r->catalog, i);
+        if (strcmp(k->title_zh, s) == 0 || strcasecmp(k->title_en, s) == 0)
+            near = names[i];
+    }
+    near = near ? near : err_nearest(s, names, n_names);
+    for (size_t i = 0; i < n_names && !near; i++)
+        if (strlen(names[i]) >= 4 && strstr(s, names[i]))
+            near = names[i];
+    if (near) {
+        conf_error(b->notes, AT(n), "the catalogue has no kind \"%.64s\", did you mean \"%s\"?",
+                   s, near);
+        return;
+    }
+    buf_init(&all, 4096);
+    for (size_t i = 0; i < n_names && all.len < 600; i++)
+        (void)buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
+    conf_error(b->notes, AT(n), "the catalogue has no kind \"%.64s\", expected one of %s%s", s,
+               buf_cstr(&all), all.len < 600 ? "" : " …");
+    buf_done(&all);
 }
 
 static void read_kind(struct rules_build *b, const struct yaml_node *n, struct rule *x)
@@ -105,9 +164,7 @@ static void read_kind(struct rules_build *b, const struct yaml_node *n, struct r
         size_t n_names = catalog_kinds(b->r->catalog);
         for (size_t i = 0; i < n_names; i++)
             names[i] = catalog_kind_at(b->r->catalog, i)->name;
-        const char *near = err_nearest(s, names, n_names);
-        conf_error(b->notes, AT(n), "the catalogue has no kind \"%.64s\"%s%s%s", s,
-                   near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+        unknown_kind(b, n, s, names, n_names);
         return;
     }
     for (size_t i = 0; i < x->n_kinds; i++) {

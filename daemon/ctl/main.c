@@ -110,10 +110,10 @@ bool ctl_options(int argc, char **argv, struct ctl_param *params, size_t n,
 
 static int unknown(const char *name)
 {
-    const char *names[N_COMMANDS];
+    const char *names[N_COMMANDS + 3] = {"journal", "help", "version"};
     for (size_t i = 0; i < N_COMMANDS; i++)
-        names[i] = commands[i].name;
-    const char *near = err_nearest(name, names, N_COMMANDS);
+        names[i + 3] = commands[i].name;
+    const char *near = err_nearest(name, names, N_COMMANDS + 3);
     fprintf(stderr, "gaihouctl: there is no command \"%s\"%s%s%s; see gaihouctl help\n", name,
             near ? ", did you mean \"" : "", near ? near : "", near ? "\"" : "");
     return CTL_USAGE;

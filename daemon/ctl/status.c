@@ -55,6 +55,21 @@ static void show_sinks(const json_t *status)
 }
 
 /* "received 12 decoded 10 …", whatever the daemon counts; what never happened is left out. */
+/* Names that no metric has are only counted: the last one tells what to look for. */
+static void show_unknown(const json_t *engine)
+{
+    const json_t *u = json_object_get(engine, "unknown");
+    const char *device = json_string_value(json_object_get(u, "device"));
+    const char *name = json_string_value(json_object_get(u, "name"));
+    if (!device || !name)
+        return;
+    char *clean = ctl_clean(name, strlen(name), 64);
+    printf("unknown   %s values whose name is no metric of the device's kind, the last \"%s\" "
+           "of %s\n",
+           ctl_count(engine, "fields_unknown"), clean, device);
+    free(clean);
+}
+
 static void show_sums(const char *title, json_t *sums)
 {
     const char *key;
@@ -93,6 +108,7 @@ void ctl_show_status(const json_t *s)
     show_sinks(s);
     printf("\nengine    %s/s, %s records behind (%s)\n", ctl_count(engine, "rate"),
            ctl_count(engine, "lag_records"), ctl_seconds(engine, "lag_s"));
+    show_unknown(engine);
     printf("journal   %s of %s, %s messages\n", ctl_bytes(journal, "bytes"),
            ctl_bytes(journal, "max_bytes"), ctl_count(journal, "messages"));
     printf("store     %s dead letters, %s devices in quarantine\n",

@@ -490,6 +490,11 @@ void mqtt_reconnect(struct mqtt *m, const char *why)
     pthread_mutex_unlock(&m->lock);
 }
 
+void mqtt_ask(struct mqtt *m)
+{
+    mqtt_subs_again(m);
+}
+
 int mqtt_resubscribe(struct mqtt *m, const struct mqtt_filter *filters, size_t n)
 {
     mqtt_subs_set(m, filters, n);

@@ -138,6 +138,9 @@ void mqtt_return(struct mqtt *m);                 /* connect again */
 /* Filters no longer named are unsubscribed after the new ones are there. Always 0. */
 int mqtt_resubscribe(struct mqtt *m, const struct mqtt_filter *filters, size_t n);
 void mqtt_reconnect(struct mqtt *m, const char *why); /* the watchdog's */
+/* Subscribes once more to what is subscribed: the broker's answer proves that the connection and
+ * the subscriptions stand; without one the connection is given up after 30 s. */
+void mqtt_ask(struct mqtt *m);
 /* A word to a device (not retained), copied; sent by the client's own thread over the present
  * connection or not at all: nothing is kept for the next one. 0; -ENOTCONN; -ENOBUFS when 64
  * wait already. */

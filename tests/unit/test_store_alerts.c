@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store: transitions, what is told of them, and what a crash, a migration and years leave. */
 /* tsan: yes */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
-#include "base/mem.h"
 #include "core/cases.h"
-#include "io/store.h"
 #include "io/store_impl.h"
 
 #include <errno.h>
@@ -36,45 +30,25 @@ struct kept {
     uint64_t seq;
     bool told;
 };
-struct bench {
-    char dir[64], path[128];
-    struct loop *loop;
-    struct store *store;
-    struct store_opened opened;
-    int pending, status;
-    unsigned outbox_calls;
-    bool no_outbox;
-    struct told rows[64];
-    size_t n_rows;
-    bool more;
-    struct kept cases[64];
-    size_t n_cases;
-    uint64_t n_done;
+#define BENCH_OWN                                                                              \
+    unsigned outbox_calls;                                                                     \
+    bool no_outbox;                                                                            \
+    struct told rows[64];                                                                      \
+    size_t n_rows;                                                                             \
+    bool more;                                                                                 \
+    struct kept cases[64];                                                                     \
+    size_t n_cases;                                                                            \
+    uint64_t n_done;                                                                           \
     char *json;
-};
-
-static int setup(void **state)
-{
-    struct bench *b = mem_zalloc(sizeof(*b));
-    snprintf(b->dir, sizeof(b->dir), "/tmp/test_store_alerts.XXXXXX");
-    assert_non_null(mkdtemp(b->dir));
-    snprintf(b->path, sizeof(b->path), "%s/store.db", b->dir);
-    b->loop = loop_new();
-    *state = b;
-    return 0;
-}
+#include "store_rig.h"
 
 static int teardown(void **state)
 {
     struct bench *b = *state;
-    store_close(b->store);
-    loop_free(b->loop);
-    char *cmd = mem_printf("rm -rf %s", b->dir);
-    int rc = system(cmd);
-    free(cmd);
+    store_close(b->store); /* what it still answers, it answers now */
+    b->store = NULL;
     free(b->json);
-    free(b);
-    return rc;
+    return bench_end(b);
 }
 
 static void on_outbox(void *ctx)
@@ -93,37 +67,10 @@ static void open_store(struct bench *b)
     store_on_outbox(b->store, on_outbox, b);
 }
 
-static void reopen(struct bench *b)
-{
-    store_close(b->store);
-    b->store = NULL;
-    open_store(b);
-}
-
-static void ended(struct bench *b)
-{
-    if (--b->pending == 0)
-        loop_stop(b->loop);
-}
-
-static void wait_all(struct bench *b)
-{
-    if (b->pending)
-        loop_run(b->loop);
-    assert_int_equal(b->pending, 0);
-}
-
-static void on_commit(void *ctx, int status)
-{
-    struct bench *b = ctx;
-    b->status = status;
-    ended(b);
-}
-
 static void commit(struct bench *b, struct store_batch *batch)
 {
-    b->pending++;
-    store_commit(b->store, batch, on_commit, b);
+    b->status = 0;
+    commit_later(b, batch);
     wait_all(b);
     assert_int_equal(b->status, 0);
 }
