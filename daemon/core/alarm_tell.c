@@ -86,6 +86,15 @@ void tell_fill(struct alarm *a, const struct moment *m, const struct whom *w,
         fill_value(a, m, w, r, about >= 0 ? about : 0, out);
 }
 
+/* By the rule's own patience: another's may be shorter. */
+static bool is_silent(const struct whom *w, const struct plan_rule *r)
+{
+    const struct series *own = w->dev->series;
+    while (own && own->ordinal > 0)
+        own = own->next;
+    return own && seats_of(w->plan, own)[r - w->plan->rules].flags & SEAT_SILENT;
+}
+
 static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
                  const struct plan_rule *r, struct act *t, enum alarm_change change,
                  const char *reason)
@@ -96,7 +105,7 @@ static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
     e.reason = reason;
     if (change == ALARM_CLEARED) {
         e.condition = ALARM_NORMAL;
-        if (w->dev->flags & DEV_SILENT) /* nobody has seen that it is good */
+        if (is_silent(w, r)) /* nobody has seen that it is good */
             e.quality = ALARM_STALE;
     }
     t->told_quality = t->quality;
