@@ -105,7 +105,7 @@ static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
     e.reason = reason;
     if (change == ALARM_CLEARED) {
         e.condition = ALARM_NORMAL;
-        if (is_silent(w, r)) /* nobody has seen that it is good */
+        if (w->dev->flags & DEV_SILENT && is_silent(w, r)) /* nobody has seen that it is good */
             e.quality = ALARM_STALE;
     }
     t->told_quality = t->quality;
