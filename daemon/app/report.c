@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/report_private.h"
+#include "base/stamp.h"
 #include "base/utf8.h"
 #include "io/clock.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define MAX_TESTS 100
 
 void report_sink_sums(struct sink *s, struct sink_sums *out)
 {
@@ -405,6 +408,27 @@ static void status_tell(struct jsonw *w, const struct report_sources *s)
     jsonw_end_object(w);
 }
 
+struct tests { /* as many as people read */
+    struct jsonw *w;
+    unsigned n;
+};
+
+static void status_test(void *ctx, const struct case_test *t)
+{
+    struct tests *all = ctx;
+    char text[STAMP_SIZE];
+    if (all->n++ >= MAX_TESTS)
+        return;
+    jsonw_object(all->w, NULL);
+    jsonw_str(all->w, "scope", t->scope);
+    jsonw_str(all->w, "by", t->by);
+    (void)stamp_format(text, t->since_ms, 0);
+    jsonw_str(all->w, "since", t->since_ms ? text : NULL);
+    (void)stamp_format(text, t->until_ms, 0);
+    jsonw_str(all->w, "until", text);
+    jsonw_end_object(all->w);
+}
+
 static void status_alarms(struct jsonw *w, const struct report_sources *s)
 {
     struct cases_stats c;
@@ -420,6 +444,11 @@ static void status_alarms(struct jsonw *w, const struct report_sources *s)
     jsonw_u64(w, "unacknowledged", c.unacknowledged);
     jsonw_u64(w, "shelved", c.shelved);
     jsonw_u64(w, "test", c.test);
+    struct tests tests = {.w = w};
+    jsonw_array(w, "tests");
+    cases_tests(engine_cases(pipeline_engine(s->pipeline)), status_test, &tests);
+    jsonw_end_array(w);
+    jsonw_u64(w, "tests_in_force", tests.n);
     jsonw_object(w, "by_severity");
     for (int i = SEVERITIES - 1; i >= 0; i--)
         jsonw_u64(w, severity_name((enum severity)i), c.by_severity[i]);

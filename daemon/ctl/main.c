@@ -14,6 +14,7 @@ static const char help[] =
     "  status                     health at a glance\n"
     "  top                        the same, live (q ends it)\n"
     "  alerts [list|show|watch|history]     open cases, one of them, what changed\n"
+    "  alerts tests [SCOPE]       what is in test mode; which devices alarmed in a test\n"
     "  ack|accept|arrive|resolve|confirm|feedback|close|reject|transfer|rework|reset|\n"
     "  shelve|unshelve CASE… [--by NAME] [--note TEXT]   or on a filter, previewed first\n"
     "  test|untest device/D|building/C/B|compound/C      what it raises is marked as a test\n"

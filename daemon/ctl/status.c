@@ -119,6 +119,13 @@ void ctl_show_status(const json_t *s)
            ctl_text(severity, "major"), ctl_text(severity, "minor"),
            ctl_text(severity, "warning"), ctl_text(severity, "info"),
            ctl_text(alarms, "unacknowledged"), ctl_text(alarms, "outbox"));
+    json_array_foreach(json_object_get(alarms, "tests"), i, p)
+    {
+        char *by = ctl_clean(ctl_text(p, "by"), strlen(ctl_text(p, "by")), 60);
+        printf("in test   %s until %.19s UTC, by %s: nobody is sent\n", ctl_text(p, "scope"),
+               ctl_text(p, "until"), by);
+        free(by);
+    }
     show_sums("messages", json_object_get(ledger, "messages"));
     show_sums("points", json_object_get(ledger, "points"));
     printf("ledger    %s\n",

@@ -108,6 +108,7 @@ struct mqtt_options {
     const struct mqtt_will *will; /* NULL: none; copied */
     unsigned send_window; /* most that mqtt_send has under way; 0: 16. The server's Receive
                                      Maximum, less one, goes before */
+    unsigned retry_max_s; /* longest pause between two attempts to connect; 0: 60 */
     /* MQTT 5: retained messages come with every subscription that is made (a 3.1.1 broker does so
      * anyway); else only with one that is new to the session. */
     bool read_retained;

@@ -59,7 +59,7 @@ struct mqtt {
     void *will;
     size_t will_len;
     bool will_retain, read_retained;
-    unsigned send_window;
+    unsigned send_window, retry_max_s;
     struct mqtt_events events;
     struct mqtt_url *urls;
     size_t n_urls;

@@ -73,6 +73,24 @@ static void test_broker_restarts(void **state)
     broker_kill(&b, SIGKILL);
 }
 
+/* Alone, it would try after 1, 2, 4, 8 and 16 s. */
+static void test_longest_pause(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    struct broker b;
+    struct client c = {0};
+    broker_start(&b, NULL);
+    broker_kill(&b, SIGKILL);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){.retry_max_s = 2});
+    sleep(16);
+    broker_run(&b);
+    WAIT(ups(c.log) == 1, 6);
+    client_close(&c);
+    broker_kill(&b, SIGKILL);
+}
+
 static void test_publish(void **state)
 {
     (void)state;
@@ -696,6 +714,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_longest_pause),
         cmocka_unit_test(test_publish),
         cmocka_unit_test(test_fall_back),
         cmocka_unit_test(test_refused_filters),
