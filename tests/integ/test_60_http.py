@@ -218,3 +218,12 @@ def test_completion_knows_every_command():
     assert set(re.search(r"1:command:\(([^)]*)\)", zsh)[1].split()) == commands
     r = subprocess.run([BIN / "gaihouctl", "jurnal"], capture_output=True, text=True, check=False)
     assert r.returncode == 64 and 'did you mean "journal"' in r.stderr
+
+
+def test_a_name_that_no_metric_has_is_told(bench, broker, influx):
+    """Only counted, but the last one can be asked for."""
+    g = small(bench, broker, [influx_sink(influx)]).start()
+    publish(broker, [(topic("s2"), {"levle": 2, "level": 1})])
+    wait_settled(g, 1)
+    assert g.status()["engine"]["unknown"] == {"device": "s2", "name": "levle"}
+    assert '"levle" of s2' in g.ctl("status").stdout
