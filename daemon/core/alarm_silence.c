@@ -119,6 +119,8 @@ static void set_silent(struct alarm *a, const struct moment *m, const struct who
     if (silent)
         t->inhibited = uplink_hides(a, w->device->index) && !is_urgent(r->rule, w->device);
     tell(a, m, w, r, t, before, NULL);
+    if (!silent && t->level >= 0) /* an uplink hides silence, never a level */
+        t->inhibited = false;
     act_settle(a, w, r, t);
 }
 
@@ -242,10 +244,10 @@ static void age(struct alarm *a, const struct moment *m, struct whom *w, unsigne
         next = s->next;
         w->series = s;
         struct act *t = act_of(a, w, pos);
-        if (!t || t->level < 0)
+        if (!t)
             continue;
         int before = act_state(t);
-        if (quality == ALARM_STALE && r->rule->has_no_data &&
+        if (t->level >= 0 && quality == ALARM_STALE && r->rule->has_no_data &&
             r->rule->no_data == RULE_SILENCE_CLEAR) {
             t->level = -1;
             for (size_t l = 0; l < RULE_MAX_LEVELS; l++)
@@ -279,6 +281,12 @@ void silence_again(struct alarm *a, const struct moment *m, const struct whom *w
 
 void silence_due(struct alarm *a, uint32_t device, const struct moment *m)
 {
+    struct dev *v = &a->g.devs[device];
+    uint64_t due = v->alive_ns + v->patience_s * SECOND_NS;
+    if (!(v->flags & (DEV_HEARD | DEV_SILENT)) && v->patience_s && due > m->engine_ns) {
+        due_set(a, &v->queued, due, device, DUE_SILENCE); /* most of them: it spoke since */
+        return;
+    }
     struct whom w = gen_whom(&a->g, device, 0);
     if (w.series && w.dev->flags & DEV_HEARD)
         silence_over(a, m, &w);

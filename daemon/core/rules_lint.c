@@ -332,6 +332,8 @@ static void lint_rule(struct lint *l)
 {
     if (!*l->x->action_zh)
         WARN(l, "no action: who is told does not know what to do");
+    if (l->x->life_safety && l->x->has_no_data && l->x->no_data == RULE_SILENCE_CLEAR)
+        WARN(l, "no_data: clear in a rule of life-safety: silence ends its alarms");
     lint_schedule(l);
     for (size_t i = 0; i < rules_kinds(l->r, l->x) && l->x->n_levels; i++) {
         const struct rule_level *levels = l->x->levels[i];
