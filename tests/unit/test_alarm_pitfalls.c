@@ -243,7 +243,8 @@ static void pitfall_19_late_points_are_signs_of_life(void **state)
     for (unsigned i = 50; i < 200; i += 20)
         rig_say(&r, i * MIN, "s1", "level=0.1", (struct said){.order = (i - 45) * MIN});
     char *text = strstr(r.log, "activated");
-    assert_non_null(text); /* of the first 50 minutes */
+    assert_non_null(text);                               /* of the first 50 minutes */
+    assert_non_null(strstr(text, "offline s1 cleared")); /* heard, whatever it tells of */
     assert_null(strstr(text + 1, "activated"));
     rig_end(&r);
 }
