@@ -87,10 +87,10 @@ void tell_fill(struct alarm *a, const struct moment *m, const struct whom *w,
 }
 
 /* The device is silent, and says nothing in this step either: nobody has seen that it is good. */
-static bool is_unseen(const struct whom *w, const struct plan_rule *r)
+static bool is_unseen(const struct moment *m, const struct whom *w, const struct plan_rule *r)
 {
     const struct seat *own = &seats_of(w->plan, w->dev->series)[r - w->plan->rules];
-    return own->flags & SEAT_SILENT && !(w->dev->flags & DEV_HEARD);
+    return own->flags & SEAT_SILENT && !(w->dev->flags & DEV_HEARD) && !m->from;
 }
 
 static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
@@ -103,7 +103,7 @@ static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
     e.reason = reason;
     if (change == ALARM_CLEARED) {
         e.condition = ALARM_NORMAL;
-        if (!m->from && is_unseen(w, r)) /* a sample has seen it */
+        if (is_unseen(m, w, r))
             e.quality = ALARM_STALE;
     }
     t->told_quality = t->quality;

@@ -82,8 +82,8 @@ static bool fail_word(struct expr_compiler *c, const struct expr_node *n)
     buf_init(&all, 1024);
     for (size_t i = 0; i < k->n_metrics && all.len < 140; i++)
         (void)buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
-    expr_fail(c, n->at, "%s has no metric \"%.64s\", expected one of its metrics (%s%s)", k->name,
-              n->token.name, buf_cstr(&all), all.len < 140 ? "" : " …");
+    expr_fail(c, n->at, "%s has no metric \"%.64s\", expected one of its metrics (%s%s)",
+              k->name, n->token.name, buf_cstr(&all), all.len < 140 ? "" : " …");
     buf_done(&all);
     return false;
 }

@@ -75,31 +75,53 @@ static bool read_id(struct rules_build *b, const struct yaml_node *rule,
     return true;
 }
 
+/* Where the line begins; looked for once a file. NULL: there is none. */
+static const char *line_of(struct rules_build *b, int line)
+{
+    struct rules_file *f = b->f;
+    if (!f->lines) {
+        size_t n = 1;
+        for (size_t i = 0; i < f->len; i++)
+            n += f->text[i] == '\n';
+        f->lines = arena_alloc(&f->tree, n * sizeof(*f->lines));
+        if (!f->lines)
+            return NULL;
+        f->lines[0] =
+            f->text + (f->len >= 3 && memcmp(f->text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0);
+        f->n_lines = 1;
+        for (size_t i = 0; i < f->len; i++)
+            if (f->text[i] == '\n')
+                f->lines[f->n_lines++] = f->text + i + 1;
+    }
+    return line >= 1 && (size_t)line <= f->n_lines ? f->lines[line - 1] : NULL;
+}
+
 /* `去 #3 楼`: for YAML what begins with # behind a blank is a comment, and the text ends before. One
  * that is meant has a blank behind its #. */
 static void warn_of_lost_words(struct rules_build *b, const struct yaml_node *n,
                                const char *what)
 {
-    int line, col;
-    if (!n || n->kind != YAML_SCALAR || !n->plain)
-        return;
-    rules_place_of(b->f, n, strlen(n->text), &line, &col);
-    const char *s = b->f->text, *end = s + b->f->len;
-    for (int at = 1; at < line && s < end; at++) {
-        const char *nl = memchr(s, '\n', (size_t)(end - s));
-        s = nl ? nl + 1 : end;
-    }
-    for (int at = 1; s < end && *s != '\n' && s + 2 < end; s++) {
-        if (at >= col && (s[0] == ' ' || s[0] == '\t') && s[1] == '#') {
-            if (s[2] != ' ' && s[2] != '\t' && s[2] != '#' && s[2] != '\n')
-                conf_warn(b->notes, line, at + 1,
-                          "%s ends here: what is behind # is a comment of the file; a text with "
-                          "# in it stands in quotes",
-                          what);
-            return;
-        }
-        at += ((unsigned char)s[1] & 0xc0) != 0x80;
-    }
+    const char *s = n && n->kind == YAML_SCALAR && n->plain ? line_of(b, n->line) : NULL;
+    const char *end = b->f->text + b->f->len;
+    size_t len = s ? strlen(n->text) : 0;
+    for (int col = 1; s && s < end && col < n->col; col++)
+        for (s++; s < end && ((unsigned char)*s & 0xc0) == 0x80;)
+            s++;
+    if (!s || (size_t)(end - s) < len + 3 || memcmp(s, n->text, len) != 0)
+        return; /* over several lines */
+    size_t chars = 0;
+    for (size_t i = 0; i < len; i++)
+        chars += ((unsigned char)s[i] & 0xc0) != 0x80;
+    const char *sign = s + len;
+    while (sign < end && (*sign == ' ' || *sign == '\t'))
+        sign++;
+    size_t blanks = (size_t)(sign - s) - len;
+    if (blanks > 0 && sign + 1 < end && *sign == '#' && !strchr(" \t#\r\n", sign[1]))
+        conf_warn(
+            b->notes, n->line, n->col + (int)(chars + blanks),
+            "%s ends here: what is behind # is a comment of the file; a text with # in it "
+            "stands in quotes",
+            what);
 }
 
 /* "text", or {zh: …, en: …} */

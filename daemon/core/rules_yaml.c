@@ -151,13 +151,13 @@ const char *rules_line(struct rules_build *b, const struct yaml_node *n, const c
         return "";
     if (strlen(s) > max) {
         conf_error(b->notes, AT(n),
-                   "%s has %zu bytes, expected at most %zu (Chinese characters have 3 each)", what,
-                   strlen(s), max);
+                   "%s has %zu bytes, expected at most %zu (Chinese characters have 3 each)",
+                   what, strlen(s), max);
         return "";
     }
     if (!text_is_plain(s, strlen(s))) {
-        conf_error(b->notes, AT(n), "%s has a line end or a control character, expected one line",
-                   what);
+        conf_error(b->notes, AT(n),
+                   "%s has a line end or a control character, expected one line", what);
         return "";
     }
     return rules_copy(b, s);

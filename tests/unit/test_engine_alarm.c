@@ -98,8 +98,8 @@ static const char *compounds = compounds_text;
 
 static struct world *world_of(const char *conf, const char *rows, const char *rules)
 {
-    struct world *w = small_world(
-        &(struct small_world){conf, catalog_text, compounds, rows, .rules = rules});
+    struct world *w =
+        small_world(&(struct small_world){conf, catalog_text, compounds, rows, .rules = rules});
     assert_non_null(w);
     return w;
 }
