@@ -9,7 +9,8 @@
 
 #include <stdlib.h>
 
-#define WAYS 4
+#define WAYS    4
+#define COMPACT 64 /* entries that one call looks at */
 
 static bool before(const struct due *a, const struct due *b)
 {
@@ -115,18 +116,26 @@ static bool is_alive(struct alarm *a, const struct due *x)
     return queued && *queued == x->ns;
 }
 
-/* Half of them dead: as if they had never been. */
+/* Half of them dead: they are looked for, some at a time, because a million take long. A pass goes from
+ * the end to the beginning: what takes a dead one's place comes from where it has been. */
 static void compact(struct alarm *a)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < a->n_heap; i++)
+    if (a->compact == 0 || a->compact > a->n_heap)
+        a->compact = a->n_heap;
+    for (unsigned k = 0; k < COMPACT && a->compact > 0; k++) {
+        size_t i = --a->compact;
         if (is_alive(a, &a->heap[i]))
-            a->heap[n++] = a->heap[i];
-    a->n_heap = n;
-    a->n_stale = 0;
-    for (size_t i = n / WAYS + 1; n > 0 && i-- > 0;)
-        if (i < n)
-            down(a->heap, n, i);
+            continue;
+        a->n_stale -= a->n_stale > 0;
+        struct due last = a->heap[--a->n_heap];
+        if (i == a->n_heap)
+            continue;
+        a->heap[i] = last;
+        down(a->heap, a->n_heap, i);
+        up(a->heap, i);
+    }
+    if (a->compact == 0) /* all that were there */
+        a->n_stale = 0;
 }
 
 void due_clean(struct alarm *a)
@@ -136,7 +145,7 @@ void due_clean(struct alarm *a)
         a->n_stale -= a->n_stale > 0;
     }
     a->due_changed = false;
-    if (a->n_stale > 4096 && a->n_stale > a->n_heap / 2)
+    if (a->compact > 0 || (a->n_stale > 4096 && a->n_stale > a->n_heap / 2))
         compact(a);
 }
 
@@ -170,7 +179,7 @@ static void put_back(struct alarm *a, uint32_t device, uint32_t sub)
 /* From those that wait: after a load, and when devices have other numbers. */
 void due_rebuild(struct alarm *a)
 {
-    a->n_heap = a->n_stale = 0;
+    a->n_heap = a->n_stale = a->compact = 0;
     for (uint32_t i = 0; i < a->g.n_rules; i++)
         put_back(a, DUE_RULES, i);
     for (uint32_t i = 0; i < a->g.n_devs; i++) {
@@ -185,6 +194,7 @@ void due_rebuild(struct alarm *a)
         if (t->used)
             put_back(a, t->device, ((uint32_t)t->ordinal + 1) << 16 | t->pos);
     }
+    acts_count(a);
 }
 
 /* -- wall time and schedules ----------------------------------------------------------------- */
