@@ -80,7 +80,7 @@ unsigned act_gauge(const struct act *t)
 static void gauge(struct alarm *a, struct act *t, unsigned now)
 {
     for (unsigned i = 0; now != t->gauge && i < GAUGES; i++)
-        a->gauges[i] += (uint64_t)(now >> i & 1) - (t->gauge >> i & 1u);
+        a->gauges[i] += (uint64_t)(now >> i & 1) - ((unsigned)t->gauge >> i & 1);
     t->gauge = (uint8_t)now;
 }
 
