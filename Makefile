@@ -1,14 +1,16 @@
 # gaihou — one makefile, no recursion, everything built below build/$(VARIANT).
 #   make [VARIANT=release|debug|asan|tsan|cov|fuzz] [PAHO=debian|lean] [V=1]
 #   make unit sim fuzz-replay integ check bench fuzz install DESTDIR= PREFIX=
-# Sources are found by wildcard per layer; changed flags rebuild (see $(B)/flags).
+# Sources are found by wildcard per layer; changed flags rebuild (see $(O)/flags).
 
 VARIANT ?= release
 PAHO    ?= debian
 PREFIX  ?= /usr
 SYSCONFDIR ?= /etc
 UNITDIR ?= /lib/systemd/system
-B       := build/$(VARIANT)$(if $(filter lean,$(PAHO)),-lean)
+# What is compiled is the same whichever Paho is linked: objects in O, programs in B.
+O       := build/$(VARIANT)
+B       := $(O)$(if $(filter lean,$(PAHO)),-lean)
 VERSION := $(shell cat daemon/VERSION)
 
 ifeq ($(VARIANT),fuzz)
@@ -38,7 +40,7 @@ PAHO_LIBS_debian := -lpaho-mqtt3as
 PAHO_LIBS_lean   := -l:libpaho-mqtt3as.a -lssl -lcrypto
 PAHO_LIBS ?= $(PAHO_LIBS_$(PAHO))
 
-CPPFLAGS_ALL := -D_GNU_SOURCE -DGAIHOU_VERSION='"$(VERSION)"' -Idaemon -I$(B)/gen \
+CPPFLAGS_ALL := -D_GNU_SOURCE -DGAIHOU_VERSION='"$(VERSION)"' -Idaemon -I$(O)/gen \
                 $(shell pkg-config --cflags $(PKGS)) $(CPPFLAGS)
 HARDEN := -fstack-protector-strong -fPIE
 CFLAGS_ALL   := -std=gnu17 $(WARN) $(WARN_C) $(OPT_$(VARIANT)) $(HARDEN) -pthread $(CFLAGS)
@@ -54,9 +56,9 @@ SRC := $(foreach l,$(LAYERS),$(wildcard daemon/$(l)/*.c daemon/$(l)/*.cc))
 ifeq ($(PAHO),lean)
 SRC += $(wildcard daemon/io/paho/*.c)
 endif
-OBJ := $(patsubst daemon/%,$(B)/obj/%.o,$(SRC))
+OBJ := $(patsubst daemon/%,$(O)/obj/%.o,$(SRC))
 CTL_SRC := $(wildcard daemon/ctl/*.c)
-CTL_OBJ := $(patsubst daemon/%,$(B)/obj/%.o,$(CTL_SRC))
+CTL_OBJ := $(patsubst daemon/%,$(O)/obj/%.o,$(CTL_SRC))
 LIB := $(B)/libgaihou.a
 CITY_SRC := $(wildcard tests/city/*.c)
 
@@ -68,42 +70,49 @@ CITY_SRC := $(wildcard tests/city/*.c)
 all: $(B)/gaihoud $(B)/gaihouctl
 
 # -- flags as an input --------------------------------------------------------
-$(B)/flags: FORCE
-	@mkdir -p $(B); printf '%s\n' '$(subst ','\'',$(CC) $(CXX) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(CXXFLAGS_ALL) $(LDFLAGS_ALL) $(LIBS))' >$@.new; \
-	cmp -s $@ $@.new && rm $@.new || mv $@.new $@
+# $(call written_if_changed,words): two makes at once disturb neither
+written_if_changed = @mkdir -p $(@D); t=$@.$$$$; printf '%s\n' '$(subst ','\'',$(1))' >$$t; \
+	if cmp -s $@ $$t; then rm $$t; else mv $$t $@; fi
+$(O)/flags: FORCE
+	$(call written_if_changed,$(CC) $(CXX) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(CXXFLAGS_ALL))
+# what is linked with other words is archived again first
+$(B)/link-flags: FORCE
+	$(call written_if_changed,$(CC) $(LDFLAGS_ALL) $(LIBS))
 FORCE:
 
-$(B)/obj/%.c.o: daemon/%.c $(B)/flags
+$(O)/obj/%.c.o: daemon/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-$(B)/obj/%.cc.o: daemon/%.cc $(B)/flags
+$(O)/obj/%.cc.o: daemon/%.cc $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX,$<)$(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-$(LIB): $(OBJ)
-	$(call say,AR,$@)rm -f $@; ar crs $@ $^
+$(LIB): $(OBJ) $(B)/link-flags
+	@mkdir -p $(@D)
+	$(call say,AR,$@)rm -f $@; ar crs $@ $(filter %.o,$^)
 
-$(B)/gaihoud: $(B)/obj/main.c.o $(LIB)
+$(B)/gaihoud: $(O)/obj/main.c.o $(LIB)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(B)/gaihouctl: $(CTL_OBJ) $(LIB)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # -- tests --------------------------------------------------------------------
-$(B)/tests/%.o: tests/%.c $(B)/flags
+$(O)/tests/%.o: tests/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) -Itests $(CFLAGS_ALL) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
 
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-$(B)/unit/%: $(B)/tests/unit/%.o $(LIB)
+$(B)/unit/%: $(O)/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 
-# Every unit test is a process of its own; T=pattern picks some.
-UNIT_PICKED = $(filter %$(T),$(UNIT))
+# Every unit test is a process of its own; T=name… picks some. The longest begin.
+UNIT_PICKED = $(if $(T),$(filter $(addprefix %,$(T)),$(UNIT)),$(UNIT))
+UNIT_LONGEST = $(filter $(addprefix %/,$(UNIT_LONG)),$(UNIT_PICKED))
 unit: $(UNIT_PICKED)
-	$(Q)scripts/run-units $(filter %$(T),$(UNIT))
+	$(Q)scripts/run-units $(UNIT_LONGEST) $(filter-out $(UNIT_LONGEST),$(UNIT_PICKED))
 
 # -- fuzzing: VARIANT=fuzz links libFuzzer; any other variant links the replayer.
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -111,20 +120,23 @@ ifeq ($(VARIANT),fuzz)
 FUZZ_MAIN :=
 FUZZ_LD   := -fsanitize=fuzzer
 else
-FUZZ_MAIN := $(B)/tests/fuzz/replay_main.o
+FUZZ_MAIN := $(O)/tests/fuzz/replay_main.o
 FUZZ_LD   :=
 endif
-$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(FUZZ_MAIN) $(LIB)
+$(B)/fuzz/%: $(O)/tests/fuzz/%.o $(FUZZ_MAIN) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) $(FUZZ_LD) -o $@ $^ $(LIBS)
 
 fuzz-bins: $(FUZZ)
-fuzz-replay: $(FUZZ)
-	$(Q)for f in $(FUZZ); do n=$${f##*/fuzz_}; $$f tests/fuzz/corpus/$$n || exit 1; done
+FUZZ_REPLAY := $(FUZZ:$(B)/fuzz/fuzz_%=replay-%)
+.PHONY: $(FUZZ_REPLAY)
+fuzz-replay: $(FUZZ_REPLAY)
+$(FUZZ_REPLAY): replay-%: $(B)/fuzz/fuzz_%
+	$(Q)$< tests/fuzz/corpus/$*
 
 # -- the simulated city -------------------------------------------------------
 city: $(B)/city
-$(B)/city: $(patsubst tests/%.c,$(B)/tests/%.o,$(CITY_SRC)) $(LIB)
+$(B)/city: $(patsubst tests/%.c,$(O)/tests/%.o,$(CITY_SRC)) $(LIB)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 -include daemon/rules.mk
@@ -136,4 +148,4 @@ format:
 clean:
 	rm -rf build
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,8 +1,8 @@
 # The date library reports with exceptions; base/zone.cc turns them into error codes.
-$(B)/obj/base/zone.cc.o: CXXFLAGS_ALL += -fexceptions
+$(O)/obj/base/zone.cc.o: CXXFLAGS_ALL += -fexceptions
 
 # clang's check of virtual tables needs its C++ runtime, and programs are linked as C.
-$(B)/obj/base/zone.cc.o $(B)/obj/core/json.cc.o: CXXFLAGS_ALL += -fno-sanitize=vptr
+$(O)/obj/base/zone.cc.o $(O)/obj/core/json.cc.o: CXXFLAGS_ALL += -fno-sanitize=vptr
 
 # io/mqtt_diagnose asks OpenSSL itself why a handshake fails.
 LIBS += -lssl
@@ -16,7 +16,7 @@ LIBS += -lcbor
 # Paho without its tracing: named as an object, and before Paho's archive, so that it is linked
 # whether or not anything of ours asks for it. From our archive alone it would come too late.
 ifeq ($(PAHO),lean)
-LIBS := $(B)/obj/io/paho/lean.c.o $(LIBS)
+LIBS := $(O)/obj/io/paho/lean.c.o $(LIBS)
 endif
 
 # -- installing ----------------------------------------------------------------
@@ -51,14 +51,14 @@ install: all
 # The grammar of conditions: lemon writes the parser into the build folder. Its code is not ours,
 # and does not keep to our warnings.
 LEMON ?= lemon
-EXPR_GRAMMAR := $(B)/gen/core/expr_grammar
-OBJ += $(B)/obj/core/expr_grammar.c.o
-$(LIB): $(B)/obj/core/expr_grammar.c.o
+EXPR_GRAMMAR := $(O)/gen/core/expr_grammar
+OBJ += $(O)/obj/core/expr_grammar.c.o
+$(LIB): $(O)/obj/core/expr_grammar.c.o
 $(EXPR_GRAMMAR).c: daemon/core/expr_grammar.y
 	@mkdir -p $(@D)
 	$(call say,LEMON,$<)$(LEMON) -q -l -d$(@D) $<
 $(EXPR_GRAMMAR).h: $(EXPR_GRAMMAR).c
-$(B)/obj/core/expr_lex.c.o: $(EXPR_GRAMMAR).h
-$(B)/obj/core/expr_grammar.c.o: $(EXPR_GRAMMAR).c $(B)/flags
+$(O)/obj/core/expr_lex.c.o: $(EXPR_GRAMMAR).h
+$(O)/obj/core/expr_grammar.c.o: $(EXPR_GRAMMAR).c $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(filter-out -W%,$(CFLAGS_ALL)) -Wall -Wno-unused-variable -MMD -MP -c -o $@ $<

@@ -43,6 +43,7 @@ static bool take_filter(struct httpd_request *r, struct store_alert_filter *f)
     enum severity severity;
     *f = (struct store_alert_filter){.id = httpd_query(r, "case"),
                                      .compound = httpd_query(r, "compound"),
+                                     .building = httpd_query(r, "building"),
                                      .firm = httpd_query(r, "firm"),
                                      .device = httpd_query(r, "device"),
                                      .rule = httpd_query(r, "rule"),

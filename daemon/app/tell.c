@@ -122,27 +122,58 @@ static void record_delivery(struct tell *t, uint64_t waiting, uint64_t now)
     bool fails = waiting > 0 && now - t->urgent_since_ns >= STUCK_NS;
     if ((!fails && waiting > 0 && !through) ||
         (t->delivery_recorded && t->delivery_fails == fails) ||
-        !append_presence(t, "gaihou-delivery", !fails))
+        !append_presence(t, RECORD_DELIVERY, !fails))
         return;
     t->delivery_recorded = true;
     t->delivery_fails = fails;
 }
 
+static struct tell_firm *find_firm(const struct tell *t, const char *name)
+{
+    for (size_t i = 0; i < t->n_firms; i++)
+        if (strcmp(t->firms[i].firm, name) == 0)
+            return &t->firms[i];
+    return NULL;
+}
+
+/* NULL: there are too many. */
+static struct tell_firm *add_firm(struct tell *t, const char *name)
+{
+    if (t->n_firms == TELL_FIRMS_MAX)
+        return NULL;
+    t->firms = mem_realloc_array(t->firms, t->n_firms + 1, sizeof(*t->firms));
+    struct tell_firm *f = &t->firms[t->n_firms++];
+    *f = (struct tell_firm){0};
+    (void)snprintf(f->firm, sizeof(f->firm), "%s", name);
+    return f;
+}
+
 static void on_presence(struct tell *t, const struct tell_event *e)
 {
-    size_t i = 0;
-    while (i < t->n_firms && strcmp(t->firms[i].firm, e->text) != 0)
-        i++;
-    if (i == t->n_firms) {
-        if (t->n_firms == TELL_FIRMS_MAX || !firm_known(t, e->text))
-            return; /* of another gateway on this broker, or of nobody */
-        t->firms = mem_realloc_array(t->firms, t->n_firms + 1, sizeof(*t->firms));
-        t->firms[i] = (struct tell_firm){0};
-        (void)snprintf(t->firms[i].firm, sizeof(t->firms[i].firm), "%s", e->text);
-        t->n_firms++;
+    struct tell_firm *f = find_firm(t, e->text);
+    if (!f && firm_known(t, e->text)) /* else of another gateway on this broker, or of nobody */
+        f = add_firm(t, e->text);
+    if (!f)
+        return;
+    f->online = e->online;
+    f->said = f->seen = true;
+    record_presence(t, f);
+}
+
+/* Also of those that only a former process may have known. */
+void tell_presence_read(struct tell *t)
+{
+    const struct registry *r = t->world->registry;
+    for (size_t i = 0; i < registry_compounds(r); i++) {
+        const char *firm = registry_compound_at(r, i)->firm;
+        if (strcmp(firm, "none") != 0 && !find_firm(t, firm))
+            (void)add_firm(t, firm);
     }
-    t->firms[i].online = e->online;
-    record_presence(t, &t->firms[i]);
+    for (size_t i = 0; i < t->n_firms; i++) {
+        struct tell_firm *f = &t->firms[i];
+        f->online &= f->seen;
+        record_presence(t, f);
+    }
 }
 
 /* -- events ---------------------------------------------------------------------------------- */
@@ -166,6 +197,8 @@ static void on_down(struct tell *t, struct tell_event *e)
 static void on_up(struct tell *t)
 {
     t->n.connected = true;
+    for (size_t i = 0; i < t->n_firms; i++)
+        t->firms[i].seen = false;
     tell_lost(t);
     tell_agree_up(t);
     if (t->epoch > 0)
@@ -214,9 +247,9 @@ static void on_event(struct tell *t, struct tell_event *e)
     }
 }
 
-static void on_wake(void *ctx)
+/* What came, and then what goes: there is room for it only when answers were looked at. */
+static void work(struct tell *t)
 {
-    struct tell *t = ctx;
     if (!t->started || t->closed)
         return;
     for (struct tell_event *e = tell_take_events(t), *next; e; e = next) {
@@ -228,12 +261,16 @@ static void on_wake(void *ctx)
     tell_snapshot_work(t);
 }
 
+static void on_wake(void *ctx)
+{
+    work(ctx);
+}
+
 static void on_outbox(void *ctx)
 {
     struct tell *t = ctx;
     t->news = true;
-    if (t->started && !t->closed)
-        tell_pump(t);
+    work(t);
 }
 
 /* -- stopping -------------------------------------------------------------------------------- */
@@ -301,8 +338,7 @@ static void on_tick(void *ctx)
     struct tell *t = ctx;
     if (t->closed)
         return;
-    tell_pump(t);
-    tell_snapshot_work(t);
+    work(t);
     tell_agree_tick(t);
     if (t->phase == TELL_AGREED && !t->set.head)
         tell_set_clear(&t->touched);
@@ -338,6 +374,7 @@ static void say_stuck(struct tell *t, uint64_t waiting)
               : !m.connected       ? "the broker is not connected"
               : t->refused_what[0] ? "the broker refuses what we publish"
               : t->epoch == 0      ? "the broker has not been read yet"
+              : !t->numbered       ? "the stream's new epoch is not in the store yet"
                                    : "the broker does not acknowledge");
 }
 
@@ -375,12 +412,12 @@ void tell_second(struct tell *t, const char *status_json, size_t len)
     }
     t->seconds_since_status++;
     if (!t->status_said ||
-        t->seconds_since_status >= (t->status_changed ? STATUS_APART_S : STATUS_EVERY_S)) {
+        t->seconds_since_status >= (t->status_changed ? STATUS_APART_S : STATUS_EVERY_S))
         say_status(t);
-        if (t->epoch > 0 && t->told_offset != t->epoch_said && t->phase != TELL_AWAY)
-            tell_say_epoch(t);
-    }
-    tell_pump(t);
+    /* A machine that is restored to a minute ago must see that more was told since. */
+    if (t->epoch > 0 && t->told_offset != t->epoch_said && t->phase != TELL_AWAY)
+        tell_say_epoch(t);
+    work(t);
 }
 
 void tell_stats(const struct tell *t, struct tell_stats *out)
@@ -400,7 +437,7 @@ void tell_stats(const struct tell *t, struct tell_stats *out)
     out->commands_refused = atomic_load_explicit(&t->refused, memory_order_relaxed);
     for (size_t i = 0; i < t->n_firms; i++) {
         out->presence_online += t->firms[i].online;
-        out->presence_absent += !t->firms[i].online;
+        out->presence_absent += t->firms[i].said && !t->firms[i].online;
     }
     if (t->mqtt && !t->closed)
         mqtt_stats(t->mqtt, &m);

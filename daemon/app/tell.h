@@ -18,7 +18,8 @@
  * The epoch: the stream has one before anything can happen in it. If the store turns out to be
  * older than what was told (the retained epoch topic names a higher epoch, or a place of the
  * journal beyond the store's cursor), it gets a new one, above all that were seen. Nothing is told
- * before that is decided, which needs the broker once.
+ * before that is decided, which needs the broker once, nor before the store has that epoch and has
+ * given its numbers to what waits: else one number could mean two things.
  *
  * A missing broker stops nothing but the telling. When something waits and nothing gets through
  * for 60 s, it is said once, and once when it is over.
@@ -78,7 +79,8 @@ struct tell_stats {
 
 int tell_open(const struct tell_options *o, struct err *err, struct tell **out);
 /* Connects. The stream's epoch is asked at the broker first (the retained epoch topic), then
- * decided; tell appends RECORD_STREAM and tells nothing before it is known. */
+ * decided; if it is to be a new one, tell appends its RECORD_STREAM. Nothing is told before it is
+ * known, and the store has it. */
 void tell_start(struct tell *t, const struct world *w);
 void tell_world(struct tell *t, const struct world *w); /* after a reload */
 /* Once a second. The gateway's status, an object without its time: published when it changes, and

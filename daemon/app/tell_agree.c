@@ -194,7 +194,9 @@ static bool decide_epoch(struct tell *t)
         most = stored;
     uint64_t epoch = why ? most + 1 : stored;
     char *stream = mem_printf("%s%llu", t->stream_head, (unsigned long long)epoch);
-    int r = t->o.append(t->o.ctx, &(struct record){.type = RECORD_STREAM,
+    int r = 0; /* what the stream was given stands in the journal since the start */
+    if (why)
+        r = t->o.append(t->o.ctx, &(struct record){.type = RECORD_STREAM,
                                                    .broker = 255,
                                                    .topic = "",
                                                    .body = stream,
@@ -209,6 +211,13 @@ static bool decide_epoch(struct tell *t)
     }
     free(stream);
     return r == 0; /* else the journal is full: asked again at the next tick */
+}
+
+bool tell_may_tell(struct tell *t)
+{
+    if (!t->numbered && t->epoch > 0)
+        t->numbered = store_epoch(t->o.store) == t->epoch;
+    return t->numbered;
 }
 
 /* -- comparing ------------------------------------------------------------------------------- */
@@ -336,8 +345,9 @@ void tell_agree_tick(struct tell *t)
         if (t->epoch == 0 && t->broker_epoch == t->o.epoch && m.subscribed &&
             !why_new(t, t->o.epoch))
             (void)decide_epoch(t);
-        if (!retained_are_here(t) || (t->epoch == 0 && !decide_epoch(t)))
+        if (!retained_are_here(t) || (t->epoch == 0 && !decide_epoch(t)) || !tell_may_tell(t))
             return;
+        tell_presence_read(t);
         ask(t);
     }
     if (t->phase == TELL_CATCHING && tell_rows_drained(t))

@@ -122,8 +122,8 @@ void tell_snapshot_request(struct tell *t, struct tell_event *e)
 /* The next request, when the one before has left: so much is in memory for one alone. */
 void tell_snapshot_work(struct tell *t)
 {
-    if (!t->snapshots || t->snapshot_asked || t->direct.n > TELL_DIRECT_MAX || t->epoch == 0 ||
-        t->closed)
+    if (!t->snapshots || t->snapshot_asked || t->direct.n > TELL_DIRECT_MAX ||
+        !tell_may_tell(t) || t->closed)
         return;
     t->snapshot_asked = true;
     store_open_cases(t->o.store, t->snapshots->firm, on_case, on_cases, t->snapshots);

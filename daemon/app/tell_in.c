@@ -39,6 +39,14 @@ void tell_event_free(struct tell_event *e)
     free(e);
 }
 
+static void push(struct tell *t, struct tell_event *e)
+{
+    struct tell_event *head = atomic_load(&t->events);
+    do
+        e->next = head;
+    while (!atomic_compare_exchange_weak(&t->events, &head, e));
+}
+
 static void hand_over(struct tell *t, struct tell_event *e)
 {
     if (e->kind >= TELL_PRESENCE && atomic_fetch_add(&t->n_events, 1) >= EVENTS_MAX) {
@@ -46,10 +54,7 @@ static void hand_over(struct tell *t, struct tell_event *e)
         tell_event_free(e);
         return;
     }
-    struct tell_event *head = atomic_load(&t->events);
-    do
-        e->next = head;
-    while (!atomic_compare_exchange_weak(&t->events, &head, e));
+    push(t, e);
     loop_wake_send(t->wake);
 }
 
@@ -63,6 +68,7 @@ static struct tell_event *event(enum tell_event_kind kind)
 struct tell_event *tell_take_events(struct tell *t)
 {
     atomic_store(&t->n_events, 0);
+    atomic_store(&t->n_answers, 0); /* before they are taken: at worst it wakes too early */
     struct tell_event *newest = atomic_exchange(&t->events, NULL), *oldest = NULL;
     while (newest) {
         struct tell_event *next = newest->next;
@@ -85,10 +91,22 @@ void tell_on_link(void *ctx, const struct mqtt_link *l)
 
 void tell_on_sent(void *ctx, uint64_t id, int status)
 {
+    struct tell *t = ctx;
     struct tell_event *e = event(TELL_SENT);
     e->id = id;
     e->status = status;
-    hand_over(ctx, e);
+    push(t, e);
+    size_t n = atomic_fetch_add(&t->n_answers, 1) + 1;
+    if (status != 0 || n >= atomic_load(&t->wake_at))
+        loop_wake_send(t->wake);
+}
+
+void tell_await_answers(struct tell *t)
+{
+    size_t n = t->n_flights / 4;
+    atomic_store(&t->wake_at, n > 0 ? n : 1);
+    if (atomic_load(&t->n_answers) >= (n > 0 ? n : 1)) /* came while more were waited for */
+        loop_wake_send(t->wake);
 }
 
 /* -- messages ------------------------------------------------------------------------------- */
@@ -164,17 +182,22 @@ static void add_correlation(struct tell_event *e, const struct mqtt_message *m)
     e->correlation_len = m->correlation_len;
 }
 
-/* Takes so many tokens of the firm's bucket, if it has them. */
+/* Takes so many tokens of the firm's buckets, if one has them. */
 static bool affords(struct tell *t, const struct level *firm, size_t tokens)
 {
     const uint64_t token_ns = 1000000000u / TELL_TOKENS_S;
-    struct tell_bucket *b = &t->buckets[hash64(hash_seed(), firm->p, firm->n) % TELL_BUCKETS];
-    uint64_t now = clock_boot_ns();
-    uint64_t full = (b->full_ns > now ? b->full_ns : now) + tokens * token_ns;
-    if (full - now > TELL_TOKENS_MAX * token_ns)
-        return false;
-    b->full_ns = full;
-    return true;
+    uint64_t h = hash64(hash_seed(), firm->p, firm->n), now = clock_boot_ns();
+    const uint64_t places[] = {h % TELL_BUCKETS, h / TELL_BUCKETS % TELL_BUCKETS};
+    bool has = false;
+    for (size_t i = 0; i < 2; i++) {
+        struct tell_bucket *b = &t->buckets[places[i]];
+        uint64_t full = (b->full_ns > now ? b->full_ns : now) + tokens * token_ns;
+        if (full - now > TELL_TOKENS_MAX * token_ns || (i > 0 && places[i] == places[0]))
+            continue;
+        b->full_ns = full;
+        has = true;
+    }
+    return has;
 }
 
 /* An answer that needs no state: the command never reaches the journal. */

@@ -157,12 +157,10 @@ void tell_pump(struct tell *t)
     tell_flush_done(t);
     if (t->phase == TELL_AWAY || t->closed)
         return;
-    bool may_tell = t->epoch > 0 && loop_now_ns(t->o.loop) >= t->hold_until_ns;
+    bool may_tell = tell_may_tell(t) && loop_now_ns(t->o.loop) >= t->hold_until_ns;
     int r = may_tell ? give_rows(t, tell_next_urgent) : 0;
     while (r == 0 && t->own.head)
         r = give_item(t, &t->own);
-    if (r == 0 && t->n_flights > TELL_REFILL)
-        r = -EAGAIN;
     if (r == 0 && may_tell)
         r = give_rows(t, tell_next_row);
     while (r == 0 && t->set.head)
@@ -172,6 +170,7 @@ void tell_pump(struct tell *t)
     tell_flush_done(t); /* rows that ended without a message */
     if (may_tell)
         tell_read(t);
+    tell_await_answers(t);
 }
 
 /* -- answers -------------------------------------------------------------------------------- */

@@ -23,9 +23,6 @@
 #include <stdatomic.h>
 
 enum {
-    TELL_REFILL =
-        75, /* with more of them under way, what is not urgent waits: a wake of three threads
-                       * for each answer costs more than the message */
     TELL_WINDOW = 100,              /* under way; the server's Receive Maximum goes before */
     TELL_ROWS_BYTES = 1 << 20,      /* read from the outbox at a time */
     TELL_OPEN_BYTES = 64 << 20,     /* of the open set in memory; beyond it only what differs */
@@ -67,8 +64,9 @@ struct tell_rows {
     size_t n, bytes;
 };
 
-/* What a firm may ask of us: a bucket of tokens, by the hash of its name. Every command is a record and a
- * row of history, so that a firm's software that runs wild would fill the disk. */
+/* What a firm may ask of us: tokens of two buckets, by the hash of its name. Every command is a record
+ * and a row of history, so that a firm's software that runs wild would fill the disk. Who shares one
+ * bucket with it still has the other. */
 enum {
     TELL_BUCKETS = 1024,
     TELL_TOKENS_MAX = 2000, /* at once: a whole compound's cases acknowledged */
@@ -146,6 +144,8 @@ enum tell_phase {
 struct tell_firm {
     char firm[65];
     bool online, recorded, recorded_online;
+    bool said;        /* ever … */
+    bool seen;        /* … or kept by the broker, on this connection */
     unsigned changes; /* recorded within this second */
 };
 
@@ -178,6 +178,7 @@ struct tell {
 
     _Atomic(struct tell_event *) events; /* newest first */
     atomic_size_t n_events;              /* that others caused */
+    atomic_size_t n_answers, wake_at;    /* the broker's, of `events`; so many wake the loop */
     struct loop_wake *wake;
     struct loop_timer *tick;
 
@@ -187,6 +188,7 @@ struct tell {
 
     /* tell_agree.c */
     uint64_t epoch, broker_epoch, broker_offset, seen_epoch; /* 0: none */
+    bool numbered; /* the store has the epoch, too: what waits has numbers of its stream */
     uint64_t told_offset, epoch_said; /* highest place in a told case's id; and as published */
     struct tell_retained *retained;
     size_t n_retained, cap_retained;
@@ -250,6 +252,8 @@ void tell_on_message(void *ctx, const struct mqtt_message *m);
 void tell_on_link(void *ctx, const struct mqtt_link *l);
 void tell_on_sent(void *ctx, uint64_t id, int status);
 struct tell_event *tell_take_events(struct tell *t);
+/* The loop is woken for a quarter of what is under way, not for each answer. */
+void tell_await_answers(struct tell *t);
 void tell_event_free(struct tell_event *e);
 
 /* tell_out.c */
@@ -292,6 +296,8 @@ uint64_t tell_topic_hash(const char *topic, size_t len);
 uint64_t tell_payload_hash(const void *p, size_t len);
 /* The place in the journal that a case id of ours names, or 0. */
 uint64_t tell_case_offset(const struct tell *t, const char *case_id);
+/* The epoch is decided, and the store has it: what the outbox has may be told. */
+bool tell_may_tell(struct tell *t);
 void tell_say_epoch(struct tell *t);
 /* Subscriptions, with alerts/# or without. */
 void tell_subscribe(struct tell *t, bool alerts);
@@ -306,5 +312,7 @@ void tell_snapshots_forget(struct tell *t);
 /* tell.c */
 void tell_stamp(const struct tell *t, char out[32]); /* now, in the gateway's zone */
 void tell_tick_soon(struct tell *t);
+/* What the broker keeps was read: whose presence it does not keep is not there. */
+void tell_presence_read(struct tell *t);
 
 #endif

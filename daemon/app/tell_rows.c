@@ -186,7 +186,7 @@ static void on_read_urgent(void *ctx, int status, uint64_t n, bool more)
 
 void tell_read(struct tell *t)
 {
-    if (t->closed || t->epoch == 0)
+    if (t->closed || !tell_may_tell(t))
         return;
     bool behind = t->more || t->rows.bytes >= TELL_ROWS_BYTES;
     if ((t->news || t->urgent_again) && behind && !t->reading_urgent &&

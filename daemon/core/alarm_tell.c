@@ -94,8 +94,11 @@ static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
     tell_fill(a, m, w, r, t, &e);
     e.change = change;
     e.reason = reason;
-    if (change == ALARM_CLEARED)
+    if (change == ALARM_CLEARED) {
         e.condition = ALARM_NORMAL;
+        if (w->dev->flags & DEV_SILENT) /* nobody has seen that it is good */
+            e.quality = ALARM_STALE;
+    }
     t->told_quality = t->quality;
     a->stats.events++;
     a->out.event(a->out.ctx, &e);

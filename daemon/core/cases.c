@@ -160,13 +160,12 @@ void cases_link(struct cases *c, struct case_open *o)
         grow_buckets(c);
     o->hash_id = hash_id(o->id);
     o->hash_key = hash_key(o->rule, o->device, o->point);
-    o->prev = c->last;
-    o->next = NULL;
-    if (c->last)
-        c->last->next = o;
-    else
-        c->first = o;
-    c->last = o;
+    o->prev = o->lost ? c->last_lost : c->last;
+    o->next = o->prev ? o->prev->next : c->first;
+    *(o->prev ? &o->prev->next : &c->first) = o;
+    *(o->next ? &o->next->prev : &c->last) = o;
+    if (o->lost)
+        c->last_lost = o;
     c->n++;
     cases_count_firm(c, o->firm, true);
     cases_tally_add(c, o);
@@ -185,6 +184,8 @@ void cases_unlink(struct cases *c, struct case_open *o)
     *at = o->next_key;
     *(o->prev ? &o->prev->next : &c->first) = o->next;
     *(o->next ? &o->next->prev : &c->last) = o->prev;
+    if (c->last_lost == o)
+        c->last_lost = o->prev; /* lost, too, or none */
     c->n--;
     cases_count_firm(c, o->firm, false);
     cases_tally_drop(c, o);
@@ -496,9 +497,9 @@ void cases_stream(struct cases *c, const char *stream)
 
 void cases_reckon_due(struct cases *c)
 {
-    c->next_due = CASES_NEVER;
-    for (const struct case_open *o = c->first; o; o = o->next) {
-        uint64_t due = o->lost ? 0 : (o->masks & MASK_SHELVED) ? o->shelved_until : CASES_NEVER;
+    c->next_due = c->last_lost ? 0 : CASES_NEVER;
+    for (const struct case_open *o = c->first; o && c->next_due > 0; o = o->next) {
+        uint64_t due = (o->masks & MASK_SHELVED) ? o->shelved_until : CASES_NEVER;
         if (due < c->next_due)
             c->next_due = due;
     }

@@ -559,9 +559,13 @@ static void answer(struct cases *c, const struct case_command *cmd, enum case_an
         c->out.reply(c->out.ctx, &r);
 }
 
-static bool is_about_a_case(enum case_answer a)
+/* What changed nothing is looked at anew, unless who asks says that it is the same question: what
+ * was refused may be possible now, without the version that the firm knows having moved. */
+static bool is_kept(const struct case_command *cmd, enum case_answer a)
 {
-    return a != ANSWER_UNKNOWN && a != ANSWER_NOT_YOURS && a != ANSWER_BAD;
+    if (a == ANSWER_UNKNOWN || a == ANSWER_NOT_YOURS || a == ANSWER_BAD)
+        return false;
+    return a == ANSWER_DONE || cmd->correlation_len > 0;
 }
 
 void cases_command(struct cases *c, const struct position *at, const struct case_command *cmd)
@@ -590,7 +594,7 @@ void cases_command(struct cases *c, const struct position *at, const struct case
     else
         out = on_case(c, cmd, &w);
     put_reply(c, cmd, &out, &b);
-    if (keeps && is_about_a_case(out.answer))
+    if (keeps && is_kept(cmd, out.answer))
         remember(c, h, cmd->engine_ns, out.answer, &b);
     answer(c, cmd, out.answer, buf_cstr(&b), b.len);
 out:

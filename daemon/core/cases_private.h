@@ -35,7 +35,7 @@ struct case_told { /* what the firm knows */
 };
 
 struct case_open {
-    struct case_open *prev, *next;        /* in the order in which they were opened */
+    struct case_open *prev, *next;        /* in the order in which they were linked */
     struct case_open *next_id, *next_key; /* of their buckets */
     uint64_t hash_id, hash_key;
 
@@ -121,8 +121,9 @@ struct case_index {
 struct cases {
     struct cases_out out;
     const struct world *world;
-    char *stream; /* "gateway/lane/epoch" */
-    struct case_open *first, *last;
+    char *stream;                   /* "gateway/lane/epoch" */
+    struct case_open *first, *last; /* lost ones before all others … */
+    struct case_open *last_lost;    /* … up to here; NULL: there is none */
     size_t n;
     struct case_index by_id, by_key;
     struct case_firm *firms; /* sorted */

@@ -419,12 +419,14 @@ static bool same_bytes(const struct case_open *a, const struct case_open *b)
  * that somebody hears of it; the rest never was. */
 static void drop(struct cases *c, struct case_open *o)
 {
-    if (cases_holds(o) && !o->own) {
-        o->lost = true;
+    if (o->lost)
         return;
-    }
     cases_unlink(c, o);
-    case_free(o);
+    o->lost = cases_holds(o) && !o->own;
+    if (o->lost)
+        cases_link(c, o);
+    else
+        case_free(o);
 }
 
 static void adopt_one(struct cases *c, struct case_open *o,
@@ -457,32 +459,67 @@ static int by_id(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* What adoption reads of the store: its cases, and their ids and keys in order. */
+struct word {
+    struct case_open **cases;
+    char **ids, **keys;
+    size_t n;
+};
+
+static void word_done(struct word *w)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        free(w->ids[i]);
+        free(w->keys[i]);
+    }
+    free(w->cases);
+    free(w->ids);
+    free(w->keys);
+}
+
+static int read_word(const char *const *blobs, const size_t *lens, size_t n, struct word *w)
+{
+    *w = (struct word){.cases = mem_zalloc_array(n, sizeof(struct case_open *)),
+                       .ids = mem_zalloc_array(n, sizeof(char *)),
+                       .keys = mem_zalloc_array(n, sizeof(char *)),
+                       .n = n};
+    for (size_t i = 0; i < n; i++) {
+        struct reader in = {.p = blobs[i], .end = blobs[i] + lens[i]};
+        struct case_open *o = w->cases[i] = decode(&in);
+        if (!o || in.p != in.end)
+            return -EBADMSG;
+        w->ids[i] = mem_strdup(o->id);
+        w->keys[i] = cases_key_scope(o->rule, o->device, o->point);
+    }
+    if (n > 0) {
+        qsort(w->ids, n, sizeof(w->ids[0]), by_id);
+        qsort(w->keys, n, sizeof(w->keys[0]), by_id);
+    }
+    return 0;
+}
+
+static bool has_id(const struct word *w, const struct case_open *o)
+{
+    return w->n > 0 && bsearch(&o->id, w->ids, w->n, sizeof(w->ids[0]), by_id);
+}
+
+static bool has_key(const struct word *w, const struct case_open *o)
+{
+    char *key = cases_key_scope(o->rule, o->device, o->point);
+    bool has = w->n > 0 && bsearch(&key, w->keys, w->n, sizeof(w->keys[0]), by_id);
+    free(key);
+    return has;
+}
+
 int cases_adopt(struct cases *c, const char *const *blobs, const size_t *lens, size_t n,
                 void (*differs)(void *ctx, const char *case_id, const char *how), void *ctx)
 {
-    struct case_open **all = mem_zalloc_array(n, sizeof(struct case_open *)), *next;
-    char **ids = mem_zalloc_array(n, sizeof(char *));
-    int r = 0;
-    for (size_t i = 0; i < n && r == 0; i++) {
-        struct reader in = {.p = blobs[i], .end = blobs[i] + lens[i]};
-        all[i] = decode(&in);
-        if (!all[i] || in.p != in.end)
-            r = -EBADMSG;
-    }
-    for (size_t i = 0; i < n && r == 0; i++)
-        ids[i] = mem_strdup(all[i]->id);
-    if (r == 0)
-        qsort(ids, n, sizeof(ids[0]), by_id);
+    struct case_open *next;
+    struct word w;
+    int r = read_word(blobs, lens, n, &w);
     for (struct case_open *o = r == 0 ? c->first : NULL; o; o = next) {
         next = o->next;
-        if (n > 0 && bsearch(&o->id, ids, n, sizeof(ids[0]), by_id))
-            continue;
-        bool replaced = false; /* by the store's case of the same key, below */
-        for (size_t i = 0; i < n && !replaced; i++)
-            replaced = strcmp(all[i]->rule, o->rule) == 0 &&
-                       strcmp(all[i]->device, o->device) == 0 &&
-                       strcmp(all[i]->point, o->point) == 0;
-        if (replaced)
+        if (has_id(&w, o) || has_key(&w, o)) /* the latter is replaced below */
             continue;
         if (differs)
             differs(ctx, o->id, "too many");
@@ -490,13 +527,11 @@ int cases_adopt(struct cases *c, const char *const *blobs, const size_t *lens, s
     }
     for (size_t i = 0; i < n; i++) {
         if (r == 0)
-            adopt_one(c, all[i], differs, ctx);
+            adopt_one(c, w.cases[i], differs, ctx);
         else
-            case_free(all[i]);
-        free(ids[i]);
+            case_free(w.cases[i]);
     }
-    free(all);
-    free(ids);
+    word_done(&w);
     cases_reckon_due(c);
     return r;
 }

@@ -18,6 +18,7 @@
 #define MAX_STREAM   192
 #define ALERT_FIELDS 14
 #define COMMAND_ROOM ((size_t)1 << 20)
+#define DELIVERY     "gaihou-delivery" /* a rule of our own */
 
 /* -- steps ----------------------------------------------------------------------------------- */
 
@@ -135,21 +136,40 @@ static void listener_fires(struct engine_alarms *a, uint64_t due)
     engine_listeners_due(a);
 }
 
+static bool is_firm(const struct engine_alarms *a, const char *code)
+{
+    const struct registry *g = a->world->registry;
+    for (size_t i = 0; i < registry_compounds(g); i++)
+        if (strcmp(registry_compound_at(g, i)->firm, code) == 0)
+            return true;
+    return false;
+}
+
+/* Also as older versions wrote it, with a word that a firm may have for its code. */
+static bool is_delivery(const struct engine_alarms *a, const struct record *r)
+{
+    static const char now[] = RECORD_DELIVERY;
+    if (r->topic_len == sizeof(now) - 1 && memcmp(r->topic, now, sizeof(now) - 1) == 0)
+        return true;
+    return r->topic_len == strlen(DELIVERY) &&
+           memcmp(r->topic, DELIVERY, strlen(DELIVERY)) == 0 && !is_firm(a, DELIVERY);
+}
+
 static void presence(struct engine_alarms *a, const struct record *r)
 {
     bool online = r->body_len == 6 && memcmp(r->body, "online", 6) == 0;
     char name[TEXT_CODE_MAX + 1];
-    if (!text_is_code(r->topic, r->topic_len))
-        return;
-    memcpy(name, r->topic, r->topic_len);
-    name[r->topic_len] = '\0';
-    if (strcmp(name, "gaihou-delivery") == 0) {
+    if (is_delivery(a, r)) {
         bool en = strcmp(a->world->conf->gateway.language, "en") == 0;
-        cases_own(a->cases, &a->e->at, name, "urgent", !online, SEVERITY_CRITICAL,
+        cases_own(a->cases, &a->e->at, DELIVERY, "urgent", !online, SEVERITY_CRITICAL,
                   en ? "Life-safety alarms cannot be delivered" : "生命安全告警无法送达",
                   r->engine_ns, engine_wall_ms(a->e, r->engine_ns));
         return;
     }
+    if (!text_is_code(r->topic, r->topic_len))
+        return;
+    memcpy(name, r->topic, r->topic_len);
+    name[r->topic_len] = '\0';
     struct listener *l = listener_of(a, name);
     if (!l)
         return;

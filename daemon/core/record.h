@@ -28,10 +28,13 @@ enum record_type {
     RECORD_COMMAND = 10,   /* of a firm or an operator; topic and body: case_command_put */
     RECORD_STREAM = 11,    /* body: "gateway/lane/epoch": cases opened from here on carry it */
     RECORD_PRESENCE =
-        12,          /* topic: a firm; body: "online" or "offline". Topic "gaihou-delivery":
-                              can life-safety alarms be delivered? */
+        12,          /* topic: a firm; body: "online" or "offline". Topic RECORD_DELIVERY, which
+                        is no firm's code: can life-safety alarms be delivered? Written as
+                        "gaihou-delivery" before, which is that still unless a firm is called so */
     RECORD_END = 15, /* seals a segment: read on in the next one. Readers never see it */
 };
+
+#define RECORD_DELIVERY "/delivery"
 
 #define RECORD_QOS(flags)  ((flags)&3u)
 #define RECORD_RETAIN      4u

@@ -319,27 +319,27 @@ int ctl_alerts(const struct ctl *c, int argc, char **argv)
 {
     static const char usage[] =
         "alerts [list | show CASE | watch | history] [--state open|closed|any] [--compound C]\n"
-        "       [--firm F] [--device D] [--rule R] [--severity S] [--from T] [--to T]\n"
-        "       [--limit N] [--before ID]";
+        "       [--building B] [--firm F] [--device D] [--rule R] [--severity S] [--from T]\n"
+        "       [--to T] [--limit N] [--before ID]";
     const char *id = NULL;
     int at;
     const char *verb = ctl_verb(argc, argv, &at);
-    struct ctl_param p[] = {{"compound", NULL}, {"firm", NULL},     {"device", NULL},
-                            {"rule", NULL},     {"severity", NULL}, {"case", NULL},
-                            {"from", NULL},     {"to", NULL},       {"limit", NULL},
-                            {"before", NULL},   {"state", NULL}};
-    if (!ctl_options(argc - at, argv + at, p, 11, &id))
+    struct ctl_param p[] = {{"compound", NULL}, {"building", NULL}, {"firm", NULL},
+                            {"device", NULL},   {"rule", NULL},     {"severity", NULL},
+                            {"case", NULL},     {"from", NULL},     {"to", NULL},
+                            {"limit", NULL},    {"before", NULL},   {"state", NULL}};
+    if (!ctl_options(argc - at, argv + at, p, 12, &id))
         return CTL_USAGE;
     if (strcmp(verb, "show") == 0 && id)
         return show(c, id);
     if (id)
         return ctl_usage(usage);
     if (strcmp(verb, "history") == 0)
-        return history(c, p, 10);
+        return history(c, p, 11);
     if (strcmp(verb, "watch") == 0)
-        return watch(c, p, 6);
+        return watch(c, p, 7);
     if (strcmp(verb, "list") != 0)
         return ctl_usage(usage);
-    return ctl_list(c, ctl_path("/api/v1/alerts", p, 11), "cases", alerts_spec, alerts_keys, 9,
+    return ctl_list(c, ctl_path("/api/v1/alerts", p, 12), "cases", alerts_spec, alerts_keys, 9,
                     alerts_prepare_case);
 }

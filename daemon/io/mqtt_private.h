@@ -87,9 +87,10 @@ struct mqtt {
         subs_gen; /* counts connections and resubscriptions: answers from before are void */
     struct mqtt_outgoing *outgoing; /* first to last */
     size_t n_outgoing;
-    struct mqtt_sending *sends, *flying; /* for Paho, first to last; Paho's, unanswered */
-    size_t n_sending, window;            /* both together, and the most of this connection */
-    size_t max_packet;                   /* that the server takes; 0: any */
+    struct mqtt_sending *sends, **sends_end; /* for Paho, first to last */
+    struct mqtt_sending *flying;             /* Paho's, unanswered, newest first */
+    size_t n_sending, window; /* both together, and the most of this connection */
+    size_t max_packet;        /* that the server takes; 0: any */
     struct mqtt_stats stats;
 
     atomic_uint_fast64_t messages, bytes;

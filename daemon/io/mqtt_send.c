@@ -19,7 +19,8 @@
 #define PACKET_OVERHEAD 64 /* more than the headers and properties of one message take */
 
 struct mqtt_sending {
-    struct mqtt_sending *next;
+    struct mqtt_sending *next;          /* of those that wait */
+    struct mqtt_sending *newer, *older; /* of those that fly */
     struct mqtt *m;
     uint64_t id;
     char *topic;
@@ -54,13 +55,6 @@ static struct mqtt_sending *make(struct mqtt *m, const struct mqtt_out *o)
     return s;
 }
 
-static void append(struct mqtt_sending **list, struct mqtt_sending *s)
-{
-    while (*list)
-        list = &(*list)->next;
-    *list = s;
-}
-
 /* With lock held. */
 static int may_send(const struct mqtt *m, const struct mqtt_out *o)
 {
@@ -77,9 +71,13 @@ int mqtt_send(struct mqtt *m, const struct mqtt_out *o)
     pthread_mutex_lock(&m->lock);
     int r = may_send(m, o);
     if (r == 0) {
-        append(&m->sends, make(m, o));
+        struct mqtt_sending *s = make(m, o);
+        bool first = !m->sends;
+        *(first ? &m->sends : m->sends_end) = s;
+        m->sends_end = &s->next;
         m->n_sending++;
-        pthread_cond_broadcast(&m->cond);
+        if (first) /* it takes all that are there */
+            pthread_cond_broadcast(&m->cond);
     }
     pthread_mutex_unlock(&m->lock);
     return r;
@@ -90,11 +88,11 @@ static void finish(struct mqtt_sending *s, int status)
 {
     struct mqtt *m = s->m;
     pthread_mutex_lock(&m->lock);
-    struct mqtt_sending **at = &m->flying;
-    while (*at && *at != s)
-        at = &(*at)->next;
-    if (*at)
-        *at = s->next;
+    if (m->flying == s || s->newer) { /* else it was never given to Paho */
+        *(s->newer ? &s->newer->older : &m->flying) = s->older;
+        if (s->older)
+            s->older->newer = s->newer;
+    }
     m->n_sending--;
     pthread_mutex_unlock(&m->lock);
     pthread_mutex_lock(&m->cb_lock);
@@ -166,23 +164,34 @@ static int hand_over(struct mqtt *m, struct mqtt_sending *s)
     return rc;
 }
 
+/* All that wait, as flying ones. */
+static struct mqtt_sending *take_all(struct mqtt *m)
+{
+    pthread_mutex_lock(&m->lock);
+    struct mqtt_sending *all = m->phase == MQTT_CONNECTED ? m->sends : NULL;
+    if (all)
+        m->sends = NULL;
+    for (struct mqtt_sending *s = all; s; s = s->next) {
+        s->older = m->flying;
+        if (m->flying)
+            m->flying->newer = s;
+        m->flying = s;
+        m->stats.published++;
+    }
+    pthread_mutex_unlock(&m->lock);
+    return all;
+}
+
 void mqtt_send_work(struct mqtt *m)
 {
-    for (;;) {
-        pthread_mutex_lock(&m->lock);
-        struct mqtt_sending *s = m->phase == MQTT_CONNECTED ? m->sends : NULL;
-        if (s) {
-            m->sends = s->next;
-            s->next = m->flying;
-            m->flying = s;
-            m->stats.published++;
+    struct mqtt_sending *s, *next;
+    while ((s = take_all(m))) {
+        for (; s; s = next) {
+            next = s->next; /* Paho's answer may come, and free it, before we are back */
+            int rc = hand_over(m, s);
+            if (rc != MQTTASYNC_SUCCESS) /* not connected any more: that is on its way to us */
+                finish(s, rc == MQTTASYNC_DISCONNECTED ? -ENOTCONN : -EINVAL);
         }
-        pthread_mutex_unlock(&m->lock);
-        if (!s)
-            return;
-        int rc = hand_over(m, s);
-        if (rc != MQTTASYNC_SUCCESS) /* not connected any more: that is on its way to us */
-            finish(s, rc == MQTTASYNC_DISCONNECTED ? -ENOTCONN : -EINVAL);
     }
 }
 
@@ -191,8 +200,8 @@ void mqtt_send_forget(struct mqtt *m)
     pthread_mutex_lock(&m->lock);
     bool with_paho = m->flying != NULL;
     const struct mqtt_sending *oldest = m->flying;
-    while (oldest && oldest->next)
-        oldest = oldest->next;
+    while (oldest && oldest->older)
+        oldest = oldest->older;
     /* Paho 1.3.12 hangs up on a PUBACK of three bytes, which is how mosquitto refuses. */
     (void)snprintf(m->unanswered, sizeof(m->unanswered), "%s", oldest ? oldest->topic : "");
     pthread_mutex_unlock(&m->lock);

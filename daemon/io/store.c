@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define GROUP_BYTES    (8u << 20) /* waiting batches that share one transaction */
+#define WAL_LONG       1000       /* pages: time for a checkpoint, beside us … */
+#define WAL_TOO_LONG   4000       /* … or here, if that one does not come behind us */
 #define DONE_MS        150        /* what the broker has is marked after, at the latest */
 #define PRUNE_FIRST_MS 60000
 #define PRUNE_MS       600000
@@ -59,8 +61,21 @@ struct job_list {
     struct job *first, **last;
 };
 
+/* Rows of the outbox that were read behind the commit that put them, because they will be asked for
+ * at once; else the question would wait for the commit that has begun meanwhile. */
+struct ahead {
+    bool on;       /* the last answer had all rows; the thread's, as the next two */
+    uint64_t next; /* read up to here */
+    size_t max_bytes;
+    bool there, more; /* guarded by the lock, as the rest; more: were put since */
+    uint64_t after;
+    struct store_rows rows;
+};
+
 struct store {
     struct store_db db; /* the thread's, but for its open and close */
+    struct store_wal *wal;
+    struct ahead ahead;
     struct loop_wake *wake;
     pthread_t thread;
     pthread_mutex_t lock; /* guards what follows */
@@ -124,8 +139,16 @@ static int statement(struct store *s, enum store_statement st)
                                           : store_db_fail(&s->db, "write the store");
 }
 
+static bool only_marks(const struct job_list *group)
+{
+    for (const struct job *j = group->first; j; j = j->next)
+        if (j->batch->alarms.first || j->batch->others.first || j->batch->has_cursor)
+            return false;
+    return true;
+}
+
 /* All batches of the group, or none. */
-static int commit_group(struct store *s, const struct job_list *group)
+static int apply_group(struct store *s, const struct job_list *group)
 {
     int code = statement(s, ST_BEGIN);
     if (code)
@@ -140,6 +163,91 @@ static int commit_group(struct store *s, const struct job_list *group)
     return code;
 }
 
+/* Marks that a power cut takes back are made again: what was told is told again, the same. They
+ * do not keep the disk busy. */
+static int commit_group(struct store *s, const struct job_list *group)
+{
+    if (!only_marks(group))
+        return apply_group(s, group);
+    int code = store_db_exec(&s->db, "PRAGMA synchronous=NORMAL");
+    if (!code)
+        code = apply_group(s, group);
+    int back = store_db_exec(&s->db, "PRAGMA synchronous=FULL");
+    return code ? code : back;
+}
+
+static int on_wal(void *ctx, sqlite3 *sql, const char *name, int pages)
+{
+    struct store *s = ctx;
+    (void)sql;
+    (void)name;
+    s->db.wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static void look_at_wal(struct store *s)
+{
+    if (s->db.wal_pages < WAL_LONG)
+        return;
+    if (!store_wal_want(s->wal) || s->db.wal_pages >= WAL_TOO_LONG)
+        (void)sqlite3_wal_checkpoint_v2(s->db.sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+/* -- reading ahead ----------------------------------------------------------- */
+
+static void forget_ahead(struct store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->ahead.there = false;
+    store_rows_done(&s->ahead.rows);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static int read_outbox(struct store *s, struct job *j)
+{
+    int code = store_db_outbox(&s->db, j->after_id, j->urgent_only, j->max_bytes, &j->rows);
+    if (j->urgent_only)
+        return code;
+    forget_ahead(s);
+    s->ahead.on = code == 0 && !j->rows.more;
+    s->ahead.next = j->rows.n > 0 ? j->rows.last_id : j->after_id;
+    s->ahead.max_bytes = j->max_bytes;
+    return code;
+}
+
+/* Behind a commit. Rows that nobody has asked for yet are not added to. */
+static void read_ahead(struct store *s, bool put, bool renumbered)
+{
+    struct store_rows rows;
+    if (renumbered) {
+        s->ahead.on = false;
+        forget_ahead(s);
+    }
+    if (!s->ahead.on || !put)
+        return;
+    pthread_mutex_lock(&s->lock);
+    bool there = s->ahead.there;
+    s->ahead.more |= there;
+    pthread_mutex_unlock(&s->lock);
+    if (there)
+        return;
+    if (store_db_outbox(&s->db, s->ahead.next, false, s->ahead.max_bytes, &rows) != 0) {
+        s->ahead.on = false; /* who asks is told */
+        store_rows_done(&rows);
+        return;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->ahead.there = true;
+    s->ahead.more = rows.more;
+    s->ahead.after = s->ahead.next;
+    store_rows_done(&s->ahead.rows);
+    s->ahead.rows = rows;
+    if (!rows.first)
+        s->ahead.rows.last = &s->ahead.rows.first;
+    pthread_mutex_unlock(&s->lock);
+    s->ahead.next = rows.n > 0 ? rows.last_id : s->ahead.next;
+}
+
 static int do_single(struct store *s, struct job *j)
 {
     switch (j->kind) {
@@ -150,7 +258,7 @@ static int do_single(struct store *s, struct job *j)
     case JOB_MARK:
         return store_db_mark(&s->db, j->quarantine, j->ids, (size_t)j->n);
     case JOB_OUTBOX:
-        return store_db_outbox(&s->db, j->after_id, j->urgent_only, j->max_bytes, &j->rows);
+        return read_outbox(s, j);
     case JOB_OPEN_CASES:
         return store_db_open_cases(&s->db, j->firm, j->after_id, &j->rows);
     case JOB_ALERTS:
@@ -182,8 +290,8 @@ static void finish_group(struct store *s, struct job_list *group, int code, uint
 {
     bool commit = group->first->kind == JOB_COMMIT;
     if (commit && code == 0) {
-        s->told |= s->db.outbox_last != s->db.outbox_seen;
-        s->db.outbox_seen = s->db.outbox_last;
+        s->told |= s->db.outbox_put != s->db.outbox_put_seen;
+        s->db.outbox_put_seen = s->db.outbox_put;
         s->stats.commits++;
         s->stats.commit_ns_last = took;
         if (took > s->stats.commit_ns_max)
@@ -213,14 +321,20 @@ static void *run(void *arg)
         take_group(s, &group);
         int code = s->stats.failed; /* final */
         pthread_mutex_unlock(&s->lock);
-        uint64_t begin = loop_hrtime_ns();
+        uint64_t begin = loop_hrtime_ns(), epoch = s->db.epoch;
+        bool commit = group.first->kind == JOB_COMMIT;
         if (!code)
-            code = group.first->kind == JOB_COMMIT ? commit_group(s, &group)
-                                                   : do_single(s, group.first);
+            code = commit ? commit_group(s, &group) : do_single(s, group.first);
         uint64_t took = loop_hrtime_ns() - begin;
+        if (commit && !code)
+            read_ahead(s, s->db.outbox_put != s->db.outbox_put_seen, s->db.epoch != epoch);
         pthread_mutex_lock(&s->lock);
         finish_group(s, &group, code, took);
         loop_wake_send(s->wake);
+        pthread_mutex_unlock(&s->lock);
+        if (commit && !code)
+            look_at_wal(s);
+        pthread_mutex_lock(&s->lock);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;
@@ -246,6 +360,7 @@ static void job_free(struct job *j)
     free((char *)j->alert_filter.rule);
     free((char *)j->alert_filter.severity);
     free((char *)j->alert_filter.state);
+    free((char *)j->alert_filter.building);
     free(j);
 }
 
@@ -398,6 +513,8 @@ int store_open(struct loop *l, const struct store_options *o, struct err *err,
         return code;
     }
     copy_totals(s);
+    s->wal = store_wal_open(o->path);
+    (void)sqlite3_wal_hook(s->db.sql, on_wal, s);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->cond, NULL);
     s->wake = loop_wake_new(l, on_wake, s);
@@ -423,6 +540,8 @@ void store_close(struct store *s)
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->thread, NULL);
     answer_all(s, true);
+    forget_ahead(s);
+    store_wal_close(s->wal); /* before the last connection, which moves what is left */
     loop_wake_free(s->wake);
     loop_timer_free(s->mark);
     loop_timer_free(s->prune);
@@ -523,6 +642,23 @@ uint64_t store_epoch_last(const struct store *s)
     return v;
 }
 
+/* True: the rows were read already, and come in the next turn of the loop. */
+static bool take_ahead(struct store *s, struct job *j)
+{
+    pthread_mutex_lock(&s->lock);
+    bool fits = s->ahead.there && s->ahead.after == j->after_id && !s->stats.failed;
+    if (fits) {
+        j->rows = s->ahead.rows;
+        j->rows.more |= s->ahead.more;
+        s->ahead.rows = (struct store_rows){0};
+        s->ahead.there = false;
+        list_add(&s->done, j);
+        loop_wake_send(s->wake);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return fits;
+}
+
 void store_outbox(struct store *s, uint64_t after_id, bool urgent_only, size_t max_bytes,
                   store_out_fn *fn, store_outs_done_fn *done, void *ctx)
 {
@@ -534,7 +670,8 @@ void store_outbox(struct store *s, uint64_t after_id, bool urgent_only, size_t m
                       .out_fn = fn,
                       .outs_done = done,
                       .ctx = ctx};
-    submit(s, j);
+    if (urgent_only || !take_ahead(s, j))
+        submit(s, j);
 }
 
 void store_outbox_done(struct store *s, const uint64_t *ids, size_t n)
@@ -581,6 +718,7 @@ void store_ask_alerts(struct store *s, enum store_alert_query q,
     c.rule = mem_strdup(f->rule);
     c.severity = mem_strdup(f->severity);
     c.state = mem_strdup(f->state);
+    c.building = mem_strdup(f->building);
     *j = (struct job){
         .kind = JOB_ALERTS, .alert_query = q, .alert_filter = c, .json_fn = fn, .ctx = ctx};
     submit(s, j);

@@ -134,7 +134,9 @@ void store_mark_replayed(struct store *s, bool quarantine, const uint64_t *ids, 
  * told elsewhere, or ends masked, the row says what is to be emptied.
  *
  * The stream's epoch lives here: store_epoch is 0 in a store that has none yet, or none any
- * more. */
+ * more. With another epoch than before, what waits in the outbox gets that epoch's stream and
+ * numbers: a number of the old one may have been told as something else, and this store does not
+ * know. So nothing of the outbox may be told while store_epoch is not the epoch agreed upon. */
 void store_batch_transition(struct store_batch *b, const struct position *at,
                             const struct transition *t); /* copies */
 /* Topic: to->reply_to, or reply/FIRM/COMPOUND. A reply of origin ≠ 0 is only remembered. All
@@ -198,6 +200,7 @@ void store_open_cases(struct store *s, const char *firm, store_case_fn *fn,
 
 struct store_alert_filter {                                              /* NULL or 0: any */
     const char *id, *compound, *firm, *device, *rule, *severity, *state; /* "open", "closed" */
+    const char *building;                                                /* as it was then */
     int64_t from_ms, to_ms;
     uint64_t limit, before; /* as in store_filter */
 };

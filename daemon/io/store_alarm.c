@@ -99,15 +99,16 @@ static int has(struct store_db *db, const struct store_item *it)
     return found;
 }
 
-static int next_seq(struct store_db *db, const struct transition *t, int64_t *out)
+int store_db_next_seq(struct store_db *db, const char *stream, const char *firm,
+                      const char *compound, int64_t *out)
 {
     int code;
     sqlite3_stmt *st = begin(db, ST_A_SEQ, &code);
     if (code)
         return code;
-    store_bind_text(st, 1, t->stream);
-    store_bind_text(st, 2, t->firm);
-    store_bind_text(st, 3, t->compound);
+    store_bind_text(st, 1, stream);
+    store_bind_text(st, 2, firm);
+    store_bind_text(st, 3, compound);
     code = one_number(db, ST_A_SEQ, out);
     return code < 0 ? code : 0;
 }
@@ -289,7 +290,7 @@ static int put_outbox(struct store_db *db, int64_t transition, int64_t reply, un
     if (!code) {
         db->outbox_rows++;
         db->outbox_urgent += urgent;
-        db->outbox_last++;
+        db->outbox_put++;
     }
     return code;
 }
@@ -305,7 +306,7 @@ static int apply_transition(struct store_db *db, const struct store_item *it)
     if (code != 0)
         return code;
     if (t->deliver)
-        code = next_seq(db, t, &seq);
+        code = store_db_next_seq(db, t->stream, t->firm, t->compound, &seq);
     if (!code)
         code = insert_transition(db, it, seq, &id);
     if (!code)
@@ -324,7 +325,7 @@ static int apply_transition(struct store_db *db, const struct store_item *it)
     return tell ? put_outbox(db, id, 0, tell, t->urgent, was_firm, was_compound) : 0;
 }
 
-/* -- replies, the epoch ------------------------------------------------------ */
+/* -- replies ----------------------------------------------------------------- */
 
 static int apply_reply(struct store_db *db, const struct store_item *it)
 {
@@ -353,49 +354,17 @@ static int apply_reply(struct store_db *db, const struct store_item *it)
     return put_outbox(db, 0, sqlite3_last_insert_rowid(db->sql), TELL_REPLY, false, NULL, NULL);
 }
 
-static int put_meta(struct store_db *db, const char *key, uint64_t v)
-{
-    int code;
-    sqlite3_stmt *st = begin(db, ST_META, &code);
-    if (code)
-        return code;
-    store_bind_text(st, 1, key);
-    sqlite3_bind_int64(st, 2, (sqlite3_int64)v);
-    return store_db_run(db, ST_META);
-}
-
-static int apply_epoch(struct store_db *db, uint64_t epoch)
-{
-    int code = put_meta(db, "epoch", epoch);
-    if (!code && epoch > db->epoch_last)
-        code = put_meta(db, "epoch_last", epoch);
-    if (code)
-        return code;
-    db->epoch = epoch;
-    if (epoch > db->epoch_last)
-        db->epoch_last = epoch;
-    return 0;
-}
-
 int store_db_apply_alarm(struct store_db *db, const struct store_item *it)
 {
-    int code = -EINVAL;
     if (it->kind == ITEM_TRANSITION)
         return apply_transition(db, it);
     if (it->kind == ITEM_REPLY)
         return apply_reply(db, it);
     if (it->kind == ITEM_EPOCH)
-        return apply_epoch(db, it->epoch);
-    if (it->kind == ITEM_NO_EPOCH) {
-        code = put_meta(db, "epoch_from", it->epoch);
-        if (!code)
-            code = put_meta(db, "epoch", 0);
-        if (!code) {
-            db->epoch_from = it->epoch;
-            db->epoch = 0;
-        }
-    }
-    return code;
+        return store_db_epoch(db, it->epoch);
+    if (it->kind == ITEM_NO_EPOCH)
+        return store_db_no_epoch(db, it->epoch);
+    return -EINVAL;
 }
 
 /* -- the broker has them ------------------------------------------------------ */

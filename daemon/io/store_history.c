@@ -42,12 +42,17 @@ static void put_raw(struct jsonw *w, const char *key, sqlite3_stmt *st, int col)
         jsonw_null(w, key);
 }
 
+/* Where it was, its state says; one that cannot be read was nowhere. */
+#define BUILDING                                                                               \
+    " AND (?10 IS NULL OR iif(json_valid(CAST(x.json AS TEXT)),"                               \
+    " json_extract(CAST(x.json AS TEXT), '$.place.building'), NULL)=?10)"
+
 /* Parameters ?1 … ?9 always exist. */
 #define FILTERS(t)                                                                             \
     " (?1 IS NULL OR " t "case_id=?1) AND (?2 IS NULL OR " t "compound=?2)"                    \
     " AND (?3 IS NULL OR " t "firm=?3) AND (?4 IS NULL OR " t "device=?4)"                     \
     " AND (?5 IS NULL OR " t "rule=?5) AND (?6 IS NULL OR " t "severity=?6)"                   \
-    " AND (?9=0 OR " t "id<?9)"
+    " AND (?9=0 OR " t "id<?9)" BUILDING
 
 static int prepare(struct store_db *db, const char *sql, const struct store_alert_filter *f,
                    sqlite3_stmt **out)
@@ -63,6 +68,7 @@ static int prepare(struct store_db *db, const char *sql, const struct store_aler
     sqlite3_bind_int64(*out, 7, f->from_ms);
     sqlite3_bind_int64(*out, 8, f->to_ms);
     sqlite3_bind_int64(*out, 9, (sqlite3_int64)f->before);
+    store_bind_text(*out, 10, f->building);
     return 0;
 }
 

@@ -6,7 +6,7 @@
  *
  * store.c has the queue and the thread, store_batch.c what is handed over, store_schema.c opens
  * and migrates, store_write.c applies letters and lines under the ceilings, store_alarm.c
- * transitions and replies, store_outbox.c reads what is to be told and what is open,
+ * transitions and replies, store_epoch.c the stream's epoch, store_outbox.c reads what is to be told and what is open,
  * store_query.c and store_history.c answer people. Everything here belongs to the store's
  * thread once it runs.
  */
@@ -59,6 +59,10 @@ enum store_statement {
     ST_OUTBOX_URGENT,
     ST_OUTBOX_DONE,
     ST_A_TOLD,
+    ST_WAITING,
+    ST_A_RESTREAM,
+    ST_A_RETEXT,
+    ST_A_RETOLD,
     ST_META,
     ST_OPEN_CASES,
     ST_COUNT,
@@ -78,12 +82,13 @@ struct store_db {
     int64_t dead_protected; /* dead letters up to this id are the half that stays */
     uint64_t q_devices, q_rows, q_bytes, q_not_kept;
     uint64_t open_cases, outbox_rows, outbox_urgent;
-    uint64_t outbox_last, outbox_seen; /* rows put, now and when the last commit ended */
+    uint64_t outbox_put, outbox_put_seen; /* rows put, now and when the last commit ended */
     uint64_t transitions, repeated, told, pruned; /* since the process began */
     uint64_t epoch, epoch_last, epoch_from;
     int64_t newest_wall_ms; /* of a transition */
     uint64_t keep_ms;       /* of history; 0: for ever */
     bool no_outbox;
+    int wal_pages; /* in the log, after the last commit */
     struct store_rate rates[STORE_RATE_SLOTS];
     char problem[256]; /* why the last call failed */
 };
@@ -144,6 +149,12 @@ struct store_batch {
     size_t n_done;
 };
 
+/* store_wal.c: checkpoints beside the store's thread. Wanted: false if it cannot. */
+struct store_wal;
+struct store_wal *store_wal_open(const char *path);
+bool store_wal_want(struct store_wal *w);
+void store_wal_close(struct store_wal *w);
+
 /* All: 0 or -errno; db->problem then says what SQLite said. */
 int store_db_open(struct store_db *db, const char *path, struct err *err,
                   struct store_opened *out_state);
@@ -164,6 +175,11 @@ void store_bind_bytes(sqlite3_stmt *st, int i, const void *p, size_t n);
 
 int store_db_apply(struct store_db *db, const struct store_batch *b); /* inside a transaction */
 int store_db_apply_alarm(struct store_db *db, const struct store_item *it);
+int store_db_next_seq(struct store_db *db, const char *stream, const char *firm,
+                      const char *compound, int64_t *out);
+/* store_epoch.c, inside a transaction */
+int store_db_epoch(struct store_db *db, uint64_t epoch);
+int store_db_no_epoch(struct store_db *db, uint64_t until_offset);
 /* Those that the broker has now. */
 int store_db_outbox_done(struct store_db *db, const uint64_t *ids, size_t n);
 extern const char store_alarm_schema[]; /* from version 1 to 2 */

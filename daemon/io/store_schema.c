@@ -122,6 +122,13 @@ static const char *const statements[ST_COUNT] = {
     [ST_OUTBOX_DONE] =
         "DELETE FROM outbox WHERE id=?1 RETURNING coalesce(transition_id, 0) << 1 | urgent",
     [ST_A_TOLD] = "UPDATE alarm_transition SET told_ms=?2 WHERE id=?1",
+    [ST_WAITING] = "SELECT o.id, t.id, t.stream, t.firm, t.compound, t.case_id, t.seq, x.json"
+                   " FROM outbox o JOIN alarm_transition t ON t.id = o.transition_id"
+                   " JOIN alarm_text x ON x.id = t.id WHERE t.seq > 0 AND o.id > ?1"
+                   " ORDER BY o.id LIMIT 1",
+    [ST_A_RESTREAM] = "UPDATE alarm_transition SET stream=?2, seq=?3 WHERE id=?1",
+    [ST_A_RETEXT] = "UPDATE alarm_text SET json=?2 WHERE id=?1",
+    [ST_A_RETOLD] = "UPDATE alarm_case SET told_seq=?3 WHERE case_id=?2 AND told_id=?1",
     [ST_META] = "INSERT INTO meta VALUES(?1,?2) ON CONFLICT DO UPDATE"
                 " SET value = excluded.value",
     [ST_OPEN_CASES] =

@@ -6,6 +6,7 @@
  * registry's, or has nothing to do with it; `alone`: nothing is fetched ahead. */
 #include "base/mem.h"
 #include "core/alarm.h"
+#include "small_world.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -61,30 +62,15 @@ static double now_s(void)
 
 static struct world *make_world(size_t n)
 {
-    struct buf b, d;
-    struct problems *problems = problems_new(20);
-    struct world *w = NULL;
+    struct buf d;
     buf_init(&d, (size_t)256 << 20);
-    buf_init(&b, (size_t)256 << 20);
     (void)buf_puts(&d, "device,kind,compound,building,expected_interval\n");
     for (size_t i = 0; i < n; i++)
         (void)buf_printf(&d, "s%zu,sump,c1,b%zu,60s\n", i, i / 100);
-    static const char compounds[] = "compound,name,district\nc1,一村,yuzhong\n";
-    struct world_text parts[WORLD_PARTS] = {
-        [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf_text, strlen(conf_text)},
-        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
-        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds, strlen(compounds)},
-        [WORLD_DEVICES] = {"/etc/t/devices.csv", d.data, d.len},
-    };
-    struct world_text rules = {"/etc/t/rules.yaml", rules_text, strlen(rules_text)};
-    (void)world_bundle(parts, &b);
-    (void)world_bundle_rules(&rules, 1, &b);
-    if (world_open(b.data, b.len, problems, &w) != 0)
-        for (size_t i = 0; i < problems_count(problems); i++)
-            puts(problems_get(problems, i));
-    buf_done(&b);
+    struct world *w = small_world(&(struct small_world){
+        conf_text, catalog_text, "compound,name,district\nc1,一村,yuzhong\n", buf_cstr(&d),
+        .rules = rules_text});
     buf_done(&d);
-    problems_free(problems);
     return w;
 }
 

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "core/engine.h"
 #include "core/json.h"
+#include "small_world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,32 +59,17 @@ static void on_step(void *ctx, const struct position *at)
 
 static struct world *world_of(unsigned devices)
 {
-    struct buf csv, b;
-    struct problems *problems = problems_new(20);
-    struct world *w = NULL;
+    struct buf csv;
     buf_init(&csv, (size_t)64 << 20);
-    buf_init(&b, (size_t)64 << 20);
     (void)buf_puts(&csv, "device,source_id,kind,compound,building\n");
-    for (unsigned i = 0; i < devices; i++) {
-        char line[128];
-        int n = snprintf(line, sizeof(line), "sump-%06u,eui-%06u,sump,cq-nanan-00%02u,b%02u\n",
-                         i, i, 17 + i % 2, i % 40);
-        (void)buf_put(&csv, line, (size_t)n);
-    }
-    struct world_text parts[WORLD_PARTS] = {
-        [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf_text, strlen(conf_text)},
-        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
-        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds_text, strlen(compounds_text)},
-        [WORLD_DEVICES] = {"/etc/t/devices.csv", csv.data, csv.len},
-    };
-    if (world_bundle(parts, &b) < 0 || world_open(b.data, b.len, problems, &w) != 0) {
-        for (size_t i = 0; i < problems_count(problems); i++)
-            fprintf(stderr, "%s\n", problems_get(problems, i));
+    for (unsigned i = 0; i < devices; i++)
+        (void)buf_printf(&csv, "sump-%06u,eui-%06u,sump,cq-nanan-00%02u,b%02u\n", i, i,
+                         17 + i % 2, i % 40);
+    struct world *w = small_world(&(struct small_world){conf_text, catalog_text, compounds_text,
+                                                        .devices = buf_cstr(&csv)});
+    if (!w)
         exit(1);
-    }
     buf_done(&csv);
-    buf_done(&b);
-    problems_free(problems);
     return w;
 }
 

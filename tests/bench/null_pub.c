@@ -8,15 +8,10 @@
  * All there is to do is to hand over the next message when one is acknowledged. Prints one line
  * of JSON: messages a second, from the first call to the last PUBACK.
  */
-#include <MQTTAsync.h>
+#include "bench/null_mqtt.h"
 
 #include <semaphore.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static struct {
@@ -27,13 +22,6 @@ static struct {
 static sem_t window;
 static atomic_int connected, acked; /* connected: 1, or -1 */
 static MQTTAsync client;
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static void on_connected(void *ctx, MQTTAsync_successData5 *d)
 {
@@ -59,24 +47,8 @@ static void on_acked(void *ctx, MQTTAsync_successData5 *d)
 
 static bool start(void)
 {
-    MQTTAsync_createOptions c = MQTTAsync_createOptions_initializer5;
-    MQTTAsync_connectOptions o = MQTTAsync_connectOptions_initializer5;
-    char url[300];
-    const char *rest = strncmp(opt.url, "mqtt://", 7) == 0 ? opt.url + 7 : NULL;
-    snprintf(url, sizeof(url), rest ? "tcp://%s" : "%s", rest ? rest : opt.url);
-    unsetenv("http_proxy");
-    if (MQTTAsync_createWithOptions(&client, url, "null-pub", MQTTCLIENT_PERSISTENCE_NONE, NULL,
-                                    &c) != MQTTASYNC_SUCCESS)
-        return false;
-    MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
-    MQTTAsync_setCallbacks(client, NULL, NULL, NULL, NULL);
-    o.keepAliveInterval = 60;
-    o.cleanstart = 1;
-    o.maxInflight = 65535; /* the window is ours */
-    o.onSuccess5 = on_connected;
-    o.onFailure5 = on_failed;
-    o.context = (void *)"connect";
-    return MQTTAsync_connect(client, &o) == MQTTASYNC_SUCCESS;
+    /* the window is ours */
+    return null_start(&client, opt.url, "null-pub", 65535, NULL, on_connected, on_failed);
 }
 
 static bool publish(unsigned i, char *text)
@@ -136,13 +108,13 @@ int main(int argc, char **argv)
     memset(text, 'x', opt.size);
     while (atomic_load(&connected) == 0)
         nanosleep(&nap, NULL);
-    double began = now_s();
+    double began = wall_s();
     for (unsigned i = 0; i < opt.count; i++)
         if (!publish(i, text))
             return 1;
     while ((unsigned)atomic_load(&acked) < opt.count)
         nanosleep(&nap, NULL);
-    double took = now_s() - began;
+    double took = wall_s() - began;
     printf("{\"program\":\"null_pub\",\"messages\":%u,\"seconds\":%.4f,\"per_second\":%.1f}\n",
            opt.count, took, opt.count / took);
     fflush(stdout);

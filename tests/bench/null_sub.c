@@ -9,16 +9,11 @@
  * messages,
  * --seconds that long after the first, and either gives up after --patience without a message.
  */
-#include <MQTTAsync.h>
+#include "bench/null_mqtt.h"
 
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 struct options {
@@ -32,13 +27,6 @@ static atomic_llong messages;
 static atomic_int subscribed; /* -1: failed */
 static volatile sig_atomic_t stopped;
 static double first_wall, first_cpu, last_wall; /* written by Paho's thread before `messages` */
-
-static double wall_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static double cpu_s(void)
 {
@@ -136,27 +124,6 @@ static bool parse(int argc, char **argv)
            (opt.count > 0) != (opt.seconds > 0);
 }
 
-static bool start(void)
-{
-    MQTTAsync_createOptions c = MQTTAsync_createOptions_initializer5;
-    MQTTAsync_connectOptions o = MQTTAsync_connectOptions_initializer5;
-    char url[300];
-    const char *rest = strncmp(opt.url, "mqtt://", 7) == 0 ? opt.url + 7 : NULL;
-    snprintf(url, sizeof(url), rest ? "tcp://%s" : "%s", rest ? rest : opt.url);
-    unsetenv("http_proxy");
-    if (MQTTAsync_createWithOptions(&client, url, opt.client_id, MQTTCLIENT_PERSISTENCE_NONE,
-                                    NULL, &c) != MQTTASYNC_SUCCESS)
-        return false;
-    MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
-    MQTTAsync_setCallbacks(client, NULL, NULL, on_arrived, NULL);
-    o.keepAliveInterval = 60;
-    o.cleanstart = 1;
-    o.onSuccess5 = on_connected;
-    o.onFailure5 = on_failed;
-    o.context = (void *)"connect";
-    return MQTTAsync_connect(client, &o) == MQTTASYNC_SUCCESS;
-}
-
 /* Polls 100 times a second: well below the cost of anything measured. */
 static void wait_for_end(void)
 {
@@ -184,7 +151,7 @@ int main(int argc, char **argv)
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
-    if (!start())
+    if (!null_start(&client, opt.url, opt.client_id, 0, on_arrived, on_connected, on_failed))
         return 1;
     wait_for_end();
     double cpu = cpu_s();

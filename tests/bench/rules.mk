@@ -19,12 +19,12 @@ bench-reload: $(B)/bench/bench_reload
 .PHONY: bench-expr
 bench-expr: $(B)/bench/bench_expr
 	$(Q)$<
-$(B)/bench/%: $(B)/tests/bench/%.o $(LIB)
+$(B)/bench/%: $(O)/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # The yardsticks link Debian's shared Paho whatever gaihoud links.
-$(B)/null_sub $(B)/null_pub $(B)/alert_feed: $(B)/%: $(B)/tests/bench/%.o
+$(B)/null_sub $(B)/null_pub $(B)/alert_feed: $(B)/%: $(O)/tests/bench/%.o
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lpaho-mqtt3as
 
 # The table of docs/performance.md, against real servers. Some hours; BENCH=--short: half of one.

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "core/alarm.h"
+#include "small_world.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,21 +54,9 @@ static struct world *world;
 
 static struct world *make_world(const char *rules)
 {
-    struct world_text parts[WORLD_PARTS] = {
-        [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf_text, strlen(conf_text)},
-        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
-        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds_text, strlen(compounds_text)},
-        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices_text, strlen(devices_text)},
-    };
-    struct world_text text = {"/etc/t/rules.yaml", rules, strlen(rules)};
-    struct problems *problems = problems_new(20);
-    struct world *w = NULL;
-    struct buf b;
-    buf_init(&b, 1 << 20);
-    ASSERT(world_bundle(parts, &b) == 0 && world_bundle_rules(&text, 1, &b) == 0);
-    ASSERT(world_open(b.data, b.len, problems, &w) == 0);
-    buf_done(&b);
-    problems_free(problems);
+    struct world *w = small_world(&(struct small_world){conf_text, catalog_text, compounds_text,
+                                                        devices_text, .rules = rules});
+    ASSERT(w != NULL);
     return w;
 }
 

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "core/cases.h"
 #include "core/json.h"
+#include "small_world.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -131,23 +132,9 @@ static struct world *open_world(void)
         "      - {id: fire-1, kind: smoke, title: t, action: a, work: none, levels: "
         "[{severity: "
         "critical, when: alarm}]}\n";
-    struct world_text parts[WORLD_PARTS] = {
-        [WORLD_CONF] = {"/e/g.yaml", conf, sizeof(conf) - 1},
-        [WORLD_CATALOG] = {"/e/c.yaml", catalog, sizeof(catalog) - 1},
-        [WORLD_COMPOUNDS] = {"/e/c.csv", compounds, sizeof(compounds) - 1},
-        [WORLD_DEVICES] = {"/e/d.csv", devices, sizeof(devices) - 1}};
-    struct world_text text = {"/e/r.yaml", rules, sizeof(rules) - 1};
-    struct problems *problems = problems_new(20);
-    struct world *w = NULL;
-    struct buf b;
-    buf_init(&b, 1 << 20);
-    ASSERT(world_bundle(parts, &b) == 0 && world_bundle_rules(&text, 1, &b) == 0);
-    int r = world_open(b.data, b.len, problems, &w);
-    for (size_t i = 0; r != 0 && i < problems_count(problems); i++)
-        (void)fprintf(stderr, "%s\n", problems_get(problems, i));
-    ASSERT(r == 0);
-    problems_free(problems);
-    buf_done(&b);
+    struct world *w =
+        small_world(&(struct small_world){conf, catalog, compounds, devices, .rules = rules});
+    ASSERT(w != NULL);
     return w;
 }
 

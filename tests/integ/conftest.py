@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -22,22 +23,30 @@ VARIANT = os.environ.get("VARIANT", "release")
 BIN = TOP / "build" / VARIANT
 LONG = bool(os.environ.get("GAIHOU_TEST_LONG"))
 
+# Times to wait for are those of an idle machine. What must not take longer says so: exactly=True.
+PATIENCE = float(os.environ.get("GAIHOU_TEST_PATIENCE", "4"))
+PORTS = range(10000, 32000) # below those that the kernel gives to outgoing connections
+
 _given_ports = set()
+_random = random.Random(os.getpid() ^ time.time_ns()) # other runs are beside this one
 
 
 def free_port():
     """A loopback port that nobody listens on and that was not given before."""
     while True:
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if port not in _given_ports:
+        port = _random.choice(PORTS)
+        if port in _given_ports:
+            continue
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("127.0.0.1", port))
             _given_ports.add(port)
             return port
 
 
-def until(condition, seconds=20, what=None):
+def until(condition, seconds=20, what=None, exactly=False):
     """Calls condition() until it is true and returns what it returned."""
+    seconds *= 1 if exactly else PATIENCE
     end = time.monotonic() + seconds
     pause = 0.01
     last = None
@@ -50,7 +59,7 @@ def until(condition, seconds=20, what=None):
             last = e
         if time.monotonic() > end:
             name = what or getattr(condition, "__name__", "condition")
-            raise AssertionError(f"{name}: not within {seconds} s" + (f" ({last})" if last else ""))
+            raise AssertionError(f"{name}: not within {seconds:g} s" + (f" ({last})" if last else ""))
         time.sleep(pause)
         pause = min(pause * 1.5, 0.2)
 
@@ -98,7 +107,7 @@ class Process:
             self.popen.kill()
         self.popen.wait(30)
 
-    def stop(self, seconds=20):
+    def stop(self, seconds=60):
         """SIGTERM and its exit status; a process that does not end is killed and an error."""
         if self.popen is None:
             return None
@@ -113,15 +122,15 @@ class Process:
                                  + self.text()[-4000:]) from None
 
     def wait(self, seconds=60):
-        return self.popen.wait(seconds)
+        return self.popen.wait(seconds * PATIENCE)
 
-    def until(self, condition, seconds=20, what=None):
+    def until(self, condition, seconds=20, what=None, exactly=False):
         """until(), but ends at once if the process has."""
         def both():
             result = condition()
             assert result or self.running, f"{self.name} ended:\n{self.text()[-4000:]}"
             return result
-        return until(both, seconds, what or f"{self.name}: {condition}")
+        return until(both, seconds, what or f"{self.name}: {condition}", exactly)
 
     def until_log(self, words, seconds=20):
         return self.until(lambda: words in self.text(), seconds, f"{self.name} says {words!r}")
@@ -446,6 +455,10 @@ class Bench:
                 with contextlib.suppress(AssertionError):
                     p.signal(signal.SIGCONT)
                     p.stop()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures times; wants nothing beside it")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -70,7 +70,7 @@ def publish(broker, messages, qos=1, retain=False):
         infos = [c.publish(t, p if isinstance(p, (bytes, str)) else json.dumps(p), qos, retain)
                  for t, p in messages]
         for i in infos:
-            i.wait_for_publish(20)
+            i.wait_for_publish(60)
 
 
 def settled(g, messages=None):

@@ -57,6 +57,7 @@ def test_database_away_loses_nothing(bench, influx, how):
     assert "again after" in log_lines(g, "writes to")[0]
 
 
+@pytest.mark.alone
 def test_newest_first_while_the_backlog_drains(bench, rude):
     """A database that takes two small blocks in 50 ms: what is new does not wait for the old."""
     def down(_):

@@ -103,6 +103,7 @@ def test_stops_with_the_broker_away(bench, broker, influx):
     assert time.monotonic() - began < 15
 
 
+@pytest.mark.alone
 def test_killed_and_subscribed_again(bench, influx):
     broker = bench.mosquitto("max_queued_messages 100000")
     g = small(bench, broker, [influx_sink(influx)]).start()

@@ -103,7 +103,7 @@ class Firm:
             props.CorrelationData = correlation
         self.c.publish(f"{PREFIX}/cmd/{firm or self.name}/{compound}/{case}/{verb}",
                        json.dumps(payload or {"by": "老王"}), 1, retain,
-                       props).wait_for_publish(5)
+                       props).wait_for_publish(30)
 
     def close(self):
         with contextlib.suppress(Exception):
@@ -129,7 +129,7 @@ def feed(broker, device, level, compound="c1", t=None):
     c.connect("127.0.0.1", broker.port)
     c.loop_start()
     c.publish(topic(device, compound), json.dumps({"ts": t or now_ms(), "level": level}),
-              1).wait_for_publish(5)
+              1).wait_for_publish(30)
     c.loop_stop()
     c.disconnect()
 
@@ -292,8 +292,8 @@ def test_unknown_topics_of_ours_are_emptied_and_no_others(bench, guarded, firms)
               "else.all.1.zz.0": "else/all/1", "test.routine.1.a.0": "test/routine/1"}
     for case, stream in ghosts.items():
         other.publish(f"{PREFIX}/alerts/yulin/c1/{case}", json.dumps({"stream": stream}), 1,
-                      True).wait_for_publish(5)
-    other.publish(f"{PREFIX}/alerts/yulin/c1/garbage", "garbage!", 1, True).wait_for_publish(5)
+                      True).wait_for_publish(30)
+    other.publish(f"{PREFIX}/alerts/yulin/c1/garbage", "garbage!", 1, True).wait_for_publish(30)
     other.loop_stop()
     g.kill()
     g.start()

@@ -12,5 +12,6 @@
 void desk_reset(void); /* and listen */
 /* All is told. Fails loudly. kept: the broker's retained topics are judged, too. */
 void desk_judge(bool told);
+void desk_judge_told(void); /* only that: what was told is what the store says */
 
 #endif

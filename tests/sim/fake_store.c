@@ -107,6 +107,14 @@ void fake_store_remembered(struct position *out)
     *out = disk.old_cursor;
 }
 
+void fake_store_lose(void)
+{
+    rows_free(&disk.rows);
+    disk.cursor = (struct position){0};
+    disk.made = disk.remembered = false;
+    fake_alarm_lose();
+}
+
 bool fake_store_restore(void)
 {
     if (!disk.remembered)

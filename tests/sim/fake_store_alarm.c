@@ -103,11 +103,33 @@ static void put_in_outbox(struct fake_alarm *a, unsigned tell)
 static void splice(struct fake_alarm *a)
 {
     free(a->payload);
-    char number[24];
+    char number[24], *was = mem_printf("\"stream\":\"%s\"", a->made_stream);
     (void)snprintf(number, sizeof(number), "%llu", (unsigned long long)a->seq);
-    a->payload = mem_printf("%.*s%s%.*s", (int)a->seq_at, a->json, a->seq_at ? number : "",
-                            (int)(a->json_len - a->seq_at), a->json + a->seq_at);
+    const char *at = strstr(a->json, was), *rest = at + strlen(was);
+    if (!at)
+        sim_fail("a state without its stream: %s", a->json);
+    size_t head = a->seq_at ? a->seq_at - (size_t)(rest - a->json) : 0;
+    a->payload = mem_printf("%.*s\"stream\":\"%s\"%.*s%s%s", (int)(at - a->json), a->json,
+                            a->stream, (int)head, rest, a->seq_at ? number : "", rest + head);
     a->len = strlen(a->payload);
+    free(was);
+}
+
+/* With another epoch what waits gets numbers of its stream. */
+static void renumber(uint64_t epoch)
+{
+    for (size_t i = 0; i < disk.n_alarms && epoch != disk.epoch; i++) {
+        struct fake_alarm *a = (struct fake_alarm *)disk.alarms[i];
+        if (a->is_reply || !a->tell || a->done || a->seq == 0)
+            continue;
+        const char *slash = strrchr(a->made_stream, '/');
+        free(a->new_stream);
+        a->new_stream = mem_printf("%.*s/%llu", (int)(slash - a->made_stream), a->made_stream,
+                                   (unsigned long long)epoch);
+        a->stream = a->new_stream;
+        a->seq = next_seq(a);
+        splice(a);
+    }
 }
 
 static unsigned tells(const struct fake_alarm *a, const struct open_case *c,
@@ -132,6 +154,7 @@ static void apply_transition(struct fake_alarm *a)
 {
     struct open_case *c = find_case(a->case_id);
     const struct fake_alarm *was;
+    a->stream = a->made_stream;
     a->seq = a->deliver ? next_seq(a) : 0;
     splice(a);
     unsigned tell = tells(a, c, &was);
@@ -173,6 +196,7 @@ static void apply(struct fake_op *op)
     struct fake_alarm *a = &op->a;
     switch (op->kind) {
     case OP_EPOCH:
+        renumber(op->number);
         disk.epoch = op->number;
         disk.epoch_last = op->number > disk.epoch_last ? op->number : disk.epoch_last;
         break;
@@ -203,8 +227,8 @@ static void apply(struct fake_op *op)
 static void op_free(struct fake_op *op)
 {
     struct fake_alarm *a = &op->a;
-    const char *own[] = {a->stream, a->case_id,     a->firm, a->compound,
-                         a->topic,  a->correlation, a->json, a->blob};
+    const char *own[] = {a->made_stream, a->new_stream,  a->case_id, a->firm, a->compound,
+                         a->topic,       a->correlation, a->json,    a->blob};
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
         free((char *)own[i]);
     free(a->payload);
@@ -221,6 +245,12 @@ void fake_alarm_reset(void)
     free(disk.cases);
     free(disk.counters);
     memset(&disk, 0, sizeof(disk));
+}
+
+void fake_alarm_lose(void)
+{
+    disk.remembered = 0;
+    fake_alarm_restore();
 }
 
 void fake_alarm_remember(void)
@@ -267,7 +297,7 @@ void store_batch_transition(struct store_batch *b, const struct position *at,
 {
     struct fake_alarm *a = add_alarm(b, at);
     a->change = case_change_name(t->change);
-    a->stream = mem_strdup(t->stream);
+    a->stream = a->made_stream = mem_strdup(t->stream);
     a->case_id = mem_strdup(t->case_id);
     a->firm = mem_strdup(t->firm);
     a->compound = mem_strdup(t->compound);

@@ -22,6 +22,7 @@ struct fake_alarm_store {
 };
 
 void fake_alarm_reset(void);
+void fake_alarm_lose(void);
 void fake_alarm_remember(void);
 void fake_alarm_restore(void);
 void fake_alarm_batch_free(struct fake_alarm_batch *b); /* what was committed stays */

@@ -100,12 +100,14 @@ size_t fake_store_rows(const struct fake_row **out);
 void fake_store_remember(void);
 void fake_store_remembered(struct position *out); /* its cursor then */
 bool fake_store_restore(void);
+void fake_store_lose(void); /* the next one is new */
 extern void (*fake_store_on_commit)(const struct position *cursor);
 
 struct fake_alarm { /* a committed transition or reply; all strings are its own */
     bool is_reply, deliver, urgent, closed, record;
     struct position at;
     uint32_t n;
+    char *made_stream, *new_stream; /* as it was made; as it was numbered anew, or NULL */
     const char *change, *stream, *case_id, *firm, *compound, *was_firm, *was_compound, *topic;
     const char *verb, *answer, *correlation;
     size_t correlation_len;

@@ -24,6 +24,8 @@ extern void (*gateway_patch)(struct conf *c); /* sizes below what the option tab
 extern uint64_t gateway_outbound_segment;
 /* What the model allows: the scenario has damaged or restored something. */
 extern bool gateway_may_rot, gateway_store_restored;
+/* … to a state from which nobody can say again what had been. */
+extern bool gateway_past_lost;
 
 void gateway_reset(void);
 enum sim_end gateway_live(void); /* one life, until it stops or dies */

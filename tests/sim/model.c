@@ -508,6 +508,19 @@ static void heal(void)
     db_moods(true);
 }
 
+static void judge(void)
+{
+    if (gateway_past_lost) {
+        if (model.tells)
+            desk_judge_told();
+        return;
+    }
+    gateway_on_reference_line = on_reference_line;
+    gateway_judge(!model.small_sinks);
+    judge_messages();
+    desk_judge(model.tells);
+}
+
 static void settle(void *ctx)
 {
     (void)ctx;
@@ -518,10 +531,7 @@ static void settle(void *ctx)
             model.restart_first = false;
             app_stop(gateway_app);
         } else {
-            gateway_on_reference_line = on_reference_line;
-            gateway_judge(!model.small_sinks);
-            judge_messages();
-            desk_judge(model.tells);
+            judge();
             model.finished = true;
             app_stop(gateway_app);
             return;
@@ -605,8 +615,8 @@ static void damage_snapshot(void)
     fake_file_flip(path, 20);
 }
 
-/* Somebody puts an older store back, alone. The journal still has what it misses, and a snapshot
- * that is not beyond it: or else what happened between them cannot be said again. */
+/* Somebody puts an older store back, alone. If the journal still has what it misses, and a snapshot
+ * is not beyond it, all of that is said again; else nobody knows it, but no number means two things. */
 static void restore_store(void)
 {
     struct position newest[8], cursor;
@@ -616,9 +626,10 @@ static void restore_store(void)
     for (int i = 0; i < n; i++)
         can |= position_cmp(&newest[i], &cursor) <= 0;
     model.remembered = false;
-    if (!can || cursor.offset == 0 || model.damaged)
+    if (cursor.offset == 0 || model.damaged)
         return;
-    sim_trace("the store is restored, to %" PRIu64, cursor.offset);
+    sim_trace("the store is restored, to %" PRIu64 "%s", cursor.offset, can ? "" : ", blindly");
+    gateway_past_lost |= !can;
     model.restored = gateway_store_restored = fake_store_restore();
 }
 

@@ -7,23 +7,25 @@ SEEDS_LONG ?= 1..1000000
 SIM_FAKED := clock file image lock notify stop loop mqtt mqtt_connect mqtt_diagnose mqtt_subscribe mqtt_publish mqtt_send \
              httpc httpd store store_alarm store_batch store_history store_outbox store_query \
              store_schema store_write journal_sigbus secret
-SIM_OBJ := $(filter-out $(patsubst %,$(B)/obj/io/%.c.o,$(SIM_FAKED)) $(B)/obj/base/log.c.o,$(OBJ))
-SIM_OWN := $(patsubst %,$(B)/tests/sim/%.o,world gateway pool plug desk fake_clock fake_file fake_image fake_loop fake_small \
+SIM_OBJ := $(filter-out $(patsubst %,$(O)/obj/io/%.c.o,$(SIM_FAKED)) $(O)/obj/base/log.c.o,$(OBJ))
+SIM_OWN := $(patsubst %,$(O)/tests/sim/%.o,world gateway pool plug desk fake_clock fake_file fake_image fake_loop fake_small \
              fake_mqtt fake_alerts fake_store fake_store_alarm fake_httpc)
 SIM_WRAP := load_all app_open_all journal_append outbound_open outbound_write snapshot_commit \
             pipeline_open hash_seed journal_release content_put content_get \
             world_open world_free conf_parse conf_free yaml_parse
 
-$(B)/sim/%: $(B)/tests/sim/%.o $(SIM_OWN) $(B)/tests/lp_decode.o $(SIM_OBJ)
+$(B)/sim/%: $(O)/tests/sim/%.o $(SIM_OWN) $(O)/tests/lp_decode.o $(SIM_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) $(patsubst %,-Wl$(comma)--wrap=%,$(SIM_WRAP)) -o $@ $^ $(LIBS)
 comma := ,
 
-sim: $(B)/sim/model $(B)/sim/sim
-	$(Q)$(B)/sim/sim $(wildcard tests/sim/*.scn)
-	$(Q)$(B)/sim/model --seeds $(SEEDS)
-
-.PHONY: sim-long
-sim-long: $(B)/sim/model $(B)/sim/sim
-	$(Q)$(B)/sim/sim $(wildcard tests/sim/*.scn)
-	$(Q)$(B)/sim/model --seeds $(SEEDS_LONG)
+# Targets of their own: -j2 runs them side by side.
+.PHONY: sim-model sim-scenarios sim-long sim-model-long
+sim: sim-model sim-scenarios
+sim-scenarios: $(B)/sim/sim
+	$(Q)$< $(wildcard tests/sim/*.scn)
+sim-model: $(B)/sim/model
+	$(Q)$< --seeds $(SEEDS)
+sim-long: sim-model-long sim-scenarios
+sim-model-long: $(B)/sim/model
+	$(Q)$< --seeds $(SEEDS_LONG)

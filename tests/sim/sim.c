@@ -10,7 +10,7 @@
  *   pass TIME                              100ms 5s 10m 2h
  *   publish [qos=0] [retain] COMPOUND/DEVICE PAYLOAD   "@-90s" in it: the time then, in ms
  *   answer ID well|down|503|timeout|auth|full
- *   store remember|restore     broker up|down|forgets     disk full|free     acks lost|arrive     clock +TIME|-TIME|[un]synchronised
+ *   store remember|restore|lose            broker up|down|forgets     disk full|free     acks lost|arrive     clock +TIME|-TIME|[un]synchronised
  *   alerts up|down|empty                   the broker of alarms: needs option alerts: {broker: a}
  *   crash   powercut   stop   start   reload   rot SUBSTRING   http METHOD PATH [BODY]
  *   expect [no] log TEXT       expect [no] line ID TEXT      expect lines ID TEXT N
@@ -524,9 +524,11 @@ static void machine(const char *verb, char *p)
     } else if (is(verb, "store")) {
         if (is(p, "remember"))
             fake_store_remember();
+        else if (is(p, "lose"))
+            fake_store_lose();
         else if (!fake_store_restore())
             wrong("nothing was remembered");
-        gateway_store_restored |= is(p, "restore");
+        gateway_store_restored |= !is(p, "remember");
     } else if (is(verb, "alerts")) {
         if (is(p, "empty"))
             fake_alerts_empty();

@@ -1,5 +1,5 @@
 # Programs for those who work on gaihou.
-$(B)/tools/%: $(B)/tests/tools/%.o $(LIB)
+$(B)/tools/%: $(O)/tests/tools/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 

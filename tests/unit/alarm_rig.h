@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "core/alarm.h"
+#include "small_world.h"
 
 #include <math.h>
 
@@ -59,25 +60,9 @@ struct rig {
 
 static inline struct world *rig_world(const char *devices, const char *rules)
 {
-    struct world_text parts[WORLD_PARTS] = {
-        [WORLD_CONF] = {"/etc/t/gaihou.yaml", rig_conf, strlen(rig_conf)},
-        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", rig_catalog, strlen(rig_catalog)},
-        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", rig_compounds, strlen(rig_compounds)},
-        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices, strlen(devices)},
-    };
-    struct world_text text = {"/etc/t/rules.yaml", rules, strlen(rules)};
-    struct problems *problems = problems_new(20);
-    struct world *w = NULL;
-    struct buf b;
-    buf_init(&b, 1 << 26);
-    assert_int_equal(world_bundle(parts, &b), 0);
-    assert_int_equal(world_bundle_rules(&text, 1, &b), 0);
-    if (world_open(b.data, b.len, problems, &w) != 0)
-        for (size_t i = 0; i < problems_count(problems); i++)
-            print_message("%s\n", problems_get(problems, i));
+    struct world *w = small_world(
+        &(struct small_world){rig_conf, rig_catalog, rig_compounds, devices, .rules = rules});
     assert_non_null(w);
-    buf_done(&b);
-    problems_free(problems);
     return w;
 }
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "core/cases.h"
 #include "core/json.h"
+#include "small_world.h"
 
 #include <errno.h>
 #include <math.h>
@@ -98,32 +99,9 @@ struct cases_rig {
 static inline struct world *rig_world(const char *conf, const char *compounds,
                                       const char *devices, const char *rules)
 {
-    struct world_text parts[WORLD_PARTS] = {
-        [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf, strlen(conf)},
-        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", rig_catalog_text, strlen(rig_catalog_text)},
-        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds, strlen(compounds)},
-        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices, strlen(devices)},
-    };
-    struct world_text text = {"/etc/t/r.yaml", rules, strlen(rules)};
-    struct problems *problems = problems_new(50);
-    struct zone *zone = NULL;
-    struct world *w = NULL;
-    struct buf b, z;
-    buf_init(&b, 1 << 20);
-    buf_init(&z, 1 << 20);
-    assert_int_equal(zone_open("Asia/Shanghai", &zone), 0);
-    assert_int_equal(world_zone_text(zone, &z), 0);
-    parts[WORLD_ZONE] = (struct world_text){"Asia/Shanghai", z.data, z.len};
-    assert_int_equal(world_bundle(parts, &b), 0);
-    assert_int_equal(world_bundle_rules(&text, 1, &b), 0);
-    if (world_open(b.data, b.len, problems, &w) != 0)
-        for (size_t i = 0; i < problems_count(problems); i++)
-            print_message("%s\n", problems_get(problems, i));
+    struct world *w = small_world(&(struct small_world){
+        conf, rig_catalog_text, compounds, devices, .rules = rules, .shanghai = true});
     assert_non_null(w);
-    zone_free(zone);
-    buf_done(&b);
-    buf_done(&z);
-    problems_free(problems);
     return w;
 }
 

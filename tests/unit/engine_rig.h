@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "core/engine.h"
 #include "core/lineproto.h"
+#include "small_world.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -99,27 +100,9 @@ static inline void on_letter(void *ctx, const struct engine_letter *l)
 
 static inline struct world *world_of(const char *devices)
 {
-    struct world_text parts[WORLD_PARTS] = {
-        [WORLD_CONF] = {"/etc/t/gaihou.yaml", rig_conf, strlen(rig_conf)},
-        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", rig_catalog, strlen(rig_catalog)},
-        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds_text, strlen(compounds_text)},
-        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices, strlen(devices)},
-    };
-    struct problems *problems = problems_new(20);
-    struct world *w = NULL;
-    struct buf b;
-    buf_init(&b, 1 << 20);
-    assert_int_equal(world_bundle(parts, &b), 0);
-    if (rig_profile) {
-        struct world_text profile = {"/etc/t/trap.yaml", rig_profile, strlen(rig_profile)};
-        assert_int_equal(world_bundle_profiles(&profile, 1, &b), 0);
-    }
-    if (world_open(b.data, b.len, problems, &w) != 0 && !rig_expect_refused)
-        for (size_t i = 0; i < problems_count(problems); i++)
-            printf("%s\n", problems_get(problems, i));
+    struct world *w = small_world(&(struct small_world){rig_conf, rig_catalog, compounds_text,
+                                                        devices, .profile = rig_profile});
     assert_true(rig_expect_refused ? !w : w != NULL);
-    buf_done(&b);
-    problems_free(problems);
     return w;
 }
 

@@ -1,24 +1,24 @@
 # Unit tests whose clock, or clock and files, are faked: the fakes come before the library and win.
 FAKED_CLOCK := test_journal_recover
 FAKED_FILES := test_journal_model test_journal_faults
-FAKE_CLOCK_OBJ := $(B)/tests/sim/fake_clock.o
-FAKE_FILES_OBJ := $(FAKE_CLOCK_OBJ) $(B)/tests/sim/fake_file.o
+FAKE_CLOCK_OBJ := $(O)/tests/sim/fake_clock.o
+FAKE_FILES_OBJ := $(FAKE_CLOCK_OBJ) $(O)/tests/sim/fake_file.o
 link_faked = $(call say,LD,$@)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
-$(FAKED_CLOCK:%=$(B)/unit/%): $(B)/unit/%: $(B)/tests/unit/%.o $(FAKE_CLOCK_OBJ) $(LIB)
+$(FAKED_CLOCK:%=$(B)/unit/%): $(B)/unit/%: $(O)/tests/unit/%.o $(FAKE_CLOCK_OBJ) $(LIB)
 	$(link_faked)
-$(FAKED_FILES:%=$(B)/unit/%): $(B)/unit/%: $(B)/tests/unit/%.o $(FAKE_FILES_OBJ) $(LIB)
+$(FAKED_FILES:%=$(B)/unit/%): $(B)/unit/%: $(O)/tests/unit/%.o $(FAKE_FILES_OBJ) $(LIB)
 	$(link_faked)
 
 # The line protocol's tests read back what was written.
-$(B)/unit/test_lineproto $(B)/unit/test_lp_vectors: $(B)/tests/lp_decode.o
+$(B)/unit/test_lineproto $(B)/unit/test_lp_vectors: $(O)/tests/lp_decode.o
 # test_unit compares with udunits2 where its header is
 ifneq ($(wildcard /usr/include/udunits2.h),)
-$(B)/tests/unit/test_unit.o: private CPPFLAGS_ALL += -DHAVE_UDUNITS2
+$(O)/tests/unit/test_unit.o: private CPPFLAGS_ALL += -DHAVE_UDUNITS2
 $(B)/unit/test_unit: private LIBS += -ludunits2
 endif
 
 # gaihouctl is not part of the library, and the library comes behind what uses it.
-$(B)/unit/test_ctl_%: $(B)/tests/unit/test_ctl_%.o $(B)/obj/ctl/%.c.o $(LIB)
+$(B)/unit/test_ctl_%: $(O)/tests/unit/test_ctl_%.o $(O)/obj/ctl/%.c.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 

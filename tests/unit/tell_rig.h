@@ -182,6 +182,7 @@ static struct {
     struct fake_case cases[400];
     size_t n_cases;
     uint64_t epoch, epoch_last;
+    uint64_t journalled; /* the last epoch of the journal; settle() lets the store have it */
     loop_fn *on_outbox;
     void *ctx;
     unsigned reads, urgent_reads;

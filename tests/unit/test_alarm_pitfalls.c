@@ -549,8 +549,8 @@ static void pitfall_33_a_rule_may_clear_what_is_not_seen_again(void **state)
                          "no_data: {after: 10m, policy: clear}")));
     say(&r, 1 * MIN, "s1", "level=0.9");
     rig_to(&r, 2 * HOUR);
-    told(&r, "60 high s1 activated active major good\n660 high s1 cleared normal major good "
-             "no_data\n");
+    told(&r, "60 high s1 activated active major good\n660 high s1 cleared normal major stale "
+             "no_data\n"); /* nobody has seen that it is good */
     say(&r, 2 * HOUR + MIN, "s1", "level=0.9");
     told(&r, "7260 high s1 activated active major good\n");
     rig_end(&r);

@@ -629,6 +629,31 @@ static void no_repeats_without_a_name(void **state)
     rig_free(r);
 }
 
+/* What the firm was not told of may have made possible what was refused to the same version. */
+static void refused_is_looked_at_anew(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+    const char *id = r->seen[0].id;
+    assert_int_equal(rig_do(r, VERB_SHELVE, "{\"for\":600}"),
+                     ANSWER_DONE); /* told: version 2 */
+    assert_int_equal(rig_ask(r, "f1", "qby", id, VERB_CLOSE, "{\"version\":2}", NULL),
+                     ANSWER_REFUSED);
+    assert_int_equal(rig_ask(r, "f1", "qby", id, VERB_CLOSE, "{\"version\":2}", "k1"),
+                     ANSWER_REFUSED);
+    rig_say(r, ALARM_CLEARED, "ack-1", "d1"); /* not told */
+    assert_false(rig_last(r)->deliver);
+    assert_int_equal(rig_ask(r, "f1", "qby", id, VERB_CLOSE, "{\"version\":2}", "k1"),
+                     ANSWER_REFUSED); /* the same question */
+    assert_int_equal(rig_ask(r, "f1", "qby", id, VERB_CLOSE, "{\"version\":2}", NULL),
+                     ANSWER_DONE);
+    assert_int_equal(rig_ask(r, "f1", "qby", id, VERB_CLOSE, "{\"version\":2}", NULL),
+                     ANSWER_DONE); /* once */
+    assert_int_equal(rig_open(r), 0);
+    rig_free(r);
+}
+
 /* -- generations ------------------------------------------------------------------------------- */
 
 static void moves(void **state)
@@ -906,6 +931,7 @@ int main(void)
         cmocka_unit_test(bad_payloads),
         cmocka_unit_test(repeats),
         cmocka_unit_test(no_repeats_without_a_name),
+        cmocka_unit_test(refused_is_looked_at_anew),
         cmocka_unit_test(moves),
         cmocka_unit_test(rule_and_device_go),
         cmocka_unit_test(episode_is_a_record),

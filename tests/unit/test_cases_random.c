@@ -8,6 +8,8 @@
 
 #include "core/cases_private.h"
 
+#include <time.h>
+
 #define KEYS 10
 
 struct truth { /* of one key, as core/alarm would have it */
@@ -390,6 +392,122 @@ static void the_store_wins(void **state)
     rig_free(r);
 }
 
+struct heap { /* of cases: their blobs, and what was told of them */
+    char **blobs;
+    size_t *lens, n, cap, late;
+};
+
+static void keep_blob(void *ctx, const struct transition *t)
+{
+    struct heap *h = ctx;
+    if (h->n == h->cap) {
+        h->late += t->change == CASE_ACTIVATED && strstr(t->json, "\"late\":true");
+        return;
+    }
+    h->blobs[h->n] = mem_dup(t->blob, t->blob_len);
+    h->lens[h->n++] = t->blob_len;
+}
+
+static struct cases *many_cases(struct cases_rig *r, struct heap *h, const char *stream,
+                                char mark)
+{
+    struct cases *c = cases_new(&(struct cases_out){h, keep_blob, NULL});
+    cases_use(c, NULL, r->w, r->ns, r->wall_ms);
+    cases_stream(c, stream);
+    h->blobs = mem_zalloc_array(h->cap, sizeof(char *));
+    h->lens = mem_zalloc_array(h->cap, sizeof(size_t));
+    for (size_t i = 0; i < h->cap; i++) {
+        char point[32];
+        struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "none-1", "d1");
+        struct position at = {4096 + i * 64, r->ns, 0};
+        snprintf(point, sizeof(point), "%c%zu", mark, i);
+        ev.point = point;
+        cases_event(c, &at, &ev);
+    }
+    return c;
+}
+
+static void heap_done(struct heap *h)
+{
+    for (size_t i = 0; i < h->n; i++)
+        free(h->blobs[i]);
+    free(h->blobs);
+    free(h->lens);
+}
+
+/* A store that knows none of many cases, and many others: no step of it looks at all of them. */
+static void many_are_lost(void **state)
+{
+    (void)state;
+    enum { MANY = 40000 };
+    struct cases_rig *r = rig_new();
+    struct heap ours = {.cap = MANY}, theirs = {.cap = MANY};
+    struct cases *c = many_cases(r, &ours, "cq/all/1", 'a');
+    struct cases *other = many_cases(r, &theirs, "cq/all/2", 'b');
+    struct cases_stats s;
+    clock_t began = clock();
+    said[0] = '\0';
+    assert_int_equal(
+        cases_adopt(c, (const char *const *)theirs.blobs, theirs.lens, MANY, NULL, NULL), 0);
+    struct position at = {1 << 30, r->ns, 0};
+    for (; cases_next_due(c) <= r->ns; at.ordinal++)
+        cases_tick(c, &at, r->ns, r->wall_ms);
+    double took = (double)(clock() - began) / CLOCKS_PER_SEC;
+    cases_stats(c, &s);
+    assert_int_equal(s.open, 2 * MANY);
+    assert_int_equal(ours.late, MANY);
+    assert_int_equal(at.ordinal, MANY);
+    print_message("%d cases taken over, %d lost and opened anew: %.2f s\n", MANY, MANY, took);
+    assert_true(took < 10);
+    cases_free(c);
+    cases_free(other);
+    heap_done(&ours);
+    heap_done(&theirs);
+    rig_free(r);
+}
+
+/* A save in the middle of it goes on in the same order. */
+static void lost_and_saved(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    struct heap h = {.cap = 20}, again = {.cap = 0};
+    struct buf b;
+    struct position at = {1 << 20, r->ns, 0};
+    struct cases *c = many_cases(r, &h, "cq/all/1", 'a');
+    struct cases *loaded = cases_new(&(struct cases_out){&again, keep_blob, NULL});
+    cases_use(loaded, NULL, r->w, r->ns, r->wall_ms);
+    const char *const some[] = {h.blobs[3], h.blobs[11]};
+    const size_t lens[] = {h.lens[3], h.lens[11]};
+    assert_int_equal(cases_adopt(c, some, lens, 2, NULL, NULL), 0);
+    for (; at.ordinal < 7; at.ordinal++)
+        cases_tick(c, &at, r->ns, r->wall_ms);
+    buf_init(&b, 1 << 20);
+    assert_int_equal(cases_save(c, rig_append, &b), 0);
+    assert_int_equal(cases_load(loaded, b.data, b.len), 0);
+    for (; cases_next_due(c) <= r->ns; at.ordinal++) {
+        assert_true(cases_next_due(loaded) <= r->ns);
+        cases_tick(c, &at, r->ns, r->wall_ms);
+        cases_tick(loaded, &at, r->ns, r->wall_ms);
+    }
+    assert_int_equal(h.late, 18);
+    assert_int_equal(again.late, 11);
+    struct buf x;
+    buf_init(&x, 1 << 20);
+    buf_clear(&b);
+    assert_int_equal(cases_save(c, rig_append, &b), 0);
+    assert_int_equal(cases_save(loaded, rig_append, &x), 0);
+    assert_int_equal(b.len, x.len);
+    assert_memory_equal(b.data, x.data, x.len);
+    buf_done(&b);
+    buf_done(&x);
+    cases_free(c);
+    cases_free(loaded);
+    heap_done(&h);
+    heap_done(&again);
+    rig_free(r);
+}
+
 /* Bytes that are not ours: refused, or read as something harmless; never trusted. */
 static void hostile_bytes(void **state)
 {
@@ -429,10 +547,9 @@ static void hostile_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_lives),
-        cmocka_unit_test(masks_change_no_condition),
-        cmocka_unit_test(the_store_wins),
-        cmocka_unit_test(hostile_bytes),
+        cmocka_unit_test(random_lives),   cmocka_unit_test(masks_change_no_condition),
+        cmocka_unit_test(the_store_wins), cmocka_unit_test(many_are_lost),
+        cmocka_unit_test(lost_and_saved), cmocka_unit_test(hostile_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

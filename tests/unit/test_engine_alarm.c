@@ -9,6 +9,7 @@
 #include "core/engine.h"
 #include "core/lineproto.h"
 #include "io/image.h"
+#include "small_world.h"
 
 #include <errno.h>
 
@@ -98,25 +99,9 @@ static const char *compounds = compounds_text;
 
 static struct world *world_of(const char *conf, const char *devices, const char *rules)
 {
-    struct world_text parts[WORLD_PARTS] = {
-        [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf, strlen(conf)},
-        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
-        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds, strlen(compounds)},
-        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices, strlen(devices)},
-    };
-    struct world_text text = {"/etc/t/r.yaml", rules, strlen(rules)};
-    struct problems *problems = problems_new(50);
-    struct world *w = NULL;
-    struct buf b;
-    buf_init(&b, 1 << 20);
-    assert_int_equal(world_bundle(parts, &b), 0);
-    assert_int_equal(world_bundle_rules(&text, 1, &b), 0);
-    if (world_open(b.data, b.len, problems, &w) != 0)
-        for (size_t i = 0; i < problems_count(problems); i++)
-            print_message("%s\n", problems_get(problems, i));
+    struct world *w = small_world(
+        &(struct small_world){conf, catalog_text, compounds, devices, .rules = rules});
     assert_non_null(w);
-    buf_done(&b);
-    problems_free(problems);
     return w;
 }
 
@@ -445,8 +430,42 @@ static void who_does_not_listen(void **state)
     const struct seen *t = last_of(b, SAW_TRANSITION);
     assert_non_null(strstr(t->text, "gaihou-firm-absent"));
     assert_true(t->closed);
+    bench_free(b);
+}
+
+static size_t undelivered(const struct bench *b)
+{
+    return count_of(b, SAW_TRANSITION, "\"rule\":\"gaihou-delivery\"");
+}
+
+/* As it is written, as it was written, and as it is meant when a firm is called so. */
+static void what_cannot_be_delivered(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    give(b, RECORD_PRESENCE, "/delivery", "offline", 7, 0, SECOND);
+    assert_int_equal(undelivered(b), 1);
+    give(b, RECORD_PRESENCE, "gaihou-delivery", "online", 6, 0, SECOND);
+    assert_int_equal(undelivered(b), 2);
+    assert_true(last_of(b, SAW_TRANSITION)->closed);
+    bench_free(b);
+
+    compounds = "compound,name,firm\nqby,桥北苑,gaihou-delivery\nc2,二村,f2\n";
+    b = bench_of(conf_text);
+    compounds = compounds_text;
     give(b, RECORD_PRESENCE, "gaihou-delivery", "offline", 7, 0, SECOND);
-    assert_non_null(strstr(last_of(b, SAW_TRANSITION)->text, "\"rule\":\"gaihou-delivery\""));
+    assert_int_equal(undelivered(b), 0);
+    say(b, "s1", "{\"alarm\":true}", MINUTE);
+    give(b, RECORD_PRESENCE, "gaihou-delivery", "online", 6, 0, SECOND);
+    tick(b, 20 * MINUTE);
+    assert_int_equal(count_of(b, SAW_TRANSITION, "物业公司 gaihou-delivery"),
+                     0); /* it listens */
+    give(b, RECORD_PRESENCE, "gaihou-delivery", "offline", 7, 0, SECOND);
+    tick(b, 20 * MINUTE);
+    assert_int_equal(count_of(b, SAW_TRANSITION, "物业公司 gaihou-delivery"), 1);
+    assert_int_equal(undelivered(b), 0);
+    give(b, RECORD_PRESENCE, "/delivery", "offline", 7, 0, SECOND);
+    assert_int_equal(undelivered(b), 1);
     bench_free(b);
 }
 
@@ -465,6 +484,107 @@ static void open_cases_each_minute(void **state)
     say(b, "d1", "{\"level\":0.1}", SECOND);
     tick(b, 5 * MINUTE);
     assert_int_equal(count_of(b, SAW_POINT, "open=0i,unacknowledged=0i"), 1);
+    bench_free(b);
+}
+
+/* -- gaihou-schema(7) ------------------------------------------------------------------------ */
+
+/* The words that a section of the man page gives a name to: of lines ".Li a , b" and ".It Li a , b". */
+static void words_of(const char *page, const char *section, struct buf *out)
+{
+    char *head = mem_printf("\n.Ss %s\n", section);
+    const char *at = strstr(page, head);
+    assert_non_null(at);
+    const char *end = strstr(at + 1, "\n.Ss ");
+    assert_non_null(end);
+    buf_init(out, 1 << 16);
+    (void)buf_putc(out, ' ');
+    for (at = strchr(at + 1, '\n') + 1; at < end; at = strchr(at, '\n') + 1) {
+        size_t skip = strncmp(at, ".Li ", 4) == 0 ? 4 : strncmp(at, ".It Li ", 7) == 0 ? 7 : 0;
+        for (const char *p = at + skip; skip && *p != '\n'; p++)
+            (void)buf_putc(out, *p);
+        if (skip)
+            (void)buf_putc(out, ' ');
+    }
+    (void)buf_cstr(out);
+    free(head);
+}
+
+static bool has_word(const char *words, const char *word, size_t n)
+{
+    for (const char *at = strchr(words, ' '); at; at = strchr(at + 1, ' '))
+        if (strncmp(at + 1, word, n) == 0 && at[1 + n] == ' ')
+            return true;
+    return false;
+}
+
+/* The names of a point's tags and fields, as " a b c ". */
+static void names_of(const char *line, struct buf *out)
+{
+    bool quoted = false, tags = true;
+    const char *name = strchr(line, ',') + 1;
+    buf_init(out, 1 << 16);
+    (void)buf_putc(out, ' ');
+    for (const char *p = name; *p && (tags || *p != ' ' || quoted); p++) {
+        quoted ^= *p == '"';
+        if (*p == '=' && !quoted) {
+            (void)buf_put(out, name, (size_t)(p - name));
+            (void)buf_putc(out, ' ');
+        } else if (!quoted && (*p == ',' || *p == ' ')) {
+            tags &= *p == ',';
+            name = p + 1;
+        }
+    }
+    (void)buf_cstr(out);
+}
+
+static void section_is(const char *page, const char *measurement, const char *line)
+{
+    static const char *const values[] = {"gaihou-", "none", "-"};
+    struct buf said, made;
+    words_of(page, measurement, &said);
+    names_of(line, &made);
+    for (const char *at = made.data + 1; *at; at = strchr(at, ' ') + 1)
+        if (!has_word(said.data, at, strcspn(at, " ")))
+            fail_msg("gaihou-schema(7), %s: says nothing of %s", measurement, at);
+    for (const char *at = said.data + 1; *at; at += strcspn(at, " "), at += *at == ' ') {
+        size_t n = strcspn(at, " ");
+        bool value = n == 1 && strchr(",;.", *at);
+        for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+            value |= n == strlen(values[i]) && memcmp(at, values[i], n) == 0;
+        if (n > 0 && !value && at[0] != '(' && !has_word(made.data, at, n) &&
+            strncmp(at, "Ns", 2) != 0 && strncmp(at, "Ar", 2) != 0 && at[0] != '\\')
+            fail_msg("gaihou-schema(7), %s: there is no %.*s", measurement, (int)n, at);
+    }
+    buf_done(&said);
+    buf_done(&made);
+}
+
+static void the_man_page_is_right(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    FILE *f = fopen("daemon/man/gaihou-schema.7", "rbe");
+    if (!f)
+        fail_msg("cannot open daemon/man/gaihou-schema.7: run from the top of the tree");
+    char *page = mem_zalloc(1 << 20);
+    assert_true(fread(page, 1, (1 << 20) - 1, f) > 1000);
+    (void)fclose(f);
+    say(b, "d1", "{\"level\":0.93,\"point\":\"p1\"}", MINUTE);
+    tick(b, 2 * MINUTE);
+    const char *alert = NULL, *open = NULL;
+    for (size_t i = 0; i < b->n; i++) {
+        const char *text = b->seen[i].text;
+        if (b->seen[i].what == SAW_POINT && strncmp(text, "gaihou_alert,", 13) == 0)
+            alert = text;
+        if (b->seen[i].what == SAW_POINT && strncmp(text, "gaihou_open,", 12) == 0)
+            open = text;
+    }
+    assert_non_null(alert);
+    assert_non_null(open);
+    section_is(page, "gaihou_alert", alert);
+    section_is(page, "gaihou_open", open);
+    free(page);
     bench_free(b);
 }
 
@@ -767,7 +887,9 @@ int main(void)
         cmocka_unit_test(the_other_lane),
         cmocka_unit_test(silence_and_downtime),
         cmocka_unit_test(who_does_not_listen),
+        cmocka_unit_test(what_cannot_be_delivered),
         cmocka_unit_test(open_cases_each_minute),
+        cmocka_unit_test(the_man_page_is_right),
         cmocka_unit_test(a_rule_vanishes),
         cmocka_unit_test(replay_is_live),
         cmocka_unit_test(a_snapshot_without_alarms),

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "io/file.h"
 #include "io/snapshot.h"
+#include "small_world.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -121,21 +122,9 @@ static struct world *make_world(void)
         "      level: {type: float, unit: m, zh: 水位, en: Level}\n";
     static const char compounds[] = "compound,name\nc1,一村\n";
     static const char devices[] = "device,source_id,kind,compound\nd1,s1,sump,c1\n";
-    struct world_text parts[WORLD_PARTS] = {
-        [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf, strlen(conf)},
-        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog, strlen(catalog)},
-        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds, strlen(compounds)},
-        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices, strlen(devices)},
-    };
-    struct problems *problems = problems_new(20);
-    struct world *w = NULL;
-    struct buf b;
-    buf_init(&b, 1 << 20);
-    assert_int_equal(world_bundle(parts, &b), 0);
-    if (world_open(b.data, b.len, problems, &w) != 0)
-        fail_msg("%s", problems_get(problems, 0));
-    problems_free(problems);
-    buf_done(&b);
+    struct world *w =
+        small_world(&(struct small_world){conf, catalog, compounds, .devices = devices});
+    assert_non_null(w);
     return w;
 }
 

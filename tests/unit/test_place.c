@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "core/engine.h"
 #include "core/lineproto.h"
+#include "small_world.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,23 +64,9 @@ static void on_letter(void *ctx, const struct engine_letter *l)
 
 static struct world *world_of(const char *compounds, const char *devices)
 {
-    struct world_text parts[WORLD_PARTS] = {
-        [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf_text, strlen(conf_text)},
-        [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
-        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds, strlen(compounds)},
-        [WORLD_DEVICES] = {"/etc/t/devices.csv", devices, strlen(devices)},
-    };
-    struct problems *problems = problems_new(20);
-    struct world *w = NULL;
-    struct buf b;
-    buf_init(&b, 1 << 20);
-    assert_int_equal(world_bundle(parts, &b), 0);
-    if (world_open(b.data, b.len, problems, &w) != 0)
-        for (size_t i = 0; i < problems_count(problems); i++)
-            print_error("%s\n", problems_get(problems, i));
+    struct world *w = small_world(
+        &(struct small_world){conf_text, catalog_text, compounds, .devices = devices});
     assert_non_null(w);
-    buf_done(&b);
-    problems_free(problems);
     return w;
 }
 

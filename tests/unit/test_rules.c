@@ -2,13 +2,12 @@
 /*
  * rules: golden files (tests/data/rules: NAME.yaml gives exactly NAME.txt: the problems, then the rules
  * if there are any), the shipped rules, lints, and schedules against a plain reading of the clock.
- * Run from the top of the tree. GAIHOU_WRITE_GOLDEN=1 writes the .txt files anew.
+ * Run from the top of the tree. GOLDEN_WRITE=1 writes the .txt files anew.
  */
 #include "base/mem.h"
 #include "core/rules.h"
-#include "unit.h"
+#include "unit/golden.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <time.h>
 
@@ -41,18 +40,6 @@ static const char catalog_text[] =
     "      pressure: {type: float, unit: MPa, min: 0, max: 2, zh: z, en: e}\n";
 
 static struct catalog *catalog;
-
-static char *load(const char *path, size_t *out_len)
-{
-    FILE *f = fopen(path, "rbe");
-    if (!f)
-        return NULL;
-    char *text = calloc(1, 1 << 20);
-    assert_non_null(text);
-    *out_len = fread(text, 1, (1 << 20) - 1, f);
-    (void)fclose(f);
-    return text;
-}
 
 static int set_up(void **state)
 {
@@ -180,62 +167,24 @@ static void put_rule(struct buf *b, const struct rule *x)
                          x->params[i].has_default ? "default" : "none");
 }
 
-static void compare(const char *name)
+static void say(const char *name, const char *text, size_t len, struct buf *out)
 {
-    char path[512], file[300];
-    size_t len = 0, want_len = 0;
-    (void)snprintf(path, sizeof(path), "tests/data/rules/%s.yaml", name);
-    (void)snprintf(file, sizeof(file), "%s.yaml", name);
-    char *text = load(path, &len);
-    assert_non_null(text);
-    struct rules_text t = {file, text, len};
+    struct rules_text t = {name, text, len};
     struct problems *p = problems_new(1000);
     struct rules *r = NULL;
-    struct buf got;
-    buf_init(&got, 1 << 20);
     int rc = rules_parse(&t, 1, catalog, NULL, NULL, p, &r);
     assert_int_equal(rc == 0, problems_errors(p) == 0);
-    for (size_t i = 0; i < problems_count(p); i++)
-        (void)buf_printf(&got, "%s\n", problems_get(p, i));
+    put_problems(out, p);
     for (size_t i = 0; r && i < rules_count(r); i++)
-        put_rule(&got, rules_at(r, i));
+        put_rule(out, rules_at(r, i));
     rules_free(r);
     problems_free(p);
-    (void)snprintf(path, sizeof(path), "tests/data/rules/%s.txt", name);
-    if (getenv("GAIHOU_WRITE_GOLDEN")) {
-        FILE *f = fopen(path, "wbe");
-        assert_non_null(f);
-        assert_int_equal(fwrite(buf_cstr(&got), 1, got.len, f), got.len);
-        (void)fclose(f);
-    }
-    char *want = load(path, &want_len);
-    if (!want)
-        fail_msg("%s is missing", path);
-    if (strcmp(want, buf_cstr(&got)) != 0)
-        fail_msg("%s.yaml gives not what %s says, but:\n%s", name, path, buf_cstr(&got));
-    free(want);
-    free(text);
-    buf_done(&got);
 }
 
 static void golden_files(void **state)
 {
     (void)state;
-    DIR *d = opendir("tests/data/rules");
-    size_t n = 0;
-    if (!d)
-        fail_msg("no tests/data/rules: run from the top of the tree");
-    for (struct dirent *e; (e = readdir(d));) {
-        char name[256];
-        const char *dot = strstr(e->d_name, ".yaml");
-        if (!dot || dot[5])
-            continue;
-        (void)snprintf(name, sizeof(name), "%.*s", (int)(dot - e->d_name), e->d_name);
-        compare(name);
-        n++;
-    }
-    (void)closedir(d);
-    assert_true(n >= 6);
+    expect_folder("tests/data/rules", 6, say);
 }
 
 /* -- sets ----------------------------------------------------------------------------------- */
@@ -698,7 +647,7 @@ static void shipped_rules_are_good(void **state)
     struct catalog *c = NULL;
     struct rules *r = NULL;
     size_t n = 0, len = 0;
-    char *catalog_file = load("config/catalog.yaml", &len);
+    char *catalog_file = slurp("config/catalog.yaml", &len);
     assert_non_null(catalog_file);
     assert_int_equal(catalog_parse(catalog_file, len, "catalog", p, &c), 0);
     DIR *d = opendir("config/rules");
@@ -710,7 +659,7 @@ static void shipped_rules_are_good(void **state)
             continue; /* config/rules/tests is a folder */
         (void)snprintf(path, sizeof(path), "config/rules/%s", e->d_name);
         texts[n].file = mem_strdup(e->d_name);
-        texts[n].text = load(path, &texts[n].len);
+        texts[n].text = slurp(path, &texts[n].len);
         n++;
     }
     (void)closedir(d);
@@ -759,7 +708,7 @@ static size_t run_blocks(const char *page, const char *begin, const char *end,
                          const struct catalog *c)
 {
     size_t len, n = 0;
-    char *text = load(page, &len);
+    char *text = slurp(page, &len);
     if (!text)
         fail_msg("no %s", page);
     for (char *s = text; (s = strstr(s, begin));) {
@@ -790,7 +739,7 @@ static void pages_work_as_they_stand(void **state)
     struct problems *p = problems_new(10);
     struct catalog *c = NULL;
     size_t len = 0;
-    char *text = load("config/catalog.yaml", &len);
+    char *text = slurp("config/catalog.yaml", &len);
     assert_int_equal(catalog_parse(text, len, "catalog", p, &c), 0);
     assert_int_equal(run_blocks("docs/rules.md", "```yaml\n", "```", c), 3);
     assert_int_equal(run_blocks("docs/rules.zh-CN.md", "```yaml\n", "```", c), 3);
@@ -826,7 +775,7 @@ static void the_manual_has_every_word(void **state)
         HEAD "  - {no_data: {severity: qqqqqqqqqqqqqqqqqqqq}}\n",
     };
     size_t len, words = 0;
-    char *page = load("daemon/man/gaihou-rules.5", &len);
+    char *page = slurp("daemon/man/gaihou-rules.5", &len);
     assert_non_null(page);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct buf said;

@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store: what is kept, what is counted instead, and what a kill leaves behind. */
 /* tsan: yes */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "base/mem.h"
-#include "io/store.h"
+#include "unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,39 +16,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct bench {
-    char dir[64], path[128];
-    struct loop *loop;
-    struct store *store;
-    struct store_opened opened;
-    int pending, status;
-    json_t *json;
-    uint64_t ids[5000], n_letters;
+#define BENCH_OWN                                                                              \
+    json_t *json;                                                                              \
+    uint64_t ids[5000], n_letters;                                                             \
     char last_topic[64];
-};
-
-static int setup(void **state)
-{
-    struct bench *b = mem_zalloc(sizeof(*b));
-    snprintf(b->dir, sizeof(b->dir), "/tmp/test_store.XXXXXX");
-    assert_non_null(mkdtemp(b->dir));
-    snprintf(b->path, sizeof(b->path), "%s/store.db", b->dir);
-    b->loop = loop_new();
-    *state = b;
-    return 0;
-}
+#include "store_rig.h"
 
 static int teardown(void **state)
 {
     struct bench *b = *state;
-    store_close(b->store);
-    loop_free(b->loop);
+    store_close(b->store); /* what it still answers, it answers now */
+    b->store = NULL;
     json_decref(b->json);
-    char *cmd = mem_printf("rm -rf %s", b->dir);
-    int rc = system(cmd);
-    free(cmd);
-    free(b);
-    return rc;
+    return bench_end(b);
 }
 
 static int open_with(struct bench *b, uint64_t bytes, uint64_t devices, struct err *err)
@@ -70,40 +43,6 @@ static void open_store(struct bench *b)
     int code = open_with(b, 64u << 20, 1000, &err);
     if (code)
         fail_msg("%s", err.text);
-}
-
-static void reopen(struct bench *b)
-{
-    store_close(b->store);
-    b->store = NULL;
-    open_store(b);
-}
-
-static void ended(struct bench *b)
-{
-    if (--b->pending == 0)
-        loop_stop(b->loop);
-}
-
-static void wait_all(struct bench *b)
-{
-    if (b->pending)
-        loop_run(b->loop);
-    assert_int_equal(b->pending, 0);
-}
-
-static void on_commit(void *ctx, int status)
-{
-    struct bench *b = ctx;
-    if (status)
-        b->status = status;
-    ended(b);
-}
-
-static void commit(struct bench *b, struct store_batch *batch)
-{
-    b->pending++;
-    store_commit(b->store, batch, on_commit, b);
 }
 
 static void on_json(void *ctx, int status, const char *json, size_t len)
@@ -148,7 +87,7 @@ static void put_dead(struct bench *b, uint64_t offset, const char *topic, const 
     store_batch_dead(batch, &l);
     struct position at = {offset, 7, 0};
     store_batch_cursor(batch, &at);
-    commit(b, batch);
+    commit_later(b, batch);
 }
 
 static void put_unknown(struct bench *b, uint64_t offset, const char *topic, const char *device)
@@ -160,7 +99,7 @@ static void put_unknown(struct bench *b, uint64_t offset, const char *topic, con
     l.device_len = strlen(device);
     l.compound = "cq-1";
     store_batch_quarantine(batch, &l);
-    commit(b, batch);
+    commit_later(b, batch);
 }
 
 static struct store_stats stats(struct bench *b)
@@ -198,7 +137,7 @@ static void keeps_and_tells(void **state)
     store_batch_line(batch, &line);
     store_batch_line(batch, &line);
     store_batch_generation(batch, "registry", "00ff", 1, 77);
-    commit(b, batch);
+    commit_later(b, batch);
     wait_all(b);
     assert_int_equal(b->status, 0);
     assert_int_equal(stats(b).dead_rows, 6);
@@ -346,7 +285,7 @@ static void replays(void **state)
         struct store_letter l = letter(i, "a/b/c", "{\"v\":1}");
         store_batch_dead(batch, &l);
     }
-    commit(b, batch);
+    commit_later(b, batch);
     put_unknown(b, 9000, "p/q", "pump-1");
     put_unknown(b, 9001, "p/q", "pump-2");
     wait_all(b);
@@ -459,7 +398,7 @@ static void child_commits(struct bench *b, int fd, uint64_t from)
         }
         struct position at = {i, i, i};
         store_batch_cursor(batch, &at);
-        commit(b, batch);
+        commit_later(b, batch);
         wait_all(b);
         if (b->status || write(fd, &i, sizeof(i)) != sizeof(i))
             _exit(4);

@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store: transitions, what is told of them, and what a crash, a migration and years leave. */
 /* tsan: yes */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
-#include "base/mem.h"
 #include "core/cases.h"
-#include "io/store.h"
 #include "io/store_impl.h"
 
 #include <errno.h>
@@ -36,45 +30,25 @@ struct kept {
     uint64_t seq;
     bool told;
 };
-struct bench {
-    char dir[64], path[128];
-    struct loop *loop;
-    struct store *store;
-    struct store_opened opened;
-    int pending, status;
-    unsigned outbox_calls;
-    bool no_outbox;
-    struct told rows[64];
-    size_t n_rows;
-    bool more;
-    struct kept cases[64];
-    size_t n_cases;
-    uint64_t n_done;
+#define BENCH_OWN                                                                              \
+    unsigned outbox_calls;                                                                     \
+    bool no_outbox;                                                                            \
+    struct told rows[64];                                                                      \
+    size_t n_rows;                                                                             \
+    bool more;                                                                                 \
+    struct kept cases[64];                                                                     \
+    size_t n_cases;                                                                            \
+    uint64_t n_done;                                                                           \
     char *json;
-};
-
-static int setup(void **state)
-{
-    struct bench *b = mem_zalloc(sizeof(*b));
-    snprintf(b->dir, sizeof(b->dir), "/tmp/test_store_alerts.XXXXXX");
-    assert_non_null(mkdtemp(b->dir));
-    snprintf(b->path, sizeof(b->path), "%s/store.db", b->dir);
-    b->loop = loop_new();
-    *state = b;
-    return 0;
-}
+#include "store_rig.h"
 
 static int teardown(void **state)
 {
     struct bench *b = *state;
-    store_close(b->store);
-    loop_free(b->loop);
-    char *cmd = mem_printf("rm -rf %s", b->dir);
-    int rc = system(cmd);
-    free(cmd);
+    store_close(b->store); /* what it still answers, it answers now */
+    b->store = NULL;
     free(b->json);
-    free(b);
-    return rc;
+    return bench_end(b);
 }
 
 static void on_outbox(void *ctx)
@@ -93,37 +67,10 @@ static void open_store(struct bench *b)
     store_on_outbox(b->store, on_outbox, b);
 }
 
-static void reopen(struct bench *b)
-{
-    store_close(b->store);
-    b->store = NULL;
-    open_store(b);
-}
-
-static void ended(struct bench *b)
-{
-    if (--b->pending == 0)
-        loop_stop(b->loop);
-}
-
-static void wait_all(struct bench *b)
-{
-    if (b->pending)
-        loop_run(b->loop);
-    assert_int_equal(b->pending, 0);
-}
-
-static void on_commit(void *ctx, int status)
-{
-    struct bench *b = ctx;
-    b->status = status;
-    ended(b);
-}
-
 static void commit(struct bench *b, struct store_batch *batch)
 {
-    b->pending++;
-    store_commit(b->store, batch, on_commit, b);
+    b->status = 0;
+    commit_later(b, batch);
     wait_all(b);
     assert_int_equal(b->status, 0);
 }
@@ -520,6 +467,79 @@ static void epochs(void **state)
     assert_int_equal(b->opened.epoch_from, 5000);
 }
 
+/* A state as core/cases_text.c writes it, with a note that looks like its own head. */
+static const struct transition *make_whole(struct made *m, const char *case_id,
+                                           const char *note)
+{
+    make(m, case_id, note);
+    int at = snprintf(
+        m->json, sizeof(m->json),
+        "{\"v\":1,\"stream\":\"gw/all/1\",\"case\":\"%s\",\"count\":1,\"seq\":", case_id);
+    int n = snprintf(m->json + at, sizeof(m->json) - (size_t)at,
+                     ",\"note\":\"%s \\\"stream\\\":\\\"gw/all/1\\\",\\\"seq\\\":2\"}", note);
+    m->t.json_len = (size_t)(at + n);
+    m->t.seq_at = (size_t)at;
+    return &m->t;
+}
+
+static void new_epoch(struct bench *b, uint64_t epoch)
+{
+    struct store_batch *batch = store_batch_new();
+    store_batch_epoch(batch, epoch);
+    commit(b, batch);
+}
+
+/* What waits when the epoch becomes another one may have numbers that were told as something else:
+ * it gets new ones, in its order. What was told keeps its own. */
+static void another_epoch(void **state)
+{
+    struct bench *b = *state;
+    struct made m;
+    open_store(b);
+    new_epoch(b, 1);
+    put_at(b, 100, make_whole(&m, "c-1", "one"));
+    outbox(b, 0, false);
+    store_outbox_done(b->store, &b->rows[0].id, 1);
+    put_at(b, 200, make_whole(&m, "c-2", "two"));
+    put_at(b, 300, make_whole(&m, "c-2", "three"));
+    make_whole(&m, "c-3", "four");
+    m.t.firm = "wy2";
+    put_at(b, 400, &m.t);
+    m.t.deliver = false;
+    m.t.seq_at = 0;
+    put_at(b, 500, &m.t);
+    new_epoch(b, 1); /* as with each start: nothing changes */
+    assert_int_equal(outbox(b, 0, false), 3);
+    assert_int_equal(b->rows[0].seq, 2);
+    struct store_batch *batch = store_batch_new(); /* restored: none, and then a new one */
+    store_batch_no_epoch(batch, 600);
+    commit(b, batch);
+    assert_int_equal(b->rows[1].seq, 3);
+    new_epoch(b, 9);
+    assert_int_equal(outbox(b, 0, false), 3);
+    assert_int_equal(b->rows[0].seq, 1);
+    assert_int_equal(b->rows[1].seq, 2);
+    assert_int_equal(b->rows[2].seq, 1); /* of another firm */
+    assert_string_equal(
+        b->rows[0].payload,
+        "{\"v\":1,\"stream\":\"gw/all/9\",\"case\":\"c-2\",\"count\":1,\"seq\":1,"
+        "\"note\":\"two \\\"stream\\\":\\\"gw/all/1\\\",\\\"seq\\\":2\"}");
+    assert_non_null(strstr(b->rows[2].payload, "\"stream\":\"gw/all/9\""));
+    assert_int_equal(open_cases(b, NULL), 3);
+    assert_int_equal(b->cases[0].seq, 1);
+    assert_non_null(strstr(b->cases[0].payload, "\"stream\":\"gw/all/1\",\"case\":\"c-1\""));
+    assert_int_equal(b->cases[1].seq, 2);
+    assert_string_equal(b->cases[1].payload, b->rows[1].payload);
+    assert_int_equal(b->cases[2].seq, 1);
+    assert_string_equal(b->cases[2].payload, b->rows[2].payload);
+    make_whole(&m, "c-2", "five");
+    m.t.stream = "gw/all/9";
+    put_at(b, 700, &m.t);
+    reopen(b);
+    assert_int_equal(outbox(b, 0, false), 4);
+    assert_int_equal(b->rows[3].seq, 3); /* and so on, without a gap */
+}
+
 /* -- questions ---------------------------------------------------------------------------------- */
 
 static void questions(void **state)
@@ -554,6 +574,17 @@ static void questions(void **state)
     assert_true(says(json, "\"next\":19"));
     json = ask(b, STORE_ALERT_LIST, (struct store_alert_filter){.limit = 12, .before = 19});
     assert_true(says(json, "\"case\":\"k17\""));
+    make(&m, "k30", "x\",\"place\":{\"building\":\"3\"},\"y\":\"");
+    put_at(b, 1000, &m.t);
+    make(&m, "k31", "x\",\"place\":{\"building\":\"13\"},\"y\":\"");
+    put_at(b, 1001, &m.t);
+    json = ask(b, STORE_ALERT_LIST, (struct store_alert_filter){.building = "3"});
+    assert_int_equal(count(json, "\"opened\":"), 1);
+    assert_true(says(json, "\"case\":\"k30\""));
+    json = ask(b, STORE_ALERT_HISTORY,
+               (struct store_alert_filter){.building = "13", .compound = "cq-1"});
+    assert_int_equal(count(json, "\"waiting\":"), 1);
+    assert_true(says(json, "\"case\":\"k31\""));
     json = ask(b, STORE_ALERT_LIST, (struct store_alert_filter){.state = "odd"});
     assert_int_equal(b->status, -EINVAL);
     json = ask(b, STORE_ALERT_HISTORY,
@@ -784,9 +815,19 @@ static void old_history_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(tells_a_life), TEST(records_and_moves), TEST(not_twice),    TEST(nobody_tells),
-        TEST(marks),        TEST(replies),           TEST(epochs),       TEST(questions),
-        TEST(crashes),      TEST(migrates),          TEST(many_at_once), TEST(old_history_goes),
+        TEST(tells_a_life),
+        TEST(records_and_moves),
+        TEST(not_twice),
+        TEST(nobody_tells),
+        TEST(marks),
+        TEST(replies),
+        TEST(epochs),
+        TEST(another_epoch),
+        TEST(questions),
+        TEST(crashes),
+        TEST(migrates),
+        TEST(many_at_once),
+        TEST(old_history_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

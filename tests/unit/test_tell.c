@@ -2,6 +2,7 @@
 /* app/tell over played parts: order, window, lost links, agreement with the broker, epochs. */
 #include "tell_rig.h"
 
+#include "base/hash.h"
 #include "core/registry.h"
 
 #define P "gaihou/v1/"
@@ -25,6 +26,9 @@ static int append(void *ctx, const struct record *r)
         return append_result;
     assert_true(n_records < 4000);
     records[n_records].type = r->type;
+    const char *slash = memrchr(r->body, '/', r->body_len);
+    if (r->type == RECORD_STREAM && slash)
+        db.journalled = strtoull(slash + 1, NULL, 10);
     snprintf(records[n_records].topic, 128, "%.*s", (int)r->topic_len, r->topic);
     snprintf(records[n_records++].body, 64, "%.*s", (int)r->body_len, r->body);
     return 0;
@@ -79,6 +83,7 @@ static void start(uint64_t epoch, uint64_t cursor)
     append_result = 0;
     stopped = false;
     db.epoch = db.epoch_last = epoch;
+    db.journalled = epoch ? epoch : 1;
     mq.window = 5;
     struct err err;
     assert_int_equal(tell_open(&(struct tell_options){.conf = &conf,
@@ -111,6 +116,7 @@ static struct tell_stats stats(void)
 static void settle(void)
 {
     for (int i = 0; i < 1000; i++) {
+        db.epoch = db.journalled;
         ack(1000);
         run_ms(10);
         if (stats().reconciled && stats().waiting == 0 && mq.in_flight == 0 && i > 20) {
@@ -145,12 +151,10 @@ static void test_first_epoch(void **state)
     assert_int_equal(mq.n, 0); /* nothing is told before it is known */
     assert_int_equal(n_records, 0);
     run_ms(1000);
-    assert_int_equal(count_records(RECORD_STREAM), 1);
-    assert_string_equal(last_body(RECORD_STREAM), "cq/all/1");
     settle();
     assert_non_null(strstr(on_broker(P "gateway/cq/epoch"), "\"epoch\":1"));
     assert_true(find_sent(P "events/wk/c1", 0) != SIZE_MAX);
-    assert_int_equal(count_records(RECORD_STREAM), 1);
+    assert_int_equal(count_records(RECORD_STREAM), 0); /* it stands there since the start */
     finish();
 }
 
@@ -162,12 +166,17 @@ static void epoch_is(uint64_t stored, uint64_t cursor, const char *topic, const 
         keep(topic, payload);
     up();
     settle();
-    assert_string_equal(last_body(RECORD_STREAM), expected);
-    assert_int_equal(count_records(RECORD_STREAM), 1);
+    char given[32];
+    snprintf(given, sizeof(given), "cq/all/%d", stored ? (int)stored : 1);
+    bool new = strcmp(given, expected) != 0; /* else it stands in the journal since the start */
+    assert_int_equal(count_records(RECORD_STREAM), new);
+    if (new)
+        assert_string_equal(last_body(RECORD_STREAM), expected);
+    assert_int_equal(stats().epoch, atoi(expected + 7));
     down(0);
     up();
     settle();
-    assert_int_equal(count_records(RECORD_STREAM), 1); /* once a process */
+    assert_int_equal(count_records(RECORD_STREAM), new); /* once a process */
     finish();
 }
 
@@ -202,6 +211,36 @@ static void test_epochs(void **state)
     append_result = 0;
     settle();
     assert_int_equal(count_records(RECORD_STREAM), 1);
+    finish();
+}
+
+/* What waits has numbers of the new stream once the store has its epoch, and not before. */
+static void test_numbers_first(void **state)
+{
+    (void)state;
+    start(3, 9);
+    keep(P "gateway/cq/epoch", "{\"epoch\":5}");
+    commit("wk", "c1", "cq.all.3.b.1", TELL_URGENT | TELL_STATE | TELL_EVENT, 1, "cq/all/3");
+    up();
+    message(P "snapshot/wk", "", false, NULL, NULL);
+    for (int i = 0; i < 500; i++) {
+        ack(1000);
+        run_ms(10);
+    }
+    assert_string_equal(last_body(RECORD_STREAM), "cq/all/6");
+    assert_int_equal(stats().epoch, 6);
+    for (size_t i = 0; i < mq.n; i++)
+        assert_non_null(strstr(mq.sent[i].topic, "/gateway/cq/"));
+    assert_false(stats().reconciled);
+    char *payload = db.rows[0].payload;
+    memcpy(strstr(payload, "cq/all/3"), "cq/all/6", 8); /* as the store does */
+    db.rows[0].o.seq = 1;
+    memcpy(db.cases[0].payload, payload, sizeof(db.cases[0].payload));
+    settle();
+    assert_string_equal(on_broker(P "alerts/wk/c1/cq.all.3.b.1"), payload);
+    for (size_t i = 0; i < mq.n; i++)
+        assert_null(strstr(mq.sent[i].payload, "cq/all/3"));
+    assert_true(find_sent(P "reply/wk/snapshot", 0) != SIZE_MAX);
     finish();
 }
 
@@ -440,7 +479,7 @@ static void test_urgent_is_not_delivered(void **state)
     start(1, 0);
     second(1);
     assert_int_equal(count_records(RECORD_PRESENCE), 1); /* whatever a former process said */
-    assert_string_equal(records[0].topic, "gaihou-delivery");
+    assert_string_equal(records[0].topic, "/delivery");  /* no firm's code */
     assert_string_equal(last_body(RECORD_PRESENCE), "online");
     commit("wk", "c1", "cq.all.1.b.1", TELL_EVENT, 1, "cq/all/1");
     second(70);
@@ -460,7 +499,9 @@ static void test_urgent_is_not_delivered(void **state)
     up();
     settle();
     second(2);
-    assert_int_equal(count_records(RECORD_PRESENCE), 3);
+    assert_int_equal(count_records(RECORD_PRESENCE), 5);
+    assert_string_equal(records[2].topic, "wk"); /* the firms are not there */
+    assert_string_equal(records[3].topic, "lh");
     assert_string_equal(last_body(RECORD_PRESENCE), "online");
     assert_int_equal(stats().urgent_told, 2);
     finish();
@@ -635,6 +676,31 @@ static void test_too_many_commands(void **state)
     finish();
 }
 
+/* Another whose name falls into the wild one's bucket does not suffer from it. */
+static void test_a_shared_bucket(void **state)
+{
+    (void)state;
+    enum { BUCKETS = 1024 };
+    char other[16], topic[64];
+    start(1, 0);
+    up();
+    settle();
+    uint64_t wild = hash64(hash_seed(), "wk", 2), h = 0;
+    for (int i = 0; i < 100000000; i++) {
+        int n = snprintf(other, sizeof(other), "f%d", i);
+        h = hash64(hash_seed(), other, (size_t)n);
+        if (h % BUCKETS == wild % BUCKETS)
+            break;
+    }
+    for (int i = 0; i < 2500; i++)
+        message(P "cmd/wk/c1/cq.all.1.a.1/ack", "{}", false, NULL, NULL);
+    size_t before = count_records(RECORD_COMMAND);
+    snprintf(topic, sizeof(topic), P "cmd/%s/c3/cq.all.1.a.2/ack", other);
+    message(topic, "{}", false, NULL, NULL);
+    assert_int_equal(count_records(RECORD_COMMAND), before + 1);
+    finish();
+}
+
 /* Nobody but us knows our epoch: an absurd one must not end the counting. */
 static void test_absurd_epochs(void **state)
 {
@@ -651,27 +717,61 @@ static void test_absurd_epochs(void **state)
     finish();
 }
 
+/* Who did not say goodbye while we were away, or before we were there, is not there either. */
+static void test_presence_not_kept(void **state)
+{
+    (void)state;
+    start(1, 0);
+    keep(P "presence/wk", "{\"state\":\"online\"}");
+    up();
+    settle();
+    assert_int_equal(count_records(RECORD_PRESENCE), 2);
+    assert_string_equal(records[1].topic,
+                        "lh"); /* a former process may have known it as online */
+    assert_string_equal(records[1].body, "offline");
+    assert_int_equal(stats().presence_absent, 0); /* of those that ever said */
+    down(0);
+    keep(P "presence/wk", "");
+    up();
+    run_ms(500);
+    assert_int_equal(count_records(RECORD_PRESENCE), 2); /* it may still come */
+    settle();
+    assert_int_equal(count_records(RECORD_PRESENCE), 3);
+    assert_string_equal(records[2].topic, "wk");
+    assert_string_equal(records[2].body, "offline");
+    message(P "presence/wk", "{\"state\":\"online\"}", false, NULL, NULL);
+    run_ms(50);
+    assert_int_equal(count_records(RECORD_PRESENCE), 4);
+    down(0);
+    up(); /* without a word of it being kept … */
+    settle();
+    assert_int_equal(count_records(RECORD_PRESENCE), 5);
+    finish();
+}
+
 static void test_presence(void **state)
 {
     (void)state;
     start(1, 0);
     keep(P "presence/wk", "{\"state\":\"online\",\"client\":\"x\"}");
+    keep(P "presence/lh", "{\"state\":\"offline\"}");
     up();
     settle();
-    assert_int_equal(count_records(RECORD_PRESENCE), 1);
+    assert_int_equal(count_records(RECORD_PRESENCE), 2);
     assert_string_equal(records[0].topic, "wk");
-    assert_string_equal(last_body(RECORD_PRESENCE), "online");
+    assert_string_equal(records[0].body, "online");
+    assert_string_equal(records[1].body, "offline");
     down(0);
     up();
     settle();
-    assert_int_equal(count_records(RECORD_PRESENCE), 1); /* no change */
+    assert_int_equal(count_records(RECORD_PRESENCE), 2); /* no change */
     message(P "presence/wk", "{\"state\":\"offline\"}", false, NULL, NULL);
     message(P "presence/stranger", "{\"state\":\"online\"}", false, NULL, NULL);
     message(P "presence/lh", "garbage", false, NULL, NULL);
     run_ms(50);
-    assert_int_equal(count_records(RECORD_PRESENCE), 2);
+    assert_int_equal(count_records(RECORD_PRESENCE), 3);
     assert_string_equal(last_body(RECORD_PRESENCE), "offline");
-    assert_int_equal(stats().presence_absent, 1);
+    assert_int_equal(stats().presence_absent, 2);
     append_result = -ENOSPC; /* the record follows when there is room */
     message(P "presence/wk", "{\"state\":\"online\"}", false, NULL, NULL);
     run_ms(50);
@@ -778,6 +878,27 @@ static void test_status_of_a_new_process(void **state)
     up();
     settle();
     assert_null(strstr(on_broker(P "gateway/cq/status"), "offline"));
+    finish();
+}
+
+/* What a restored machine must know of is on the broker within a second. */
+static void test_how_far_was_told(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    second(5);
+    commit("wk", "c1", "cq.all.1.a.1", TELL_STATE | TELL_EVENT, 1, "cq/all/1");
+    commit("wk", "c1", "cq.all.1.a.1", TELL_EVENT | TELL_CLOSE, 2, "cq/all/1");
+    settle();
+    second(1);
+    settle();
+    assert_non_null(strstr(on_broker(P "gateway/cq/epoch"), "\"offset\":10"));
+    size_t n = mq.n;
+    second(3);
+    for (size_t i = n; i < mq.n; i++)
+        assert_null(strstr(mq.sent[i].topic, "/epoch"));
     finish();
 }
 
@@ -939,6 +1060,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_epoch),
         cmocka_unit_test(test_epochs),
+        cmocka_unit_test(test_numbers_first),
         cmocka_unit_test(test_order_and_window),
         cmocka_unit_test(test_moved_case),
         cmocka_unit_test(test_lost_link),
@@ -951,11 +1073,14 @@ int main(void)
         cmocka_unit_test(test_agreement_while_telling),
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_too_many_commands),
+        cmocka_unit_test(test_a_shared_bucket),
         cmocka_unit_test(test_absurd_epochs),
+        cmocka_unit_test(test_presence_not_kept),
         cmocka_unit_test(test_presence),
         cmocka_unit_test(test_snapshot),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_status_of_a_new_process),
+        cmocka_unit_test(test_how_far_was_told),
         cmocka_unit_test(test_stop),
         cmocka_unit_test_teardown(test_random, say_seed),
     };
