@@ -278,7 +278,7 @@ struct alarm {
     uint64_t now_ns; /* of the step under way */
     struct alarm_stats stats;
     uint64_t gauges[GAUGES]; /* acts, now */
-    struct dirty *dirty; /* groups whose counts changed in this step */
+    struct dirty *dirty;     /* groups whose counts changed in this step */
     size_t n_dirty, cap_dirty;
     bool flushing;
     bool due_changed; /* the heap's first may be dead */

@@ -134,8 +134,8 @@ struct engine {
     size_t cap_speeches;
     struct ledger *ledger;
 
-    struct device_state *devices; /* by registry index */
-    uint64_t *place_due;          /* bits by registry index: a gaihou_place point is due */
+    struct device_state *devices;    /* by registry index */
+    uint64_t *place_due;             /* bits by registry index: a gaihou_place point is due */
     size_t n_devices, n_seen, n_off; /* of them heard of, with a clock that is off */
     struct point_state *points;
     size_t n_points, cap_points;

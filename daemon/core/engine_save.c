@@ -110,8 +110,9 @@ static void save_ledger(const struct engine *e, struct writer *w)
 static bool has_state(const struct engine *e, size_t i)
 {
     const struct device_state *s = &e->devices[i];
-    return s->last_seen_ms != 0 || engine_place_due(e, i) || s->series.ring[0].mask != 0 || s->points ||
-           s->ids || s->clock.run_n || s->clock.state != CLOCK_UNKNOWN || s->messages;
+    return s->last_seen_ms != 0 || engine_place_due(e, i) || s->series.ring[0].mask != 0 ||
+           s->points || s->ids || s->clock.run_n || s->clock.state != CLOCK_UNKNOWN ||
+           s->messages;
 }
 
 static void save_series(const struct series *s, struct writer *w)

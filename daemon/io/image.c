@@ -112,14 +112,15 @@ static void write_small(const char *path, const char *text)
     (void)close(fd);
 }
 
-/* The parent's lock on its folder, its sockets: they are gone with the parent, not with us. */
+/* The parent's lock on its folder, its sockets: they are gone with the parent, not with us. What a
+ * failed assertion says goes where the parent's does. */
 static void close_others(int keep)
 {
-    if (keep > 0)
-        (void)close_range(0, (unsigned)keep - 1, 0);
+    if (keep > STDERR_FILENO + 1)
+        (void)close_range(STDERR_FILENO + 1, (unsigned)keep - 1, 0);
     if (close_range((unsigned)keep + 1, UINT_MAX, 0) == 0)
         return;
-    for (int fd = 0, n = (int)sysconf(_SC_OPEN_MAX); fd < n; fd++)
+    for (int fd = STDERR_FILENO + 1, n = (int)sysconf(_SC_OPEN_MAX); fd < n; fd++)
         if (fd != keep)
             (void)close(fd);
 }

@@ -10,7 +10,7 @@
  * caller waits for the fork (a few milliseconds for each GiB of the process), and a page that
  * changes until the image is read is there twice.
  *
- * The child does nothing but `save`: it has no other thread, no descriptor but the pipe, takes no
+ * The child does nothing but `save`: it has no other thread, no descriptor but the pipe (and stderr), takes no
  * signals, is the first to go when memory is short, and dies with the thread that took the
  * image. `save` may take memory, and must do nothing else that needs the outside (log, files,
  * locks of other threads).

@@ -194,7 +194,7 @@ struct snapshot_writer {
     struct file *file;
     uint64_t at;
     uint64_t behind; /* up to there it is on its way to the disk */
-    uint32_t crc; /* of the pieces; the header's part is put before it at the end */
+    uint32_t crc;    /* of the pieces; the header's part is put before it at the end */
 };
 
 static void writer_free(struct snapshot_writer *w)

@@ -329,9 +329,12 @@ static void takes_no_signals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stands_still),        cmocka_unit_test(among_threads),
-        cmocka_unit_test(without_a_process),   cmocka_unit_test(failures_are_told),
-        cmocka_unit_test(has_nothing_of_the_parent), cmocka_unit_test(dies_with_the_parent),
+        cmocka_unit_test(stands_still),
+        cmocka_unit_test(among_threads),
+        cmocka_unit_test(without_a_process),
+        cmocka_unit_test(failures_are_told),
+        cmocka_unit_test(has_nothing_of_the_parent),
+        cmocka_unit_test(dies_with_the_parent),
         cmocka_unit_test(takes_no_signals),
     };
     words = mem_zalloc_array(WORDS, sizeof(*words));
