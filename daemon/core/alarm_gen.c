@@ -106,8 +106,8 @@ static uint8_t flags_of(const struct gen *g, const struct plan_rule *p, const st
 {
     const struct rule *r = p->rule;
     unsigned flags = 0;
-    if (d->retired || !concerns(g->world, r, d))
-        return 0;
+    if (d->retired || !world_serves(g->world, d) || !concerns(g->world, r, d))
+        return 0; /* what the other lane hears is not silent */
     if (r->n_levels && p->levels && !(p->cross && point) && is_its_point(r, d, point))
         flags |= SEAT_LEVELS;
     if (!point && silence_ns(r, d) > 0)

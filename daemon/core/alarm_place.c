@@ -12,14 +12,15 @@
 
 /* -- uplinks ---------------------------------------------------------------------------------- */
 
+/* Both of this lane: of the other's nobody hears here whether they speak. */
 static const struct device *uplink_device(const struct gen *g, size_t i)
 {
     const struct registry *r = g->world->registry;
     const struct device *d = registry_device_at(r, i);
-    if (d->retired || !d->uplink || !*d->uplink)
+    if (d->retired || !d->uplink || !*d->uplink || !world_serves(g->world, d))
         return NULL;
     const struct device *u = registry_find(r, d->uplink, strlen(d->uplink));
-    return u && u != d && !u->retired ? u : NULL;
+    return u && u != d && !u->retired && world_serves(g->world, u) ? u : NULL;
 }
 
 /* The rule that tells that an uplink is silent: the first that tells silence there. */

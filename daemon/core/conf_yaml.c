@@ -358,16 +358,46 @@ static const char *hint_of(const char *msg)
                "stands in quotes, and full-width ， and ： are no signs of YAML";
     if (strstr(msg, "invalid indentation"))
         return "; keys of one mapping begin in the same column, after blanks";
+    if (strstr(msg, "tab"))
+        return "; lines are indented with blanks";
+    if (strstr(msg, "multiline plain key"))
+        return "; a key ends with a colon and a blank";
     return strstr(msg, "cannot start with") ? "; put the text in quotes" : "";
 }
 
+/* A key that a Chinese keyboard ended, `groups：`: for YAML a text like any other, and what follows
+ * makes no sense. Looked for in the lines around the one that makes none. */
+static bool full_width_key(const char *text, size_t len, int line, int *out_line, int *out_col)
+{
+    const char *s = text, *end = text + len;
+    for (int at = 1; s < end && at <= line + 2; at++) {
+        const char *nl = memchr(s, '\n', (size_t)(end - s)), *to = nl ? nl : end;
+        int col = 1;
+        for (const char *c = s; at + 2 >= line && c < to && !strchr(":#\"'{[", *c); c++) {
+            if (to - c >= 3 && memcmp(c, "\xef\xbc\x9a", 3) == 0) {
+                *out_line = at;
+                *out_col = col;
+                return true;
+            }
+            col += ((unsigned char)*c & 0xc0) != 0x80;
+        }
+        s = to + 1;
+    }
+    return false;
+}
+
 /* libfyaml's own words, once: what follows the first error of a parser is seldom true. */
-static void report_syntax(struct builder *b, struct fy_diag *diag)
+static void report_syntax(struct builder *b, struct fy_diag *diag, const char *text, size_t len)
 {
     void *it = NULL;
     struct fy_diag_error *first = fy_diag_errors_iterate(diag, &it);
+    int line, col;
     b->failed = true;
-    if (first && first->msg)
+    if (full_width_key(text, len, first && first->msg ? first->line : b->last_line, &line,
+                       &col))
+        conf_error(b->notes, line, col,
+                   "\uff1a is full-width: a key ends with a plain : and a blank");
+    else if (first && first->msg)
         conf_error(b->notes, first->line, first->column, "not valid YAML: %s%s", first->msg,
                    hint_of(first->msg));
     else
@@ -410,7 +440,7 @@ struct yaml_node *yaml_parse(const char *text, size_t len, struct arena *arena,
             fy_parser_event_free(parser, e);
         }
         if (!b.failed && (fy_parser_get_stream_error(parser) || fy_diag_got_error(diag)))
-            report_syntax(&b, diag);
+            report_syntax(&b, diag, text, len);
     }
     if (!b.failed && !b.root)
         fail(&b, 0, 0, "the file is empty");

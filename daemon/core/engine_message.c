@@ -71,19 +71,6 @@ static const struct device *find_device(const struct engine *e, struct text id,
     return NULL;
 }
 
-static bool other_lane(const struct world *w, const struct device *d)
-{
-    switch ((enum conf_lane)w->conf->gateway.lane) {
-    case CONF_LANE_ROUTINE:
-        return d->life_safety;
-    case CONF_LANE_LIFE_SAFETY:
-        return !d->life_safety;
-    case CONF_LANE_ALL:
-        break;
-    }
-    return false;
-}
-
 static bool same_text(struct text a, struct text b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
@@ -303,7 +290,7 @@ static void take_native(struct engine *e, const struct record *r, bool again, st
         v->count = LEDGER_DUPLICATE; /* counted once, whatever it was the first time */
     else if (!d)
         quarantine(v, why);
-    else if (other_lane(e->world, d))
+    else if (!world_serves(e->world, d))
         v->count = LEDGER_OTHER_LANE;
     else if ((r->flags & RECORD_RETAIN) && r->type == RECORD_MESSAGE)
         v->count = LEDGER_IGNORED_RETAINED; /* neither a reading nor a sign of life */
@@ -355,7 +342,7 @@ static void resolve(struct engine *e, const struct verdict *v, int64_t received_
         }
         if (!o->first)
             o->first = d;
-        if (other_lane(e->world, d))
+        if (!world_serves(e->world, d))
             o->other_lane++;
         else
             speak(e, i, d, received_ms);
@@ -439,7 +426,7 @@ static void take_ignored(struct engine *e, const struct record *r, int64_t recei
     if (!d)
         return;
     v->row = e->devices[d->index].row;
-    if (!other_lane(e->world, d))
+    if (world_serves(e->world, d))
         (void)sign_of_life(e, r, d, received_ms);
 }
 

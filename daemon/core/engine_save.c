@@ -130,10 +130,13 @@ static void save_further(const struct engine *e, const struct device_state *s, s
     put_u64(w, (uint64_t)s->ids_at << 1 | (s->ids != 0));
     if (s->ids)
         put(w, &e->ids[s->ids - 1], sizeof(e->ids[0]));
-    put_u64(w, s->n_points);
-    for (uint32_t i = s->points; i; i = e->points[i - 1].next) {
-        put_text(w, e->points[i - 1].name);
-        save_series(&e->points[i - 1].series, w);
+    uint32_t order[ENGINE_MAX_POINTS], n = 0;
+    for (uint32_t i = s->points; i && n < ENGINE_MAX_POINTS; i = e->points[i - 1].next)
+        order[n++] = i - 1;
+    put_u64(w, n);
+    while (n-- > 0) { /* the oldest first, as they are added again */
+        put_text(w, e->points[order[n]].name);
+        save_series(&e->points[order[n]].series, w);
     }
 }
 

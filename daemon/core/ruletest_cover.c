@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOKED_MAX = 64 << 20 };
+enum { LOOKED_MAX = 64 << 20, MAX_POINTS = 10000 };
 
 struct level_seen {
     enum severity severity;
@@ -25,17 +25,31 @@ struct rule_seen {
     bool has_no_data, damps, has_schedule, latch;
     bool silent, spoke_again, flapped, in_force, out_of_force, reset, alarmed;
 };
+struct point_before { /* of a further point; there are few */
+    size_t at;        /* as in `before` */
+    char *point;
+    uint8_t packed;
+};
 struct ruletest_cover {
     struct rule_seen *rules;
     size_t n, cap;
     uint8_t *before; /* of this run: by device and rule */
     size_t n_before;
+    struct point_before *points;
+    size_t n_points, cap_points;
     const struct world *w;
 };
 
 struct ruletest_cover *ruletest_cover_new(void)
 {
     return mem_zalloc(sizeof(struct ruletest_cover));
+}
+
+static void forget_points(struct ruletest_cover *c)
+{
+    for (size_t i = 0; i < c->n_points; i++)
+        free(c->points[i].point);
+    c->n_points = 0;
 }
 
 void ruletest_cover_free(struct ruletest_cover *c)
@@ -46,6 +60,8 @@ void ruletest_cover_free(struct ruletest_cover *c)
         free(c->rules[i].id);
         free(c->rules[i].file);
     }
+    forget_points(c);
+    free(c->points);
     free(c->rules);
     free(c->before);
     free(c);
@@ -57,6 +73,17 @@ static struct rule_seen *find(struct ruletest_cover *c, const char *id, const ch
         if (strcmp(c->rules[i].id, id) == 0 && (!file || strcmp(c->rules[i].file, file) == 0))
             return &c->rules[i];
     return NULL;
+}
+
+/* Its delays may take so long that it cannot change so often in that time: from the first alarm on,
+ * ends and beginnings by turns. */
+static bool can_flap(const struct rule *r)
+{
+    const struct rule_level *l = r->n_levels && r->levels ? r->levels[0] : NULL;
+    double span = 0;
+    for (unsigned i = 1; l && i < r->flap_changes; i++)
+        span += (double)(i % 2 ? l[0].off_for_ns : l[0].for_ns);
+    return l && span < (double)r->flap_within_ns;
 }
 
 static void add(struct ruletest_cover *c, const struct rule *r)
@@ -73,7 +100,7 @@ static void add(struct ruletest_cover *c, const struct rule *r)
                             .line = r->line,
                             .n_levels = r->n_levels,
                             .has_no_data = r->has_no_data,
-                            .damps = r->damps,
+                            .damps = r->damps && can_flap(r),
                             .has_schedule = r->n_windows > 0,
                             .latch = r->latch};
     const struct rule_level *l = r->n_kinds && r->levels ? r->levels[0] : NULL;
@@ -85,6 +112,7 @@ static void add(struct ruletest_cover *c, const struct rule *r)
 
 void ruletest_cover_world(struct ruletest_cover *c, const struct world *w)
 {
+    forget_points(c);
     free(c->before);
     c->before = NULL;
     c->n_before = 0;
@@ -185,8 +213,25 @@ static void compare(struct rule_seen *s, uint8_t was, const struct alarm_event *
         s->levels[ev->level].came_back = true;
 }
 
+static uint8_t *before_of(struct ruletest_cover *c, size_t at, const char *point)
+{
+    if (!*point)
+        return at < c->n_before ? &c->before[at] : NULL;
+    for (size_t i = 0; i < c->n_points; i++)
+        if (c->points[i].at == at && strcmp(c->points[i].point, point) == 0)
+            return &c->points[i].packed;
+    if (c->n_points == MAX_POINTS)
+        return NULL;
+    if (c->n_points == c->cap_points) {
+        c->cap_points = c->cap_points ? 2 * c->cap_points : 32;
+        c->points = mem_realloc_array(c->points, c->cap_points, sizeof(*c->points));
+    }
+    c->points[c->n_points] = (struct point_before){.at = at, .point = mem_strdup(point)};
+    return &c->points[c->n_points++].packed;
+}
+
 void ruletest_cover_look(struct ruletest_cover *c, const struct ruletest_run *r,
-                         const struct device *d)
+                         const struct device *d, const char *point)
 {
     const struct rule *const *rules;
     if (r->w != c->w)
@@ -203,10 +248,13 @@ void ruletest_cover_look(struct ruletest_cover *c, const struct ruletest_run *r,
         bool in = rule_in_force(rules[i], rules_calendar(r->w->rules), r->w->zone, wall);
         s->in_force |= in;
         s->out_of_force |= !in;
-        if (at >= c->n_before || !alarm_look(engine_alarm(r->e), rules[i], d, "", &ev))
+        if (!alarm_look(engine_alarm(r->e), rules[i], d, point, &ev))
             continue;
-        compare(s, c->before[at], &ev);
-        c->before[at] = packed(&ev);
+        uint8_t *before = before_of(c, at, point);
+        if (!before)
+            continue;
+        compare(s, *before, &ev);
+        *before = packed(&ev);
     }
 }
 

@@ -13,6 +13,7 @@
 #include "base/num.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,8 @@ struct stream { /* what one device says at equal distances */
     const struct series *s;
     const char *topic;
     size_t topic_len;
+    char *point; /* ,"@":"inlet" */
+    size_t point_len;
     const struct device *device;
     struct part *parts;
     size_t n_parts;
@@ -45,6 +48,10 @@ struct held { /* a message that waits for the link */
 struct next { /* in the heap: its time is at hand without a look at the stream */
     int64_t at_ns;
     uint32_t stream;
+};
+struct kinds {
+    size_t n;
+    const struct kind *list[CATALOG_MAX_KINDS];
 };
 struct streams {
     struct stream *list;
@@ -70,6 +77,19 @@ static int64_t arrives(const struct stream *s)
     return sampled(s) + s->s->late_ns;
 }
 
+/* A value that there is no room for would be missing without a word. */
+static void no_room(struct ruletest_run *r, const struct series *x)
+{
+    if (r->no_room)
+        return;
+    r->no_room = true;
+    if (!r->replaying) {
+        r->failed = true;
+        (void)buf_printf(r->text, "%s:%d:%d: %s: a message of more than %d bytes\n",
+                         r->t->file, x->line, x->col, r->x->name, BODY);
+    }
+}
+
 /* -- is it said right? ----------------------------------------------------------------------- */
 
 static void wrong_series(struct ruletest_run *r, const struct series *x, const char *what,
@@ -83,6 +103,34 @@ static void wrong_series(struct ruletest_run *r, const struct series *x, const c
                      near ? "\"?" : "");
 }
 
+static const char *type_of(const struct metric *m)
+{
+    static const char *const names[] = {[METRIC_FLOAT] = "a number",
+                                        [METRIC_INT] = "a number",
+                                        [METRIC_BOOL] = "true or false",
+                                        [METRIC_ENUM] = "one of its codes",
+                                        [METRIC_STRING] = "a word"};
+    return names[m->type];
+}
+
+/* Could a device say that of the metric? (A number out of range it could.) */
+static bool suits(const struct metric *m, const struct values_run *u)
+{
+    switch (m->type) {
+    case METRIC_FLOAT:
+    case METRIC_INT:
+        return u->kind == RUN_NUMBER;
+    case METRIC_BOOL:
+        return u->kind == RUN_BOOL ||
+               (u->kind == RUN_NUMBER && u->step == 0 && (u->a == 0 || u->a == 1));
+    case METRIC_ENUM:
+        return u->kind == RUN_WORD || (u->kind == RUN_NUMBER && u->step == 0);
+    case METRIC_STRING:
+        return u->kind == RUN_WORD;
+    }
+    return false;
+}
+
 static void check_words(struct ruletest_run *r, const struct series *x, const struct metric *m)
 {
     const char *names[256];
@@ -91,21 +139,29 @@ static void check_words(struct ruletest_run *r, const struct series *x, const st
         names[n++] = m->codes[i].name;
     for (size_t i = 0; i < x->values.n; i++) {
         const struct values_run *u = &x->values.runs[i];
+        char what[160];
+        if (u->kind == RUN_MISSING)
+            continue;
         if (u->kind == RUN_WORD && m->type == METRIC_ENUM &&
-            !metric_code(m, u->word, strlen(u->word)))
+            !metric_code(m, u->word, strlen(u->word))) {
             wrong_series(r, x, "the metric has no code", u->word,
                          err_nearest(u->word, names, n));
+        } else if (!suits(m, u)) {
+            char room[NUM_MAX + 1];
+            room[num_put_double(room, u->a)] = '\0';
+            (void)snprintf(what, sizeof(what), "%.64s is %s, expected that and not", m->name,
+                           type_of(m));
+            wrong_series(r, x, what, u->kind == RUN_NUMBER ? room : u->word, NULL);
+            return;
+        }
     }
 }
 
-/* A name that no device of the kind knows would be no value, and a test of nothing. */
-static void check_series(struct ruletest_run *r, const struct series *x, const char *device)
+/* A name that a device's kind does not know would be no value, and a test of nothing. */
+static void check_series(struct ruletest_run *r, const struct series *x, const struct device *d)
 {
     const char *names[CATALOG_MAX_METRICS];
     size_t n = 0;
-    const struct device *d = registry_find(r->w->registry, device, strlen(device));
-    if (!d)
-        return;
     const struct metric *m =
         catalog_metric(r->w->catalog, d->kind, x->metric, strlen(x->metric));
     for (size_t i = 0; i < d->kind->n_metrics && n < CATALOG_MAX_METRICS; i++)
@@ -117,13 +173,29 @@ static void check_series(struct ruletest_run *r, const struct series *x, const c
                      err_nearest(x->metric, names, n));
 }
 
+/* Once for each kind that the series speaks for. */
+static void check_kinds(struct ruletest_run *r, const struct series *x, const struct device *d,
+                        struct kinds *seen)
+{
+    if (!d || r->replaying)
+        return;
+    for (size_t i = 0; i < seen->n; i++)
+        if (seen->list[i] == d->kind)
+            return;
+    if (seen->n == CATALOG_MAX_KINDS)
+        return;
+    seen->list[seen->n++] = d->kind;
+    check_series(r, x, d);
+}
+
 /* -- making them ----------------------------------------------------------------------------- */
 
 static bool same_pace(const struct series *a, const struct series *b)
 {
     return a->from_ns == b->from_ns && a->interval_ns == b->interval_ns &&
            a->late_ns == b->late_ns && a->skew_ns == b->skew_ns && a->dup == b->dup &&
-           a->retained == b->retained && a->no_time == b->no_time;
+           a->retained == b->retained && a->no_time == b->no_time &&
+           strcmp(a->point, b->point) == 0;
 }
 
 static char *text_of(struct ruletest_run *r, const char *s, size_t n)
@@ -168,11 +240,21 @@ static struct stream *new_stream(struct ruletest_run *r, size_t device, const st
     }
     struct stream *s = &all->list[all->n++];
     buf_init(&b, 512);
-    (void)buf_printf(&b, "gaihou/v1/up/%.200s/%.200s", d->compound, d->code);
+    (void)buf_printf(&b, "%s/%.200s/%.200s", *x->point ? RULETEST_POINTS : "gaihou/v1/up",
+                     d->compound, d->code);
     *s = (struct stream){.s = x, .next = next, .topic_len = b.len};
     s->topic = text_of(r, b.data, b.len);
     s->device = registry_find(r->w->registry, d->code, strlen(d->code));
     s->parts = mem_zalloc_array(MAX_PARTS, sizeof(*s->parts));
+    if (*x->point) {
+        struct jsonw w;
+        buf_clear(&b);
+        (void)buf_puts(&b, ",\"@\":");
+        jsonw_init(&w, &b);
+        jsonw_str(&w, NULL, x->point);
+        s->point_len = b.len;
+        s->point = text_of(r, b.data, b.len);
+    }
     buf_done(&b);
     return s;
 }
@@ -246,13 +328,12 @@ void ruletest_streams(struct ruletest_run *r)
     memset(heads, 0xff, t->n_list * sizeof(*heads));
     for (size_t i = 0; i < r->x->n_series; i++) {
         const struct series *x = &r->x->series[i];
-        bool checked = false;
+        struct kinds seen = {0};
         for (size_t d = 0; d < t->n_list; d++) {
-            if (!ruletest_means(x->device, t->list[d].code))
+            const char *code = t->list[d].code;
+            if (!ruletest_means(x->device, code))
                 continue;
-            if (!checked)
-                check_series(r, x, t->list[d].code);
-            checked = true;
+            check_kinds(r, x, registry_find(r->w->registry, code, strlen(code)), &seen);
             add_series(r, x, d, heads);
         }
     }
@@ -314,19 +395,21 @@ static void keep_text(struct ruletest_run *r, struct part *p, const struct value
     buf_done(&b);
 }
 
-/* The part's value of this tick behind `to`; NULL: there is none, or no room. */
-static char *put_value(struct ruletest_run *r, struct part *p, char *to, const char *end)
+/* The part's value of this tick behind `to`; where it ends. */
+static char *put_value(struct ruletest_run *r, const struct stream *s, struct part *p, char *to,
+                       const char *end)
 {
     if (p->run == p->v->n)
-        return NULL;
+        return to;
     const struct values_run *u = &p->v->runs[p->run];
     char room[NUM_MAX];
     const char *text = room;
     size_t len = 0;
+    bool missing = u->kind == RUN_MISSING;
     uint64_t k = p->in_run++;
     if (u->kind == RUN_NUMBER && u->step != 0) {
         len = put_number(room, value_at(u, k));
-    } else if (u->kind != RUN_MISSING) {
+    } else if (!missing) {
         if (k == 0)
             keep_text(r, p, u);
         text = p->text;
@@ -336,8 +419,12 @@ static char *put_value(struct ruletest_run *r, struct part *p, char *to, const c
         p->run++;
         p->in_run = 0;
     }
-    if (len == 0 || (size_t)(end - to) < p->key_len + len)
-        return NULL;
+    if (missing)
+        return to;
+    if (len == 0 || (size_t)(end - to) < p->key_len + len) {
+        no_room(r, s->s);
+        return to;
+    }
     memcpy(to, p->key, p->key_len);
     memcpy(to + p->key_len, text, len);
     r->values++;
@@ -354,11 +441,13 @@ static size_t compose(struct ruletest_run *r, struct stream *s, char *body)
         to += 6;
         to += num_put_i64(to, told);
     }
-    char *from = to;
-    for (size_t i = 0; i < s->n_parts; i++) {
-        char *next = put_value(r, &s->parts[i], to, end);
-        to = next ? next : to;
+    if (s->point_len) {
+        memcpy(to, s->point, s->point_len);
+        to += s->point_len;
     }
+    char *from = to;
+    for (size_t i = 0; i < s->n_parts; i++)
+        to = put_value(r, s, &s->parts[i], to, end);
     if (to == from)
         return 0;
     if (s->s->no_time)
@@ -382,13 +471,20 @@ static void hold(struct ruletest_run *r, uint32_t stream, const char *body, size
         (struct held){.stream = stream, .at = a->store.len - len, .len = len};
 }
 
+/* As the alarm knows it: the device's own is called nothing. */
+static const char *point_of(const struct stream *s)
+{
+    return strcmp(s->s->point, s->device->point) == 0 ? "" : s->s->point;
+}
+
 static void deliver(struct ruletest_run *r, const struct stream *s, const char *body,
                     size_t len, int64_t at_ns)
 {
     for (unsigned i = 0; i <= s->s->dup; i++)
-        ruletest_give_message(r, s->topic, s->topic_len, body, len, s->s->retained, at_ns);
+        ruletest_give_message(r, s->topic, s->topic_len, body, len, s->s->retained, at_ns,
+                              (uint32_t)(s - r->streams->list));
     if (r->o->cover && s->device)
-        ruletest_cover_look(r->o->cover, r, s->device);
+        ruletest_cover_look(r->o->cover, r, s->device, point_of(s));
 }
 
 /* The broker kept what came while the link was down. */
@@ -451,6 +547,43 @@ static int64_t last_of(const struct ruletest_run *r)
     return last;
 }
 
+static bool is_awaited(const struct ruletest_run *r, const struct rule *rule)
+{
+    for (size_t i = 0; i < r->x->n_expects; i++) {
+        const struct expect *x = &r->x->expects[i];
+        if (x->kind == EXPECT_STATE && x->pick.condition && x->pick.rule &&
+            strcmp(x->pick.condition, "pending") == 0 && strcmp(x->pick.rule, rule->id) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A test that ends within a delay says nothing of what would have become of it, and passes
+ * whatever that is: who means it, says when it ends. */
+static void check_pending(struct ruletest_run *r, const struct stream *s, int64_t end)
+{
+    const struct rule *const *rules;
+    const struct device *d =
+        s->device ? registry_find(r->w->registry, s->device->code, strlen(s->device->code))
+                  : NULL;
+    size_t n = d ? rules_of_kind(r->w->rules, d->kind, &rules) : 0;
+    for (size_t i = 0; i < n; i++) {
+        struct alarm_event ev;
+        if (!alarm_look(engine_alarm(r->e), rules[i], d, point_of(s), &ev) ||
+            ev.condition != ALARM_PENDING || is_awaited(r, rules[i]))
+            continue;
+        r->failed = true;
+        (void)buf_printf(r->text, "%s:%d:%d: %s: ends, at ", r->t->file, r->x->line, r->x->col,
+                         r->x->name);
+        ruletest_put_time(r->text, end);
+        (void)buf_printf(r->text,
+                         ", while %s of %s is pending: `end` later, to see what becomes of it, "
+                         "or right then\n",
+                         rules[i]->id, d->code);
+        return;
+    }
+}
+
 void ruletest_flow(struct ruletest_run *r, size_t upto_step)
 {
     struct streams *a = r->streams;
@@ -481,4 +614,7 @@ void ruletest_flow(struct ruletest_run *r, size_t upto_step)
     ruletest_advance(r, end, true);
     while (!r->overflow && a->look < a->n_looks)
         ruletest_judge(r, a->looks[a->look++]);
+    if (x->end_ns < 0 && !r->replaying)
+        for (size_t i = 0; i < a->n && !r->failed; i++)
+            check_pending(r, &a->list[i], end);
 }

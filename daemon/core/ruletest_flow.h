@@ -53,7 +53,7 @@ struct ruletest_run {
     uint16_t packet_id;
     bool down, unlinked, synced, replaying;
     bool overflow; /* too many transitions, or too much of something else */
-    bool failed;
+    bool failed, no_room;
     struct json *json;
     struct buf *text; /* what is wrong */
 };
@@ -69,17 +69,20 @@ void ruletest_release(struct ruletest_run *r, int64_t at_ns);
 void ruletest_step(struct ruletest_run *r, const struct step *s);
 /* settle: what is due at that time has happened afterwards. */
 void ruletest_advance(struct ruletest_run *r, int64_t at_ns, bool settle);
+/* order: among the messages of one time. */
 void ruletest_give_message(struct ruletest_run *r, const char *topic, size_t topic_len,
-                           const char *body, size_t len, bool retained, int64_t at_ns);
+                           const char *body, size_t len, bool retained, int64_t at_ns,
+                           uint32_t order);
 
 void ruletest_judge(struct ruletest_run *r,
                     const struct expect *x);   /* open, messages, is: now */
+void ruletest_names(struct ruletest_run *r);   /* rules that are expected: are they there? */
 void ruletest_compare(struct ruletest_run *r); /* transitions and replies, at the end */
 void ruletest_cover_transition(struct ruletest_cover *c, const struct ruletest_run *r,
                                const struct happened *h);
 /* A run begins in this world, or goes on in it. */
 void ruletest_cover_world(struct ruletest_cover *c, const struct world *w);
 void ruletest_cover_look(struct ruletest_cover *c, const struct ruletest_run *r,
-                         const struct device *d);
+                         const struct device *d, const char *point);
 
 #endif

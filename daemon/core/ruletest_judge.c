@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LINES = 60, NONE = -1 };
+enum { MAX_LINES = 60, NONE = -1, MAX_CHAIN = 1000 };
 
 /* -- does it fit? ---------------------------------------------------------------------------- */
 
@@ -168,15 +168,28 @@ static bool may(struct matching *m, size_t w, size_t g)
     return yes;
 }
 
-static bool place(struct matching *m, size_t w)
+static void settle(struct matching *m, size_t w, size_t g)
+{
+    m->of_got[g] = (int32_t)w;
+    m->of_wanted[w] = (int32_t)g;
+}
+
+/* A free one, or one whose holder finds another. The free ones first: else many expectations of
+ * one span push each other along, one step deeper for each. */
+static bool place(struct matching *m, size_t w, unsigned depth)
 {
     for (size_t g = m->from[w]; g < m->to[w]; g++) {
-        if (m->seen[g] == m->round || !may(m, w, g))
+        if (m->of_got[g] == NONE && may(m, w, g)) {
+            settle(m, w, g);
+            return true;
+        }
+    }
+    for (size_t g = m->from[w]; depth < MAX_CHAIN && g < m->to[w]; g++) {
+        if (m->of_got[g] == NONE || m->seen[g] == m->round || !may(m, w, g))
             continue;
         m->seen[g] = m->round;
-        if (m->of_got[g] == NONE || place(m, (size_t)m->of_got[g])) {
-            m->of_got[g] = (int32_t)w;
-            m->of_wanted[w] = (int32_t)g;
+        if (place(m, (size_t)m->of_got[g], depth + 1)) {
+            settle(m, w, g);
             return true;
         }
     }
@@ -199,7 +212,7 @@ static void match(struct matching *m, size_t n_wanted, size_t n_got)
         m->of_wanted[i] = NONE;
     for (size_t i = 0; i < n_wanted; i++) {
         m->round++;
-        (void)place(m, i);
+        (void)place(m, i, 0);
     }
     free(m->seen);
     free(m->known);
@@ -219,8 +232,22 @@ static void put_word(struct buf *b, const char *key, const char *s)
 {
     if (!s)
         return;
-    bool plain = *s && s[strcspn(s, " ,:{}[]\"'#&*!|>%@`")] == '\0';
-    (void)buf_printf(b, plain ? ", %s: %s" : ", %s: \"%s\"", key, s);
+    bool plain = *s && *s != '-' && *s != '?' && s[strcspn(s, " ,:{}[]\"'#&*!|>%@`\\")] == '\0';
+    (void)buf_printf(b, plain ? ", %s: %s" : ", %s: \"", key, s);
+    for (; !plain && *s; s++)
+        (void)buf_printf(b, *s == '"' || *s == '\\' ? "\\%c" : "%c", *s);
+    (void)buf_puts(b, plain ? "" : "\"");
+}
+
+static void put_bytes(struct buf *b, const char *key, const char *s, size_t n)
+{
+    char room[100];
+    n = n < sizeof(room) ? n : sizeof(room) - 1;
+    while (n > 0 && n == sizeof(room) - 1 && ((unsigned char)s[n] & 0xc0) == 0x80)
+        n--; /* not within a character */
+    memcpy(room, s, n);
+    room[n] = '\0';
+    put_word(b, key, room);
 }
 
 static void put_flag(struct buf *b, const char *key, int v)
@@ -291,7 +318,7 @@ static void put_state(struct ruletest_run *r, struct buf *b, const struct happen
     if (json_member(root, "value", &v) && json_type(v) != JSON_NULL) {
         if (json_type(v) == JSON_STRING) {
             s = json_text(v, &n);
-            (void)buf_printf(b, ", value: %.*s", (int)(n > 64 ? 64 : n), s);
+            put_bytes(b, "value", s, n);
         } else if (json_type(v) == JSON_BOOL) {
             put_word(b, "value", json_bool(v) ? "true" : "false");
         } else {
@@ -419,6 +446,13 @@ static void put_differs(struct ruletest_run *r, const char *what, const char *wa
     (void)buf_printf(r->text, "      %s: expected %s, was %.*s\n", what, wanted, (int)n, got);
 }
 
+static void put_flag_differs(struct ruletest_run *r, const char *what, int wanted, bool got)
+{
+    static const char *const words[] = {"false", "true"};
+    if (!same_flag(wanted, got))
+        put_differs(r, what, words[wanted], words[got], strlen(words[got]));
+}
+
 static void differs(struct ruletest_run *r, struct json_value root, const char *path,
                     const char *wanted)
 {
@@ -467,14 +501,28 @@ static void put_why(struct ruletest_run *r, const struct expect *x, const struct
     if (!same_word(p->severity, severity_name(h->severity)))
         put_differs(r, "severity", p->severity, severity_name(h->severity),
                     strlen(severity_name(h->severity)));
-    if (!same_flag(p->told, h->deliver))
-        put_differs(r, "told", p->told ? "true" : "false", p->told ? "false" : "true", 5);
+    const struct {
+        const char *what, *wanted, *got;
+    } words[] = {{"point", p->point, h->point},
+                 {"firm", p->firm, h->firm},
+                 {"compound", p->compound, h->compound}};
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        if (!same_word(words[i].wanted, words[i].got))
+            put_differs(r, words[i].what, words[i].wanted, *words[i].got ? words[i].got : "\"\"",
+                        *words[i].got ? strlen(words[i].got) : 2);
+    put_flag_differs(r, "told", p->told, h->deliver);
+    put_flag_differs(r, "urgent", p->urgent, h->urgent);
+    put_flag_differs(r, "test", p->test, h->test);
+    if (p->case_no && p->case_no != h->case_no)
+        (void)buf_printf(r->text, "      case: expected %u, was %u\n", p->case_no, h->case_no);
     if (json_parse(r->json, h->json, h->json_len, &root, &why) != 0)
         return;
     differs(r, root, "condition", p->condition);
     differs(r, root, "quality", p->quality);
     differs(r, root, "work", p->work);
     differs(r, root, "value", p->text_value);
+    if (p->late >= 0)
+        differs(r, root, "late", p->late ? "true" : "false");
     for (size_t i = 0; i < p->n_members; i++)
         differs(r, root, p->members[i].path, p->members[i].value);
 }
@@ -483,8 +531,8 @@ static void put_difference(struct ruletest_run *r, const struct wanted *w,
                            const struct matching *m)
 {
     size_t i = 0, g = 0, lines = 0;
-    bool all = r->n_happened + w->n <= 2 * MAX_LINES;
-    while ((i < w->n || g < r->n_happened) && lines < MAX_LINES) {
+    bool all = r->n_happened + w->n <= MAX_LINES; /* those that came as expected, too */
+    while (i < w->n || g < r->n_happened) {
         struct buf line;
         buf_init(&line, 4096);
         char mark = ' ';
@@ -502,17 +550,17 @@ static void put_difference(struct ruletest_run *r, const struct wanted *w,
             mark = m->of_got[g] == NONE ? r->x->more_allowed ? '~' : '+' : ' ';
             put_happened(r, &line, &r->happened[g++]);
         }
-        if (all || mark != ' ') {
+        bool shown = (all || mark != ' ') && lines < MAX_LINES;
+        lines += all || mark != ' ';
+        if (shown)
             put_line(r->text, mark, &line);
-            lines++;
-        }
-        const struct happened *h = lost ? nearest(r, lost, m) : NULL;
+        const struct happened *h = lost && shown ? nearest(r, lost, m) : NULL;
         if (h)
             put_why(r, lost, h);
         buf_done(&line);
     }
-    if (lines == MAX_LINES)
-        (void)buf_puts(r->text, "    …\n");
+    if (lines > MAX_LINES)
+        (void)buf_printf(r->text, "    … and %zu more\n", lines - MAX_LINES);
 }
 
 static void put_whole(struct ruletest_run *r)
@@ -730,6 +778,17 @@ static void judge_messages(struct ruletest_run *r, const struct expect *x)
     topic_free(p);
 }
 
+static bool concerns(const struct ruletest_run *r, const struct rule *rule,
+                     const struct device *d)
+{
+    const struct rule *const *rules;
+    size_t n = rules_of_kind(r->w->rules, d->kind, &rules);
+    for (size_t i = 0; i < n; i++)
+        if (rules[i] == rule)
+            return true;
+    return false;
+}
+
 static void judge_state(struct ruletest_run *r, const struct expect *x)
 {
     static const char *const conditions[] = {"normal", "pending", "active", "recovering"};
@@ -741,6 +800,10 @@ static void judge_state(struct ruletest_run *r, const struct expect *x)
     if (!rule || !d) {
         begin_wrong(r, x->line, x->col,
                     rule ? "there is no such device" : "there is no such rule");
+        return;
+    }
+    if (!concerns(r, rule, d)) {
+        begin_wrong(r, x->line, x->col, "the rule does not concern a device of this kind");
         return;
     }
     bool there = alarm_look(engine_alarm(r->e), rule, d, p->point ? p->point : "", &ev);
@@ -757,13 +820,21 @@ static void judge_state(struct ruletest_run *r, const struct expect *x)
     put_word(&line, "is", p->condition);
     put_word(&line, "rule", p->rule);
     put_word(&line, "device", p->device);
+    put_word(&line, "point", p->point);
     put_word(&line, "quality", p->quality);
     put_word(&line, "severity", p->severity);
+    put_word(&line, "value", p->text_value);
     (void)buf_putc(&line, '}');
     put_line(r->text, '-', &line);
-    (void)buf_printf(r->text, "    + %s%s, quality %s, severity %s\n",
+    (void)buf_printf(r->text, "    + %s%s, quality %s, severity %s",
                      there ? "" : "(never spoke) ", conditions[ev.condition],
                      qualities[ev.quality], severity);
+    if (p->has_value) {
+        char room[NUM_MAX];
+        int n = isnan(ev.value) ? 0 : (int)num_put_double(room, ev.value);
+        (void)buf_printf(r->text, ", value %.*s", n ? n : 4, n ? room : "none");
+    }
+    (void)buf_putc(r->text, '\n');
     buf_done(&line);
 }
 
@@ -777,6 +848,38 @@ void ruletest_judge(struct ruletest_run *r, const struct expect *x)
         judge_messages(r, x);
     else
         judge_state(r, x);
+}
+
+/* -- names ------------------------------------------------------------------------------------- */
+
+static void check_rule(struct ruletest_run *r, const char *id, int line, int col)
+{
+    const char *names[256];
+    size_t n = 0;
+    if (!id || strncmp(id, "gaihou-", 7) == 0)
+        return;
+    for (size_t s = 0; s < r->t->n_sets; s++) {
+        const struct rules *rules = r->o->worlds[s]->rules;
+        if (rules_find(rules, id, strlen(id)))
+            return;
+        for (size_t i = 0; i < rules_count(rules) && n < 256; i++)
+            names[n++] = rules_at(rules, i)->id;
+    }
+    const char *near = err_nearest(id, names, n);
+    begin_wrong(r, line, col, "there is no such rule");
+    (void)buf_printf(r->text, "      rule: \"%.64s\"%s%s%s\n", id,
+                     near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+void ruletest_names(struct ruletest_run *r)
+{
+    for (size_t i = 0; i < r->x->n_expects; i++) {
+        const struct expect *x = &r->x->expects[i];
+        if (x->kind != EXPECT_STATE)
+            check_rule(r, x->pick.rule, x->line, x->col);
+        for (size_t k = 0; k < x->n_open; k++)
+            check_rule(r, x->open[k].rule, x->line, x->col);
+    }
 }
 
 void ruletest_compare(struct ruletest_run *r)

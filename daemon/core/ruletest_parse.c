@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DUP = 1000, MAX_NAME = 200, ARENA_MAX = 256 << 20, TREE_MAX = 64 << 20 };
+enum { MAX_DUP = 1000, MAX_NAME = 200, MAX_POINT = 64, ARENA_MAX = 256 << 20, TREE_MAX = 64 << 20 };
 static const char default_start[] = "2026-11-20T08:00:00+08:00";
 
 /* -- which rules ----------------------------------------------------------------------------- */
@@ -56,18 +56,19 @@ unsigned ruletest_add_set(struct ruletest_parse *p, const struct yaml_node *n)
 
 /* -- series ---------------------------------------------------------------------------------- */
 
-static void check_device(struct ruletest_parse *p, const struct yaml_node *n, const char *code)
+void ruletest_check_device(struct ruletest_parse *p, const struct yaml_node *n,
+                           const char *pattern)
 {
     const char *names[64];
     size_t n_names = 0;
     for (size_t i = 0; i < p->t->n_list; i++) {
-        if (ruletest_means(code, p->t->list[i].code))
+        if (ruletest_means(pattern, p->t->list[i].code))
             return;
         if (n_names < 64)
             names[n_names++] = p->t->list[i].code;
     }
-    const char *near = err_nearest(code, names, n_names);
-    conf_error(&p->notes, AT(n), "there is no device \"%.64s\" in `devices`%s%s%s", code,
+    const char *near = err_nearest(pattern, names, n_names);
+    conf_error(&p->notes, AT(n), "there is no device \"%.64s\" in `devices`%s%s%s", pattern,
                near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
@@ -75,8 +76,13 @@ static void read_values(struct ruletest_parse *p, const struct yaml_node *n, str
 {
     size_t at = 0;
     const char *why = "", *text = ruletest_scalar(p, n, "values");
-    if (!text || ruletest_values(text, &p->t->arena, &s->values, &at, &why) == 0)
+    if (!text)
         return;
+    if (ruletest_values(text, &p->t->arena, &s->values, &at, &why) == 0) {
+        if (s->values.samples == 0)
+            conf_error(&p->notes, AT(n), "values is empty, expected at least one");
+        return;
+    }
     size_t from = at;
     while (from > 0 && !strchr(" \t\r\n", text[from - 1]))
         from--;
@@ -90,19 +96,41 @@ static bool is_metric(const char *s)
     return text_is_name(s, strlen(s));
 }
 
+static void read_point(struct ruletest_parse *p, const struct yaml_node *n, struct series *s)
+{
+    const char *point = ruletest_copy(p, n, "point");
+    if (!point)
+        return;
+    s->point = point;
+    if (!*point || strlen(point) > MAX_POINT || !text_is_plain(point, strlen(point)))
+        conf_error(&p->notes, AT(n), "point: expected a name of one line, at most %d bytes",
+                   MAX_POINT);
+}
+
+/* Of everything that is sampled, arrives, or is the time of a device's clock. */
+static void check_length(struct ruletest_parse *p, const struct yaml_node *n,
+                         const struct series *s)
+{
+    double length = (double)s->from_ns + (double)s->late_ns +
+                    (double)s->interval_ns * (double)s->values.samples;
+    if (length > (double)RULETEST_MAX_TIME)
+        conf_error(&p->notes, AT(n), "the series lasts for more than 20 years");
+}
+
 static bool one_series(struct ruletest_parse *p, const struct yaml_node *n,
                        const struct test *x, struct series *s)
 {
     const struct yaml_node *device = NULL, *metric = NULL, *values = NULL, *from = NULL,
                            *interval = NULL, *late = NULL, *skew = NULL, *dup = NULL,
-                           *retained = NULL, *clock = NULL;
+                           *retained = NULL, *clock = NULL, *point = NULL;
     const struct slot slots[] = {
-        {"device", &device},     {"metric", &metric}, {"values", &values}, {"from", &from},
-        {"interval", &interval}, {"late", &late},     {"skew", &skew},     {"dup", &dup},
-        {"retained", &retained}, {"clock", &clock}};
+        {"device", &device}, {"metric", &metric},     {"values", &values}, {"from", &from},
+        {"point", &point},   {"interval", &interval}, {"late", &late},     {"skew", &skew},
+        {"dup", &dup},       {"retained", &retained}, {"clock", &clock}};
     uint64_t again = 0;
     bool has_clock = true;
-    *s = (struct series){.interval_ns = x->interval_ns, .line = n->line, .col = n->col};
+    *s = (struct series){
+        .point = "", .interval_ns = x->interval_ns, .line = n->line, .col = n->col};
     if (!ruletest_map(p, n, SLOTS(slots), "a series"))
         return false;
     if (!device || !metric || !values) {
@@ -112,7 +140,8 @@ static bool one_series(struct ruletest_parse *p, const struct yaml_node *n,
     s->device = ruletest_copy(p, device, "device");
     s->metric = ruletest_copy(p, metric, "metric");
     if (s->device)
-        check_device(p, device, s->device);
+        ruletest_check_device(p, device, s->device);
+    read_point(p, point, s);
     if (s->metric && !is_metric(s->metric))
         conf_error(&p->notes, AT(metric), "\"%.64s\" is no name of a metric", s->metric);
     read_values(p, values, s);
@@ -126,6 +155,7 @@ static bool one_series(struct ruletest_parse *p, const struct yaml_node *n,
     (void)ruletest_bool(p, clock, "clock", &has_clock);
     s->dup = (unsigned)again;
     s->no_time = !has_clock;
+    check_length(p, n, s);
     return s->device && s->metric;
 }
 
@@ -221,6 +251,8 @@ static void read_root(struct ruletest_parse *p, const struct yaml_node *root)
         return;
     }
     t->tests = ruletest_take(p, count, sizeof(*t->tests));
+    if (count == 0 && (!tests || tests->kind != YAML_BAD))
+        conf_error(&p->notes, AT(tests ? tests : root), "there are no `tests`");
     for (const struct yaml_node *i = count ? tests->first : NULL; i; i = i->next)
         one_test(p, i, &t->tests[t->n_tests++]);
 }
@@ -261,6 +293,8 @@ void ruletest_free(struct ruletest *t)
     buf_done(&t->devices);
     buf_done(&t->params);
     free(t->list);
+    free(t->compound_rows);
+    free(t->param_rows);
     free(t->sets);
     arena_done(&t->arena);
     free(t);

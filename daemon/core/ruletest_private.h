@@ -10,6 +10,10 @@
 #include "core/ruletest.h"
 
 #define RULETEST_MAX_CSV ((size_t)64 << 20)
+/* Where messages of a device's points come from: compound and device follow. */
+#define RULETEST_POINTS "gaihou/test/points"
+/* The longest test, and the farthest that a clock is set: what adds up stays below 2^63 ns. */
+#define RULETEST_MAX_TIME (INT64_C(20) * 366 * 86400 * NS_SECOND)
 
 #define NS_MS     INT64_C(1000000)
 #define NS_SECOND INT64_C(1000000000)
@@ -42,6 +46,7 @@ void ruletest_put_time(struct buf *out, int64_t ns); /* "1h30m", "0s" */
 struct series {
     const char *device; /* ends in * : all that begin so */
     const char *metric;
+    const char *point; /* "" the device's own */
     struct values values;
     int64_t from_ns, interval_ns, late_ns, skew_ns;
     unsigned dup;
@@ -81,7 +86,7 @@ struct member { /* one `path: value` that a state must have */
 struct pick { /* which transition, case or instance */
     const char *rule, *device, *point, *firm, *compound;
     const char *severity, *condition, *quality, *work;
-    bool has_value, has_number; /* of `value`; of `case` */
+    bool has_value; /* `value` is a number */
     double value;
     const char *text_value;
     unsigned case_no;
@@ -122,6 +127,10 @@ struct test {
     int line, col;
 };
 
+struct place {
+    int line, col;
+};
+
 struct ruletest {
     struct arena arena;
     const char *file, *catalog, *timezone;
@@ -130,8 +139,11 @@ struct ruletest {
     struct buf compounds, devices, params; /* as CSV */
     struct table_device {
         const char *code, *compound;
+        int line, col;
     } * list;
     size_t n_list, cap_list;
+    struct place *compound_rows, *param_rows; /* where what stands in a row was written */
+    size_t n_compound_rows, n_param_rows, cap_param_rows;
     struct test *tests;
     size_t n_tests;
 };
@@ -173,6 +185,9 @@ void ruletest_parse_devices(struct ruletest_parse *p, const struct yaml_node *co
 void ruletest_parse_steps(struct ruletest_parse *p, const struct yaml_node *n, struct test *x);
 void ruletest_parse_expects(struct ruletest_parse *p, const struct yaml_node *n,
                             struct test *x);
+/* Said, with the nearest, when no device of the file is meant. */
+void ruletest_check_device(struct ruletest_parse *p, const struct yaml_node *n,
+                           const char *pattern);
 /* Does `pattern` (a code, or what it begins with and *) mean `code`? */
 bool ruletest_means(const char *pattern, const char *code);
 

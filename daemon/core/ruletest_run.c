@@ -97,6 +97,7 @@ static uint64_t next_seq(const struct ruletest_run *r, const struct transition *
     return 1;
 }
 
+/* What is told gets its number; what is only recorded is whole without. */
 static const char *whole_state(struct ruletest_run *r, const struct transition *t, uint64_t seq,
                                size_t *out_len)
 {
@@ -107,7 +108,7 @@ static const char *whole_state(struct ruletest_run *r, const struct transition *
         return "";
     }
     memcpy(p, t->json, t->seq_at);
-    size_t n = num_put_u64(p + t->seq_at, seq);
+    size_t n = t->seq_at ? num_put_u64(p + t->seq_at, seq) : 0;
     memcpy(p + t->seq_at + n, t->json + t->seq_at, t->json_len - t->seq_at);
     *out_len = t->json_len + n;
     return p;
@@ -196,17 +197,19 @@ static struct engine *new_engine(struct ruletest_run *r)
 
 /* -- records --------------------------------------------------------------------------------- */
 
-/* Engine time of a time of the test: never back, never twice. */
-static uint64_t engine_time(struct ruletest_run *r, int64_t at_ns)
+/* Engine time of a time of the test: never back, never twice. What has an order among its like
+ * keeps its distance from one time to the next, or a minute of samples would be a nanosecond less
+ * than a minute when somebody before has nothing more to say. */
+static uint64_t engine_time(struct ruletest_run *r, int64_t at_ns, uint32_t order)
 {
-    uint64_t ns = (uint64_t)((int64_t)BOOT_NS + at_ns);
+    uint64_t ns = (uint64_t)((int64_t)BOOT_NS + at_ns) + order;
     r->ns = ns > r->ns ? ns : r->ns + 1;
     return r->ns;
 }
 
-static void give(struct ruletest_run *r, struct record *rec, int64_t at_ns)
+static void give(struct ruletest_run *r, struct record *rec, int64_t at_ns, uint32_t order)
 {
-    rec->engine_ns = engine_time(r, at_ns);
+    rec->engine_ns = engine_time(r, at_ns, order);
     rec->wall_ns = r->x->start_ms * NS_MS + (int64_t)(rec->engine_ns - BOOT_NS) + r->shift_ns;
     rec->flags |= r->synced ? RECORD_WALL_SYNCED : 0;
     rec->messages = r->messages;
@@ -226,7 +229,7 @@ static void give_own(struct ruletest_run *r, enum record_type type, unsigned bro
                          .topic_len = strlen(topic),
                          .body = body,
                          .body_len = len};
-    give(r, &rec, at_ns);
+    give(r, &rec, at_ns, 0);
 }
 
 /* A gateway writes a record of its own every minute; and what is due at a time has happened when
@@ -248,7 +251,8 @@ static void advance(struct ruletest_run *r, int64_t at_ns, bool settle)
 }
 
 void ruletest_give_message(struct ruletest_run *r, const char *topic, size_t topic_len,
-                           const char *body, size_t len, bool retained, int64_t at_ns)
+                           const char *body, size_t len, bool retained, int64_t at_ns,
+                           uint32_t order)
 {
     struct record rec = {.type = RECORD_MESSAGE,
                          .broker = 0,
@@ -260,7 +264,7 @@ void ruletest_give_message(struct ruletest_run *r, const char *topic, size_t top
                          .body_len = len};
     r->packet_id = (uint16_t)(r->packet_id % 65535 + 1);
     r->messages++;
-    give(r, &rec, at_ns);
+    give(r, &rec, at_ns, order);
 }
 
 static void start(struct ruletest_run *r, uint64_t ran_to, bool session, int64_t at_ns)
@@ -445,7 +449,7 @@ void ruletest_step(struct ruletest_run *r, const struct step *s)
         break;
     case STEP_MESSAGE:
         ruletest_give_message(r, s->topic, strlen(s->topic), s->payload, strlen(s->payload),
-                              s->retained, s->at_ns);
+                              s->retained, s->at_ns, 0);
         break;
     }
 }
@@ -521,6 +525,7 @@ void ruletest_run(const struct ruletest *t, size_t test, const struct ruletest_o
     *out = (struct ruletest_result){0};
     buf_init(&out->text, 1 << 20);
     ruletest_begin(&r, t, &t->tests[test], o, &out->text, false);
+    ruletest_names(&r);
     ruletest_flow(&r, SIZE_MAX);
     ruletest_compare(&r);
     out->passed = !r.failed;

@@ -8,6 +8,7 @@
 #include "core/ruletest_private.h"
 #include "core/text.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +55,9 @@ static void compose(struct ruletest_parse *p, const struct words *c, struct step
     struct jsonw w;
     uint64_t version;
     buf_init(&b, CASE_PAYLOAD_MAX * 2);
+    if (c->raw && (c->by || c->note || c->version || c->until || c->for_ || c->to || c->photo))
+        conf_error(&p->notes, AT(c->raw->key),
+                   "`payload` is the whole payload: by, note and the like belong into it");
     if (c->raw) {
         const char *raw = ruletest_scalar(p, c->raw, "payload");
         (void)buf_puts(&b, raw ? raw : "");
@@ -239,6 +243,8 @@ static void one_step(struct ruletest_parse *p, const struct yaml_node *n, struct
                    "presence, message");
         return;
     }
+    if (synced && !w.clock)
+        conf_error(&p->notes, AT(synced->key), "`synced` belongs to `clock`");
     if (ruletest_time(p, at, "at", false, &s.at_ns))
         read_one(p, &w, synced, x, s);
 }
@@ -262,4 +268,13 @@ void ruletest_parse_steps(struct ruletest_parse *p, const struct yaml_node *n, s
     for (const struct yaml_node *i = count ? n->first : NULL; i; i = i->next)
         one_step(p, i, x);
     qsort(x->steps, x->n_steps, sizeof(*x->steps), by_time);
+    double far = 0;
+    for (size_t i = 0; i < x->n_steps; i++) {
+        const struct step *s = &x->steps[i];
+        far += fabs((double)s->shift_ns);
+        if (x->end_ns >= 0 && s->at_ns > x->end_ns)
+            conf_error(&p->notes, AT(s), "the test ends before this step");
+    }
+    if (far > (double)RULETEST_MAX_TIME)
+        conf_error(&p->notes, AT(n), "the clock is set by more than 20 years");
 }

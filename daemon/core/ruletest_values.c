@@ -226,8 +226,6 @@ static const struct {
 } units[] = {{"d", 86400 * NS_SECOND}, {"h", 3600 * NS_SECOND}, {"m", NS_MINUTE},
              {"s", NS_SECOND},         {"ms", NS_MS},           {"w", 604800 * NS_SECOND}};
 
-#define MAX_TIME (INT64_C(20) * 366 * 86400 * NS_SECOND)
-
 static bool one_part(const char **s, const char *end, int64_t *sum)
 {
     uint64_t n;
@@ -243,10 +241,10 @@ static bool one_part(const char **s, const char *end, int64_t *sum)
         size_t len = strlen(units[i].name);
         if (len != (size_t)(*s - unit) || memcmp(unit, units[i].name, len) != 0)
             continue;
-        if (n > (uint64_t)(MAX_TIME / units[i].ns))
+        if (n > (uint64_t)(RULETEST_MAX_TIME / units[i].ns))
             return false;
         *sum += (int64_t)n * units[i].ns;
-        return *sum <= MAX_TIME;
+        return *sum <= RULETEST_MAX_TIME;
     }
     return false;
 }

@@ -39,6 +39,20 @@ struct pick_at {
         "state", &(a).state                                                                    \
     }
 
+static const char *const condition_names[] = {"normal", "pending", "active", "recovering"};
+static const char *const quality_names[] = {"good", "stale", "bad", "unknown"};
+static const char *const work_names[] = {
+    "discovered", "dispatched", "accepted", "on_site", "resolved", "confirmed", "fed_back",
+    "closed",     "rejected",   "transferred"};
+
+/* One of these words, or NULL. */
+static const char *one_of(struct ruletest_parse *p, const struct yaml_node *n, const char *what,
+                          const char *const *names, size_t n_names)
+{
+    int i = ruletest_word(p, n, what, names, n_names);
+    return i >= 0 ? names[i] : NULL;
+}
+
 static int flag(struct ruletest_parse *p, const struct yaml_node *n, const char *what)
 {
     bool v;
@@ -76,27 +90,60 @@ static void read_pick(struct ruletest_parse *p, const struct pick_at *a, struct 
                          .point = ruletest_copy(p, a->point, "point"),
                          .firm = ruletest_copy(p, a->firm, "firm"),
                          .compound = ruletest_copy(p, a->compound, "compound"),
-                         .condition = ruletest_copy(p, a->condition, "condition"),
-                         .quality = ruletest_copy(p, a->quality, "quality"),
-                         .work = ruletest_copy(p, a->work, "work"),
+                         .condition = one_of(p, a->condition, "condition", condition_names,
+                                             N(condition_names)),
+                         .quality = one_of(p, a->quality, "quality", quality_names,
+                                           N(quality_names)),
+                         .work = one_of(p, a->work, "work", work_names, N(work_names)),
                          .late = flag(p, a->late, "late"),
                          .test = flag(p, a->test, "test"),
                          .told = flag(p, a->told, "told"),
                          .urgent = flag(p, a->urgent, "urgent")};
-    int i = ruletest_word(p, a->severity, "severity", severity_names, N(severity_names));
-    out->severity = i >= 0 ? severity_names[i] : NULL;
-    if (ruletest_count(p, a->case_, "case", UINT32_MAX, &no))
+    out->severity =
+        one_of(p, a->severity, "severity", severity_names, N(severity_names));
+    if (ruletest_count(p, a->case_, "case", UINT32_MAX, &no)) {
         out->case_no = (unsigned)no;
+        if (no == 0)
+            conf_error(&p->notes, AT(a->case_), "case is 0, expected 1 for the first opened");
+    }
     out->text_value = ruletest_copy(p, a->value, "value");
     if (out->text_value)
         out->has_value = text_double(out->text_value, strlen(out->text_value), &out->value);
     read_members(p, a->state, out);
+    /* the gateway's own alarms are about other things than devices */
+    if (out->device && !(out->rule && strncmp(out->rule, "gaihou-", 7) == 0))
+        ruletest_check_device(p, a->device, out->device);
+}
+
+/* What a kind of expectation does not look at would be a promise that nobody keeps. */
+static void only(struct ruletest_parse *p, const struct pick_at *a, enum expect_kind kind)
+{
+    enum { T = 1 << EXPECT_TRANSITION, R = 1 << EXPECT_REPLY, S = 1 << EXPECT_STATE };
+    static const char *const names[] = {[EXPECT_TRANSITION] = "transition",
+                                        [EXPECT_OPEN] = "open",
+                                        [EXPECT_MESSAGES] = "messages",
+                                        [EXPECT_REPLY] = "reply",
+                                        [EXPECT_STATE] = "is"};
+    const struct {
+        const struct yaml_node *n;
+        int with;
+    } all[] = {{a->rule, T | S},     {a->device, T | S},   {a->point, T | S},
+               {a->firm, T},         {a->compound, T},     {a->severity, T | S},
+               {a->condition, T},    {a->quality, T | S},  {a->work, T},
+               {a->value, T | S},    {a->case_, T | R},    {a->late, T},
+               {a->test, T},         {a->told, T},         {a->urgent, T},
+               {a->state, T | R}};
+    for (size_t i = 0; i < N(all); i++)
+        if (all[i].n && !(all[i].with & 1 << kind))
+            conf_error(&p->notes, AT(all[i].n->key), "`%s` says nothing beside `%s`",
+                       all[i].n->key->text, names[kind]);
 }
 
 /* -- the kinds of expectations --------------------------------------------------------------- */
 
 /* `5m`, or a range `5m..7m`. */
-static void read_at(struct ruletest_parse *p, const struct yaml_node *n, struct expect *x)
+static void read_at(struct ruletest_parse *p, const struct yaml_node *n, const struct test *t,
+                    struct expect *x)
 {
     const char *s = n ? ruletest_scalar(p, n, "at") : NULL;
     const char *dots = s ? strstr(s, "..") : NULL;
@@ -112,6 +159,16 @@ static void read_at(struct ruletest_parse *p, const struct yaml_node *n, struct 
                    "at is \"%.64s\", expected a time like 90s or 5m, or a range "
                    "like 5m..7m",
                    s);
+    else if (t->end_ns >= 0 && x->to_ns > t->end_ns)
+        conf_error(&p->notes, AT(n), "at is \"%.64s\", and the test ends before", s);
+}
+
+/* What is looked at once has one time. */
+static void one_time(struct ruletest_parse *p, const struct yaml_node *n,
+                     const struct expect *x)
+{
+    if (n && x->to_ns != INT64_MAX && x->from_ns < x->to_ns)
+        conf_error(&p->notes, AT(n), "a range of times is for transitions and replies");
 }
 
 static void read_open(struct ruletest_parse *p, const struct yaml_node *n, struct expect *x)
@@ -142,6 +199,16 @@ static void read_messages(struct ruletest_parse *p, const struct yaml_node *n, s
                    "`count`");
     if (t)
         x->topic = t;
+    size_t first = t ? strcspn(t, "/") : 0;
+    static const char *const levels[] = {"alerts", "events", "urgent", "+", "#"};
+    bool known = !t;
+    for (size_t i = 0; i < N(levels); i++)
+        known |= t && strlen(levels[i]) == first && strncmp(t, levels[i], first) == 0;
+    if (!known)
+        conf_error(&p->notes, AT(topic),
+                   "topic \"%.64s\" begins with none of alerts, events, urgent: the prefix is "
+                   "left out",
+                   t);
     (void)ruletest_count(p, count, "count", UINT32_MAX, &x->count);
 }
 
@@ -150,11 +217,37 @@ struct wants {
     struct pick_at pick;
 };
 
-static bool read_want(struct ruletest_parse *p, const struct yaml_node *n,
+static void read_reply(struct ruletest_parse *p, const struct wants *w, struct test *t,
+                       struct expect *x)
+{
+    enum case_verb verb;
+    x->kind = EXPECT_REPLY;
+    t->replies_listed = true;
+    int i = ruletest_word(p, w->reply, "reply", answer_names, N(answer_names));
+    x->answer = i >= 0 ? answers[i] : ANSWER_DONE;
+    const char *s = w->verb ? ruletest_scalar(p, w->verb, "verb") : NULL;
+    x->verb = s && case_verb_parse(s, strlen(s), &verb) == 0 ? (int)verb : -1;
+    if (s && x->verb < 0)
+        conf_error(&p->notes, AT(w->verb), "verb \"%.64s\" is unknown", s);
+}
+
+static void read_is(struct ruletest_parse *p, const struct yaml_node *n, const struct wants *w,
+                    struct expect *x)
+{
+    x->kind = EXPECT_STATE;
+    if (!x->pick.rule || !x->pick.device || !w->at)
+        conf_error(&p->notes, AT(n), "`is` needs `at`, `rule` and `device`");
+    x->pick.condition = one_of(p, w->is, "is", condition_names, N(condition_names));
+    if (x->pick.text_value && !x->pick.has_value)
+        conf_error(&p->notes, AT(w->pick.value), "value is \"%.64s\", expected a number",
+                   x->pick.text_value);
+}
+
+static void read_want(struct ruletest_parse *p, const struct yaml_node *n,
                       const struct wants *w, struct test *t, struct expect *x)
 {
     int i;
-    read_at(p, w->at, x);
+    read_at(p, w->at, t, x);
     read_pick(p, &w->pick, &x->pick);
     if (w->transition) {
         x->kind = EXPECT_TRANSITION;
@@ -167,24 +260,15 @@ static bool read_want(struct ruletest_parse *p, const struct yaml_node *n,
     } else if (w->messages) {
         read_messages(p, w->messages, x);
     } else if (w->reply) {
-        x->kind = EXPECT_REPLY;
-        t->replies_listed = true;
-        i = ruletest_word(p, w->reply, "reply", answer_names, N(answer_names));
-        x->answer = i >= 0 ? answers[i] : ANSWER_DONE;
-        enum case_verb verb;
-        const char *s = w->verb ? ruletest_scalar(p, w->verb, "verb") : NULL;
-        x->verb = s && case_verb_parse(s, strlen(s), &verb) == 0 ? (int)verb : -1;
-        if (s && x->verb < 0)
-            conf_error(&p->notes, AT(w->verb), "verb \"%.64s\" is unknown", s);
+        read_reply(p, w, t, x);
     } else {
-        x->kind = EXPECT_STATE;
-        if (!x->pick.rule || !x->pick.device || !w->at)
-            conf_error(&p->notes, AT(n), "`is` needs `at`, `rule` and `device`");
-        static const char *const conditions[] = {"normal", "pending", "active", "recovering"};
-        i = ruletest_word(p, w->is, "is", conditions, 4);
-        x->pick.condition = i >= 0 ? conditions[i] : NULL;
+        read_is(p, n, w, x);
     }
-    return true;
+    only(p, &w->pick, x->kind);
+    if (w->verb && x->kind != EXPECT_REPLY)
+        conf_error(&p->notes, AT(w->verb->key), "`verb` belongs to `reply`");
+    if (x->kind != EXPECT_TRANSITION && x->kind != EXPECT_REPLY)
+        one_time(p, w->at, x);
 }
 
 static bool one_expect(struct ruletest_parse *p, const struct yaml_node *n, struct test *t,
@@ -210,9 +294,12 @@ static bool one_expect(struct ruletest_parse *p, const struct yaml_node *n, stru
         bool yes;
         if (ruletest_bool(p, w.no_more, "no_more", &yes))
             t->more_allowed = !yes;
+        if (n->first->next)
+            conf_error(&p->notes, AT(n), "`no_more` stands alone");
         return false;
     }
-    return read_want(p, n, &w, t, x);
+    read_want(p, n, &w, t, x);
+    return true;
 }
 
 void ruletest_parse_expects(struct ruletest_parse *p, const struct yaml_node *n, struct test *x)

@@ -339,6 +339,19 @@ const struct device *world_device_after(const struct world *w, const struct worl
     return i == NONE ? NULL : registry_device_at(w->registry, i);
 }
 
+bool world_serves(const struct world *w, const struct device *d)
+{
+    switch ((enum conf_lane)w->conf->gateway.lane) {
+    case CONF_LANE_ROUTINE:
+        return !d->life_safety;
+    case CONF_LANE_LIFE_SAFETY:
+        return d->life_safety;
+    case CONF_LANE_ALL:
+        break;
+    }
+    return true;
+}
+
 void world_free(struct world *w)
 {
     if (!w)

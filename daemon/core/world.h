@@ -98,6 +98,8 @@ const struct device *world_device_before(const struct world *w, const struct wor
                                          const struct device *d);
 const struct device *world_device_after(const struct world *w, const struct world *before,
                                         const struct device *old);
+/* Is the device of this process's lane (gateway.lane)? */
+bool world_serves(const struct world *w, const struct device *d);
 /* The sources whose topic fits, as indexes into `sources`, ascending: the order in which they are
  * asked. broker ≥ conf->n_brokers: of any broker. */
 size_t world_route(const struct world *w, unsigned broker, const char *topic, size_t len,

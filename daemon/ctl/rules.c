@@ -60,16 +60,31 @@ static int on_glob_error(const char *path, int error)
     return error != ENOENT;
 }
 
-int rule_files_add(struct rule_files *f, const char *folder, const char *pattern)
+/* The folder's own name is no pattern. */
+static char *pattern_below(const char *folder, const char *pattern)
+{
+    char *path = mem_zalloc(2 * strlen(folder) + strlen(pattern) + 2), *to = path;
+    for (const char *s = folder; *s; s++) {
+        if (strchr("*?[]\\", *s))
+            *to++ = '\\';
+        *to++ = *s;
+    }
+    *to++ = '/';
+    memcpy(to, pattern, strlen(pattern));
+    return path;
+}
+
+int rule_files_add(struct rule_files *f, const char *folder, const char *pattern,
+                   const char *said_by)
 {
     glob_t g = {0};
     int code = CTL_DONE;
     char *path =
-        folder && *pattern != '/' ? mem_printf("%s/%s", folder, pattern) : mem_strdup(pattern);
+        folder && *pattern != '/' ? pattern_below(folder, pattern) : mem_strdup(pattern);
     int r = glob(path, 0, on_glob_error, &g);
-    if (r != 0 && (r != GLOB_NOMATCH || !strpbrk(pattern, "*?["))) {
-        (void)fprintf(stderr, "gaihouctl: %s: %s\n", path,
-                      r == GLOB_NOMATCH ? strerror(ENOENT) : strerror(EIO));
+    if (r != 0) {
+        (void)fprintf(stderr, "%s: \"%s\": %s\n", said_by, pattern,
+                      r == GLOB_NOMATCH ? "there is no such file" : strerror(EIO));
         code = CTL_REFUSED;
     }
     for (size_t i = 0; code == CTL_DONE && r == 0 && i < g.gl_pathc; i++)

@@ -23,9 +23,11 @@ struct rule_files {
     struct world_text *list;
     size_t n;
 };
-/* What the pattern finds below `folder` (NULL: here) is added; a pattern of the shell that finds
- * nothing is no error. 0 or an exit code, told. */
-int rule_files_add(struct rule_files *f, const char *folder, const char *pattern);
+/* What the pattern finds below `folder` (NULL: here) is added. One that finds nothing is an error:
+ * without rules nothing alarms, and everything would look well. 0 or an exit code, told; said_by:
+ * how that line begins, "gaihouctl" or the place in a file. */
+int rule_files_add(struct rule_files *f, const char *folder, const char *pattern,
+                   const char *said_by);
 void rule_files_done(struct rule_files *f);
 
 /* One test file. */

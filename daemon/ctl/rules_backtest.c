@@ -2,10 +2,12 @@
 /*
  * gaihouctl rules backtest: what rules would have raised in the past that a data folder still has.
  */
+#include "base/hash.h"
 #include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/stamp.h"
+#include "base/table.h"
 #include "ctl/exit.h"
 #include "ctl/rules.h"
 #include "ctl/rules_past.h"
@@ -25,9 +27,18 @@ struct alarm_row { /* an alarm that was raised in the period */
     bool told, urgent, only;   /* only: the other rules did not raise it */
     int64_t at_ms, cleared_ms; /* cleared: 0 not yet */
 };
+struct case_row { /* of a case: its newest alarm */
+    char *id;
+    size_t row;
+};
 struct outcome {
     struct alarm_row *rows;
     size_t n, cap;
+    struct case_row *cases;
+    size_t n_cases, cap_cases;
+    struct table by_case;
+    size_t late; /* episodes that were over before they were heard of */
+    bool full;   /* more alarms than are counted */
     const struct past *p;
     const struct past_run *run;
 };
@@ -47,13 +58,40 @@ struct options {
 
 /* -- what comes ------------------------------------------------------------------------------ */
 
-/* The newest alarm of a case. */
-static struct alarm_row *row_of(struct outcome *o, const char *case_id)
+static bool same_case(const void *ctx, uint32_t value, const void *key, size_t len)
 {
-    for (size_t i = o->n; i-- > 0;)
-        if (strcmp(o->rows[i].case_id, case_id) == 0)
-            return &o->rows[i];
-    return NULL;
+    const struct case_row *c = &((const struct outcome *)ctx)->cases[value];
+    return strlen(c->id) == len && memcmp(c->id, key, len) == 0;
+}
+
+static struct case_row *case_of(const struct outcome *o, const char *id)
+{
+    size_t n = strlen(id);
+    uint32_t i = o->n_cases
+                     ? table_find(&o->by_case, hash64(hash_seed(), id, n), same_case, o, id, n)
+                     : UINT32_MAX;
+    return i == UINT32_MAX ? NULL : &o->cases[i];
+}
+
+/* The newest alarm of that case is the last row. */
+static void note_case(struct outcome *o, const char *id)
+{
+    struct case_row *c = case_of(o, id);
+    if (c) {
+        c->row = o->n - 1;
+        return;
+    }
+    if (o->n_cases == o->cap_cases) {
+        o->cap_cases = o->cap_cases ? 2 * o->cap_cases : 256;
+        o->cases = mem_realloc_array(o->cases, o->cap_cases, sizeof(*o->cases));
+        table_done(&o->by_case);
+        table_init(&o->by_case, o->cap_cases);
+        for (size_t i = 0; i < o->n_cases; i++)
+            table_add(&o->by_case,
+                      hash64(hash_seed(), o->cases[i].id, strlen(o->cases[i].id)), (uint32_t)i);
+    }
+    o->cases[o->n_cases] = (struct case_row){mem_strdup(id), o->n - 1};
+    table_add(&o->by_case, hash64(hash_seed(), id, strlen(id)), (uint32_t)o->n_cases++);
 }
 
 static const char *name_of(const struct outcome *o, const char *compound)
@@ -65,7 +103,10 @@ static const char *name_of(const struct outcome *o, const char *compound)
 
 static void add_alarm(struct outcome *o, const struct transition *t)
 {
-    if (t->wall_ms < o->p->from_ms || t->wall_ms >= o->p->to_ms || o->n == MAX_ALARMS)
+    if (t->wall_ms < o->p->from_ms || t->wall_ms >= o->p->to_ms)
+        return;
+    o->full |= o->n == MAX_ALARMS;
+    if (o->full)
         return;
     if (o->n == o->cap) {
         o->cap = o->cap ? 2 * o->cap : 256;
@@ -81,6 +122,15 @@ static void add_alarm(struct outcome *o, const struct transition *t)
                                          .told = t->deliver,
                                          .urgent = t->urgent,
                                          .at_ms = t->wall_ms};
+    note_case(o, t->case_id);
+}
+
+/* An alarm that flapped ends without a word and is told when it has settled, on either side. */
+static bool is_over(const struct transition *t)
+{
+    static const char normal[] = "\"condition\":\"normal\"";
+    return t->closed || t->change == CASE_CLEARED ||
+           (t->change == CASE_SETTLED && memmem(t->json, t->json_len, normal, strlen(normal)));
 }
 
 static void on_transition(void *ctx, const struct transition *t)
@@ -92,13 +142,16 @@ static void on_transition(void *ctx, const struct transition *t)
         add_alarm(o, t);
         return;
     }
-    struct alarm_row *row = row_of(o, t->case_id);
+    if (t->change == CASE_RECORD && t->wall_ms >= o->p->from_ms && t->wall_ms < o->p->to_ms)
+        o->late++;
+    const struct case_row *c = case_of(o, t->case_id);
+    struct alarm_row *row = c ? &o->rows[c->row] : NULL;
     if (!row)
         return;
     row->told |= t->deliver;
     if (t->change == CASE_RAISED && t->severity > row->severity)
         row->severity = t->severity;
-    if ((t->change == CASE_CLEARED || t->closed) && !row->cleared_ms)
+    if (is_over(t) && !row->cleared_ms)
         row->cleared_ms = t->wall_ms;
 }
 
@@ -112,6 +165,10 @@ static void outcome_done(struct outcome *o)
         free(o->rows[i].name);
         free(o->rows[i].case_id);
     }
+    for (size_t i = 0; i < o->n_cases; i++)
+        free(o->cases[i].id);
+    free(o->cases);
+    table_done(&o->by_case);
     free(o->rows);
 }
 
@@ -222,6 +279,12 @@ static void say_sum(const struct past *p, const struct options *q, const struct 
     else if (m)
         printf(", %zu of them in %s", n_most, m->name);
     printf(".\n");
+    if (o->late)
+        printf("%zu further episode%s over before anything was heard of %s: recorded, no "
+               "alarm.\n",
+               o->late, o->late == 1 ? " was" : "s were", o->late == 1 ? "it" : "them");
+    if (o->full)
+        printf("There were more; only the first %d are counted.\n", MAX_ALARMS);
 }
 
 static void print_groups(const struct group *g, size_t n, bool diff)
@@ -326,6 +389,7 @@ static void print_json(const struct past *p, struct outcome *o, struct outcome *
     json_time(&w, "to", z, p->ends_ms);
     jsonw_u64(&w, "messages", p->messages);
     jsonw_u64(&w, "raised", o->n);
+    jsonw_u64(&w, "late_episodes", o->late);
     json_rows(&w, "alarms", o, z);
     if (recorded) {
         jsonw_u64(&w, "recorded_raised", recorded->n);
@@ -383,13 +447,20 @@ static int read_options(struct options *q, const struct tools_files *f, int *arg
     q->diff = tools_take_flag(argc, argv, "--diff");
     q->list = tools_take_flag(argc, argv, "--list");
     while (ok && code == CTL_DONE && (pattern = tools_take(argc, argv, "--rules", &ok)))
-        code = rule_files_add(&q->rules, NULL, pattern);
+        code = rule_files_add(&q->rules, NULL, pattern, "gaihouctl: --rules");
+    if (code != CTL_DONE)
+        return code;
     if (!ok || *argc != 1 || !q->from) {
         (void)fputs("usage: gaihouctl rules backtest --from T [--to T] [--rules GLOB ...] "
                     "[--catalog FILE]\n"
                     "                                [--diff] [--list] [--dir DIR] [--json]\n"
                     "T is a day (2026-11-20), a time (RFC 3339), or an age (30d)\n",
                     stderr);
+        return CTL_USAGE;
+    }
+    if (q->diff && !q->rules.list) {
+        (void)fprintf(stderr, "gaihouctl: --diff compares with the recorded rules: it needs "
+                              "--rules\n");
         return CTL_USAGE;
     }
     q->dir = q->dir ? q->dir : DIR_DEFAULT;

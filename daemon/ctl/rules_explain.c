@@ -88,14 +88,17 @@ static void on_transition(void *ctx, const struct transition *t)
                             .firm = mem_strdup(t->firm),
                             .compound = mem_strdup(t->compound),
                             .json = mem_zalloc(t->json_len + 2),
-                            .json_len = t->json_len + 1,
+                            .json_len = t->json_len,
                             .severity = t->severity,
                             .told = t->deliver,
                             .urgent = t->urgent};
+    memcpy(s->json, t->json, t->json_len);
+    if (!t->seq_at) /* only recorded, whole as it is */
+        return;
     /* which number the store gave it is not known here */
-    memcpy(s->json, t->json, t->seq_at);
+    memmove(s->json + t->seq_at + 1, s->json + t->seq_at, t->json_len - t->seq_at);
     s->json[t->seq_at] = '0';
-    memcpy(s->json + t->seq_at + 1, t->json + t->seq_at, t->json_len - t->seq_at);
+    s->json_len++;
 }
 
 /* -- its samples ----------------------------------------------------------------------------- */

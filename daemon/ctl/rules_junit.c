@@ -1,17 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The outcome of tests in the XML that continuous integration reads (JUnit's). */
 #include "base/buf.h"
+#include "base/utf8.h"
 #include "ctl/exit.h"
 #include "ctl/rules.h"
-#include "io/file.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* XML 1.0 has no control characters but tab and line ends, not even escaped. */
-static void put_text(struct buf *b, const char *s)
+/* U+FFFE and U+FFFF */
+static bool is_no_character(const char *s)
 {
-    for (; *s; s++) {
+    return (unsigned char)s[0] == 0xef && (unsigned char)s[1] == 0xbf &&
+           (unsigned char)s[2] >= 0xbe;
+}
+
+/* XML 1.0 has no control characters but tab and line ends, not even escaped; and a text that was
+ * cut off somewhere may end within a character. */
+static void put_text(struct buf *b, const char *text)
+{
+    struct buf clean;
+    buf_init(&clean, 4 * strlen(text) + 1);
+    (void)utf8_clean(&clean, text, strlen(text));
+    for (const char *s = buf_cstr(&clean); *s; s++) {
         unsigned char c = (unsigned char)*s;
         if (c == '<')
             (void)buf_puts(b, "&lt;");
@@ -21,11 +33,14 @@ static void put_text(struct buf *b, const char *s)
             (void)buf_puts(b, "&amp;");
         else if (c == '"')
             (void)buf_puts(b, "&quot;");
+        else if (is_no_character(s))
+            (void)buf_puts(b, "?"), s += 2;
         else if (c >= 32 || c == '\n' || c == '\t')
             (void)buf_putc(b, *s);
         else
             (void)buf_putc(b, '?');
     }
+    buf_done(&clean);
 }
 
 static void put_failure(struct buf *b, const char *text)
@@ -86,12 +101,15 @@ int rules_junit(const char *path, const struct test_file *files, size_t n)
     for (size_t i = 0; i < n; i++)
         put_suite(&b, &files[i]);
     (void)buf_puts(&b, "</testsuites>\n");
-    FILE *to = fopen(path, "we");
+    FILE *to = b.failed ? NULL : fopen(path, "we");
     bool ok = to && fwrite(b.data, 1, b.len, to) == b.len;
-    if (to && fclose(to) != 0)
+    int error = b.failed ? EFBIG : errno;
+    if (to && fclose(to) != 0) {
+        error = ok ? errno : error;
         ok = false;
+    }
     buf_done(&b);
     if (!ok)
-        (void)fprintf(stderr, "gaihouctl: %s cannot be written\n", path);
+        (void)fprintf(stderr, "gaihouctl: %s cannot be written: %s\n", path, strerror(error));
     return ok ? CTL_DONE : CTL_REFUSED;
 }

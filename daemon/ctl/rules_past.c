@@ -206,6 +206,11 @@ int past_open(struct past *p, const char *dir, const char *from, const char *to,
         code = time_of(from, w->zone, newest, &p->from_ms);
     if (code == CTL_DONE && to)
         code = time_of(to, w->zone, newest, &p->to_ms);
+    if (code == CTL_DONE && p->to_ms <= p->from_ms) {
+        (void)fprintf(stderr, "gaihouctl: --to %s is not later than --from %s\n", to,
+                      from ? from : "the beginning");
+        code = CTL_USAGE;
+    }
     world_free(w);
     if (code != CTL_DONE)
         return code;

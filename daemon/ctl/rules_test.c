@@ -23,7 +23,7 @@ struct options {
     bool picks, whole;
     const char *junit;
     struct ruletest_cover *cover;
-    size_t passed, failed;
+    size_t ran, passed, failed;
     uint64_t values;
     double seconds;
 };
@@ -36,6 +36,7 @@ struct loaded { /* what one test file needs */
     char *catalog_file, *catalog_text;
     struct world **worlds;
     size_t n_worlds;
+    struct buf said; /* why it cannot be loaded, as far as we say it ourselves */
 };
 
 static double now(clockid_t clock)
@@ -43,6 +44,13 @@ static double now(clockid_t clock)
     struct timespec t;
     (void)clock_gettime(clock, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void tell(struct loaded *l, const struct problems *p)
+{
+    (void)site_tell(p);
+    for (size_t i = 0; i < problems_count(p); i++)
+        (void)buf_printf(&l->said, "%s\n", problems_get(p, i));
 }
 
 /* -- loading --------------------------------------------------------------------------------- */
@@ -98,18 +106,36 @@ static int load_catalog(struct loaded *l, const struct tools_files *f)
     return code;
 }
 
+/* Without a rule nothing alarms, and a test that expects nothing would pass. */
+static int find_rules(struct loaded *l, const struct ruletest_set *s, struct rule_files *out)
+{
+    int code = CTL_DONE;
+    char *place = mem_printf("%s:%d:%d: error: rules", ruletest_file(l->t), s->line, s->col);
+    for (size_t i = 0; i < s->n; i++)
+        if (rule_files_add(out, l->folder, s->patterns[i], place) != CTL_DONE) {
+            (void)buf_printf(&l->said, "%s: \"%s\" cannot be read\n", place, s->patterns[i]);
+            code = CTL_REFUSED;
+        }
+    free(place);
+    return code;
+}
+
 static int load_world(struct loaded *l, size_t set)
 {
     const struct ruletest_set *s = ruletest_set(l->t, set);
     struct rule_files rules = {0};
-    int code = CTL_DONE;
-    for (size_t i = 0; i < s->n && code == CTL_DONE; i++)
-        code = rule_files_add(&rules, l->folder, s->patterns[i]);
+    int code = find_rules(l, s, &rules);
     if (code == CTL_DONE) {
         struct problems *p = problems_new(MAX_PROBLEMS);
-        if (ruletest_world(l->t, &l->catalog, rules.list, rules.n, l->zone, p,
-                           &l->worlds[set]) != 0) {
-            (void)site_tell(p);
+        int r = ruletest_world(l->t, &l->catalog, rules.list, rules.n, l->zone, p,
+                               &l->worlds[set]);
+        if (r == 0 && set == 0 && rules_count(l->worlds[0]->rules) == 0) {
+            problems_add(p, ruletest_file(l->t), s->line, s->col,
+                         "there are no rules in these files: nothing would be tested");
+            r = -1;
+        }
+        if (r != 0) {
+            tell(l, p);
             code = CTL_REFUSED;
         }
         problems_free(p);
@@ -122,6 +148,7 @@ static int load(struct loaded *l, const char *file, const struct tools_files *f)
 {
     size_t len;
     *l = (struct loaded){0};
+    buf_init(&l->said, 1 << 20);
     int code = site_read(file, RULETEST_MAX_FILE, &l->text, &len);
     if (code != CTL_DONE)
         return code;
@@ -130,13 +157,14 @@ static int load(struct loaded *l, const char *file, const struct tools_files *f)
     free(copy);
     struct problems *p = problems_new(MAX_PROBLEMS);
     int r = ruletest_parse(l->text, len, file, p, &l->t);
-    (void)site_tell(p);
+    tell(l, p);
     problems_free(p);
     if (r != 0)
         return CTL_REFUSED;
     if (zone_open(ruletest_timezone(l->t), &l->zone) != 0) {
-        (void)fprintf(stderr, "gaihouctl: this machine knows no time zone \"%s\"\n",
-                      ruletest_timezone(l->t));
+        (void)buf_printf(&l->said, "%s: error: this machine knows no time zone \"%s\"\n", file,
+                         ruletest_timezone(l->t));
+        (void)fputs(buf_cstr(&l->said), stderr);
         return CTL_REFUSED;
     }
     code = load_catalog(l, f);
@@ -158,6 +186,7 @@ static void unload(struct loaded *l)
     free(l->catalog_text);
     free(l->text);
     free(l->folder);
+    buf_done(&l->said);
 }
 
 /* -- running --------------------------------------------------------------------------------- */
@@ -189,7 +218,7 @@ static void run_file(struct options *o, const char *file, struct loaded *l,
     *out = (struct test_file){.file = file};
     (void)fflush(stdout);
     if (load(l, file, o->f) != CTL_DONE) {
-        out->broken = mem_printf("%s cannot be loaded", file);
+        out->broken = mem_printf("%s cannot be loaded\n%s", file, buf_cstr(&l->said));
         printf("FAILED %s: it cannot be loaded\n", file);
         o->failed++;
         return;
@@ -199,6 +228,7 @@ static void run_file(struct options *o, const char *file, struct loaded *l,
     for (size_t i = 0; i < n; i++)
         if (!o->picks || regexec(&o->run, ruletest_name(l->t, i), 0, NULL, 0) == 0)
             run_one(o, l, i, &out->cases[out->n++]);
+    o->ran += out->n;
     if (o->failed > before)
         printf("FAILED %s: %zu of %zu tests\n", file, o->failed - before, out->n);
     else
@@ -248,11 +278,23 @@ static bool read_options(struct options *o, int *argc, char **argv)
     return true;
 }
 
+static void options_done(struct options *o)
+{
+    ruletest_cover_free(o->cover);
+    if (o->picks)
+        regfree(&o->run);
+}
+
 int rules_test(const struct tools_files *f, int argc, char **argv)
 {
     struct options o = {.f = f};
-    if (!read_options(&o, &argc, argv) || argc < 2)
+    if (!read_options(&o, &argc, argv))
         return CTL_USAGE;
+    if (argc < 2) {
+        (void)fprintf(stderr, "gaihouctl: rules test: which files?\n");
+        options_done(&o);
+        return CTL_USAGE;
+    }
     size_t n = (size_t)(argc - 1);
     struct test_file *files = mem_zalloc_array(n, sizeof(*files));
     struct loaded *loaded = mem_zalloc_array(n, sizeof(*loaded));
@@ -262,6 +304,10 @@ int rules_test(const struct tools_files *f, int argc, char **argv)
         print_coverage(&o);
     int code = o.junit ? rules_junit(o.junit, files, n) : CTL_DONE;
     summary(&o);
+    if (o.picks && o.ran == 0 && o.failed == 0) {
+        (void)fprintf(stderr, "gaihouctl: rules test: --run fits the name of no test\n");
+        code = CTL_REFUSED;
+    }
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < files[i].n; k++)
             free(files[i].cases[k].wrong);
@@ -271,8 +317,6 @@ int rules_test(const struct tools_files *f, int argc, char **argv)
     }
     free(files);
     free(loaded);
-    ruletest_cover_free(o.cover);
-    if (o.picks)
-        regfree(&o.run);
+    options_done(&o);
     return o.failed ? CTL_REFUSED : code;
 }

@@ -35,7 +35,7 @@ struct natural {
 static const struct natural naturals[] = {
     {"leak", "leak", "roof-leaks", "leak-detected", 0.5, false, 30, 600},
     {"bin", "fill", "not-emptied", "waste-full", 90, false, 12 * 3600, 0},
-    {NULL, "battery_pct", "battery-low", "device-battery-low", 15, true, 0, 0},
+    {NULL, "battery_pct", "battery-low", "device-battery-low", 20, true, 0, 0},
 };
 #define N_NATURAL (sizeof(naturals) / sizeof(*naturals))
 

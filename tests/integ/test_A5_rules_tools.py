@@ -68,12 +68,21 @@ def test_rule_tests_pass():
     assert re.search(r"^\d+ passed, 0 failed; \d+ values in", r.stdout, re.M), r.stdout
 
 
+# What no test can go through: within ten minutes the highest of ten minutes' winds does not fall.
+UNREACHABLE = {"environment-gale: `flapping`: never"}
+
+
 def test_shipped_rules():
-    """config/rules/tests: at least one test per rule file; and no rule file without."""
+    """config/rules/tests: no rule file without; and together they go through every level, `off`, `for`, `off_for`,
+    `no_data`, schedule, latch and flapping of every rule that ships."""
     files = sorted((TOP / "config" / "rules" / "tests").glob("*.yaml"))
-    assert {f.name for f in files} == {f.name for f in (TOP / "config" / "rules").glob("*.yaml")}
+    assert {f.name for f in files} >= {f.name for f in (TOP / "config" / "rules").glob("*.yaml")}
     r = rules("test", *files, "--coverage")
     assert re.search(r"^\d+ passed, 0 failed", r.stdout, re.M), r.stdout
+    missing = set(re.findall(r"^\S+:\d+: rule (.*)$", r.stdout, re.M))
+    assert missing <= UNREACHABLE, missing
+    seen, all_ = map(int, re.search(r"^(\d+) of (\d+) branches", r.stdout, re.M).groups())
+    assert seen == all_ - len(missing) and all_ >= 550
 
 
 def test_a_wrong_expectation_is_shown(tmp_path):
@@ -122,9 +131,47 @@ def test_files_that_cannot_be_loaded(tmp_path):
     (tmp_path / "a.yaml").write_text("version: 1\nrules: none.yaml\ntests: []\n")
     r = rules("test", "a.yaml", "none.yaml", "--catalog", CATALOG, cwd=tmp_path, code=1)
     assert "none.yaml" in r.stderr and "0 passed, 2 failed" in r.stdout
-    rules("test", code=64)
+    assert "which files" in rules("test", code=64).stderr
     rules("test", "a.yaml", "--run", "[", cwd=tmp_path, code=64)
     rules("nothing", code=64)
+
+
+def test_nothing_tested_is_no_success(tmp_path):
+    """No rules, no tests, no test of that name: exit 1, with the place."""
+    for f in DATA.glob("*.yaml"):
+        shutil.copy(f, tmp_path)
+    head, _, rest = (tmp_path / "first.yaml").read_text().partition("rules: drainage.yaml")
+    (tmp_path / "glob.yaml").write_text(head + 'rules: "none-*.yaml"' + rest)
+    r = rules("test", "glob.yaml", "--junit", "out.xml", cwd=tmp_path, code=1)
+    assert 'glob.yaml:2:8: error: rules: "none-*.yaml": there is no such file' in r.stderr
+    failure = ET.parse(tmp_path / "out.xml").getroot().find("testsuite/testcase/failure")
+    assert "none-*.yaml" in failure.text
+    (tmp_path / "calendar.yaml").write_text('version: 1\ncalendar: {holidays: ["2026-10-01"]}\n')
+    (tmp_path / "empty.yaml").write_text(head + "rules: calendar.yaml" + rest)
+    r = rules("test", "empty.yaml", cwd=tmp_path, code=1)
+    assert "empty.yaml:2:8: error: there are no rules in these files" in r.stderr
+    assert "fits the name of no test" in rules("test", "first.yaml", "--run", "^no such$",
+                                               cwd=tmp_path, code=1).stderr
+    (tmp_path / "a[1]").mkdir()
+    for f in DATA.glob("*.yaml"):
+        shutil.copy(f, tmp_path / "a[1]")
+    rules("test", "a[1]/first.yaml", cwd=tmp_path)
+
+
+def test_junit_is_xml_whatever_is_wrong(tmp_path):
+    """A long Chinese name in a message is cut off; not within a character, or it is no XML."""
+    for f in DATA.glob("*.yaml"):
+        shutil.copy(f, tmp_path)
+    head, _, _ = (tmp_path / "first.yaml").read_text().partition("tests:\n")
+    for i in range(3):
+        long = "集水井" * 9 + "x" * i + "水位" * 20
+        (tmp_path / "a.yaml").write_text(
+            f"{head}tests:\n  - name: <a> & \"b\"\n    series:\n"
+            f"      - {{device: s1, metric: mode, values: \"{'y' * i}{long}\"}}\n"
+            f"    expect: [{{at: 1m, transition: activated, rule: {long}}}]\n")
+        rules("test", "a.yaml", "--junit", "out.xml", cwd=tmp_path, code=1)
+        case = ET.parse(tmp_path / "out.xml").getroot().find("testsuite/testcase")
+        assert case.get("name") == '<a> & "b"' and "集水井" in case.find("failure").text
 
 
 @pytest.mark.parametrize("page", ["rules-testing.md", "rules-testing.zh-CN.md"])
@@ -134,6 +181,10 @@ def test_the_pages_examples(page, tmp_path):
     (tmp_path / "sump.yaml").write_text(rule)
     (tmp_path / "sump.test.yaml").write_text(test)
     shutil.copy(TOP / "config" / "catalog.yaml", tmp_path)
+    points = re.findall(r"^```yaml\n(.*?)^```", text, re.S | re.M)[2]
+    (tmp_path / "points.yaml").write_text(test.partition("tests:\n")[0] +
+                                          "tests:\n  - name: points\n" + points)
+    assert "1 passed, 0 failed" in rules("test", "points.yaml", cwd=tmp_path).stdout
     consoles = re.findall(r"^```console\n(.*?)^```", text, re.S | re.M)
     said = rules("test", "sump.test.yaml", cwd=tmp_path).stdout
     shown = consoles[0].split("\n", 1)[1]
@@ -180,6 +231,13 @@ def test_backtest(past, tmp_path):
     assert j["raised"] == 0
     rules("backtest", "--from", "soon", "--dir", dir_, code=64)
     rules("backtest", "--dir", dir_, code=64)
+    # what would be another answer than the one that was asked for
+    assert "there is no such file" in rules("backtest", "--from", "1d", "--dir", dir_, "--rules",
+                                            tmp_path / "nwe*.yaml", code=1).stderr
+    assert "needs --rules" in rules("backtest", "--from", "1d", "--dir", dir_, "--diff",
+                                    code=64).stderr
+    assert "not later than" in rules("backtest", "--from", "2026-02-01", "--to", "2026-01-01",
+                                     "--dir", dir_, code=64).stderr
     (tmp_path / "bad.yaml").write_text(RULE % "x")
     assert "error:" in rules("backtest", "--from", "1d", "--dir", dir_, "--rules",
                              tmp_path / "bad.yaml", code=1).stderr

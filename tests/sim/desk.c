@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "sim/gateway.h"
+#include "sim/neighbour.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 struct heard { /* one number of one (stream, firm, compound) */
     char *counter, *what;
+    uint64_t counter_hash, what_hash; /* what is compared: there may be thousands */
     uint64_t seq, payload;
     bool event;
 };
@@ -20,6 +22,7 @@ struct heard { /* one number of one (stream, firm, compound) */
 static struct {
     struct heard *h;
     size_t n, cap;
+    bool listens;
 } desk;
 
 static uint64_t number(const char *json, const char *name)
@@ -43,12 +46,17 @@ static void free_heard(struct heard *h)
     free(h->what);
 }
 
+static uint64_t hash_of(const char *s)
+{
+    return hash64(1, s, strlen(s));
+}
+
 /* The number before it, told as an event. */
 static bool has_before(const struct heard *x)
 {
     for (size_t i = 0; i < desk.n; i++)
         if (desk.h[i].seq + 1 == x->seq && desk.h[i].event &&
-            strcmp(desk.h[i].counter, x->counter) == 0)
+            desk.h[i].counter_hash == x->counter_hash)
             return true;
     return x->seq == 1;
 }
@@ -58,8 +66,8 @@ static void hear(struct heard *x, const char *json)
     struct heard *same = NULL;
     for (size_t i = 0; i < desk.n && !same; i++) {
         struct heard *h = &desk.h[i];
-        bool number = h->seq == x->seq && strcmp(h->counter, x->counter) == 0;
-        bool thing = strcmp(h->what, x->what) == 0;
+        bool number = h->seq == x->seq && h->counter_hash == x->counter_hash;
+        bool thing = h->what_hash == x->what_hash;
         if (number && (!thing || h->payload != x->payload))
             sim_fail("number %" PRIu64 " of %s was told as %s, and now is %s: %s", x->seq,
                      x->counter, h->what, x->what, json);
@@ -83,15 +91,29 @@ static void hear(struct heard *x, const char *json)
     desk.h[desk.n++] = *x;
 }
 
+/* Smoke is life-safety, and has its own lane when there are two. */
+static void judge_lane(const char *json)
+{
+    char *device = text(json, "\"device\":\"");
+    bool smoke = strcmp(device, "d3") == 0 || strcmp(device, "d4") == 0;
+    if (!strstr(json, "\"rule\":\"gaihou-") && strcmp(gateway_lane, "all") != 0 &&
+        smoke != (strcmp(gateway_lane, "life-safety") == 0))
+        sim_fail("%s is told by the %s lane", device, gateway_lane);
+    free(device);
+}
+
 static void on_message(const char *topic, const char *payload, size_t len, bool retain)
 {
     const char *at = topic + strlen(PREFIX);
     char firm[72] = "", compound[72] = "";
     (void)retain;
-    if (len == 0 || sscanf(at, "%*[a-z]/%71[^/]/%71[^/]", firm, compound) != 2 ||
+    neighbour_judge_message(topic);
+    if (!desk.listens || len == 0 ||
+        sscanf(at, "%*[a-z]/%71[^/]/%71[^/]", firm, compound) != 2 ||
         (strncmp(at, "alerts/", 7) != 0 && strncmp(at, "events/", 7) != 0 &&
          strncmp(at, "urgent/", 7) != 0))
         return;
+    judge_lane(payload);
     char *stream = text(payload, "\"stream\":\""), *id = text(payload, "\"case\":\"");
     const char *slash = strrchr(stream, '/');
     if (!slash || strtoull(slash + 1, NULL, 10) == 0)
@@ -103,6 +125,8 @@ static void on_message(const char *topic, const char *payload, size_t len, bool 
                       .seq = number(payload, "\"seq\":"),
                       .payload = hash64(1, payload, len),
                       .event = strncmp(at, "events/", 7) == 0};
+    x.counter_hash = hash_of(x.counter);
+    x.what_hash = hash_of(x.what);
     if (x.seq == 0)
         sim_fail("told without a number: %s", payload);
     free(stream);
@@ -115,15 +139,22 @@ void desk_reset(void)
 {
     while (desk.n > 0)
         free_heard(&desk.h[--desk.n]);
+    desk.listens = true;
     fake_alerts_on_message = on_message;
+}
+
+void desk_leave(void)
+{
+    desk.listens = false;
 }
 
 /* -- at the end -------------------------------------------------------------------------------- */
 
 static const struct heard *find(const char *counter, uint64_t seq)
 {
+    uint64_t hash = hash_of(counter);
     for (size_t i = 0; i < desk.n; i++)
-        if (desk.h[i].seq == seq && strcmp(desk.h[i].counter, counter) == 0)
+        if (desk.h[i].seq == seq && desk.h[i].counter_hash == hash)
             return &desk.h[i];
     return NULL;
 }
@@ -157,9 +188,10 @@ static const struct fake_alarm *told_last(const struct fake_alarm *const *all, s
                                           const char *case_id)
 {
     const struct fake_alarm *told = NULL;
+    uint64_t hash = hash_of(case_id);
     for (size_t i = 0; i < n; i++) {
         const struct fake_alarm *a = all[i];
-        if (a->is_reply || a->record || strcmp(a->case_id, case_id) != 0)
+        if (a->case_hash != hash || a->is_reply || a->record)
             continue;
         if (a->closed)
             return NULL;
@@ -171,7 +203,7 @@ static const struct fake_alarm *told_last(const struct fake_alarm *const *all, s
 
 static void judge_kept(const struct fake_alarm *const *all, size_t n)
 {
-    char *ours = mem_printf("sim/all/%" PRIu64, fake_store_epoch());
+    char *ours = mem_printf("sim/%s/%" PRIu64, gateway_lane, fake_store_epoch());
     for (size_t i = 0; i < n; i++) {
         const struct fake_alarm *a = all[i];
         if (a->is_reply || told_last(all, n, a->case_id) != a)
@@ -253,7 +285,7 @@ static void judge_clears(const struct fake_alarm *const *all, size_t n)
         if (is_exempt(a->json))
             continue;
         for (size_t k = 0; k < i; k++)
-            if (!all[k]->is_reply && strcmp(all[k]->case_id, a->case_id) == 0 &&
+            if (all[k]->case_hash == a->case_hash && !all[k]->is_reply &&
                 (strcmp(all[k]->change, "activated") == 0 ||
                  strcmp(all[k]->change, "recurred") == 0 ||
                  strcmp(all[k]->change, "raised") == 0))
@@ -270,6 +302,8 @@ void desk_judge_told(void)
 {
     const struct fake_alarm *const *all;
     size_t n = fake_store_alarms(&all);
+    if (!desk.listens)
+        return;
     judge_heard(all, n);
     judge_kept(all, n);
     sim_trace("%zu numbers were heard", desk.n);
@@ -280,6 +314,7 @@ void desk_judge(bool told)
     const struct fake_alarm *const *all;
     size_t n = fake_store_alarms(&all);
     judge_clears(all, n);
+    neighbour_judge();
     if (told)
         desk_judge_told();
 }

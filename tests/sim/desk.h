@@ -10,6 +10,9 @@
 #include <stdbool.h>
 
 void desk_reset(void); /* and listen */
+/* A backup of the whole was put back: what was heard is of another history, only what is the
+ * store's own is still judged. */
+void desk_leave(void);
 /* All is told. Fails loudly. kept: the broker's retained topics are judged, too. */
 void desk_judge(bool told);
 void desk_judge_told(void); /* only that: what was told is what the store says */

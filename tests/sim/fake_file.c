@@ -39,6 +39,7 @@ static size_t n_names;
 static struct file *files;
 static struct map *maps;
 static uint64_t limit;
+static unsigned uncollected;
 static bool can_map = true;
 static struct {
     unsigned nth;
@@ -160,6 +161,13 @@ static void collect(void)
     }
 }
 
+/* What nobody can reach is seldom looked for, unless it counts. */
+static void collect_soon(void)
+{
+    if (limit || ++uncollected % 64 == 0)
+        collect();
+}
+
 static uint64_t used_bytes(void)
 {
     uint64_t n = 0;
@@ -223,6 +231,7 @@ void fake_file_reset(void)
         names[k].now = names[k].disk = NULL;
     collect();
     limit = 0;
+    uncollected = 0;
     can_map = true;
     memset(faults, 0, sizeof(faults));
 }
@@ -272,7 +281,7 @@ void file_close(struct file *f)
     if (f->locks)
         f->i->locked = false;
     free(f);
-    collect();
+    collect_soon();
 }
 
 int file_lock(struct file *f)
@@ -404,7 +413,7 @@ void file_unmap(void *p, uint64_t size)
         *at = m->next;
         m->i->mapped--;
         free(m);
-        collect();
+        collect_soon();
         return;
     }
 }
@@ -435,7 +444,7 @@ int file_unlink(const char *path)
     if (!n || !n->now)
         return -ENOENT;
     n->now = NULL;
-    collect();
+    collect_soon();
     return 0;
 }
 
@@ -452,7 +461,7 @@ int file_rename(const char *from, const char *to)
     struct name *t = name_get(to); /* may move nothing: names[] does not grow in place */
     name_find(from)->now = NULL;
     t->now = i;
-    collect();
+    collect_soon();
     return 0;
 }
 
@@ -501,7 +510,7 @@ int file_sync_dir(const char *path)
     for (size_t k = 0; k < n_names; k++)
         if (inside(names[k].path, path))
             names[k].disk = names[k].now;
-    collect();
+    collect_soon();
     return 0;
 }
 
@@ -511,4 +520,69 @@ int file_list(const char *dir, void (*fn)(void *ctx, const char *name), void *ct
         if (names[k].now && inside(names[k].path, dir))
             fn(ctx, inside(names[k].path, dir));
     return 0;
+}
+
+/* -- copies of folders ----------------------------------------------------------------------- */
+
+struct copied {
+    char *path, *bytes;
+    uint64_t size;
+};
+struct fake_copy {
+    char *folder;
+    struct copied *files;
+    size_t n;
+};
+
+static bool is_below(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+    return strncmp(path, folder, n) == 0 && path[n] == '/';
+}
+
+struct fake_copy *fake_file_copy(const char *folder)
+{
+    struct fake_copy *c = mem_zalloc(sizeof(*c));
+    c->folder = mem_strdup(folder);
+    c->files = mem_zalloc_array(n_names, sizeof(*c->files));
+    for (size_t k = 0; k < n_names; k++) {
+        const struct inode *i = names[k].now;
+        if (i && is_below(names[k].path, folder))
+            c->files[c->n++] =
+                (struct copied){mem_strdup(names[k].path), mem_dup(i->now, i->size), i->size};
+    }
+    return c;
+}
+
+void fake_file_put_back(const struct fake_copy *c)
+{
+    ASSERT(!files);
+    bool (*dies)(void) = fake_file_dies;
+    fake_file_dies = NULL;
+    for (size_t k = 0; k < n_names; k++)
+        if (is_below(names[k].path, c->folder))
+            names[k].now = names[k].disk = NULL;
+    collect();
+    for (size_t k = 0; k < c->n; k++) {
+        struct file *f;
+        ASSERT(file_open(c->files[k].path, FILE_WRITE | FILE_CREATE, &f) == 0);
+        ASSERT(file_write(f, 0, c->files[k].bytes, c->files[k].size) == 0);
+        ASSERT(file_sync(f) == 0);
+        name_find(c->files[k].path)->disk = f->i;
+        file_close(f);
+    }
+    fake_file_dies = dies;
+}
+
+void fake_file_copy_free(struct fake_copy *c)
+{
+    for (size_t k = 0; c && k < c->n; k++) {
+        free(c->files[k].path);
+        free(c->files[k].bytes);
+    }
+    if (c) {
+        free(c->files);
+        free(c->folder);
+    }
+    free(c);
 }

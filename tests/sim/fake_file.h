@@ -35,4 +35,11 @@ bool fake_file_exists(const char *path);
 /* A file as it comes with the machine: written and synced. */
 void fake_file_put(const char *path, const char *text);
 
+/* What a folder holds now, with all below it; and that put back, safe on the disk, in place of what
+ * is there (nobody may have it open). */
+struct fake_copy;
+struct fake_copy *fake_file_copy(const char *folder);
+void fake_file_put_back(const struct fake_copy *c);
+void fake_file_copy_free(struct fake_copy *c);
+
 #endif

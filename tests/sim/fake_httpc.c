@@ -41,8 +41,10 @@ void (*fake_db_on_line)(struct fake_db *d, const char *line, size_t n);
 
 void fake_httpc_reset(void)
 {
-    for (size_t i = 0; i < n_dbs; i++)
+    for (size_t i = 0; i < n_dbs; i++) {
         free(dbs[i].lines);
+        free(dbs[i].old);
+    }
     memset(dbs, 0, sizeof(dbs));
     n_dbs = 0;
 }
@@ -100,6 +102,19 @@ bool fake_db_add(uint64_t **set, size_t *n, size_t *cap, uint64_t hash)
 bool fake_db_has(const struct fake_db *d, uint64_t line_hash)
 {
     return d->cap && d->lines[slot_of(d->lines, d->cap, line_hash)];
+}
+
+void fake_db_all_old(void)
+{
+    for (size_t i = 0; i < n_dbs; i++)
+        for (size_t s = 0; s < dbs[i].cap; s++)
+            if (dbs[i].lines[s])
+                (void)fake_db_add(&dbs[i].old, &dbs[i].n_old, &dbs[i].cap_old, dbs[i].lines[s]);
+}
+
+bool fake_db_is_old(const struct fake_db *d, uint64_t line_hash)
+{
+    return d->cap_old && d->old[slot_of(d->old, d->cap_old, line_hash)];
 }
 
 /* -- what a database does ------------------------------------------------------------------- */

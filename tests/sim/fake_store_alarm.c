@@ -3,6 +3,7 @@
  * The alarm part of io/store.h in memory: a log of what was committed, and the state that follows
  * from it. A store that is restored is a shorter log.
  */
+#include "base/hash.h"
 #include "base/mem.h"
 #include "core/cases.h"
 #include "sim/fake_store_alarm.h"
@@ -84,10 +85,10 @@ static uint64_t next_seq(const struct fake_alarm *a)
     return 1;
 }
 
-static struct open_case *find_case(const char *id)
+static struct open_case *find_case(uint64_t hash)
 {
     for (size_t i = 0; i < disk.n_cases; i++)
-        if (strcmp(disk.cases[i].last->case_id, id) == 0)
+        if (disk.cases[i].last->case_hash == hash)
             return &disk.cases[i];
     return NULL;
 }
@@ -152,7 +153,7 @@ static unsigned tells(const struct fake_alarm *a, const struct open_case *c,
 
 static void apply_transition(struct fake_alarm *a)
 {
-    struct open_case *c = find_case(a->case_id);
+    struct open_case *c = find_case(a->case_hash);
     const struct fake_alarm *was;
     a->stream = a->made_stream;
     a->seq = a->deliver ? next_seq(a) : 0;
@@ -299,6 +300,7 @@ void store_batch_transition(struct store_batch *b, const struct position *at,
     a->change = case_change_name(t->change);
     a->stream = a->made_stream = mem_strdup(t->stream);
     a->case_id = mem_strdup(t->case_id);
+    a->case_hash = hash64(1, t->case_id, strlen(t->case_id));
     a->firm = mem_strdup(t->firm);
     a->compound = mem_strdup(t->compound);
     a->deliver = t->deliver;

@@ -66,11 +66,15 @@ struct fake_db {
     uint64_t *lines; /* hashes, a set */
     size_t n, cap;
     uint64_t posts, taken, refused;
+    uint64_t *old; /* hashes: what it had when a backup was put back */
+    size_t n_old, cap_old;
 };
 
 void fake_httpc_reset(void);
 struct fake_db *fake_db_at(const char *url, enum conf_sink_type type); /* made if need be */
 bool fake_db_has(const struct fake_db *d, uint64_t line_hash);
+void fake_db_all_old(void); /* all that the databases have now */
+bool fake_db_is_old(const struct fake_db *d, uint64_t line_hash);
 bool fake_db_add(uint64_t **set, size_t *n, size_t *cap, uint64_t hash); /* true: new */
 uint64_t fake_db_hash(const char *line, size_t n);
 /* Lines that contain this are refused by every database; NULL: none. */
@@ -111,6 +115,7 @@ struct fake_alarm { /* a committed transition or reply; all strings are its own 
     const char *change, *stream, *case_id, *firm, *compound, *was_firm, *was_compound, *topic;
     const char *verb, *answer, *correlation;
     size_t correlation_len;
+    uint64_t case_hash;
     uint64_t origin;
     int64_t wall_ms, expires_wall_ms;
     const char *json, *blob; /* as given; `payload` has the seq */

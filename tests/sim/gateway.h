@@ -23,7 +23,9 @@ extern struct app *gateway_app;               /* NULL: not running */
 extern void (*gateway_patch)(struct conf *c); /* sizes below what the option table allows */
 extern uint64_t gateway_outbound_segment;
 /* What the model allows: the scenario has damaged or restored something. */
-extern bool gateway_may_rot, gateway_store_restored;
+extern bool gateway_may_rot, gateway_store_restored, gateway_sink_restored;
+/* Its data_dir and lane, as its configuration says; gateway_reset: "/data", "all". */
+extern const char *gateway_data, *gateway_lane;
 /* … to a state from which nobody can say again what had been. */
 extern bool gateway_past_lost;
 
@@ -31,6 +33,11 @@ void gateway_reset(void);
 enum sim_end gateway_live(void); /* one life, until it stops or dies */
 size_t gateway_log(const struct gateway_record **out);
 uint64_t gateway_durable(void); /* end of the last record of the log that a power cut leaves */
+
+/* The whole data_dir is put back as it was when gateway_backup was called, store included: what came
+ * since is only in the databases. */
+void gateway_backup(void);
+bool gateway_restore_backup(void); /* false: there is none */
 
 bool gateway_settled(void); /* everything has been passed, written, posted */
 /* Compares what came out with what a run without crashes gives. Fails loudly. exact: nothing

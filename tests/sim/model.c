@@ -9,14 +9,14 @@
  */
 #include "base/check.h"
 #include "base/mem.h"
-#include "io/file.h"
-#include "io/snapshot.h"
 #include "sim/desk.h"
 #include "sim/fake_clock.h"
 #include "sim/fake_file.h"
 #include "sim/gateway.h"
+#include "sim/neighbour.h"
 #include "sim/plug.h"
 #include "sim/pool.h"
+#include "sim/rollback.h"
 #include "sim/site.h"
 
 #include <inttypes.h>
@@ -41,9 +41,8 @@ static struct {
     unsigned steps, step;
     unsigned done_steps;
     bool healing, finished, restart_first, small_sinks;
-    bool tells, restores, remembered, restored;
+    bool tells;
     bool restart_now;
-    unsigned damaged;
     unsigned kill_weight, n_sinks;
     uint64_t heal_by, serials;
     unsigned generation;
@@ -51,56 +50,77 @@ static struct {
         struct fake_message *m;
         unsigned seen;
         bool unique, repeated;
+        bool elsewhere; /* of a device of the other lane */
     } told[MOST_MESSAGES];
 } model;
 
 /* -- the machine's files ---------------------------------------------------------------------- */
 
-static const char *const sink_types[] = {"influxdb1", "influxdb2", "influxdb3",
-                                         "victoriametrics"};
-
+/* What differs from seed to seed is put into the configuration when it was read, so that its text,
+ * and with it most generations, are few and can be kept (sim/pool.h). */
 static unsigned sink_type[2];
-static uint64_t patch_segment, patch_journal, patch_sink;
+static struct conf_sink patch_sink[2];
+static struct conf_journal patch_journal;
 
 static void patch(struct conf *c)
 {
-    c->journal.segment_bytes = patch_segment;
-    c->journal.max_bytes = patch_journal;
-    for (size_t i = 0; i < c->n_sinks; i++)
-        c->sinks[i].max_bytes = patch_sink;
+    c->journal = patch_journal;
+    for (size_t i = 0; i < c->n_sinks; i++) {
+        struct conf_sink s = patch_sink[i];
+        s.id = c->sinks[i].id;
+        s.url = c->sinks[i].url;
+        s.on_full = c->sinks[i].on_full;
+        s.alarms_may_stop = c->sinks[i].alarms_may_stop;
+        s.line = c->sinks[i].line;
+        c->sinks[i] = s;
+    }
+}
+
+static struct conf_sink random_sink(unsigned type)
+{
+    struct conf_sink s = {.type = (int)type, .timeout_ns = 2ull * SECOND_NS};
+    bool v2 = type == CONF_INFLUXDB2;
+    s.database = type == CONF_INFLUXDB1 || type == CONF_INFLUXDB3 ? "d" : NULL;
+    s.org = v2 ? "o" : NULL;
+    s.bucket = v2 ? "b" : NULL;
+    s.token_file = v2 ? "/conf/token" : NULL;
+    s.batch.lines = 1 + sim_random(sim_chance(50) ? 5 : 100);
+    s.batch.bytes = 4096;
+    s.batch.age_ns = (20 + sim_random(3000)) * 1000000;
+    s.gzip = sim_chance(50);
+    s.in_flight = 1 + sim_random(4);
+    s.max_bytes = model.small_sinks ? 65536 : 1ull << 30;
+    return s;
 }
 
 static void put_conf(void)
 {
-    static const char *const sync[] = {"always", "interval", "interval", "never"};
+    static const enum conf_sync sync[] = {CONF_SYNC_ALWAYS, CONF_SYNC_INTERVAL,
+                                          CONF_SYNC_INTERVAL, CONF_SYNC_NEVER};
     char text[4096];
-    int n = snprintf(
-        text, sizeof(text),
-        "gateway: {id: sim, data_dir: /data}\n"
-        "brokers: [{id: a, url: mqtt://broker}]\n"
-        "sources: [{profile: gaihou-json, broker: a}, {profile: vendor, broker: a}, "
-        "{profile: plug, broker: a}]\n"
-        "profiles: [vendor.yaml, plug.yaml]\n"
-        "catalog: catalog.yaml\n"
-        "registry: {compounds: compounds.csv, devices: devices.csv}\n"
-        "rules: [rules.yaml]\n%s"
-        "journal: {sync: %s, sync_interval: %" PRIu64 "ms}\n"
-        "http: {listen: null, socket: null}\n"
-        "sinks:\n",
-        model.tells ? "alerts: {broker: a}\n" : "", sync[sim_random(4)], 10 + sim_random(300));
+    patch_journal = (struct conf_journal){.segment_bytes = 16384ull << sim_random(3),
+                                          .sync = (int)sync[sim_random(4)],
+                                          .sync_interval_ns = (10 + sim_random(300)) * 1000000};
+    patch_journal.max_bytes = patch_journal.segment_bytes * (8 + sim_random(60));
+    int n =
+        snprintf(text, sizeof(text),
+                 "gateway: {id: sim, data_dir: /data, lane: %s}\n"
+                 "brokers: [{id: a, url: mqtt://broker}]\n"
+                 "sources: [{profile: gaihou-json, broker: a}, {profile: vendor, broker: a}, "
+                 "{profile: plug, broker: a}]\n"
+                 "profiles: [vendor.yaml, plug.yaml]\n"
+                 "catalog: catalog.yaml\n"
+                 "registry: {compounds: compounds.csv, devices: devices.csv}\n"
+                 "rules: [rules.yaml]\n%s"
+                 "http: {listen: null, socket: null}\n"
+                 "sinks:\n",
+                 gateway_lane, model.tells ? "alerts: {broker: a}\n" : "");
     for (unsigned i = 0; i < model.n_sinks; i++) {
-        static const char *const names[] = {
-            "database: d", "org: o, bucket: b, token_file: token", "database: d", ""};
-        unsigned t = (unsigned)sim_random(4);
-        sink_type[i] = t;
-        n +=
-            snprintf(text + n, sizeof(text) - (size_t)n,
-                     "  - {id: s%u, type: %s, url: \"http://db%u\", %s%sbatch: {lines: %" PRIu64
-                     ", bytes: 4KiB, age: %" PRIu64 "ms}, gzip: %s, in_flight: %" PRIu64
-                     ", timeout: 2s}\n",
-                     i, sink_types[t], i, names[t], names[t][0] ? ", " : "",
-                     1 + sim_random(sim_chance(50) ? 5 : 100), 20 + sim_random(3000),
-                     sim_chance(50) ? "true" : "false", 1 + sim_random(4));
+        sink_type[i] = (unsigned)sim_random(4);
+        patch_sink[i] = random_sink(sink_type[i]);
+        n += snprintf(text + n, sizeof(text) - (size_t)n,
+                      "  - {id: s%u, type: influxdb1, url: \"http://db%u\", database: d}\n", i,
+                      i);
     }
     fake_file_put("/conf/gaihou.yaml", text);
 }
@@ -184,6 +204,13 @@ static int64_t wall_ms(void)
     return fake_clock_wall / 1000000;
 }
 
+/* Does it serve devices of that kind? The life-safety ones are smoke. */
+static bool serves(bool life_safety)
+{
+    return strcmp(gateway_lane, "all") == 0 ||
+           life_safety == (strcmp(gateway_lane, "life-safety") == 0);
+}
+
 static void say(const char *device, const char *compound, const char *payload, unsigned qos,
                 bool retain, bool unique)
 {
@@ -200,7 +227,7 @@ static void say(const char *device, const char *compound, const char *payload, u
 /* The message has the newest serial number; NULL: it has none. */
 static void note_told(struct fake_message *m, unsigned qos)
 {
-    if (!m || model.serials >= MOST_MESSAGES)
+    if (!m || model.serials >= MOST_MESSAGES || !serves(false))
         return;
     model.told[model.serials].unique = true;
     if (qos > 0)
@@ -278,15 +305,18 @@ static void publish(void)
                            : strcmp(device, "d2") == 0 ? NULL
                                                        : "c1";
     char text[512];
-    bool known = device[0] == 'd' && device[1] != '4';
+    bool known = device[0] == 'd' && device[1] != '4' && serves(strcmp(device, "d3") == 0);
     unsigned qos = sim_chance(95);
     int64_t ms = wall_ms();
     if (!compound || device[0] == 'u') { /* their compound changes with the registry */
         compound = sim_chance(50) ? "c1" : "c2";
         known = false;
     }
-    model.serials++;
-    switch (sim_random(14)) {
+    uint64_t form = sim_random(14);
+    if (++model.serials < MOST_MESSAGES)
+        model.told[model.serials].elsewhere =
+            !serves(form < 10 && (strcmp(device, "d3") == 0 || strcmp(device, "d4") == 0));
+    switch (form) {
     case 10:
     case 11:
         say_vendor(qos);
@@ -349,6 +379,8 @@ static void judge_messages(void)
 {
     for (uint64_t i = 0; i <= model.serials && i < MOST_MESSAGES; i++) {
         const struct fake_message *m = model.told[i].m;
+        if (model.told[i].elsewhere && model.told[i].seen)
+            sim_fail("message with number %" PRIu64 " is the other lane's, and is there", i);
         if (!model.told[i].unique)
             continue;
         if (model.told[i].seen > 1 && !model.told[i].repeated)
@@ -454,6 +486,7 @@ static void alerts(void)
     case 2:
         sim_trace("the alerts' broker is emptied");
         fake_alerts_empty();
+        neighbour_emptied();
         break;
     case 3:
         fake_alerts_say("gaihou/v1/presence/yulin",
@@ -578,12 +611,13 @@ static void step(void *ctx)
         fake_mqtt_acks_lost = true;
     else if (what < 83 && model.tells && sim_chance(50))
         alerts();
+    else if (what == 95 && model.tells)
+        neighbour_acts();
     else if (what >= 97)
         command();
-    else if (what == 96 && model.restores && sim_chance(30)) {
-        fake_store_remember();
-        model.remembered = true;
-    } else if (what < 83)
+    else if (what == 96 && rollback_wanted() && sim_chance(30))
+        rollback_copy();
+    else if (what < 83)
         acks_arrive();
     else if (what < 84 && sim_chance(20))
         fake_mqtt_lose_session();
@@ -593,44 +627,6 @@ static void step(void *ctx)
         maybe_die();
     else
         publish();
-}
-
-/* The newest snapshot does not verify any more: the older one, and the journal since then, give the
- * same. */
-static void newest_name(void *ctx, const char *name)
-{
-    char *newest = ctx;
-    if (strncmp(name, "snapshot-", 9) == 0 && strcmp(name, newest) > 0)
-        (void)snprintf(newest, 64, "%s", name);
-}
-
-static void damage_snapshot(void)
-{
-    char newest[64] = "", path[128];
-    (void)file_list("/data/snapshots", newest_name, newest);
-    if (!newest[0] || model.damaged++)
-        return; /* not both */
-    (void)snprintf(path, sizeof(path), "/data/snapshots/%s", newest);
-    sim_trace("damage %s", path);
-    fake_file_flip(path, 20);
-}
-
-/* Somebody puts an older store back, alone. If the journal still has what it misses, and a snapshot
- * is not beyond it, all of that is said again; else nobody knows it, but no number means two things. */
-static void restore_store(void)
-{
-    struct position newest[8], cursor;
-    int n = snapshot_list("/data/snapshots", newest, 8);
-    bool can = n == 0;
-    fake_store_remembered(&cursor);
-    for (int i = 0; i < n; i++)
-        can |= position_cmp(&newest[i], &cursor) <= 0;
-    model.remembered = false;
-    if (cursor.offset == 0 || model.damaged)
-        return;
-    sim_trace("the store is restored, to %" PRIu64 "%s", cursor.offset, can ? "" : ", blindly");
-    gateway_past_lost |= !can;
-    model.restored = gateway_store_restored = fake_store_restore();
 }
 
 static void again(void *ctx)
@@ -656,10 +652,14 @@ static void begin(uint64_t seed, unsigned steps)
     model.n_sinks = 1 + (unsigned)sim_random(2);
     model.small_sinks = sim_chance(10);
     model.tells = sim_chance(75);
-    model.restores = sim_chance(15);
-    patch_segment = 16384ull << sim_random(3);
-    patch_journal = patch_segment * (8 + sim_random(60));
-    patch_sink = model.small_sinks ? 65536 : 1ull << 30;
+    rollback_reset(sim_chance(65) ? ROLL_NOTHING : (enum roll)(1 + sim_random(4)),
+                   model.n_sinks - 1);
+    if (sim_chance(30)) {
+        bool ls = sim_chance(40);
+        gateway_lane = ls ? "life-safety" : "routine";
+        gateway_data = ls ? "/data-ls" : "/data";
+    }
+    neighbour_reset(gateway_lane);
     fake_loop_job_ns = sim_chance(80) ? 5000000 : 200000000;
     fake_db_poison = "level=666";
     gateway_patch = patch;
@@ -693,9 +693,9 @@ static void run_seed(uint64_t seed, unsigned steps)
         if (model.finished)
             break;
         if (sim_chance(3))
-            damage_snapshot();
-        else if (model.remembered && sim_chance(30))
-            restore_store();
+            rollback_damage();
+        else if (sim_chance(30))
+            rollback_put_back();
         sim_after(sim_random(sim_chance(10) ? 600ull * SECOND_NS : SECOND_NS), again, NULL,
                   false);
         for (model.restart_now = false; !model.restart_now;)
@@ -764,6 +764,30 @@ static uint64_t end_batch(int fd, pid_t pid)
     return status != 0 ? last : 0;
 }
 
+/* The first generations of each kind of configuration, for all batches. */
+static void warm(void)
+{
+    static const char *const lanes[] = {"all", "routine", "life-safety"};
+    enum { TELLS = 2, SINKS = 2, GENERATIONS = 10 };
+    begin(1, 0);
+    for (unsigned i = 0; i < 3 * TELLS * SINKS * GENERATIONS; i++) {
+        struct problems *problems = problems_new(8);
+        struct loaded l = {0};
+        gateway_lane = lanes[i % 3];
+        model.tells = i / 3 % TELLS;
+        model.n_sinks = 1 + i / 3 / TELLS % SINKS;
+        model.generation = i / 3 / TELLS / SINKS;
+        put_conf();
+        put_compounds();
+        put_devices();
+        put_rules();
+        if (load_all("/conf/gaihou.yaml", problems, &l) != 0)
+            sim_fail("%s", problems_get(problems, 0));
+        load_free(&l);
+        problems_free(problems);
+    }
+}
+
 static int run_seeds(uint64_t from, uint64_t to, unsigned jobs)
 {
     struct timespec began, now;
@@ -772,6 +796,8 @@ static int run_seeds(uint64_t from, uint64_t to, unsigned jobs)
     unsigned failures = 0;
     uint64_t done = 0, said = 0;
     clock_gettime(CLOCK_MONOTONIC, &began);
+    if (POOLED && to - from >= BATCH)
+        warm();
     for (uint64_t next = from; next <= to && failures < 5;) {
         unsigned n = 0;
         for (; n < jobs && next <= to; n++) {

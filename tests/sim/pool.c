@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 enum what { WORLD, CONF };
+enum { MOST = 800 }; /* of both */
 
 struct entry {
     enum what what;
@@ -78,7 +79,12 @@ void pool_died(void)
         entries[i].out = false;
 }
 
-void pool_reset(bool on)
+bool pool_is_on(void)
+{
+    return is_on;
+}
+
+static void free_all(void)
 {
     for (size_t i = 0; i < n_entries; i++) {
         if (entries[i].what == WORLD) {
@@ -90,6 +96,13 @@ void pool_reset(bool on)
         }
     }
     n_entries = 0;
+}
+
+void pool_reset(bool on)
+{
+    pool_died();
+    if (n_entries > MOST)
+        free_all();
     is_on = on;
 }
 

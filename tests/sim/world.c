@@ -111,12 +111,11 @@ static void sift_down(size_t i)
     }
 }
 
-static void keep_only(bool (*keep)(const struct event *e, const void *a, const void *b),
-                      const void *a, const void *b)
+static void drop_those_of_life(void)
 {
     size_t kept = 0;
     for (size_t i = 0; i < n_events; i++)
-        if (keep(&events[i], a, b))
+        if (!events[i].of_life)
             events[kept++] = events[i];
     n_events = kept;
     for (size_t i = n_events / 2 + 1; i > 0; i--)
@@ -139,28 +138,18 @@ void sim_after(uint64_t ns, sim_fn *fn, void *ctx, bool of_life)
     sim_at(sim_now() + ns, fn, ctx, of_life);
 }
 
-struct what {
-    sim_fn *fn;
-    void *ctx;
-};
-
-static bool is_other(const struct event *e, const void *a, const void *b)
-{
-    const struct what *w = a;
-    (void)b;
-    return e->fn != w->fn || e->ctx != w->ctx;
-}
-
 void sim_cancel(sim_fn *fn, void *ctx)
 {
-    keep_only(is_other, &(struct what){fn, ctx}, NULL);
-}
-
-static bool is_of_world(const struct event *e, const void *a, const void *b)
-{
-    (void)a;
-    (void)b;
-    return !e->of_life;
+    for (size_t i = 0; i < n_events; i++) {
+        if (events[i].fn != fn || events[i].ctx != ctx)
+            continue;
+        events[i] = events[--n_events];
+        if (i < n_events) {
+            sift_down(i);
+            sift_up(i);
+        }
+        i = SIZE_MAX; /* from the beginning: another may have moved to where we were */
+    }
 }
 
 void sim_elapse(uint64_t ns)
@@ -224,7 +213,7 @@ enum sim_end sim_live(sim_fn *life, void *ctx)
     }
     alive = false;
     die_at = 0;
-    keep_only(is_of_world, NULL, NULL);
+    drop_those_of_life();
     machine_off(how);
     return how;
 }

@@ -28,3 +28,7 @@ $(B)/unit/test_engine_samples: private LDFLAGS_ALL += -Wl,--wrap=profile_decode
 $(B)/unit/test_image: private LDFLAGS_ALL += -Wl,--wrap=fork
 # The engine's word about alarms is the test's.
 $(B)/unit/test_pipeline_alerts: private LDFLAGS_ALL += -Wl,--wrap=engine_new,--wrap=engine_record,--wrap=engine_adopt_cases
+
+# These take longest: they wait for real time, or try many seeds.
+UNIT_LONG := test_sink test_mqtt test_city test_journal_model test_mqtt_send test_alarm_random \
+             test_cases_random test_engine_alarm test_engine

@@ -6,6 +6,7 @@
 #include "base/zone.h"
 #include "core/ruletest_private.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,22 +153,26 @@ static void refused(const char *text, const char *wanted)
     buf_done(&b);
 }
 
-#define HEAD "version: 1\nrules: r.yaml\ndevices: [{device: s1, kind: sump}]\ntests:\n"
+#define HEAD                                                                                   \
+    "version: 1\nrules: r.yaml\ndevices: [{device: s1, kind: sump}, {device: l1, kind: "     \
+    "lamp}]\ntests:\n"
 
 static void test_mistakes(void **state)
 {
     (void)state;
     refused(
         "rules: r.yaml\nversion: 2\ntest: []\n",
+        "t.yaml:1:1: error: there are no `tests`\n"
         "t.yaml:2:10: error: version is \"2\", expected a whole number up to 1\n"
         "t.yaml:3:1: error: unknown key \"test\" in a test file, did you mean \"tests\"?\n");
     refused("tests: []\n",
             "t.yaml:1:1: error: expected `version: 1`\n"
-            "t.yaml:1:1: error: expected `rules`: which rule files are tested\n");
-    refused("version: 1\nrules: r.yaml\ndevices: [{device: s1}]\n",
+            "t.yaml:1:1: error: expected `rules`: which rule files are tested\n"
+            "t.yaml:1:8: error: there are no `tests`\n");
+    refused("version: 1\nrules: r.yaml\ndevices: [{device: s1}]\ntests: [{name: a}]\n",
             "t.yaml:3:11: error: a device needs `device` (its code) and `kind`\n");
     refused("version: 1\nrules: r.yaml\ndevices: [{device: s1, kind: sump, firm: f1},\n"
-            "  {device: s2, kind: sump, firm: f2}]\n",
+            "  {device: s2, kind: sump, firm: f2}]\ntests: [{name: a}]\n",
             "t.yaml:4:34: error: firm \"f2\": compound \"c1\" has \"f1\" already\n");
     refused(HEAD "  - {name: a, series: [{device: s2, metric: level, values: 1}]}\n",
             "t.yaml:5:33: error: there is no device \"s2\" in `devices`, did you "
@@ -207,6 +212,61 @@ static void test_mistakes(void **state)
         "t.yaml:11:27: error: restart: expected true, crash or {down: 5m}\n"
         "t.yaml:12:25: error: clock is \"soon\", expected a time like 90s, 5m or 1h30m, + or "
         "- before it\n");
+}
+
+/* What is written and not looked at is a promise that the test does not keep. */
+static void test_said_in_vain(void **state)
+{
+    (void)state;
+    refused(HEAD "  - name: a\n    expect:\n"
+                 "      - {at: 8m, open: [], rule: high}\n"
+                 "      - {messages: {topic: event/f1/c1, count: 0}, device: s1}\n"
+                 "      - {at: 5m, is: pending, rule: high, device: s1, work: closed, value: x}\n"
+                 "      - {reply: done, rule: high}\n"
+                 "      - {at: 6m, transition: cleared, verb: ack, case: 0, quality: god}\n"
+                 "      - {at: 5m..6m, open: []}\n"
+                 "      - {no_more: false, at: 5m}\n"
+                 "      - {at: 6m, transition: cleared, device: s3}\n",
+            "t.yaml:7:28: error: `rule` says nothing beside `open`\n"
+            "t.yaml:8:28: error: topic \"event/f1/c1\" begins with none of alerts, events, "
+            "urgent: the prefix is left out\n"
+            "t.yaml:8:52: error: `device` says nothing beside `messages`\n"
+            "t.yaml:9:55: error: `work` says nothing beside `is`\n"
+            "t.yaml:9:76: error: value is \"x\", expected a number\n"
+            "t.yaml:10:23: error: `rule` says nothing beside `reply`\n"
+            "t.yaml:11:39: error: `verb` belongs to `reply`\n"
+            "t.yaml:11:56: error: case is 0, expected 1 for the first opened\n"
+            "t.yaml:11:68: error: quality \"god\", did you mean \"good\"?, expected one of good "
+            "stale bad unknown\n"
+            "t.yaml:12:14: error: a range of times is for transitions and replies\n"
+            "t.yaml:13:9: error: `no_more` stands alone\n"
+            "t.yaml:14:47: error: there is no device \"s3\" in `devices`, did you mean \"s1\"?\n");
+    refused(HEAD "  - name: a\n    end: 5m\n"
+                 "    steps: [{at: 6m, link: down}, {at: 4m, restart: {down: 2m}},\n"
+                 "      {at: 1m, link: up, synced: true},\n"
+                 "      {at: 1m, command: {case: 1, verb: ack, payload: '{}', by: x}}]\n"
+                 "    expect: [{at: 7m, open: []}]\n"
+                 "    series: [{device: s1, metric: level, values: \"\"}]\n",
+            "t.yaml:7:13: error: the test ends before this step\n"
+            "t.yaml:7:35: error: the test ends before this step\n"
+            "t.yaml:8:26: error: `synced` belongs to `clock`\n"
+            "t.yaml:9:46: error: `payload` is the whole payload: by, note and the like belong "
+            "into it\n"
+            "t.yaml:10:19: error: at is \"7m\", and the test ends before\n"
+            "t.yaml:11:51: error: values is empty, expected at least one\n");
+}
+
+/* Times that no machine's 64 bits hold. */
+static void test_eternity(void **state)
+{
+    (void)state;
+    refused(HEAD "  - name: a\n    series:\n"
+                 "      - {device: s1, metric: level, interval: 5000d, values: 1x1000}\n"
+                 "      - {device: s1, metric: level, point: \"\", values: 1}\n"
+                 "    steps: [{at: 1m, clock: +7000d}, {at: 2m, clock: -7000d}]\n",
+            "t.yaml:7:9: error: the series lasts for more than 20 years\n"
+            "t.yaml:8:45: error: point: expected a name of one line, at most 64 bytes\n"
+            "t.yaml:9:12: error: the clock is set by more than 20 years\n");
 }
 
 static void test_devices(void **state)
@@ -250,7 +310,10 @@ static const char catalog_text[] =
     "      level: {type: float, unit: m, min: 0, max: 5, zh: 水位, en: Level}\n"
     "      pump_on: {type: bool, zh: 水泵, en: Pump}\n"
     "      mode: {type: enum, zh: 模式, en: Mode, codes: [{code: 0, name: auto, zh: 自动, en: "
-    "Auto}, {code: 1, name: hand, zh: 手动, en: Hand}]}\n";
+    "Auto}, {code: 1, name: hand, zh: 手动, en: Hand}]}\n"
+    "  lamp:\n    zh: 灯\n    en: Lamp\n    metrics:\n"
+    "      on: {type: bool, zh: 亮, en: On}\n"
+    "      label: {type: string, zh: 标签, en: Label}\n";
 static const char rules_text[] =
     "version: 1\ngroups:\n  - name: g\n    rules:\n"
     "      - id: high\n        kind: sump\n        title: 水位过高\n        action: 检查\n"
@@ -354,19 +417,36 @@ static void test_differences(void **state)
         "      {at: 11m, transition: cleared, rule: high, device: s1, severity: major, value: "
         "0.5, condition: normal, quality: good, work: dispatched}\n",
         NULL);
-    run("  - name: a\n" RISE "    expect:\n" BOTH "      - {at: 8m, open: [{rule: low}]}\n"
-        "      - {at: 7m, is: normal, rule: high, device: s1}\n"
+    run("  - name: a\n" RISE "    expect:\n" BOTH
+        "      - {at: 8m, open: [{rule: high, device: l1}]}\n"
+        "      - {at: 7m, is: normal, rule: high, device: s1, value: 1}\n"
         "      - {messages: {topic: urgent/#, count: 1}}\n"
-        "      - {at: 1m, is: normal, rule: high, device: s2}\n",
-        "t.yaml:13:9: a: there is no such device\n"
+        "      - {at: 1m, is: normal, rule: high, device: l1}\n",
+        "t.yaml:13:9: a: the rule does not concern a device of this kind\n"
         "t.yaml:11:9: a: the alarm's condition is another one\n"
-        "    - {at: 7m, is: normal, rule: high, device: s1}\n"
-        "    + active, quality good, severity major\n"
+        "    - {at: 7m, is: normal, rule: high, device: s1, value: 1}\n"
+        "    + active, quality good, severity major, value 0.9\n"
         "t.yaml:10:9: a: other cases are open (- expected, + open)\n"
-        "    - {rule: low}\n"
+        "    - {rule: high, device: l1}\n"
         "    + {at: 6m, transition: activated, rule: high, device: s1, severity: major, value: "
         "0.9, condition: active, quality: good, work: dispatched}\n"
         "t.yaml:12:9: a: another number of messages\n    - 1 on urgent/#\n    + 0\n",
+        NULL);
+    run("  - name: a\n" RISE "    expect:\n"
+        "      - {at: 6m, transition: activated, rule: hihg}\n"
+        "      - {at: 11m, transition: cleared, rule: high, urgent: true, test: true, firm: f2}\n",
+        "t.yaml:8:9: a: there is no such rule\n"
+        "      rule: \"hihg\", did you mean \"high\"?\n"
+        "t.yaml:8:9: a: other transitions than expected (- expected, + came)\n"
+        "    - {at: 6m, transition: activated, rule: hihg}\n"
+        "    + {at: 6m, transition: activated, rule: high, device: s1, severity: major, value: "
+        "0.9, condition: active, quality: good, work: dispatched}\n"
+        "    - {at: 11m, transition: cleared, rule: high, firm: f2, test: true, urgent: true}\n"
+        "      firm: expected f2, was f1\n"
+        "      urgent: expected true, was false\n"
+        "      test: expected true, was false\n"
+        "    + {at: 11m, transition: cleared, rule: high, device: s1, severity: major, value: "
+        "0.5, condition: normal, quality: good, work: dispatched}\n",
         NULL);
     run("  - name: a\n    series:\n      - {device: s1, metric: levl, values: 1}\n"
         "      - {device: s1, metric: mode, values: hant}\n",
@@ -380,6 +460,146 @@ static void test_differences(void **state)
         "t.yaml:8:9: a: there is no such case: not so many were opened\n"
         "t.yaml:10:9: a: the gateway is down at that time\n",
         NULL);
+}
+
+/* A word where a number is meant, or the other way round, is no value and a test of nothing. */
+static void test_types(void **state)
+{
+    (void)state;
+    run("  - name: a\n    series:\n"
+        "      - {device: s1, metric: level, values: \"0.5 high\"}\n"
+        "      - {device: s1, metric: pump_on, values: \"on\"}\n"
+        "      - {device: s1, metric: mode, values: \"true\"}\n"
+        "      - {device: l1, metric: label, values: \"12\"}\n"
+        "      - {device: \"*\", metric: pump_on, values: \"1 0 true\"}\n",
+        "t.yaml:7:9: a: level is a number, expected that and not \"high\"\n"
+        "t.yaml:8:9: a: pump_on is true or false, expected that and not \"on\"\n"
+        "t.yaml:9:9: a: mode is one of its codes, expected that and not \"true\"\n"
+        "t.yaml:10:9: a: label is a word, expected that and not \"12\"\n"
+        "t.yaml:11:9: a: the device's kind has no metric \"pump_on\"\n",
+        NULL);
+    struct buf b;
+    buf_init(&b, 1 << 16);
+    (void)buf_puts(&b, "  - name: a\n    series: [{device: l1, metric: label, values: \"'");
+    for (int i = 0; i < 5000; i++)
+        (void)buf_putc(&b, 'x');
+    (void)buf_puts(&b, "'\"}]\n");
+    run(buf_cstr(&b), "t.yaml:6:14: a: a message of more than 8192 bytes\n", NULL);
+    buf_done(&b);
+}
+
+/* A test that ends within a delay passes whatever the rule does. */
+static void test_end_within_a_delay(void **state)
+{
+#define PART "    series: [{device: s1, metric: level, values: \"0.5x4 0.9\"}]\n"
+    (void)state;
+    run("  - name: a\n" PART "    expect: []\n",
+        "t.yaml:5:5: a: ends, at 5m, while high of s1 is pending: `end` later, to see what "
+        "becomes of it, or right then\n",
+        NULL);
+    run("  - name: a\n    end: 5m\n" PART "    expect: []\n", "", NULL);
+    run("  - name: a\n" PART
+        "    expect: [{at: 5m, is: pending, rule: high, device: s1}]\n",
+        "", NULL);
+}
+
+/* Several points of a device: an alarm each, whatever the gateway goes through. */
+static void test_points(void **state)
+{
+#define POINTS                                                                                 \
+    "    series:\n"                                                                            \
+    "      - {device: s1, point: 东池, metric: level, values: \"0.5x4 0.9x3 0.5x5\"}\n"        \
+    "      - {device: s1, point: b/2, metric: level, values: \"0.5x6 0.95x6\", clock: false}\n" \
+    "      - {device: s1, metric: level, values: \"0.5x12\"}\n"                                \
+    "      - {device: s1, metric: pump_on, values: \"truex12\"}\n"
+#define POINTS_EXPECTED                                                                        \
+    "      - {at: 6m, transition: activated, rule: high, device: s1, point: 东池, value: 0.9}\n" \
+    "      - {at: 8m, transition: activated, rule: high, point: b/2, value: 0.95}\n"            \
+    "      - {at: 11m, transition: cleared, rule: high, point: 东池}\n"                         \
+    "      - {at: 7m, is: active, rule: high, device: s1, point: 东池}\n"                       \
+    "      - {at: 7m, is: normal, rule: high, device: s1}\n"                                   \
+    "      - {at: 9m, open: [{rule: high, point: 东池}, {point: b/2}]}\n"
+    struct ruletest_result r;
+    (void)state;
+    run("  - name: a\n" POINTS "    expect:\n" POINTS_EXPECTED, "", &r);
+    assert_int_equal(r.messages, 15 + 14 + 13); /* the device's own two values are one message */
+    assert_int_equal(r.values, 15 + 14 + 13 + 13);
+    run("  - name: a\n" POINTS
+        "    steps: [{at: 330s, restart: true}, {at: 7m, restart: crash}, {at: 8m10s, link: "
+        "down}, {at: 8m50s, link: up}]\n    expect:\n" POINTS_EXPECTED,
+        "", NULL);
+    run("  - name: a\n" POINTS "    expect: [{no_more: false}, {at: 6m, transition: activated, "
+        "point: c}]\n",
+        "t.yaml:11:32: a: other transitions than expected (- expected, + came)\n"
+        "    - {at: 6m, transition: activated, point: c}\n"
+        "      point: expected c, was 东池\n"
+        "    ~ {at: 6m, transition: activated, rule: high, device: s1, point: 东池, severity: "
+        "major, value: 0.9, condition: active, quality: good, work: dispatched}\n"
+        "    ~ {at: 8m, transition: activated, rule: high, device: s1, point: b/2, severity: "
+        "major, value: 0.95, condition: active, quality: good, work: dispatched}\n"
+        "    ~ {at: 11m, transition: cleared, rule: high, device: s1, point: 东池, severity: "
+        "major, value: 0.5, condition: normal, quality: good, work: dispatched}\n",
+        NULL);
+}
+
+/* A delay that ends with a sample does so, whoever else falls silent meanwhile. */
+static void test_company(void **state)
+{
+    (void)state;
+    run("  - name: a\n    series:\n"
+        "      - {device: s1, point: a, metric: level, values: \"0.5x3\"}\n"
+        "      - {device: s1, point: b, metric: level, values: \"0.5x4\"}\n"
+        "      - {device: s1, point: c, metric: level, values: \"0.5x3 0.9x2\"}\n"
+        "    expect: [{at: 5m, transition: activated, rule: high, point: c}]\n",
+        "", NULL);
+}
+
+/* What is recorded and not told has a state, too. */
+static void test_not_told(void **state)
+{
+    (void)state;
+    run("  - name: a\n" RISE
+        "    steps: [{at: 7m, command: {case: 1, verb: shelve, firm: \"-\", by: x, for: 1h}}]\n"
+        "    expect:\n"
+        "      - {at: 6m, transition: activated, rule: high}\n"
+        "      - {at: 7m, transition: shelved, rule: high, state: {by: x}}\n"
+        "      - {at: 11m, transition: cleared, rule: high, told: false, condition: normal, "
+        "value: 0.5, state: {masked: shelved}}\n",
+        "", NULL);
+}
+
+/* Devices that the registry refuses are told where the test file has them. */
+static void test_refused_devices(void **state)
+{
+    struct buf b;
+    struct zone *z = NULL;
+    struct world *w = NULL;
+    (void)state;
+    buf_init(&b, 1 << 16);
+    struct ruletest *t = parse("version: 1\nrules: r.yaml\n"
+                               "compounds:\n  - {compound: c1}\n  - {compound: c2, tier: best}\n"
+                               "devices:\n  - {device: s1, kind: sump}\n"
+                               "  - {device: s2, kind: sumpf, count: 2}\n"
+                               "  - device: s3\n    kind: sump\n    params:\n"
+                               "      a: 1\n      high: much\n"
+                               "tests: [{name: a}]\n",
+                               &b);
+    assert_non_null(t);
+    assert_int_equal(zone_open("Asia/Shanghai", &z), 0);
+    struct world_text catalog = {"catalog.yaml", catalog_text, strlen(catalog_text)};
+    struct world_text text = {"r.yaml", rules_text, strlen(rules_text)};
+    struct problems *p = problems_new(50);
+    assert_int_equal(ruletest_world(t, &catalog, &text, 1, z, p, &w), -EINVAL);
+    for (size_t i = 0; i < problems_count(p); i++)
+        (void)buf_printf(&b, "%s\n", problems_get(p, i));
+    assert_non_null(strstr(buf_cstr(&b), "t.yaml:5:5: error: "));
+    assert_non_null(strstr(buf_cstr(&b), "t.yaml:8:5: error: "));
+    assert_non_null(strstr(buf_cstr(&b), "t.yaml:13:13: error: "));
+    assert_null(strstr(buf_cstr(&b), "of the test"));
+    problems_free(p);
+    zone_free(z);
+    ruletest_free(t);
+    buf_done(&b);
 }
 
 /* One device, several paces: what is of one time is one message. */
@@ -414,7 +634,11 @@ int main(void)
         cmocka_unit_test(test_durations),   cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_devices),     cmocka_unit_test(test_run),
         cmocka_unit_test(test_differences), cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_reload),      cmocka_unit_test(test_said_in_vain),
+        cmocka_unit_test(test_eternity),    cmocka_unit_test(test_types),
+        cmocka_unit_test(test_points),      cmocka_unit_test(test_end_within_a_delay),
+        cmocka_unit_test(test_company),     cmocka_unit_test(test_not_told),
+        cmocka_unit_test(test_refused_devices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/rollback.h"
+#include "io/file.h"
+#include "io/snapshot.h"
+#include "sim/desk.h"
+#include "sim/fake_file.h"
+#include "sim/gateway.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct {
+    enum roll kind;
+    unsigned sink, damaged;
+    bool copied;
+    struct fake_copy *copy;
+    struct position copied_at; /* the newest snapshot then */
+} roll;
+
+void rollback_reset(enum roll kind, unsigned sink)
+{
+    fake_file_copy_free(roll.copy);
+    memset(&roll, 0, sizeof(roll));
+    roll.kind = kind;
+    roll.sink = sink;
+}
+
+bool rollback_wanted(void)
+{
+    return roll.kind != ROLL_NOTHING;
+}
+
+/* The newest snapshot does not verify any more: the older one, and the journal since then, give the
+ * same. */
+static void newest_name(void *ctx, const char *name)
+{
+    char *newest = ctx;
+    if (strncmp(name, "snapshot-", 9) == 0 && strcmp(name, newest) > 0)
+        (void)snprintf(newest, 64, "%s", name);
+}
+
+void rollback_damage(void)
+{
+    char newest[64] = "", path[160], dir[64];
+    (void)snprintf(dir, sizeof(dir), "%s/snapshots", gateway_data);
+    (void)file_list(dir, newest_name, newest);
+    if (!newest[0] || roll.damaged++)
+        return; /* not both */
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, newest);
+    sim_trace("damage %s", path);
+    fake_file_flip(path, 20);
+}
+
+static void rolled_folder(char out[64])
+{
+    if (roll.kind == ROLL_SINK)
+        (void)snprintf(out, 64, "%s/outbound/s%u", gateway_data, roll.sink);
+    else
+        (void)snprintf(out, 64, "%s/snapshots", gateway_data);
+}
+
+void rollback_copy(void)
+{
+    char folder[64], snapshots[64];
+    roll.copied = true;
+    sim_trace("copied, kind %d", roll.kind);
+    if (roll.kind == ROLL_STORE) {
+        fake_store_remember();
+        return;
+    }
+    if (roll.kind == ROLL_ALL) {
+        gateway_backup();
+        return;
+    }
+    (void)snprintf(snapshots, sizeof(snapshots), "%s/snapshots", gateway_data);
+    roll.copied_at = (struct position){0};
+    if (snapshot_list(snapshots, &roll.copied_at, 1) < 1)
+        roll.copied_at = (struct position){0};
+    rolled_folder(folder);
+    fake_file_copy_free(roll.copy);
+    roll.copy = fake_file_copy(folder);
+}
+
+/* Is there a snapshot at or before that place, or never one that the journal was released for? */
+static bool has_snapshot_before(const struct position *at)
+{
+    struct position newest[8];
+    char dir[64];
+    (void)snprintf(dir, sizeof(dir), "%s/snapshots", gateway_data);
+    int n = snapshot_list(dir, newest, 8);
+    bool can = n == 0;
+    for (int i = 0; i < n; i++)
+        can |= position_cmp(&newest[i], at) <= 0;
+    return can;
+}
+
+static void oldest_name(void *ctx, const char *name)
+{
+    uint64_t *oldest = ctx, base;
+    if (sscanf(name, "%16" SCNx64 ".journal", &base) == 1 && base < *oldest)
+        *oldest = base;
+}
+
+/* The store alone. If the journal still has what it misses, and a snapshot is not beyond it, all of
+ * that is said again; else nobody knows it, but no number means two things. */
+static void restore_store(void)
+{
+    struct position cursor;
+    fake_store_remembered(&cursor);
+    bool can = has_snapshot_before(&cursor);
+    if (cursor.offset == 0)
+        return;
+    sim_trace("the store is restored, to %" PRIu64 "%s", cursor.offset, can ? "" : ", blindly");
+    gateway_past_lost |= !can;
+    gateway_store_restored = fake_store_restore();
+}
+
+/* A sink's log alone: likewise. */
+static void restore_sink(void)
+{
+    if (!has_snapshot_before(&roll.copied_at))
+        return;
+    sim_trace("sink s%u is restored", roll.sink);
+    fake_file_put_back(roll.copy);
+    gateway_sink_restored = true;
+    roll.damaged = 1; /* nothing more on top of it */
+}
+
+/* The snapshots alone: the journal still reaches down to the newest of them. */
+static void restore_snapshots(void)
+{
+    uint64_t oldest = UINT64_MAX;
+    char dir[64];
+    (void)snprintf(dir, sizeof(dir), "%s/journal", gateway_data);
+    (void)file_list(dir, oldest_name, &oldest);
+    if (roll.copied_at.offset < oldest)
+        return;
+    sim_trace("the snapshots are restored, to %" PRIu64, roll.copied_at.offset);
+    fake_file_put_back(roll.copy);
+    roll.damaged = 1;
+}
+
+void rollback_put_back(void)
+{
+    if (!roll.copied)
+        return;
+    roll.copied = false;
+    if (roll.damaged)
+        return;
+    switch (roll.kind) {
+    case ROLL_NOTHING:
+        break;
+    case ROLL_STORE:
+        restore_store();
+        break;
+    case ROLL_SINK:
+        restore_sink();
+        break;
+    case ROLL_SNAPSHOTS:
+        restore_snapshots();
+        break;
+    case ROLL_ALL:
+        if (gateway_restore_backup())
+            desk_leave();
+        break;
+    }
+}
