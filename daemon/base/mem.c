@@ -3,11 +3,9 @@
 #include "base/check.h"
 
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 void mem_exhausted(void)
 {
@@ -27,21 +25,9 @@ void *mem_zalloc(size_t n)
     return must(calloc(1, n ? n : 1));
 }
 
-/* Large arrays are what is looked up at random, and what a snapshot's copy of the process has most
- * pages of: both cost less in large pages. Only whole ones within it, so that nothing is added. */
-void mem_large(void *p, size_t n)
-{
-    const uintptr_t page = (uintptr_t)2 << 20; /* where others are, this is refused or less use */
-    uintptr_t from = ((uintptr_t)p + page - 1) & ~(page - 1), to = ((uintptr_t)p + n) & ~(page - 1);
-    if (n >= MEM_LARGE && from < to)
-        (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
-}
-
 void *mem_zalloc_array(size_t n, size_t size)
 {
-    void *p = must(calloc(n ? n : 1, size ? size : 1));
-    mem_large(p, n * size);
-    return p;
+    return must(calloc(n ? n : 1, size ? size : 1));
 }
 
 void *mem_realloc_array(void *p, size_t n, size_t size)
