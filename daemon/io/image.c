@@ -133,9 +133,6 @@ static _Noreturn void child(image_save_fn *save, const void *what, int to, pid_t
     (void)prctl(PR_SET_NAME, "gaihou-image");
     write_small("/proc/self/oom_score_adj", "1000");
     close_others(to);
-    if (nice(10) < 0) {
-        /* systemd's filter may forbid it: not needed */
-    }
     int32_t result = save(what, put_pipe, &to);
     uint32_t last = LAST;
     char end[sizeof(last) + sizeof(result)];
