@@ -13,6 +13,7 @@
 struct small_world {
     const char *conf, *catalog, *compounds, *devices;
     const char *profile, *rules; /* one file of each; NULL: none */
+    const char *profile2;        /* beside `profile` */
     bool shanghai;               /* with the time zone's own transitions */
 };
 
@@ -35,8 +36,10 @@ static inline int small_world_bundle(const struct small_world *t, struct buf *zo
         parts[WORLD_ZONE] = (struct world_text){"Asia/Shanghai", zone->data, zone->len};
     int r = world_bundle(parts, out);
     if (r == 0 && t->profile) {
-        struct world_text text = {"/etc/t/trap.yaml", t->profile, strlen(t->profile)};
-        r = world_bundle_profiles(&text, 1, out);
+        struct world_text two[2] = {{"/etc/t/trap.yaml", t->profile, strlen(t->profile)}};
+        if (t->profile2)
+            two[1] = (struct world_text){"/etc/t/two.yaml", t->profile2, strlen(t->profile2)};
+        r = world_bundle_profiles(two, t->profile2 ? 2 : 1, out);
     }
     if (r == 0 && t->rules) {
         struct world_text text = {"/etc/t/rules.yaml", t->rules, strlen(t->rules)};

@@ -76,8 +76,10 @@ void api_get_alert_history(struct api *a, struct httpd_request *r, const char *r
 {
     (void)rest;
     struct store_alert_filter f;
-    if (take_filter(r, &f))
-        store_ask_alerts(a->o.sources->store, STORE_ALERT_HISTORY, &f, api_store_answered, r);
+    if (!take_filter(r, &f))
+        return;
+    f.test = api_query_u64(r, "test", 0) == 1;
+    store_ask_alerts(a->o.sources->store, STORE_ALERT_HISTORY, &f, api_store_answered, r);
 }
 
 void api_get_alert(struct api *a, struct httpd_request *r, const char *rest)

@@ -23,6 +23,7 @@
 /* Pool jobs that may be under way at a time: the journal's sync and its next segment, a snapshot, a reload,
  * clients being closed (two); and each sink writes a block. None waits for another's disk. */
 #define POOL_JOBS 6
+#define PEM_MAX   ((size_t)1 << 20)
 
 int app_append(struct app *a, const struct record *r)
 {
@@ -63,6 +64,43 @@ static void secret_at(const char *path, const struct conf *c, int line,
         problems_warn(problems, c->file, line, 0, "%s", remark.text);
 }
 
+/* A file that TLS will want; what is in it is judged by who connects. */
+static void pem_at(const char *option, const char *path, const struct conf *c, int line,
+                   struct problems *problems)
+{
+    char *text;
+    size_t n;
+    if (!path)
+        return;
+    int r = file_load(path, PEM_MAX, &text, &n);
+    if (r == -EFBIG)
+        problems_add(problems, c->file, line, 0, "%s: %s is larger than %zu bytes", option,
+                     path, PEM_MAX);
+    else if (r != 0)
+        problems_add(problems, c->file, line, 0, "%s: cannot read %s: %s", option, path,
+                     strerror(-r));
+    if (r != 0)
+        return;
+    if (!memmem(text, n, "-----BEGIN ", 11))
+        problems_add(problems, c->file, line, 0,
+                     "%s: %s is no PEM file, expected one with a line \"-----BEGIN …-----\"",
+                     option, path);
+    explicit_bzero(text, n);
+    free(text);
+}
+
+static void check_pem(const struct conf *c, struct problems *problems)
+{
+    for (size_t i = 0; i < c->n_brokers; i++) {
+        const struct conf_broker *b = &c->brokers[i];
+        pem_at("brokers.tls.ca_file", b->tls.ca_file, c, b->line, problems);
+        pem_at("brokers.tls.cert_file", b->tls.cert_file, c, b->line, problems);
+        pem_at("brokers.tls.key_file", b->tls.key_file, c, b->line, problems);
+    }
+    for (size_t i = 0; i < c->n_sinks; i++)
+        pem_at("sinks.ca_file", c->sinks[i].ca_file, c, c->sinks[i].line, problems);
+}
+
 int app_load_secrets(const struct conf *c, struct app_secrets *out, struct problems *problems)
 {
     size_t before = problems_errors(problems);
@@ -81,6 +119,7 @@ int app_load_secrets(const struct conf *c, struct app_secrets *out, struct probl
         secret_at(s->token_file, c, s->line, problems, &out->sink_tokens[i]);
     }
     secret_at(c->http.token_file, c, 0, problems, &out->http_token);
+    check_pem(c, problems);
     return problems_errors(problems) == before ? 0 : -EINVAL;
 }
 

@@ -17,6 +17,8 @@
 #define REBIRTH_NS   60000000000u
 #define REBIRTH_SETS 1024
 #define REBIRTH_WAYS 8
+#define OTHERS_S     30.0 /* a broker is heard if something came within */
+#define LATE_S       5.0 /* an engine that is behind by more does not tell when messages came */
 
 struct rebirth {             /* a node that was asked */
     uint64_t node, asked_ns; /* node: hash of broker and topic; 0: none */
@@ -28,13 +30,23 @@ struct ingest_broker {
     struct mqtt *mqtt;
     char *client_id;
     uint8_t index;
+    atomic_uint_fast64_t heard; /* messages, but for retained ones: those prove nothing */
     struct quiet quiet;
     struct log_state silent;
+    uint64_t down_ns; /* when the link went down, of this process; 0: never */
     uint64_t rebirths;
+};
+
+struct ingest_source { /* one of the configuration in use */
+    struct quiet quiet;
+    struct log_state silent;
 };
 
 struct ingest {
     struct ingest_options o;
+    struct ingest_source *sources;
+    size_t n_sources;
+    char world[33]; /* whose they are */
     struct ingest_broker *brokers;
     size_t n;
     char *held;
@@ -75,22 +87,36 @@ static void on_message(void *ctx, const struct mqtt_message *m)
     if (k != 0)
         cannot_keep(k);
     atomic_fetch_add_explicit(&b->in->appends, 1, memory_order_relaxed);
+    if (!m->retain)
+        atomic_fetch_add_explicit(&b->heard, 1, memory_order_relaxed);
     pipeline_notify(b->in->o.pipeline);
+}
+
+/* In whole seconds, more than 254 of them and what is not known as 255. */
+static unsigned char down_for(const struct ingest_broker *b)
+{
+    uint64_t s = b->down_ns ? (clock_boot_ns() - b->down_ns + 999999999u) / 1000000000u : 255;
+    return (unsigned char)(s < 255 ? s : 255);
 }
 
 static void on_link(void *ctx, const struct mqtt_link *l)
 {
     struct ingest_broker *b = ctx;
     uint64_t end;
-    const char present = l->session_present ? 1 : 0;
-    struct record r = {.type = l->state == MQTT_UP ? RECORD_LINK_UP : RECORD_LINK_DOWN,
+    const unsigned char up[2] = {l->session_present, down_for(b)};
+    const char *reason = l->reason ? l->reason : "";
+    struct record r = {.type = RECORD_LINK_DOWN,
                        .broker = b->index,
                        .topic = "",
-                       .body = l->state == MQTT_UP ? &present
-                               : l->reason         ? l->reason
-                                                   : "",
-                       .body_len =
-                           l->state == MQTT_UP ? 1 : strlen(l->reason ? l->reason : "")};
+                       .body = reason,
+                       .body_len = strlen(reason)};
+    if (l->state == MQTT_UP) {
+        r.type = RECORD_LINK_UP;
+        r.body = (const char *)up;
+        r.body_len = sizeof(up);
+    } else {
+        b->down_ns = clock_boot_ns();
+    }
     int k = journal_append(b->in->o.journal, &r, &end);
     if (k != 0)
         cannot_keep(k); /* redelivery is told apart by it */
@@ -188,13 +214,64 @@ const char *ingest_held(const struct ingest *in)
     return in->held;
 }
 
-static void nudge(struct ingest_broker *b)
+static void nudge(struct ingest_broker *b, enum quiet_advice advice)
 {
-    if (log_broke(&b->silent))
+    if (advice == QUIET_ASK && log_broke(&b->silent))
         log_warn("broker %s: connected, but nothing has come for %.0f s where %.2f messages a "
-                 "second are usual; connecting anew",
+                 "second are usual; asking it for the subscriptions once more",
                  b->conf->id, b->quiet.silent_s, b->quiet.rate);
-    mqtt_reconnect(b->mqtt, "unusual silence");
+    if (advice == QUIET_ASK)
+        mqtt_ask(b->mqtt);
+    else if (advice == QUIET_RECONNECT)
+        mqtt_reconnect(b->mqtt, "unusual silence");
+}
+
+/* A source that is silent beside others of its broker: the engine tells which took what. What it
+ * passes late says nothing of how often messages come. */
+static void listen_to(struct ingest *in, size_t i, const struct world *w, double seconds,
+                      bool live)
+{
+    struct ingest_source *s = &in->sources[i];
+    const struct conf_source *c = &w->conf->sources[i];
+    uint64_t heard = engine_heard(pipeline_engine(in->o.pipeline), i);
+    const struct ingest_broker *b = NULL;
+    for (size_t k = 0; k < in->n; k++)
+        if (strcmp(in->brokers[k].conf->id, c->broker) == 0)
+            b = &in->brokers[k];
+    bool others = b && live && b->quiet.silent_s < OTHERS_S && b->quiet.away_s == 0;
+    bool news = heard != s->quiet.messages;
+    if (!live)
+        s->quiet.messages = heard;
+    enum quiet_advice advice = quiet_feed(&s->quiet, heard, seconds, others);
+    if (b && advice == QUIET_ASK && log_broke(&s->silent)) {
+        log_warn(
+            "source %zu (%s of broker %s): nothing has come for %.0f s where %.2f messages "
+            "a second are usual, though the broker's others are heard; asking it for the "
+            "subscriptions once more",
+            i + 1, c->profile, c->broker, s->quiet.silent_s, s->quiet.rate);
+        mqtt_ask(b->mqtt);
+    }
+    if (news && log_healed(&s->silent))
+        log_info("source %zu (%s of broker %s): messages come again", i + 1, c->profile,
+                 c->broker);
+}
+
+static void listen_to_sources(struct ingest *in, double seconds)
+{
+    const struct world *w = engine_world(pipeline_engine(in->o.pipeline));
+    struct pipeline_stats p;
+    if (!w)
+        return;
+    if (strcmp(in->world, w->hash) != 0) {
+        free(in->sources);
+        in->n_sources = w->conf->n_sources;
+        in->sources = mem_zalloc_array(in->n_sources, sizeof(*in->sources));
+        memcpy(in->world, w->hash, sizeof(in->world));
+    }
+    pipeline_stats(in->o.pipeline, &p);
+    bool live = !p.replaying && p.lag_seconds < LATE_S;
+    for (size_t i = 0; i < in->n_sources; i++)
+        listen_to(in, i, w, seconds, live);
 }
 
 void ingest_tick(struct ingest *in, double seconds)
@@ -203,12 +280,13 @@ void ingest_tick(struct ingest *in, double seconds)
         struct ingest_broker *b = &in->brokers[i];
         struct mqtt_stats s;
         mqtt_stats(b->mqtt, &s);
-        bool news = s.messages != b->quiet.messages;
-        if (quiet_feed(&b->quiet, s.messages, seconds, s.connected))
-            nudge(b);
+        uint64_t heard = atomic_load_explicit(&b->heard, memory_order_relaxed);
+        bool news = heard != b->quiet.messages;
+        nudge(b, quiet_feed(&b->quiet, heard, seconds, s.connected));
         if (news && log_healed(&b->silent))
             log_info("broker %s: messages come again", b->conf->id);
     }
+    listen_to_sources(in, seconds);
 }
 
 /* -- births ------------------------------------------------------------------------------- */
@@ -279,5 +357,6 @@ void ingest_close(struct ingest *in)
     free(in->brokers);
     free(in->held);
     free(in->asked);
+    free(in->sources);
     free(in);
 }

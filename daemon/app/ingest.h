@@ -7,8 +7,9 @@
  * A message is acknowledged when its callback returns, so the callback returns only when the
  * journal has it; when the journal cannot take it, the process stops (74) instead. Before that
  * point the gateway leaves the brokers: when the journal runs low, or a sink that says `pause`
- * is full; it comes back by itself. A subscription that falls silent against its habit is made
- * anew. The one thing that is published is the request for a Sparkplug node's births.
+ * is full; it comes back by itself. Of a broker, or a
+ * source, that falls silent against its habit the subscriptions are asked for once more
+ * (core/quiet.h). The one thing that is published is the request for a Sparkplug node's births.
  *
  * Threads: callbacks of io/mqtt run on Paho's threads and only append; the rest is the loop's.
  */

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/report_private.h"
+#include "base/stamp.h"
+#include "base/utf8.h"
 #include "io/clock.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define MAX_TESTS 100
 
 void report_sink_sums(struct sink *s, struct sink_sums *out)
 {
@@ -193,15 +197,16 @@ void report_ledger(const struct report_sources *s, struct buf *out)
 
 static void status_problems(struct jsonw *w, const struct report_sources *s, unsigned *out_n)
 {
-    char text[700];
+    char text[1000];
     unsigned n = 0;
     jsonw_array(w, "problems");
     for (size_t i = 0; s->ingest && i < ingest_brokers(s->ingest); i++) {
         struct mqtt_stats m;
         ingest_stats(s->ingest, i, &m);
-        if (m.problem[0]) {
-            (void)snprintf(text, sizeof(text), "broker %s: %s", s->conf->brokers[i].id,
-                           m.problem);
+        if (m.problem[0] || (m.wanted && !m.connected)) {
+            (void)snprintf(text, sizeof(text), "broker %s: %s%s", s->conf->brokers[i].id,
+                           m.problem[0] ? m.problem : "not connected yet to ",
+                           m.problem[0] ? "" : m.server);
             jsonw_str(w, NULL, text);
             n++;
         }
@@ -328,6 +333,14 @@ static void status_engine(struct jsonw *w, const struct report_sources *s,
     jsonw_u64(w, "offset", p.at.offset);
     jsonw_u64(w, "devices_seen", e.devices_seen);
     jsonw_u64(w, "fields_unknown", e.fields_unknown);
+    if (e.unknown_device[0]) {
+        jsonw_object(w, "unknown");
+        jsonw_str(w, "device", e.unknown_device);
+        jsonw_strn(w, "name", e.unknown_name,
+                   utf8_valid(e.unknown_name, strlen(e.unknown_name)) ? strlen(e.unknown_name)
+                                                                      : 0);
+        jsonw_end_object(w);
+    }
     jsonw_u64(w, "fields_bad", e.fields_bad);
     jsonw_u64(w, "times_replaced", e.times_replaced);
     jsonw_bool(w, "replaying", p.replaying);
@@ -395,6 +408,27 @@ static void status_tell(struct jsonw *w, const struct report_sources *s)
     jsonw_end_object(w);
 }
 
+struct tests { /* as many as people read */
+    struct jsonw *w;
+    unsigned n;
+};
+
+static void status_test(void *ctx, const struct case_test *t)
+{
+    struct tests *all = ctx;
+    char text[STAMP_SIZE];
+    if (all->n++ >= MAX_TESTS)
+        return;
+    jsonw_object(all->w, NULL);
+    jsonw_str(all->w, "scope", t->scope);
+    jsonw_str(all->w, "by", t->by);
+    (void)stamp_format(text, t->since_ms, 0);
+    jsonw_str(all->w, "since", t->since_ms ? text : NULL);
+    (void)stamp_format(text, t->until_ms, 0);
+    jsonw_str(all->w, "until", text);
+    jsonw_end_object(all->w);
+}
+
 static void status_alarms(struct jsonw *w, const struct report_sources *s)
 {
     struct cases_stats c;
@@ -410,6 +444,11 @@ static void status_alarms(struct jsonw *w, const struct report_sources *s)
     jsonw_u64(w, "unacknowledged", c.unacknowledged);
     jsonw_u64(w, "shelved", c.shelved);
     jsonw_u64(w, "test", c.test);
+    struct tests tests = {.w = w};
+    jsonw_array(w, "tests");
+    cases_tests(engine_cases(pipeline_engine(s->pipeline)), status_test, &tests);
+    jsonw_end_array(w);
+    jsonw_u64(w, "tests_in_force", tests.n);
     jsonw_object(w, "by_severity");
     for (int i = SEVERITIES - 1; i >= 0; i--)
         jsonw_u64(w, severity_name((enum severity)i), c.by_severity[i]);

@@ -16,6 +16,27 @@
 /* -- saying it
  * --------------------------------------------------------------------------------- */
 
+/* What the answer means, where it does not say so itself; "" it does. */
+static const char *meaning(const struct httpc_answer *a, const struct answer *what)
+{
+    static const struct {
+        const char *reason, *words;
+    } known[] = {
+        {"not_a_database", "a web page answers and no database: "},
+        {"redirect", "it sends us elsewhere, sinks.url must be the database's own: "},
+        {"auth", "user name, password or token is not accepted: "},
+        {"not_found", "there is no such path: is it a database of this type? "},
+    };
+    if (a->transport != TRANSPORT_OK)
+        return a->error && strstr(a->error, "wrong version number")
+                   ? "it does not speak TLS on this port: is its URL http://? "
+                   : "";
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(known[i].reason, what->reason) == 0)
+            return known[i].words;
+    return "";
+}
+
 static void describe(struct sink *s, const struct httpc_answer *a, const struct answer *what)
 {
     char text[SAID_MOST + 1];
@@ -29,10 +50,10 @@ static void describe(struct sink *s, const struct httpc_answer *a, const struct 
     text[n] = '\0';
     struct err e;
     if (a->transport != TRANSPORT_OK)
-        (void)err_set(&e, 0, "%s", a->error ? a->error : "no answer");
+        (void)err_set(&e, 0, "%s%s", meaning(a, what), a->error ? a->error : "no answer");
     else
-        (void)err_set(&e, 0, "status %d%s%s", a->status, n ? ": " : "", text);
-    (void)what;
+        (void)err_set(&e, 0, "%sstatus %d%s%s", meaning(a, what), a->status, n ? ": " : "",
+                      text);
     n = strnlen(e.text, sizeof(s->problem) - 1);
     memcpy(s->problem, e.text, n);
     s->problem[n] = '\0';

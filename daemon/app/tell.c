@@ -497,6 +497,7 @@ static int open_client(struct tell *t, struct err *err)
             .n_filters = n,
             .will = &(struct mqtt_will){t->status_topic, t->will, strlen(t->will), true},
             .send_window = TELL_WINDOW,
+            .retry_max_s = TELL_RETRY_MAX_S,
             .read_retained = true},
         &(struct mqtt_events){t, tell_on_message, tell_on_link, tell_on_sent}, err, &t->mqtt);
     for (size_t i = 0; i < n; i++)

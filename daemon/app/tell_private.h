@@ -23,7 +23,8 @@
 #include <stdatomic.h>
 
 enum {
-    TELL_WINDOW = 100,              /* under way; the server's Receive Maximum goes before */
+    TELL_RETRY_MAX_S = 5, /* somebody may be shut in: a broker that is back waits no longer */
+    TELL_WINDOW = 100,    /* under way; the server's Receive Maximum goes before */
     TELL_ROWS_BYTES = 1 << 20,      /* read from the outbox at a time */
     TELL_OPEN_BYTES = 64 << 20,     /* of the open set in memory; beyond it only what differs */
     TELL_SNAPSHOT_BYTES = 64 << 20, /* of one snapshot */

@@ -3,9 +3,19 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define EX_SOFTWARE_ 70
 
 _Noreturn void check_failed(const char *what, const char *file, int line)
 {
-    fprintf(stderr, "<2>%s:%d: assertion failed: %s\n", file, line, what);
-    abort();
+    fprintf(stderr, "<2>%s:%d: assertion failed: %s; this is a bug of ours, please report it\n",
+            file, line, what);
+#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION /* which wants to see it die */
+    struct rlimit core;
+    if (getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur == 0)
+        _exit(EX_SOFTWARE_);
+#endif
+    abort(); /* its memory is kept, by those who asked for that */
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -69,6 +70,7 @@ static void add(struct problems *p, const char *sort, const char *file, int line
     }
     char text[1024];
     (void)vsnprintf(text, sizeof(text), fmt, ap);
+    utf8_mend(text);
     char where[64] = "";
     if (line > 0 && col > 0)
         (void)snprintf(where, sizeof(where), ":%d:%d", line, col);

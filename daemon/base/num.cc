@@ -101,6 +101,17 @@ size_t num_put_u64(char *out, uint64_t v)
     return put_digits(out, v);
 }
 
+double num_of_float(float v)
+{
+    char text[NUM_MAX];
+    double out = static_cast<double>(v);
+    if (!std::isfinite(v) || v == std::floor(v))
+        return out;
+    char *end = std::to_chars(text, text + NUM_MAX, v).ptr;
+    (void)std::from_chars(text, end, out);
+    return out;
+}
+
 int num_get_double(const char *p, size_t len, double *out)
 {
     size_t digit = len > 0 && p[0] == '-';

@@ -25,6 +25,11 @@ size_t num_put_double(char *out, double v);
 size_t num_put_i64(char *out, int64_t v);
 size_t num_put_u64(char *out, uint64_t v);
 
+/* What a device that holds 21.9 in 32 bits means: the double nearest to the shortest decimal that
+ * reads back to the same float, 21.9 and not 21.899999618530273. Whole numbers stay exact, what is
+ * not finite stays so. */
+double num_of_float(float v);
+
 /* 0; -EINVAL when the text is not such a number; -ERANGE when the type cannot hold it (a double
  * that would become infinite, or zero although it is not). */
 int num_get_double(const char *p, size_t len, double *out);

@@ -70,3 +70,17 @@ int utf8_clean(struct buf *b, const char *p, size_t len)
     }
     return 0;
 }
+
+void utf8_mend(char *s)
+{
+    size_t len = strlen(s), to = 0;
+    if (utf8_valid(s, len))
+        return;
+    for (size_t i = 0; i < len;) {
+        size_t n = utf8_char(s + i, len - i);
+        memmove(s + to, s + i, n);
+        to += n;
+        i += n ? n : 1;
+    }
+    s[to] = '\0';
+}

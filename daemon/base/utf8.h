@@ -19,4 +19,7 @@ size_t utf8_char(const char *p, size_t len);
  * 0, or -ENOBUFS with b as it was. */
 int utf8_clean(struct buf *b, const char *p, size_t len);
 
+/* Takes out of a text, in place, what belongs to no valid character: a "%.64s" may have cut one. */
+void utf8_mend(char *s);
+
 #endif

@@ -24,7 +24,7 @@ void alarm_free(struct alarm *a)
     }
     acts_free(a);
     gen_done(&a->g);
-    free(a->heap);
+    due_done(a);
     free(a->dirty);
     free(a);
 }
@@ -92,21 +92,6 @@ static void note_values(const struct whom *w, const struct alarm_sample *s, uint
             w->series->last[w->plan->slots[s->bad[i]]].v = NAN;
 }
 
-/* The rules that read what was said; `urgent`: only those of life-safety. */
-static void eval_rules(struct alarm *a, const struct moment *m, struct whom *w, bool urgent)
-{
-    struct series *said = w->series;
-    uint64_t touched = m->carried | m->bad;
-    for (unsigned i = 0; i < w->plan->n_rules; i++) {
-        if (!(w->plan->masks[i] & touched) ||
-            (urgent && !is_urgent(w->plan->rules[i].rule, w->device)))
-            continue;
-        w->series = w->plan->rules[i].cross ? w->dev->series : said;
-        alarm_eval(a, m, w, i);
-    }
-    w->series = said;
-}
-
 static uint64_t late_limit(const struct device *d)
 {
     return 2 * interval_ns(d) > LATE_NS ? 2 * interval_ns(d) : LATE_NS;
@@ -147,10 +132,10 @@ static void take(struct alarm *a, struct moment *m, struct whom *w,
         late_hold(a, m, w, s->catch_up);
     if (first && x->point)
         first_words(a, m, w);
-    if (w->plan->n_conds)
+    if (w->plan->n_conds && (!s->catch_up || w->device->life_safety))
         count_sample(a, m, w);
     if (m->carried | m->bad)
-        eval_rules(a, m, w, s->catch_up);
+        eval_said(a, m, w, s->catch_up);
 }
 
 static void note_life(struct alarm *a, const struct moment *m, struct whom *w)
@@ -169,6 +154,8 @@ static void note_life(struct alarm *a, const struct moment *m, struct whom *w)
 void alarm_expect(const struct alarm *a, const struct device *d, bool near)
 {
     enum { LINE = 64 };
+    if (a->g.n_devs == 0)
+        return;
     const struct dev *v = &a->g.devs[d->index];
     if (!near) {
         __builtin_prefetch(v);
@@ -186,13 +173,13 @@ void alarm_sample(struct alarm *a, const struct alarm_sample *s)
                        .order_ns = s->order_ns < s->engine_ns ? s->order_ns : s->engine_ns,
                        .wall_ms = s->received_ms,
                        .stamp_ms = s->time_ms};
-    struct whom w = {.plan = gen_plan(&a->g, s->device),
-                     .dev = &a->g.devs[s->device->index],
-                     .device = s->device};
     a->now_ns = s->engine_ns;
     alarm_wall_take(a, s->engine_ns, s->received_ms);
     a->stats.samples++;
-    if (!s->retained) {
+    if (!s->retained && a->g.n_devs) {
+        struct whom w = {.plan = gen_plan(&a->g, s->device),
+                         .dev = &a->g.devs[s->device->index],
+                         .device = s->device};
         w.series = gen_series(&a->g, s->device, s->point, true);
         if (w.series)
             take(a, &m, &w, s);
@@ -200,6 +187,8 @@ void alarm_sample(struct alarm *a, const struct alarm_sample *s)
             note_life(a, &m, &w);
         if (a->n_dirty)
             count_flush(a, &m);
+        if (w.plan->counts && w.series)
+            count_spared(a, &m, &w);
     }
     due_clean(a);
 }
@@ -214,8 +203,10 @@ static struct moment moment_at(uint64_t engine_ns, int64_t wall_ms)
 
 void alarm_alive(struct alarm *a, const struct device *d, uint64_t engine_ns)
 {
-    struct dev *v = &a->g.devs[d->index];
     a->now_ns = engine_ns;
+    if (a->g.n_devs == 0)
+        return;
+    struct dev *v = &a->g.devs[d->index];
     if (engine_ns > v->alive_ns)
         v->alive_ns = engine_ns;
     if (v->flags & (DEV_SILENT | DEV_WAITS)) { /* a sample of the same step goes first */
@@ -230,14 +221,29 @@ void alarm_link(struct alarm *a, unsigned broker, bool up, uint64_t engine_ns)
     if (broker >= MAX_BROKERS)
         return;
     a->now_ns = engine_ns;
-    if (up && !a->links[broker].up)
+    if (up && !a->links[broker].up) {
         a->links[broker].up_ns = engine_ns;
+        a->links[broker].again_ns = 0;
+    }
     a->links[broker].up = up;
+}
+
+void alarm_link_again(struct alarm *a, unsigned broker, uint64_t engine_ns)
+{
+    if (broker >= MAX_BROKERS)
+        return;
+    struct link *l = &a->links[broker];
+    a->now_ns = engine_ns;
+    if (!l->up && l->up_ns == 0)
+        l->up_ns = engine_ns;
+    else if (!l->up)
+        l->again_ns = engine_ns;
+    l->up = true;
 }
 
 void alarm_heard(struct alarm *a, const struct device *d, unsigned broker)
 {
-    if (broker < MAX_BROKERS)
+    if (broker < MAX_BROKERS && a->g.n_devs)
         a->g.devs[d->index].broker = (uint8_t)broker;
 }
 
@@ -248,14 +254,6 @@ uint64_t alarm_next_due(const struct alarm *a)
     return a->n_heap ? a->heap[0].ns : NEVER;
 }
 
-/* A reload or a schedule never ends what endangers life. */
-static bool spares(const struct alarm *a, const struct plan_rule *r, const struct whom *w,
-                   unsigned pos)
-{
-    const struct seat *seat = &seats_of(w->plan, w->series)[pos];
-    return seat->act && act_at(a, seat->act)->level >= 0 && is_urgent(r->rule, w->device);
-}
-
 static void sweep_device(struct alarm *a, const struct moment *m, const struct rule *rule,
                          uint32_t device)
 {
@@ -263,12 +261,13 @@ static void sweep_device(struct alarm *a, const struct moment *m, const struct r
     unsigned pos = plan_find(w.plan, rule);
     if (pos == UINT32_MAX || !w.series)
         return;
-    const struct plan_rule *r = &w.plan->rules[pos];
+    struct moment n = *m; /* a reload or a schedule never ends what endangers life */
+    n.keeps = is_urgent(rule, w.device);
     silence_again(a, m, &w, pos);
     for (struct series *s = w.dev->series; s; s = s->next) {
         w.series = s;
-        if (seats_of(w.plan, s)[pos].flags & SEAT_LEVELS && !spares(a, r, &w, pos))
-            alarm_eval(a, m, &w, pos);
+        if (seats_of(w.plan, s)[pos].flags & SEAT_LEVELS)
+            alarm_eval(a, &n, &w, pos);
     }
 }
 
@@ -280,10 +279,17 @@ static void rule_due(struct alarm *a, unsigned index, const struct moment *m)
         due_rule(a, index, m->engine_ns, m->wall_ms);
         return;
     }
-    uint32_t end = a->g.n_devs - s->cursor > SWEEP ? s->cursor + SWEEP : (uint32_t)a->g.n_devs;
-    for (uint32_t i = s->cursor; i < end; i++)
+    bool has[CATALOG_MAX_KINDS] = {false};
+    for (size_t k = 0; k < catalog_kinds(a->g.world->catalog); k++)
+        has[k] = plan_find(&a->g.plans[k], r) != UINT32_MAX;
+    uint32_t i = s->cursor;
+    for (unsigned n = 0; i < a->g.n_devs && n < SWEEP; i++) {
+        if (!has[a->g.kind_of[i]])
+            continue;
         sweep_device(a, m, r, i);
-    s->cursor = end < a->g.n_devs ? end : UINT32_MAX;
+        n++;
+    }
+    s->cursor = i < a->g.n_devs ? i : UINT32_MAX;
     due_set(a, &s->queued, s->cursor == UINT32_MAX ? s->boundary_ns : m->engine_ns, DUE_RULES,
             index);
 }
@@ -355,6 +361,8 @@ bool alarm_look(const struct alarm *a, const struct rule *r, const struct device
                 const char *point, struct alarm_event *out)
 {
     struct alarm *x = (struct alarm *)(uintptr_t)a; /* only its scratch is written */
+    if (a->g.n_devs == 0)
+        return false;
     struct whom w = gen_whom(&x->g, d->index, 0);
     unsigned pos = plan_find(w.plan, r);
     w.series = gen_series(&x->g, d, point, false);

@@ -118,6 +118,10 @@ void alarm_alive(struct alarm *a, const struct device *d, uint64_t engine_ns);
 /* Links are down until they are told to be up. Broker link, by the device's last broker: no-data waits while it is down and one interval
  * after. A start after an unclean end is a link that was down since the last record. */
 void alarm_link(struct alarm *a, unsigned broker, bool up, uint64_t engine_ns);
+/* Up again after a moment, and the broker kept what was said meanwhile: nobody's patience begins
+ * anew, or a link that breaks every hour would hide who is silent for ever. What was kept has a
+ * minute to come. */
+void alarm_link_again(struct alarm *a, unsigned broker, uint64_t engine_ns);
 void alarm_heard(struct alarm *a, const struct device *d, unsigned broker); /* last broker */
 uint64_t alarm_next_due(const struct alarm *a); /* engine ns; UINT64_MAX: nothing */
 /* Exactly one timer, the first that is due at or before `due`. wall_ms belongs to due. */

@@ -46,6 +46,8 @@ struct act *act_new(struct alarm *a, const struct whom *w, unsigned pos)
                       .due = NEVER,
                       .wake_ns = NEVER};
     seats_of(w->plan, w->series)[pos].act = i;
+    if (seats_of(w->plan, w->dev->series)[pos].flags & SEAT_SILENT)
+        t->quality = ALARM_STALE;
     bool windows = false;
     const struct plan_rule *r = &w->plan->rules[pos];
     for (size_t l = 0; l < r->rule->n_levels; l++)
@@ -98,7 +100,7 @@ void alarm_stats(const struct alarm *a, struct alarm_stats *out)
 {
     *out = a->stats;
     out->instances = a->g.n_instances;
-    out->timers = a->n_heap - a->n_stale;
+    out->timers = a->n_heap + a->far.n - a->n_stale;
     out->active = a->gauges[GAUGE_ACTIVE];
     out->pending = a->gauges[GAUGE_PENDING];
     out->silent = a->gauges[GAUGE_SILENT];

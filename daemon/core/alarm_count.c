@@ -60,6 +60,7 @@ void gen_counts(struct gen *g)
                 find(g, &g->plans[k], r, &r->on[l]);
                 find(g, &g->plans[k], r, &r->off[l]);
             }
+            r->plain &= !r->counts;
         }
 }
 
@@ -119,7 +120,7 @@ static void look(struct alarm *a, const struct moment *m, const struct whom *w, 
     if (m->from)
         eval_feed(x, c->windows[cond], w, m);
     eval_env(a, w, NULL, m->from ? m->order_ns : m->engine_ns, m->wall_ms, &env);
-    eval_aim(a, w, x, &env);
+    eval_aim(a, w, x, false, &env);
     bool is = expr_eval(x->x, c->windows[cond], &env) == EXPR_TRUE;
     if (is != (c->truth >> cond & 1)) {
         bool was = device_meets(w->dev, cond);
@@ -188,7 +189,7 @@ static void tell_device(struct alarm *a, const struct moment *m, uint32_t device
                         uint32_t count)
 {
     struct whom w = gen_whom(&a->g, device, 0);
-    for (unsigned i = 0; w.plan->counts && i < w.plan->n_rules; i++) {
+    for (unsigned i = 0; i < w.plan->n_rules; i++) {
         if (!w.plan->rules[i].counts || !reads(&w.plan->rules[i], count))
             continue;
         for (w.series = w.dev->series; w.series; w.series = w.series->next)
@@ -205,9 +206,59 @@ void count_flush(struct alarm *a, const struct moment *m)
         const struct area *x = &a->g.areas[a->g.counts[a->dirty[i].count].area];
         uint32_t group = a->dirty[i].group;
         for (uint32_t k = x->first[group]; k < x->first[group + 1]; k++)
-            tell_device(a, &n, x->members[k], a->dirty[i].count);
+            if (a->g.plans[a->g.kind_of[x->members[k]]].counts)
+                tell_device(a, &n, x->members[k], a->dirty[i].count);
     }
     a->n_dirty = 0;
+}
+
+static bool had(const struct plan *before, uint64_t hash)
+{
+    for (size_t i = 0; before && i < before->n_conds; i++)
+        if (before->conds[i].hash == hash)
+            return true;
+    return false;
+}
+
+static void see(struct alarm *a, struct whom *w, size_t cond, const struct moment *m)
+{
+    struct plan_expr *x = &w->plan->conds[cond].x;
+    struct expr_env env;
+    eval_env(a, w, NULL, m->engine_ns, m->wall_ms, &env);
+    eval_aim(a, w, x, false, &env);
+    if (expr_eval(x->x, NULL, &env) == EXPR_TRUE)
+        w->series->cond->truth |= UINT64_C(1) << cond;
+}
+
+void count_seen(struct alarm *a, struct plan *p, const struct plan *before,
+                const struct moment *m)
+{
+    for (size_t c = 0; c < p->n_conds; c++) {
+        if (had(before, p->conds[c].hash))
+            continue;
+        for (uint32_t i = 0; i < a->g.n_devs; i++) {
+            if (a->g.kind_of[i] != p->kind->index)
+                continue;
+            struct whom w = gen_whom(&a->g, i, 0);
+            for (; w.plan == p && w.series;
+                 w.series = p->conds[c].x.cross ? NULL : w.series->next)
+                see(a, &w, c, m);
+        }
+    }
+}
+
+/* What a reload spared of life-safety is looked at when its device speaks, whatever it says. */
+void count_spared(struct alarm *a, const struct moment *m, const struct whom *w)
+{
+    struct moment n = *m;
+    n.from = NULL;
+    n.carried = n.bad = 0;
+    for (unsigned i = 0; i < w->plan->n_rules; i++) {
+        const struct seat *seat = &seats_of(w->plan, w->series)[i];
+        if (w->plan->rules[i].counts && seat->act && act_at(a, seat->act)->level >= 0 &&
+            is_urgent(w->plan->rules[i].rule, w->device))
+            alarm_eval(a, &n, w, i);
+    }
 }
 
 void count_again(struct alarm *a)
@@ -215,6 +266,8 @@ void count_again(struct alarm *a)
     for (size_t i = 0; i < a->g.n_counts; i++)
         memset(a->g.counts[i].n, 0, a->g.areas[a->g.counts[i].area].n * sizeof(uint32_t));
     for (uint32_t i = 0; i < a->g.n_devs; i++) {
+        if (a->g.plans[a->g.kind_of[i]].n_conds == 0)
+            continue;
         const struct device *d = registry_device_at(a->g.world->registry, i);
         const struct plan *p = gen_plan(&a->g, d);
         for (size_t c = 0; c < p->n_conds; c++)

@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Timers: a heap ordered by (time, device, what of it), so that the order follows from what waits
- * and not from how it came to wait. Whoever waits remembers its entry's time (`queued`); an entry
- * of another time is dead. An entry may be too early, never too late: who fires looks again.
+ * Timers: ordered by (time, device, what of it), so that the order follows from what waits and not
+ * from how it came to wait. Whoever waits remembers its entry's time (`queued`); an entry of
+ * another time is dead. An entry may be too early, never too late: who fires looks again.
+ *
+ * Time only goes on, so a radix heap will do (Ahuja, Mehlhorn, Orlin and Tarjan 1990): spans of
+ * 2^27 ns (134 ms), piled by the highest bit in which they differ from the present one. When the
+ * present span is over, the first pile is dealt out again; each time it comes nearer. What is of the
+ * present span (or overdue) is in a heap, which is small enough for the nearest cache.
  */
 #include "base/mem.h"
 #include "core/alarm_private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#define WAYS    4
-#define COMPACT 64 /* entries that one call looks at */
+#define WAYS   4
+#define FAR_MS (INT64_C(366) * 86400000)
+
+#define MAX_SPARE 64         /* chunks that are kept for the next ones */
+#define MAX_EMPTY (1u << 16) /* entries of a heap that is kept although it is empty */
 
 static bool before(const struct due *a, const struct due *b)
 {
@@ -45,7 +54,7 @@ static void down(struct due *h, size_t n, size_t i)
     h[i] = x;
 }
 
-static void push(struct alarm *a, struct due x)
+static void push_near(struct alarm *a, struct due x)
 {
     if (a->n_heap == a->cap_heap) {
         a->cap_heap = a->cap_heap ? a->cap_heap + a->cap_heap / 2 : 1024;
@@ -55,22 +64,107 @@ static void push(struct alarm *a, struct due x)
     up(a->heap, a->n_heap - 1);
 }
 
+/* -- what is far ------------------------------------------------------------------------------ */
+
+static void push_far(struct alarm *a, unsigned pile, struct due x)
+{
+    struct far *f = &a->far;
+    struct far_chunk *c = f->piles[pile];
+    if (!c || c->n == FAR_CHUNK) {
+        struct far_chunk *top = f->spare;
+        if (top) {
+            f->spare = top->next;
+            f->n_spare--;
+        } else {
+            top = mem_zalloc(sizeof(*top));
+        }
+        top->n = 0;
+        top->next = c;
+        f->piles[pile] = c = top;
+        f->some |= UINT64_C(1) << pile;
+    }
+    c->due[c->n++] = x;
+    f->n++;
+}
+
+static void push(struct alarm *a, struct due x)
+{
+    uint64_t span = x.ns >> FAR_SHIFT;
+    if (span <= a->far.now)
+        push_near(a, x);
+    else
+        push_far(a, 63u - (unsigned)__builtin_clzll(span ^ a->far.now), x);
+}
+
+static void spare(struct far *f, struct far_chunk *c)
+{
+    if (f->n_spare == MAX_SPARE) {
+        free(c);
+        return;
+    }
+    f->n_spare++;
+    c->next = f->spare;
+    f->spare = c;
+}
+
+/* The pile of what is next is dealt out again: its least span is near now. */
+static void come_near(struct alarm *a)
+{
+    struct far *f = &a->far;
+    unsigned pile = (unsigned)__builtin_ctzll(f->some);
+    struct far_chunk *c = f->piles[pile], *next;
+    uint64_t least = UINT64_MAX;
+    for (const struct far_chunk *i = c; i; i = i->next)
+        for (unsigned k = 0; k < i->n; k++)
+            least = i->due[k].ns < least ? i->due[k].ns : least;
+    f->piles[pile] = NULL;
+    f->some &= ~(UINT64_C(1) << pile);
+    f->now = least >> FAR_SHIFT;
+    if (a->cap_heap > MAX_EMPTY) { /* so many at once are an exception, after a start */
+        free(a->heap);
+        a->heap = NULL;
+        a->cap_heap = 0;
+    }
+    for (; c; c = next) {
+        next = c->next;
+        f->n -= c->n;
+        for (unsigned k = 0; k < c->n; k++)
+            push(a, c->due[k]);
+        spare(f, c);
+    }
+}
+
+void due_clear(struct alarm *a)
+{
+    struct far *f = &a->far;
+    for (unsigned i = 0; i < FAR_PILES; i++)
+        for (struct far_chunk *c = f->piles[i], *next; c; c = next) {
+            next = c->next;
+            spare(f, c);
+        }
+    memset(f->piles, 0, sizeof(f->piles));
+    f->some = f->n = 0;
+    f->now = a->now_ns >> FAR_SHIFT;
+    a->n_heap = a->n_stale = 0;
+}
+
+void due_done(struct alarm *a)
+{
+    due_clear(a);
+    for (struct far_chunk *c = a->far.spare, *next; c; c = next) {
+        next = c->next;
+        free(c);
+    }
+    free(a->heap);
+}
+
 /* Timers come in an order of their own, each for a device that no cache holds: what the next ones need
  * is fetched while this one is dealt with. */
 static void fetch_next(const struct alarm *a)
 {
-    for (size_t i = 0; i <= WAYS && i < a->n_heap; i++) {
-        uint32_t device = a->heap[i].device;
-        if (device >= a->g.n_devs)
-            continue;
-        const struct device *d = registry_device_at(a->g.world->registry, device);
-        if (i == 0) {
-            alarm_expect(a, d, true);
-        } else {
-            __builtin_prefetch(d);
-            __builtin_prefetch(&a->g.devs[device]);
-        }
-    }
+    for (size_t i = 0; i <= WAYS && i < a->n_heap; i++)
+        if (a->heap[i].device < a->g.n_devs)
+            __builtin_prefetch(&a->g.devs[a->heap[i].device]);
 }
 
 void due_pop(struct alarm *a)
@@ -116,37 +210,51 @@ static bool is_alive(struct alarm *a, const struct due *x)
     return queued && *queued == x->ns;
 }
 
-/* Half of them dead: they are looked for, some at a time, because a million take long. A pass goes from
- * the end to the beginning: what takes a dead one's place comes from where it has been. */
+/* Half of them dead: as if they had never been. */
 static void compact(struct alarm *a)
 {
-    if (a->compact == 0 || a->compact > a->n_heap)
-        a->compact = a->n_heap;
-    for (unsigned k = 0; k < COMPACT && a->compact > 0; k++) {
-        size_t i = --a->compact;
+    struct far *f = &a->far;
+    size_t n = 0;
+    for (size_t i = 0; i < a->n_heap; i++)
         if (is_alive(a, &a->heap[i]))
-            continue;
-        a->n_stale -= a->n_stale > 0;
-        struct due last = a->heap[--a->n_heap];
-        if (i == a->n_heap)
-            continue;
-        a->heap[i] = last;
-        down(a->heap, a->n_heap, i);
-        up(a->heap, i);
+            a->heap[n++] = a->heap[i];
+    a->n_heap = n;
+    for (size_t i = n / WAYS + 1; n > 0 && i-- > 0;)
+        if (i < n)
+            down(a->heap, n, i);
+    for (unsigned pile = 0; pile < FAR_PILES; pile++) {
+        struct far_chunk *c = f->piles[pile], *next;
+        f->piles[pile] = NULL;
+        f->some &= ~(UINT64_C(1) << pile);
+        for (; c; c = next) {
+            next = c->next;
+            f->n -= c->n;
+            for (unsigned k = 0; k < c->n; k++)
+                if (is_alive(a, &c->due[k]))
+                    push_far(a, pile, c->due[k]);
+            spare(f, c);
+        }
     }
-    if (a->compact == 0) /* all that were there */
-        a->n_stale = 0;
+    a->n_stale = 0;
 }
 
 void due_clean(struct alarm *a)
 {
-    while (a->due_changed && a->n_heap > 0 && !is_alive(a, &a->heap[0])) {
-        due_pop(a);
-        a->n_stale -= a->n_stale > 0;
+    while (a->due_changed) {
+        if (a->n_heap > 0 && !is_alive(a, &a->heap[0])) {
+            due_pop(a);
+            a->n_stale -= a->n_stale > 0;
+        } else if (a->n_heap == 0 && a->far.n > 0) {
+            come_near(a);
+        } else {
+            a->due_changed = false;
+        }
     }
-    a->due_changed = false;
-    if (a->compact > 0 || (a->n_stale > 4096 && a->n_stale > a->n_heap / 2))
+    if (a->n_stale > 4096 && a->n_stale > (a->n_heap + a->far.n) / 2) {
         compact(a);
+        a->due_changed = true;
+        due_clean(a);
+    }
 }
 
 void due_drop(struct alarm *a, uint64_t *queued)
@@ -179,7 +287,7 @@ static void put_back(struct alarm *a, uint32_t device, uint32_t sub)
 /* From those that wait: after a load, and when devices have other numbers. */
 void due_rebuild(struct alarm *a)
 {
-    a->n_heap = a->n_stale = a->compact = 0;
+    due_clear(a);
     for (uint32_t i = 0; i < a->g.n_rules; i++)
         put_back(a, DUE_RULES, i);
     for (uint32_t i = 0; i < a->g.n_devs; i++) {
@@ -227,6 +335,8 @@ void due_rule(struct alarm *a, unsigned index, uint64_t engine_ns, int64_t wall_
         s->cursor = 0;
         s->sweep_ns = engine_ns;
     }
+    if (next != INT64_MAX && next - wall_ms > FAR_MS) /* it is looked for again by then */
+        next = wall_ms + FAR_MS;
     s->boundary_ns = next == INT64_MAX ? NEVER : engine_ns + (uint64_t)(next - wall_ms) * MS_NS;
     due_set(a, &s->queued, s->cursor != UINT32_MAX ? engine_ns + 1 : s->boundary_ns, DUE_RULES,
             index);

@@ -14,6 +14,7 @@
 
 struct verdict {
     enum expr_truth on[RULE_MAX_LEVELS], over[RULE_MAX_LEVELS];
+    bool mute[RULE_MAX_LEVELS]; /* over, were it not for the silence */
 };
 
 static uint64_t max_gap_ns(const struct rule *r, const struct device *d)
@@ -58,18 +59,21 @@ static const struct series *input_series(const struct whom *w, const struct expr
     return NULL;
 }
 
-void eval_aim(struct alarm *a, const struct whom *w, const struct plan_expr *x,
+void eval_aim(struct alarm *a, const struct whom *w, const struct plan_expr *x, bool old,
               struct expr_env *env)
 {
     for (unsigned i = 0; i < x->n_counts; i++)
         a->counts[i] = count_of(a, x->counts[i], w->device->index);
-    if (!x->cross) {
+    if (!x->cross && !old) {
         env->last = w->series->last;
         return;
     }
     for (unsigned i = 0; i < x->n_inputs; i++) {
         const struct series *s = input_series(w, &x->inputs[i]);
-        a->scratch[i] = s ? s->last[x->slots[i]] : (struct expr_last){.v = NAN};
+        struct expr_last *to = &a->scratch[x->cross ? i : x->slots[i]];
+        *to = s ? s->last[x->slots[i]] : (struct expr_last){.v = NAN};
+        if (old)
+            to->v = NAN;
     }
     env->last = a->scratch;
 }
@@ -86,9 +90,9 @@ void eval_feed(const struct plan_expr *x, struct expr_state *s, const struct who
 }
 
 static enum expr_truth ask(struct alarm *a, const struct whom *w, const struct plan_expr *x,
-                           struct expr_state *s, struct expr_env *env)
+                           bool old, struct expr_state *s, struct expr_env *env)
 {
-    eval_aim(a, w, x, env);
+    eval_aim(a, w, x, old, env);
     return expr_eval(x->x, s, env);
 }
 
@@ -113,7 +117,7 @@ static bool any_true(struct alarm *a, const struct moment *m, const struct whom 
     if (!a->g.rules[r->rule->index].in_force || !has_witness(m, w, r))
         return false;
     for (size_t l = 0; l < r->rule->n_levels; l++) {
-        enum expr_truth t = ask(a, w, &r->on[l], NULL, env);
+        enum expr_truth t = ask(a, w, &r->on[l], false, NULL, env);
         a->stats.unknown += t == EXPR_UNKNOWN;
         if (decided(t, r->rule->unknown) == EXPR_TRUE)
             return true;
@@ -129,12 +133,28 @@ static enum expr_truth both(enum expr_truth on, enum expr_truth off)
     return on == EXPR_FALSE && off == EXPR_TRUE ? EXPR_TRUE : EXPR_UNKNOWN;
 }
 
-/* Windows run empty and hours pass over a device that says nothing: that is no recovery. What
- * others say is. */
-static bool is_mute(const struct moment *m, const struct plan_rule *r, const struct act *t,
-                    size_t l)
+/* Windows run empty and hours pass over a device that says nothing, or not what it should have said
+ * by now: that is no recovery. What others say is. */
+static bool is_mute(const struct moment *m, const struct whom *w, const struct plan_rule *r,
+                    const struct act *t, size_t l)
 {
-    return !m->from && t->quality == ALARM_STALE && !r->on[l].n_counts && !r->off[l].n_counts;
+    if (m->from || r->on[l].n_counts || r->off[l].n_counts)
+        return false;
+    uint64_t patience = 3 * interval_ns(w->device);
+    bool timed = r->on[l].timed || r->off[l].timed;
+    return t->quality == ALARM_STALE ||
+           (timed && patience && m->engine_ns - w->dev->alive_ns > patience);
+}
+
+/* Hours pass, and what was said long ago is still the last word: it is not taken for the present. */
+static bool is_old(const struct moment *m, const struct whom *w, const struct plan_rule *r)
+{
+    if (m->from || !r->keeps || r->counts)
+        return false;
+    if (r->rule->mode == RULE_HOLD)
+        return m->engine_ns - w->dev->alive_ns > fresh_ns(r->rule, w->device);
+    uint64_t newest = r->cross ? w->dev->alive_ns : w->series->newest_ns;
+    return m->engine_ns - newest > max_gap_ns(r->rule, w->device);
 }
 
 static void judge(struct alarm *a, const struct moment *m, const struct whom *w,
@@ -142,15 +162,16 @@ static void judge(struct alarm *a, const struct moment *m, const struct whom *w,
                   struct verdict *out)
 {
     bool witness = has_witness(m, w, r), in_force = a->g.rules[r->rule->index].in_force;
+    bool old = is_old(m, w, r);
     for (size_t l = 0; l < r->rule->n_levels; l++) {
         enum expr_truth on = EXPR_UNKNOWN, off = EXPR_UNKNOWN;
         if (witness) {
             enum rule_unknown how = r->rule->unknown;
-            enum expr_truth raw = ask(a, w, &r->on[l], act_windows(t, l, false), env);
+            enum expr_truth raw = ask(a, w, &r->on[l], old, act_windows(t, l, false), env);
             a->stats.unknown += raw == EXPR_UNKNOWN;
             on = decided(raw, how);
             if (r->off[l].x) {
-                off = ask(a, w, &r->off[l], act_windows(t, l, true), env);
+                off = ask(a, w, &r->off[l], old, act_windows(t, l, true), env);
                 if (off == EXPR_UNKNOWN && how != RULE_UNKNOWN_KEEP)
                     off = how == RULE_UNKNOWN_TRUE ? EXPR_FALSE : EXPR_TRUE;
             } else if (on != EXPR_UNKNOWN) {
@@ -158,7 +179,10 @@ static void judge(struct alarm *a, const struct moment *m, const struct whom *w,
             }
         }
         out->on[l] = in_force || (int)l <= t->level ? on : EXPR_FALSE;
-        out->over[l] = is_mute(m, r, t, l) ? EXPR_UNKNOWN : both(on, off);
+        out->over[l] = both(on, off);
+        out->mute[l] = out->over[l] == EXPR_TRUE && is_mute(m, w, r, t, l);
+        if (out->mute[l])
+            out->over[l] = EXPR_UNKNOWN;
     }
 }
 
@@ -217,20 +241,29 @@ static bool is_frozen(const struct moment *m, const struct whom *w, const struct
            m->engine_ns - w->dev->alive_ns > fresh_ns(r->rule, w->device);
 }
 
+/* On the axis of the delays. */
+static uint64_t delay_now(const struct moment *m, const struct act *t)
+{
+    if (m->from)
+        return m->order_ns;
+    return m->engine_ns > t->lag_ns ? m->engine_ns - t->lag_ns : 0;
+}
+
 static void delays(const struct moment *m, const struct whom *w, const struct plan_rule *r,
                    struct act *t, const struct verdict *v)
 {
-    uint64_t now = m->from                    ? m->order_ns
-                   : m->engine_ns > t->lag_ns ? m->engine_ns - t->lag_ns
-                                              : 0;
+    uint64_t now = delay_now(m, t);
     uint64_t gap = max_gap_ns(r->rule, w->device);
-    t->waits = false;
+    t->waits = r->rule->mode == RULE_HOLD && is_old(m, w, r);
     for (size_t l = 0; l < r->rule->n_levels; l++) {
         struct delay *d = &t->delays[l];
         bool above = (int)l > t->level;
         enum expr_truth is = above ? v->on[l] : v->over[l];
+        t->waits |= !above && v->mute[l];
         if (is_frozen(m, w, r, l) && is == EXPR_TRUE) {
             t->waits |= d->run == DELAY_RUNS;
+        } else if (!above && m->keeps) {
+            continue;
         } else if (above && is == EXPR_FALSE && m->from && tolerated(d, r->rule)) {
             continue;
         } else {
@@ -294,12 +327,14 @@ static void move(const struct moment *m, const struct plan_rule *r, struct act *
     }
 }
 
-/* Out of force: nothing begins, and what is on may be over by that alone. */
-static const char *close_schedule(const struct plan_rule *r, struct act *t)
+/* Out of force: nothing begins, and what is on may be over by that alone, unless it endangers
+ * life. */
+static const char *close_schedule(const struct whom *w, const struct plan_rule *r,
+                                  struct act *t)
 {
     for (int l = t->level + 1; l < (int)r->rule->n_levels; l++)
         t->delays[l] = (struct delay){0};
-    if (!r->rule->resolve_on_close || t->level < 0)
+    if (!r->rule->resolve_on_close || t->level < 0 || is_urgent(r->rule, w->device))
         return NULL;
     lower_to(t, -1);
     return "schedule";
@@ -308,25 +343,49 @@ static const char *close_schedule(const struct plan_rule *r, struct act *t)
 static void wait_for(struct alarm *a, const struct moment *m, const struct whom *w,
                      const struct plan_rule *r, struct act *t, struct expr_env *env)
 {
+    uint64_t now = delay_now(m, t);
     t->due = t->wake_ns = NEVER;
     for (size_t l = 0; l < r->rule->n_levels; l++) {
         const struct delay *d = &t->delays[l];
         uint64_t whole = (int)l > t->level ? r->levels[l].for_ns : r->levels[l].off_for_ns;
-        if (d->run != DELAY_RUNS || d->done_ns >= whole || t->waits || !by_time(r, t, l))
+        if (d->run != DELAY_RUNS || d->done_ns >= whole || is_frozen(m, w, r, l) ||
+            !by_time(r, t, l))
             continue;
-        uint64_t due = m->engine_ns + (whole - d->done_ns);
+        uint64_t since = now > d->last_ns ? now - d->last_ns : 0, left = whole - d->done_ns;
+        uint64_t due = m->engine_ns + (left > since ? left - since : 0);
         t->due = due < t->due ? due : t->due;
     }
     for (size_t i = 0; r->keeps && i < r->rule->n_levels * 2; i++) {
         const struct plan_expr *x = i & 1 ? &r->off[i / 2] : &r->on[i / 2];
         if (!x->x || (!x->timed && !x->windows))
             continue;
-        eval_aim(a, w, x, env);
+        eval_aim(a, w, x, false, env);
         uint64_t wake = expr_wake_ns(x->x, act_windows(t, i / 2, i & 1), env);
         if (wake != NEVER && wake < m->engine_ns + MS_NS)
             wake = m->engine_ns + MS_NS;
         t->wake_ns = wake < t->wake_ns ? wake : t->wake_ns;
     }
+}
+
+/* It was broken, and what is said now is something else. */
+static bool is_still_bad(const struct moment *m, const struct whom *w,
+                         const struct plan_rule *r, const struct act *t)
+{
+    if (t->quality != ALARM_BAD || r->cross)
+        return false;
+    for (unsigned i = 0; i < w->plan->n_slots; i++)
+        if (r->mask & ~m->carried & UINT64_C(1) << i && w->series->last[i].at_ns &&
+            isnan(w->series->last[i].v))
+            return true;
+    return false;
+}
+
+enum expr_truth eval_level(struct alarm *a, const struct moment *m, const struct whom *w,
+                           const struct plan_rule *r, const struct act *t)
+{
+    struct expr_env env;
+    eval_env(a, w, r->rule, m->engine_ns, m->wall_ms, &env);
+    return ask(a, w, &r->on[t->level], false, act_windows(t, (size_t)t->level, false), &env);
 }
 
 static void run(struct alarm *a, const struct moment *m, const struct whom *w,
@@ -341,13 +400,13 @@ static void run(struct alarm *a, const struct moment *m, const struct whom *w,
         for (size_t i = 0; t->windows && i < r->rule->n_levels * 2; i++)
             eval_feed(i & 1 ? &r->off[i / 2] : &r->on[i / 2], t->windows[i], w, m);
         if ((m->bad | m->carried) & r->mask)
-            t->quality = m->bad & r->mask ? ALARM_BAD : ALARM_GOOD;
+            t->quality = m->bad & r->mask || is_still_bad(m, w, r, t) ? ALARM_BAD : ALARM_GOOD;
     }
     t->eval_ns = env->now_ns;
     judge(a, m, w, r, t, env, &v);
     delays(m, w, r, t, &v);
     move(m, r, t, &v);
-    if (!a->g.rules[r->rule->index].in_force && (reason = close_schedule(r, t)))
+    if (!a->g.rules[r->rule->index].in_force && (reason = close_schedule(w, r, t)))
         t->changed_ms = m->stamp_ms;
     wait_for(a, m, w, r, t, env);
     tell(a, m, w, r, t, before, reason);
@@ -373,4 +432,42 @@ void alarm_eval(struct alarm *a, const struct moment *m, const struct whom *w, u
     if (!t)
         t = act_new(a, w, pos);
     run(a, m, w, r, t, &env);
+}
+
+/* Nothing goes on and nothing begins: that is most of what is said, so it costs no more than its
+ * comparisons. */
+static bool is_quiet(struct alarm *a, const struct plan_rule *r, const struct expr_env *env)
+{
+    if (!a->g.rules[r->rule->index].in_force)
+        return true;
+    for (size_t l = 0; l < r->rule->n_levels; l++) {
+        enum expr_truth t = expr_eval(r->on[l].x, NULL, env);
+        if (t == EXPR_FALSE)
+            continue;
+        if (decided(t, r->rule->unknown) == EXPR_TRUE)
+            return false;
+        a->stats.unknown++;
+    }
+    return true;
+}
+
+void eval_said(struct alarm *a, const struct moment *m, struct whom *w, bool urgent)
+{
+    struct series *said = w->series;
+    const struct seat *seats = seats_of(w->plan, said);
+    uint64_t touched = m->carried | m->bad;
+    struct expr_env env;
+    eval_env(a, w, NULL, m->order_ns, m->wall_ms, &env);
+    for (unsigned i = 0; i < w->plan->n_rules; i++) {
+        const struct plan_rule *r = &w->plan->rules[i];
+        if (!(w->plan->masks[i] & touched) || (urgent && !is_urgent(r->rule, w->device)))
+            continue;
+        if (r->plain && !seats[i].act && seats[i].flags & SEAT_LEVELS && is_quiet(a, r, &env)) {
+            a->stats.evaluations++;
+            continue;
+        }
+        w->series = r->cross ? w->dev->series : said;
+        alarm_eval(a, m, w, i);
+    }
+    w->series = said;
 }

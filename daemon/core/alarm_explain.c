@@ -46,7 +46,7 @@ static void put_parts(struct jsonw *j, struct alarm *a, const char *key, const s
 {
     struct buf text;
     buf_init(&text, 16384);
-    eval_aim(a, w, x, env);
+    eval_aim(a, w, x, false, env);
     if (expr_explain(x->x, s, env, &text) == 0)
         jsonw_strn(j, key, text.data, text.len);
     buf_done(&text);

@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK      512 /* series */
-#define MAX_POINTS 65  /* of one device; the engine refuses more */
+#define CHUNK      512 /* series, at most */
+#define CHUNK_MIN  8
+#define MAX_COPIES 50000 /* of rules, in the plans of compounds */
+#define MAX_POINTS 65    /* of one device; the engine refuses more */
 
 /* -- plans ---------------------------------------------------------------------------------- */
 
@@ -54,6 +56,12 @@ static void plan_rule(struct plan *p, const struct rule *r, struct plan_rule *ou
             out->keeps |= both[k]->timed || both[k]->windows;
         }
     }
+    out->plain = out->levels && !out->cross && !out->keeps && r->n_params == 0;
+}
+
+static bool is_restricted(const struct rule *r)
+{
+    return r->n_compounds + r->n_tiers + r->n_firms > 0;
 }
 
 static void plan_kind(struct plan *p, const struct world *w, const struct kind *k)
@@ -68,6 +76,7 @@ static void plan_kind(struct plan *p, const struct world *w, const struct kind *
         plan_rule(p, rules[i], &p->rules[i]);
         p->masks[i] = p->rules[i].mask;
         p->cross_masks |= p->rules[i].cross ? p->rules[i].mask : 0;
+        p->restricted |= is_restricted(rules[i]);
     }
 }
 
@@ -86,13 +95,13 @@ static bool listed(const char *const *list, size_t n, const char *s)
     return n == 0;
 }
 
-static bool concerns(const struct world *w, const struct rule *r, const struct device *d)
+static bool concerns(const struct world *w, const struct rule *r, const struct compound *own)
 {
-    if (r->n_compounds + r->n_tiers + r->n_firms == 0)
+    if (!is_restricted(r))
         return true;
-    const struct compound *c = registry_compound_now(w->registry, d->compound);
+    const struct compound *c = registry_compound_now(w->registry, own);
     return (listed(r->compounds, r->n_compounds, c->code) ||
-            listed(r->compounds, r->n_compounds, d->compound->code)) &&
+            listed(r->compounds, r->n_compounds, own->code)) &&
            listed(r->tiers, r->n_tiers, c->tier) && listed(r->firms, r->n_firms, c->firm);
 }
 
@@ -101,12 +110,14 @@ static bool is_its_point(const struct rule *r, const struct device *d, const cha
     return listed(r->points, r->n_points, point ? point : d->point ? d->point : "");
 }
 
-static uint8_t flags_of(const struct gen *g, const struct plan_rule *p, const struct device *d,
-                        const char *point)
+static uint8_t flags_of(const struct gen *g, const struct plan *plan, size_t i,
+                        const struct device *d, const char *point)
 {
+    const struct plan_rule *p = &plan->rules[i];
     const struct rule *r = p->rule;
     unsigned flags = 0;
-    if (d->retired || !world_serves(g->world, d) || !concerns(g->world, r, d))
+    if (d->retired || !world_serves(g->world, d) ||
+        (plan->restricted && !concerns(g->world, r, d->compound)))
         return 0; /* what the other lane hears is not silent */
     if (r->n_levels && p->levels && !(p->cross && point) && is_its_point(r, d, point))
         flags |= SEAT_LEVELS;
@@ -115,12 +126,26 @@ static uint8_t flags_of(const struct gen *g, const struct plan_rule *p, const st
     return (uint8_t)flags;
 }
 
+/* Of the least patient rule about silence, in whole seconds. */
+static uint32_t patience_of(const struct plan *p, const struct series *s,
+                            const struct device *d)
+{
+    uint64_t least = NEVER;
+    for (size_t i = 0; i < p->n_rules; i++) {
+        uint64_t after = silence_ns(p->rules[i].rule, d);
+        if (seats_of(p, s)[i].flags & SEAT_SILENCE && after < least)
+            least = after;
+    }
+    return least / SECOND_NS < UINT32_MAX ? (uint32_t)(least / SECOND_NS) : 0;
+}
+
 static struct series *series_new(struct gen *g, struct plan *p, const struct device *d,
                                  const char *point)
 {
-    if (p->n_chunks == 0 || p->used == CHUNK) {
+    if (p->used == p->room) {
+        p->room = p->n_chunks == 0 ? CHUNK_MIN : p->room < CHUNK ? p->room * 2 : CHUNK;
         p->chunks = mem_realloc_array(p->chunks, p->n_chunks + 1, sizeof(*p->chunks));
-        p->chunks[p->n_chunks++] = mem_zalloc_array(CHUNK, p->bytes);
+        p->chunks[p->n_chunks++] = mem_zalloc_array(p->room, p->bytes);
         p->used = 0;
     }
     struct series *s =
@@ -131,9 +156,11 @@ static struct series *series_new(struct gen *g, struct plan *p, const struct dev
         s->last[i].v = NAN;
     struct seat *seats = seats_of(p, s);
     for (size_t i = 0; i < p->n_rules; i++) {
-        seats[i].flags = flags_of(g, &p->rules[i], d, point);
+        seats[i].flags = flags_of(g, p, i, d, point);
         g->n_instances += seats[i].flags != 0;
     }
+    if (!point)
+        g->devs[d->index].patience_s = patience_of(p, s, d);
     if (p->n_conds) {
         s->cond = mem_zalloc(sizeof(*s->cond) + p->n_conds * sizeof(s->cond->windows[0]));
         for (size_t i = 0; i < p->n_conds; i++)
@@ -144,12 +171,11 @@ static struct series *series_new(struct gen *g, struct plan *p, const struct dev
 
 struct series *gen_series(struct gen *g, const struct device *d, const char *point, bool make)
 {
-    struct dev *v = &g->devs[d->index];
     struct plan *p = gen_plan(g, d);
-    struct series **at = &v->series;
     unsigned n = 0;
     if (p->n_rules + p->n_conds == 0 || d->retired)
         return NULL;
+    struct series **at = &g->devs[d->index].series;
     if (!*point && *at)
         return *at;
     for (; *at; at = &(*at)->next, n++)
@@ -190,19 +216,106 @@ static void build_rules(struct gen *g, int64_t wall_ms)
     for (size_t k = 0; k < g->n_plans; k++)
         for (size_t i = 0; i < g->plans[k].n_rules; i++) {
             const struct plan_rule *p = &g->plans[k].rules[i];
+            g->rules[p->rule->index].counts |= p->counts;
             for (size_t l = 0; l < p->rule->n_levels; l++)
                 g->rules[p->rule->index].by_wall |= p->on[l].timed || p->off[l].timed;
         }
 }
 
+/* The rules of p that concern compound c, by their places; how many. */
+static size_t rules_there(const struct gen *g, const struct plan *p, const struct compound *c,
+                          uint16_t *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_rules; i++)
+        if (concerns(g->world, p->rules[i].rule, c))
+            out[n++] = (uint16_t)i;
+    return n;
+}
+
+static bool has_these(const struct plan *v, const struct plan *all, const uint16_t *there,
+                      size_t n)
+{
+    if (v->kind != all->kind || v->n_rules != n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (v->rules[i].rule != all->rules[there[i]].rule)
+            return false;
+    return true;
+}
+
+static void plan_part(struct gen *g, size_t kind, const uint16_t *there, size_t n)
+{
+    g->plans = mem_realloc_array(g->plans, g->n_plans + 1, sizeof(*g->plans));
+    const struct plan *all = &g->plans[kind];
+    struct plan *p = &g->plans[g->n_plans++];
+    *p = *all;
+    p->of_compound = NULL;
+    p->restricted = p->counts = false;
+    p->cross_masks = 0;
+    p->n_rules = n;
+    p->rules = mem_zalloc_array(n, sizeof(*p->rules));
+    p->masks = mem_zalloc_array(n, sizeof(*p->masks));
+    p->conds = p->n_conds ? mem_dup(all->conds, p->n_conds * sizeof(*p->conds)) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        p->rules[i] = all->rules[there[i]];
+        p->masks[i] = all->masks[there[i]];
+        p->counts |= p->rules[i].counts;
+        p->cross_masks |= p->rules[i].cross ? p->rules[i].mask : 0;
+    }
+}
+
+/* Which plan the devices of a kind in a compound have, where that is asked for the first time. */
+static uint32_t part_for(struct gen *g, size_t kind, const struct compound *c, uint16_t *there,
+                         size_t *copies)
+{
+    size_t n = rules_there(g, &g->plans[kind], c, there);
+    for (size_t i = catalog_kinds(g->world->catalog); i < g->n_plans; i++)
+        if (has_these(&g->plans[i], &g->plans[kind], there, n))
+            return (uint32_t)i;
+    if (*copies + n + 1 > MAX_COPIES)
+        return (uint32_t)kind;
+    *copies += n + 1;
+    plan_part(g, kind, there, n);
+    return (uint32_t)g->n_plans - 1;
+}
+
+/* A device carries the rules that concern it, and not those of its kind in other compounds. */
+static void plan_compounds(struct gen *g)
+{
+    const struct registry *r = g->world->registry;
+    size_t n = registry_compounds(r), copies = 0;
+    uint16_t *there = mem_zalloc_array(g->n_rules, sizeof(*there));
+    bool any = false;
+    for (size_t k = 0; k < catalog_kinds(g->world->catalog); k++)
+        if (g->plans[k].restricted) {
+            any = true;
+            g->plans[k].of_compound = mem_zalloc_array(n, sizeof(uint32_t));
+            memset(g->plans[k].of_compound, 0xff, n * sizeof(uint32_t));
+        }
+    for (size_t i = 0; any && i < registry_devices(r); i++) {
+        const struct device *d = registry_device_at(r, i);
+        size_t k = d->kind->index;
+        uint32_t *of = g->plans[k].of_compound;
+        if (of && of[d->compound->index] == UINT32_MAX)
+            of[d->compound->index] = part_for(g, k, d->compound, there, &copies);
+    }
+    free(there);
+}
+
 static void build_devices(struct gen *g, uint64_t engine_ns)
 {
+    if (g->n_rules == 0)
+        return;
     g->n_devs = registry_devices(g->world->registry);
     g->devs = mem_zalloc_array(g->n_devs, sizeof(*g->devs));
+    g->kind_of = mem_zalloc_array(g->n_devs, sizeof(*g->kind_of));
     for (size_t i = 0; i < g->n_devs; i++) {
+        const struct device *d = registry_device_at(g->world->registry, i);
+        g->kind_of[i] = (uint8_t)d->kind->index;
         g->devs[i] =
             (struct dev){.alive_ns = engine_ns, .since_ns = engine_ns, .broker = NO_BROKER};
-        (void)gen_series(g, registry_device_at(g->world->registry, i), "", true);
+        (void)gen_series(g, d, "", true);
     }
 }
 
@@ -221,6 +334,7 @@ void gen_build(struct gen *g, const struct world *w, uint64_t engine_ns, int64_t
                    p->n_rules * sizeof(struct seat);
     }
     build_rules(g, wall_ms);
+    plan_compounds(g);
     build_devices(g, engine_ns);
     gen_places(g);
 }
@@ -247,10 +361,12 @@ void gen_done(struct gen *g)
         free(p->rules);
         free(p->masks);
         free(p->conds);
+        free(p->of_compound);
     }
     gen_places_done(g);
     free(g->plans);
     free(g->devs);
+    free(g->kind_of);
     free(g->rules);
     *g = (struct gen){0};
 }

@@ -160,10 +160,13 @@ void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
 
 /* -- caught up -------------------------------------------------------------------------------- */
 
-static void read_all(struct alarm *a, const struct moment *m, struct whom *w)
+/* What came without a time of its own; life-safety has read it already. */
+static void read_all(struct alarm *a, const struct moment *m, struct whom *w, uint64_t from_ns)
 {
     for (struct series *s = w->dev->series; s; s = s->next) {
         struct moment n = *m;
+        if (s->newest_ns < from_ns)
+            continue;
         w->series = s;
         n.from = s;
         n.late = true;
@@ -171,8 +174,11 @@ static void read_all(struct alarm *a, const struct moment *m, struct whom *w)
         for (unsigned i = 0; i < w->plan->n_slots; i++)
             if (s->last[i].at_ns == s->newest_ns && s->newest_ns)
                 n.carried |= UINT64_C(1) << i;
+        if (w->plan->n_conds && !w->device->life_safety)
+            count_sample(a, &n, w);
         for (unsigned i = 0; s->newest_ns && i < w->plan->n_rules; i++)
-            alarm_eval(a, &n, w, i);
+            if (!is_urgent(w->plan->rules[i].rule, w->device))
+                alarm_eval(a, &n, w, i);
     }
 }
 
@@ -204,7 +210,7 @@ void late_due(struct alarm *a, uint32_t device, const struct moment *m)
     w.dev->rare = NULL;
     w.dev->flags &= (uint8_t)~DEV_CATCHING;
     if (r->unread)
-        read_all(a, m, &w);
+        read_all(a, m, &w, r->from_ns);
     tell_all(a, m, &w);
     for (struct past *p = r->pasts; p; p = p->next) {
         w.series = p->series;

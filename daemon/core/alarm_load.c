@@ -8,12 +8,13 @@
 #include <string.h>
 
 #define MAGIC   0x314d4c4147494147u
-#define VERSION 1u
+#define VERSION 2u
 #define FAR_MS  (INT64_C(1) << 60)
 
 struct reader {
     struct alarm *a;
     const char *p, *end;
+    uint64_t version;
     bool failed;
 };
 
@@ -340,6 +341,7 @@ static void get_all(struct reader *r)
     a->wall_known = get_bool(r);
     for (size_t i = 0; i < MAX_BROKERS; i++) {
         a->links[i].up_ns = get_u64(r);
+        a->links[i].again_ns = r->version < 2 ? 0 : get_u64(r);
         a->links[i].up = get_bool(r);
     }
     get_rules(r);
@@ -368,7 +370,9 @@ int alarm_load(struct alarm *a, const char *bytes, size_t len)
     uint64_t now = a->now_ns;
     int64_t wall = alarm_wall(a, now);
     alarm_reset(a, w, now, wall);
-    if (get_u64(&r) != MAGIC || get_u64(&r) != VERSION || r.failed)
+    bool ours = get_u64(&r) == MAGIC;
+    r.version = get_u64(&r);
+    if (!ours || r.version < 1 || r.version > VERSION || r.failed)
         return -EBADMSG;
     forget_timers(a);
     get_all(&r);

@@ -23,7 +23,7 @@
 #define MAX_BROKERS 64
 #define NO_BROKER   255
 #define NO_SLOT     255
-#define SWEEP       2048 /* devices that a tick of a rule's sweep looks at */
+#define SWEEP       2048 /* devices of its kinds that a tick of a rule's sweep looks at */
 
 /* What an act is, or was told as: a level, or one of these. */
 enum { STATE_NORMAL = -2, STATE_SILENT = -1 };
@@ -49,6 +49,7 @@ struct plan_rule {
     uint64_t mask;
     bool cross, keeps; /* keeps: windows or time, so an act for good */
     bool counts;
+    bool plain; /* its levels ask for nothing but last values of its own point */
 };
 
 /* A condition that count_over asks of the devices of this kind. */
@@ -57,8 +58,12 @@ struct plan_cond {
     uint64_t hash;
 };
 
-struct plan { /* of one kind */
+/* Of one kind; or of its devices in some compounds, where rules ask for compounds, tiers or firms:
+ * slots and conditions are those of the kind, rules only those that concern them. */
+struct plan {
     const struct kind *kind;
+    uint32_t *of_compound; /* of a kind's: the plan, by compound; NULL: this one for all */
+    bool restricted;       /* a rule may not concern a device */
     struct plan_rule *rules;
     uint64_t *masks; /* by rule */
     struct plan_cond *conds;
@@ -71,7 +76,7 @@ struct plan { /* of one kind */
     unsigned n_slots;
     size_t bytes; /* of a series' block */
     char **chunks;
-    size_t n_chunks, used; /* used: blocks of the last chunk */
+    size_t n_chunks, used, room; /* blocks of the last chunk */
 };
 
 /* -- devices ---------------------------------------------------------------------------------- */
@@ -117,6 +122,7 @@ struct dev {
     uint64_t since_ns; /* known since */
     uint64_t queued;   /* silence */
     struct rare *rare;
+    uint32_t patience_s; /* of its least patient rule, at most; 0: it is looked up */
     uint8_t broker;
     uint8_t flags;
 };
@@ -204,7 +210,8 @@ struct act {
     bool late, held;
     bool inhibited;
     bool old_news;    /* its last sample was late */
-    bool retell;      /* within a reload: its level is of another severity now */
+    bool retell;      /* within a reload: its level is of another severity now, */
+    bool raised;      /* a graver one */
     uint64_t lag_ns;  /* receipt less order time, of the last sample */
     uint64_t eval_ns; /* newest time it was evaluated at */
     uint64_t due, queued;
@@ -227,16 +234,32 @@ struct rule_state {
     uint32_t cursor;   /* devices that it looked at; UINT32_MAX: no sweep */
     bool in_force;
     bool by_wall; /* scheduled or timed: a step of the wall clock concerns it */
+    bool counts;
 };
 
 struct link {
-    uint64_t up_ns;
+    uint64_t up_ns;    /* since when, but for moments in which nothing was lost */
+    uint64_t again_ns; /* the end of the last such moment; 0: none since up_ns */
     bool up;
 };
 
 struct due {
     uint64_t ns;
     uint32_t device, sub;
+};
+
+/* Those that are not of the present span of time; core/alarm_due.c has how. */
+enum { FAR_SHIFT = 27, FAR_PILES = 64 - FAR_SHIFT, FAR_CHUNK = 255 };
+struct far_chunk {
+    struct far_chunk *next;
+    size_t n;
+    struct due due[FAR_CHUNK];
+};
+struct far {
+    struct far_chunk *piles[FAR_PILES], *spare;
+    uint64_t some; /* piles with anything in them */
+    uint64_t now;  /* the present span */
+    size_t n, n_spare;
 };
 
 /* due.sub: of a device, */
@@ -248,9 +271,10 @@ enum { DUE_SILENCE, DUE_CATCH, DUE_UPLINK, DUE_SEATS = 1 << 16 };
 
 struct gen {
     const struct world *world;
-    struct plan *plans; /* by kind index */
+    struct plan *plans; /* by kind index; behind them those of some compounds */
     size_t n_plans;
-    struct dev *devs;
+    struct dev *devs; /* none where there are no rules */
+    uint8_t *kind_of; /* by device: its kind's index */
     size_t n_devs;
     uint64_t n_instances;     /* seats where anything is watched */
     struct rule_state *rules; /* by rule index */
@@ -269,9 +293,9 @@ struct alarm {
     struct gen g;
     struct act **chunks;
     uint32_t n_acts, cap_acts, free_act; /* free_act: from 1 */
-    struct due *heap;
+    struct due *heap;                    /* of the present span; when it is empty, so is far */
     size_t n_heap, cap_heap, n_stale;
-    size_t compact; /* where the search for dead ones is; 0: there is none */
+    struct far far;
     struct link links[MAX_BROKERS];
     int64_t wall_off_ms; /* wall time less engine time */
     bool wall_known;
@@ -280,9 +304,8 @@ struct alarm {
     uint64_t gauges[GAUGES]; /* acts, now */
     struct dirty *dirty;     /* groups whose counts changed in this step */
     size_t n_dirty, cap_dirty;
-    bool flushing;
     bool due_changed; /* the heap's first may be dead */
-    struct expr_last scratch[EXPR_MAX_INPUTS];
+    struct expr_last scratch[CATALOG_MAX_METRICS];
     double params[EXPR_MAX_PARAMS];
     double counts[EXPR_MAX_COUNTS];
 };
@@ -306,6 +329,7 @@ struct moment {
     uint64_t carried, bad;     /* slots */
     const struct series *from; /* of the sample; NULL: time, a reload, a count */
     bool late;
+    bool keeps; /* no level ends by this */
 };
 
 static inline struct seat *seats_of(const struct plan *p, const struct series *s)
@@ -353,7 +377,8 @@ struct series *gen_series(struct gen *g, const struct device *d, const char *poi
 struct whom gen_whom(struct gen *g, uint32_t device, unsigned ordinal); /* series may be NULL */
 static inline struct plan *gen_plan(const struct gen *g, const struct device *d)
 {
-    return &g->plans[d->kind->index];
+    struct plan *p = &g->plans[d->kind->index];
+    return p->of_compound ? &g->plans[p->of_compound[d->compound->index]] : p;
 }
 
 /* alarm_place.c */
@@ -377,6 +402,8 @@ void due_pop(struct alarm *a);
 void due_drop(struct alarm *a, uint64_t *queued);
 void due_clean(struct alarm *a); /* the first one is alive */
 void due_rebuild(struct alarm *a);
+void due_clear(struct alarm *a);
+void due_done(struct alarm *a);
 uint64_t *due_queued(struct alarm *a, uint32_t device, uint32_t sub); /* NULL: not there */
 int64_t alarm_wall(const struct alarm *a, uint64_t engine_ns);
 void alarm_wall_take(struct alarm *a, uint64_t engine_ns, int64_t wall_ms);
@@ -385,15 +412,20 @@ void due_sweep(struct alarm *a, unsigned index, uint64_t engine_ns);
 
 /* alarm_eval.c */
 void alarm_eval(struct alarm *a, const struct moment *m, const struct whom *w, unsigned pos);
+/* The rules that read what was said; `urgent`: only those of life-safety. */
+void eval_said(struct alarm *a, const struct moment *m, struct whom *w, bool urgent);
 void eval_env(struct alarm *a, const struct whom *w, const struct rule *r, uint64_t now_ns,
               int64_t wall_ms, struct expr_env *out);
-/* The last values as x wants them, in *env. */
-void eval_aim(struct alarm *a, const struct whom *w, const struct plan_expr *x,
+/* The last values as x wants them, in *env; old: they are no witness, but for their age. */
+void eval_aim(struct alarm *a, const struct whom *w, const struct plan_expr *x, bool old,
               struct expr_env *env);
 static inline struct expr_state *act_windows(const struct act *t, size_t level, bool off)
 {
     return t && t->windows ? t->windows[level * 2 + off] : NULL;
 }
+/* Is the level that it has true now? */
+enum expr_truth eval_level(struct alarm *a, const struct moment *m, const struct whom *w,
+                           const struct plan_rule *r, const struct act *t);
 void eval_feed(const struct plan_expr *x, struct expr_state *s, const struct whom *w,
                const struct moment *m);
 
@@ -410,8 +442,9 @@ void tell_episode(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, const struct shadow *s);
 void tell_removed(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, struct act *t, const char *reason);
+/* A reload gave its level another severity. */
 void tell_again(struct alarm *a, const struct moment *m, const struct whom *w,
-                const struct plan_rule *r, struct act *t); /* its severity is another one */
+                const struct plan_rule *r, struct act *t);
 void tell_fill(struct alarm *a, const struct moment *m, const struct whom *w,
                const struct plan_rule *r, const struct act *t, struct alarm_event *out);
 
@@ -444,7 +477,11 @@ void count_sample(struct alarm *a, const struct moment *m, const struct whom *w)
 void count_due(struct alarm *a, const struct moment *m, const struct whom *w);
 void count_arm(struct alarm *a, const struct moment *m); /* those that time alone changes */
 void count_flush(struct alarm *a, const struct moment *m);
+void count_spared(struct alarm *a, const struct moment *m, const struct whom *w);
 void count_again(struct alarm *a); /* all, from the series' truths */
+/* The truths of conditions that plan p has and `before` (NULL: nothing) had not, from what is known. */
+void count_seen(struct alarm *a, struct plan *p, const struct plan *before,
+                const struct moment *m);
 double count_of(const struct alarm *a, unsigned count, uint32_t device);
 void gen_counts(struct gen *g); /* finds what is counted; before blocks are sized */
 void cond_free(struct cond_state *c, size_t n);

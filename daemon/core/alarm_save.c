@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define MAGIC      0x314d4c4147494147u /* "GAIGALM1" */
-#define VERSION    1u
+#define VERSION    2u
 #define WINDOW_MAX ((size_t)1 << 20)
 
 /* -- writing ---------------------------------------------------------------------------------- */
@@ -232,6 +232,7 @@ int alarm_save(const struct alarm *a, int (*fn)(void *ctx, const void *p, size_t
     put_u8(w, a->wall_known);
     for (size_t i = 0; i < MAX_BROKERS; i++) {
         put_u64(w, a->links[i].up_ns);
+        put_u64(w, a->links[i].again_ns);
         put_u8(w, a->links[i].up);
     }
     put_rules(a, w);

@@ -9,7 +9,9 @@
  */
 #include "core/alarm_private.h"
 
-#define BLAME_MIN 3 /* members that must be quiet … */
+#define BLAME_MIN 3            /* members that must be quiet … */
+#define KEPT_NS   60000000000u /* in which a broker hands over what it kept for a moment */
+#define LOOK_NS   (5 * KEPT_NS) /* while the link is down, who is overdue is looked at so often */
 
 static uint64_t most(uint64_t a, uint64_t b)
 {
@@ -26,21 +28,26 @@ static bool is_cut_off(const struct alarm *a, const struct dev *v)
     return false;
 }
 
-static uint64_t link_up_ns(const struct alarm *a, const struct dev *v)
+static struct link link_of(const struct alarm *a, const struct dev *v)
 {
-    uint64_t up = 0;
+    struct link all = {.up = true};
     if (v->broker < MAX_BROKERS)
-        return a->links[v->broker].up_ns;
-    for (size_t i = 0; i < a->g.world->conf->n_brokers && i < MAX_BROKERS; i++)
-        up = most(up, a->links[i].up_ns);
-    return up;
+        return a->links[v->broker];
+    for (size_t i = 0; i < a->g.world->conf->n_brokers && i < MAX_BROKERS; i++) {
+        all.up_ns = most(all.up_ns, a->links[i].up_ns);
+        all.again_ns = most(all.again_ns, a->links[i].again_ns);
+    }
+    return all;
 }
 
 /* When the silence of that rule's patience ends, if nothing is heard. */
 static uint64_t silent_at(const struct alarm *a, const struct whom *w, uint64_t after)
 {
-    uint64_t up = link_up_ns(a, w->dev), due = w->dev->alive_ns + after;
-    return up ? most(due, up + most(after, interval_ns(w->device))) : due;
+    struct link l = link_of(a, w->dev);
+    uint64_t due = w->dev->alive_ns + after;
+    if (l.up_ns)
+        due = most(due, l.up_ns + most(after, interval_ns(w->device)));
+    return l.again_ns ? most(due, l.again_ns + KEPT_NS) : due;
 }
 
 void silence_arm(struct alarm *a, uint32_t device)
@@ -52,8 +59,11 @@ void silence_arm(struct alarm *a, uint32_t device)
         if ((flags & (SEAT_SILENCE | SEAT_SILENT)) != SEAT_SILENCE)
             continue;
         uint64_t after = silence_ns(w.plan->rules[i].rule, w.device);
-        uint64_t at = is_cut_off(a, w.dev) ? a->now_ns + most(after, interval_ns(w.device))
-                                           : silent_at(a, &w, after);
+        uint64_t at = silent_at(a, &w, after);
+        if (is_cut_off(a, w.dev)) {
+            uint64_t wait = most(after, interval_ns(w.device));
+            at = most(at, a->now_ns + (wait < LOOK_NS ? wait : LOOK_NS));
+        }
         due = at < due ? at : due;
     }
     if (due != NEVER && due <= a->now_ns)
@@ -109,6 +119,8 @@ static void set_silent(struct alarm *a, const struct moment *m, const struct who
     if (silent)
         t->inhibited = uplink_hides(a, w->device->index) && !is_urgent(r->rule, w->device);
     tell(a, m, w, r, t, before, NULL);
+    if (!silent && t->level >= 0) /* an uplink hides silence, never a level */
+        t->inhibited = false;
     act_settle(a, w, r, t);
 }
 
@@ -232,10 +244,10 @@ static void age(struct alarm *a, const struct moment *m, struct whom *w, unsigne
         next = s->next;
         w->series = s;
         struct act *t = act_of(a, w, pos);
-        if (!t || t->level < 0)
+        if (!t)
             continue;
         int before = act_state(t);
-        if (quality == ALARM_STALE && r->rule->has_no_data &&
+        if (t->level >= 0 && quality == ALARM_STALE && r->rule->has_no_data &&
             r->rule->no_data == RULE_SILENCE_CLEAR) {
             t->level = -1;
             for (size_t l = 0; l < RULE_MAX_LEVELS; l++)
@@ -269,6 +281,12 @@ void silence_again(struct alarm *a, const struct moment *m, const struct whom *w
 
 void silence_due(struct alarm *a, uint32_t device, const struct moment *m)
 {
+    struct dev *v = &a->g.devs[device];
+    uint64_t due = v->alive_ns + v->patience_s * SECOND_NS;
+    if (!(v->flags & (DEV_HEARD | DEV_SILENT)) && v->patience_s && due > m->engine_ns) {
+        due_set(a, &v->queued, due, device, DUE_SILENCE); /* most of them: it spoke since */
+        return;
+    }
     struct whom w = gen_whom(&a->g, device, 0);
     if (w.series && w.dev->flags & DEV_HEARD)
         silence_over(a, m, &w);

@@ -37,7 +37,7 @@ static void fill_value(struct alarm *a, const struct moment *m, const struct who
     unsigned input = 0;
     out->metric = expr_subject(x->x, &input);
     eval_env(a, w, r->rule, m->engine_ns, m->wall_ms, &env);
-    eval_aim(a, w, x, &env);
+    eval_aim(a, w, x, false, &env);
     out->limit = expr_limit(x->x, &env);
     if (out->metric && input < x->n_inputs)
         out->value = env.last[x->cross ? input : x->slots[input]].v;
@@ -77,13 +77,20 @@ void tell_fill(struct alarm *a, const struct moment *m, const struct whom *w,
                                 .wall_ms = m->wall_ms,
                                 .late = t->late,
                                 .flapping = t->flap && t->flap->on,
-                                .inhibited = t->inhibited,
+                                .inhibited = t->inhibited && about == STATE_SILENT,
                                 .life_safety = is_urgent(r->rule, w->device),
                                 .members = uplink_silent(a, w->device->index)};
     if (about == STATE_SILENT)
         out->quality = shown == about || w->dev->flags & DEV_SILENT ? ALARM_STALE : ALARM_GOOD;
     else if (r->levels && r->rule->n_levels)
         fill_value(a, m, w, r, about >= 0 ? about : 0, out);
+}
+
+/* The device is silent, and says nothing in this step either: nobody has seen that it is good. */
+static bool is_unseen(const struct whom *w, const struct plan_rule *r)
+{
+    const struct seat *own = &seats_of(w->plan, w->dev->series)[r - w->plan->rules];
+    return own->flags & SEAT_SILENT && !(w->dev->flags & DEV_HEARD);
 }
 
 static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
@@ -96,7 +103,7 @@ static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
     e.reason = reason;
     if (change == ALARM_CLEARED) {
         e.condition = ALARM_NORMAL;
-        if (w->dev->flags & DEV_SILENT) /* nobody has seen that it is good */
+        if (!m->from && is_unseen(w, r)) /* a sample has seen it */
             e.quality = ALARM_STALE;
     }
     t->told_quality = t->quality;
@@ -210,7 +217,16 @@ void tell_quality(struct alarm *a, const struct moment *m, const struct whom *w,
 void tell_again(struct alarm *a, const struct moment *m, const struct whom *w,
                 const struct plan_rule *r, struct act *t)
 {
-    t->retell = false;
+    bool untrue = t->raised && t->level >= 0 && !is_urgent(r->rule, w->device) &&
+                  eval_level(a, m, w, r, t) == EXPR_FALSE;
+    t->retell = t->raised = false;
+    if (untrue) { /* only graver levels are left, and none is reached */
+        int before = act_state(t);
+        t->level = -1;
+        t->changed_ms = m->stamp_ms;
+        tell(a, m, w, r, t, before, "rule_changed");
+        return;
+    }
     emit(a, m, w, r, t, ALARM_LEVEL, "rule_changed");
 }
 
@@ -235,7 +251,7 @@ void tell_inhibit(struct alarm *a, const struct moment *m, const struct whom *w,
     if (t->inhibited == inhibited)
         return;
     t->inhibited = inhibited;
-    if (t->told != STATE_NORMAL)
+    if (t->told == STATE_SILENT)
         emit(a, m, w, r, t, ALARM_INHIBIT, NULL);
 }
 

@@ -75,6 +75,7 @@ static void change_rule(struct change *c, const struct whom *w, const struct pla
         tell_settled(c->a, &c->m, w, from, t);
     int told = t->told >= 0 ? level_after(from, to, t->told) : -1;
     t->retell = told >= 0 && to->levels[told].severity != from->levels[t->told].severity;
+    t->raised = t->retell && to->levels[told].severity > from->levels[t->told].severity;
     t->level = (int8_t)level_after(from, to, t->level);
     t->told = told >= 0 ? (int8_t)told : t->told;
     t->peak = t->level;
@@ -183,6 +184,10 @@ static void move_device(struct change *c, uint32_t index)
                                  : "device_changed");
         return;
     }
+    if (c->next->n_devs == 0) {
+        drop_device(c, &old, "rule_removed");
+        return;
+    }
     struct whom now = gen_whom(c->next, d->index, 0);
     now.dev->alive_ns = old.dev->alive_ns;
     now.dev->since_ns = old.dev->since_ns;
@@ -220,9 +225,11 @@ static void move_uplinks(struct change *c)
         if (!d || !c->next->uplink_is || !c->next->uplink_is[d->index])
             continue;
         struct uplink *n = &c->next->uplinks[c->next->uplink_is[d->index] - 1];
-        n->down = u->down && !(u->by_members && n->pos == UINT32_MAX);
+        bool told =
+            u->by_members ? n->pos != UINT32_MAX : c->next->devs[d->index].flags & DEV_MISSED;
+        n->down = u->down && told;
         n->by_members = n->down && u->by_members;
-        n->release = u->release || n->down != u->down;
+        n->release = u->release;
         n->due = u->due;
         n->queued = u->queued;
     }
@@ -255,7 +262,7 @@ static void sweep_changed(struct change *c, const struct gen *old)
         const struct rule_state *s = &c->a->g.rules[i];
         if (c->before)
             o = rules_find(c->before->rules, r->id, strlen(r->id));
-        bool looks = s->by_wall || (c->before && (!o || o->hash != r->hash));
+        bool looks = s->by_wall || (c->before && (!o || o->hash != r->hash || s->counts));
         if (o && old->rules[o->index].cursor != UINT32_MAX)
             looks = true;
         due_rule(c->a, i, c->m.engine_ns, c->m.wall_ms);
@@ -274,14 +281,27 @@ static void settle_device(struct change *c, uint32_t device)
             struct act *t = seat->act ? act_at(c->a, seat->act) : NULL;
             if (t && t->retell)
                 tell_again(c->a, &c->m, &w, &w.plan->rules[i], t);
+            if (t && t->silent) /* it may be behind another uplink now */
+                tell_inhibit(c->a, &c->m, &w, &w.plan->rules[i], t,
+                             uplink_hides(c->a, device) &&
+                                 !is_urgent(w.plan->rules[i].rule, w.device));
             if (t)
                 act_settle(c->a, &w, &w.plan->rules[i], t);
         }
 }
 
+static const struct plan *plan_before(const struct gen *old, const struct plan *p)
+{
+    const struct kind *k =
+        catalog_kind(old->world->catalog, p->kind->name, strlen(p->kind->name));
+    return k ? &old->plans[k->index] : NULL;
+}
+
 static void start(struct change *c, const struct gen *old)
 {
     struct alarm *a = c->a;
+    for (size_t i = 0; c->before && i < a->g.n_plans; i++)
+        count_seen(a, &a->g.plans[i], plan_before(old, &a->g.plans[i]), &c->m);
     count_again(a);
     due_rebuild(a);
     sweep_changed(c, old);
@@ -334,7 +354,8 @@ void alarm_reset(struct alarm *a, const struct world *w, uint64_t engine_ns, int
     }
     acts_free(a);
     gen_done(&a->g);
-    a->n_heap = a->n_stale = a->n_dirty = 0;
+    due_clear(a);
+    a->n_dirty = 0;
     memset(a->links, 0, sizeof(a->links));
     alarm_use(a, NULL, w, engine_ns, wall_ms);
 }

@@ -198,6 +198,17 @@ void audit_link(struct audit *a, unsigned broker, bool up, int64_t now_ms)
     a->outages[a->n_outages++] = (struct outage){broker, now_ms, INT64_MAX};
 }
 
+void audit_link_again(struct audit *a, unsigned broker)
+{
+    for (size_t i = a->n_outages; i-- > 0;) {
+        struct outage *o = &a->outages[i];
+        if (o->broker != broker || o->to_ms != INT64_MAX)
+            continue;
+        memmove(o, o + 1, (--a->n_outages - i) * sizeof(*o));
+        return;
+    }
+}
+
 void audit_spoke(struct audit *a, const struct device *d, unsigned broker, int64_t now_ms,
                  const struct audit_counts *n)
 {

@@ -39,6 +39,8 @@ void audit_free(struct audit *a);
 void audit_registry(struct audit *a, const struct registry *r, int64_t now_ms);
 /* A broker's link, or the gateway (AUDIT_ALL), is down from now on, or up again. */
 void audit_link(struct audit *a, unsigned broker, bool up, int64_t now_ms);
+/* Up again after a moment in which nothing was lost: as if it had not been down. */
+void audit_link_again(struct audit *a, unsigned broker);
 /* The device spoke; what it said counts if it lies within the period. */
 void audit_spoke(struct audit *a, const struct device *d, unsigned broker, int64_t now_ms,
                  const struct audit_counts *n);

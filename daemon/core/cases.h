@@ -23,8 +23,8 @@
  * one last told. A case never told that clears under a mask closes in silence. An end is told
  * iff anything of the case was, so that its retained topic is emptied.
  *
- * Test mode does not withhold: transitions go out marked `test`, the lane `urgent` and
- * dispatching are left out, and what began in a test ends with its clearing, whatever the work.
+ * Test mode does not withhold: transitions go out marked `test` with the name of who tests, the
+ * lane `urgent` and dispatching are left out, and what began in a test ends with its clearing, whatever the work.
  *
  * What closes a case: its rule's `work` (none: cleared; ack: cleared and acknowledged; full:
  * cleared and fed back, or the verb `close` from confirmed on; operators: from anywhere), never
@@ -206,6 +206,13 @@ typedef void cases_count_fn(void *ctx, const char *compound, const char *firm,
 void cases_count(const struct cases *c, cases_count_fn *fn, void *ctx);
 /* The present state of an open case as JSON (seq as last told is not in it). */
 int cases_show(const struct cases *c, const char *case_id, struct buf *out); /* -ENOENT */
+/* The tests in force, "device/D", "building/C/B", "compound/C"; by: who tests, or NULL. */
+struct case_test {
+    const char *scope, *by;
+    int64_t since_ms, until_ms;
+};
+typedef void cases_test_fn(void *ctx, const struct case_test *t);
+void cases_tests(const struct cases *c, cases_test_fn *fn, void *ctx);
 /* Do any open cases concern this firm? */
 bool cases_concern(const struct cases *c, const char *firm);
 

@@ -356,6 +356,9 @@ static struct outcome test(struct cases *c, const struct case_command *cmd,
         s = cases_shelf_add(c, kind, cmd->case_id);
         if (!s)
             return outcome(ANSWER_REFUSED, "too_many_masks");
+        if (s->since_ms == 0)
+            s->since_ms = cmd->wall_ms;
+        cases_set(&s->by, w->by);
         s->until = until;
         s->until_ms = until_ms;
     }

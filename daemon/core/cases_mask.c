@@ -66,35 +66,49 @@ void cases_shelf_drop(struct cases *c, struct case_shelf *s)
     size_t at = (size_t)(s - c->shelves);
     ASSERT(at < c->n_shelves);
     free(s->scope);
+    free(s->by);
     memmove(s, s + 1, (c->n_shelves - at - 1) * sizeof(*s));
     c->n_shelves--;
 }
 
 /* -- tests ----------------------------------------------------------------------------------- */
 
-static bool has(const struct cases *c, int kind, const char *first, const char *second)
+static const struct case_shelf *test_of(const struct cases *c, int kind, const char *first,
+                                        const char *second)
 {
     static const char *const words[] = {"", "device", "building", "compound"};
     bool there;
     char *scope =
         mem_printf("%s/%s%s%s", words[kind], first, second ? "/" : "", second ? second : "");
-    (void)place(c, kind, scope, &there);
+    size_t at = place(c, kind, scope, &there);
     free(scope);
-    return there;
+    return there ? &c->shelves[at] : NULL;
 }
 
 /* By the compound's code of old, too: people name what the registry says. */
-bool cases_in_test(const struct cases *c, const struct case_open *o)
+const struct case_shelf *cases_in_test(const struct cases *c, const struct case_open *o)
 {
     if (c->n_shelves == 0 || c->shelves[c->n_shelves - 1].kind == SHELF_KEY || !o->d)
-        return false;
+        return NULL;
     const struct compound *own = o->d->compound;
     const char *now = registry_compound_now(c->world->registry, own)->code;
     const char *building = o->d->building;
-    return has(c, SHELF_DEVICE, o->device, NULL) || has(c, SHELF_COMPOUND, own->code, NULL) ||
-           has(c, SHELF_COMPOUND, now, NULL) ||
-           (building[0] && (has(c, SHELF_BUILDING, own->code, building) ||
-                            has(c, SHELF_BUILDING, now, building)));
+    const struct case_shelf *s = test_of(c, SHELF_DEVICE, o->device, NULL);
+    if (!s && building[0])
+        s = test_of(c, SHELF_BUILDING, own->code, building);
+    if (!s && building[0])
+        s = test_of(c, SHELF_BUILDING, now, building);
+    s = s ? s : test_of(c, SHELF_COMPOUND, own->code, NULL);
+    return s ? s : test_of(c, SHELF_COMPOUND, now, NULL);
+}
+
+void cases_tests(const struct cases *c, cases_test_fn *fn, void *ctx)
+{
+    for (size_t i = 0; i < c->n_shelves; i++) {
+        const struct case_shelf *s = &c->shelves[i];
+        if (s->kind != SHELF_KEY)
+            fn(ctx, &(struct case_test){s->scope, s->by, s->since_ms, s->until_ms});
+    }
 }
 
 /* A shelf of its key becomes the case's own. */
@@ -117,7 +131,7 @@ unsigned cases_shelf_masks(struct cases *c, struct case_open *o)
 void cases_retest(struct cases *c, const struct case_cause *why)
 {
     for (struct case_open *o = c->first; o; o = o->next) {
-        bool test = cases_in_test(c, o);
+        bool test = cases_in_test(c, o) != NULL;
         if (test == ((o->masks & MASK_TEST) != 0))
             continue;
         o->masks ^= MASK_TEST;

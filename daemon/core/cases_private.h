@@ -84,6 +84,8 @@ struct case_shelf {
     char *scope; /* "RULE/DEVICE/POINT", or as the command says: "device/D" */
     uint64_t until;
     int64_t until_ms;
+    int64_t since_ms; /* of a test: when it began, and who tests; NULL: nobody said */
+    char *by;
 };
 
 struct case_memory { /* a reply, for repeats */
@@ -193,7 +195,8 @@ struct case_shelf *cases_shelf(struct cases *c, int kind, const char *scope);
 struct case_shelf *cases_shelf_add(struct cases *c, int kind, const char *scope);
 void cases_shelf_drop(struct cases *c, struct case_shelf *s);
 char *cases_key_scope(const char *rule, const char *device, const char *point);
-bool cases_in_test(const struct cases *c, const struct case_open *o);
+/* The test that a case stands in, the smallest one; NULL: none. */
+const struct case_shelf *cases_in_test(const struct cases *c, const struct case_open *o);
 /* Tests began or ended: what is open is marked, or no longer. */
 void cases_retest(struct cases *c, const struct case_cause *why);
 /* 0, or -ENOENT: no such thing in the registry, -EINVAL: no scope. */

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 
 #define BLOB_VERSION 1u
-#define SAVE_MAGIC   UINT64_C(0x3253455341434741) /* "AGCASES2" */
+#define SAVE_MAGIC   UINT64_C(0x3353455341434741) /* "AGCASES3" */
+#define SAVE_MAGIC_2 UINT64_C(0x3253455341434741) /* without who tests since when */
 #define TEXT_MAX     4096
 #define NO_TEXT      UINT32_MAX
 
@@ -245,6 +246,8 @@ static void put_head(const struct cases *c, struct buf *b)
         put_text(b, c->shelves[i].scope);
         put_u64(b, c->shelves[i].until);
         put_u64(b, (uint64_t)c->shelves[i].until_ms);
+        put_u64(b, (uint64_t)c->shelves[i].since_ms);
+        put_text(b, c->shelves[i].by);
     }
     put_u64(b, c->ended_n);
     for (size_t i = 0; i < c->ended_n; i++) {
@@ -276,7 +279,7 @@ static int flush(struct buf *b, int (*put)(void *ctx, const void *p, size_t n), 
 int cases_save(const struct cases *c, int (*put)(void *ctx, const void *p, size_t n), void *ctx)
 {
     struct buf b;
-    buf_init(&b, (size_t)16 << 20); /* CASE_MASKS_MAX of the longest scopes */
+    buf_init(&b, (size_t)16 << 20); /* CASE_MASKS_MAX of the longest scopes and names */
     put_head(c, &b);
     int r = flush(&b, put, ctx);
     for (size_t i = 0; i < c->memory_n && r == 0; i++) {
@@ -295,20 +298,24 @@ int cases_save(const struct cases *c, int (*put)(void *ctx, const void *p, size_
     return r;
 }
 
-static void get_shelves(struct cases *c, struct reader *r)
+static void get_shelves(struct cases *c, struct reader *r, bool testers)
 {
     uint64_t n = get_below(r, CASE_MASKS_MAX + 1);
     for (uint64_t i = 0; i < n && !r->failed; i++) {
         int kind = (int)get_below(r, SHELF_COMPOUND + 1);
         char *scope = get_text(r, TEXT_MAX, true);
         uint64_t until = get_u64(r);
-        int64_t until_ms = (int64_t)get_u64(r);
+        int64_t until_ms = (int64_t)get_u64(r), since_ms = testers ? (int64_t)get_u64(r) : 0;
+        char *by = testers ? get_text(r, CASES_BY_MAX, false) : NULL;
         struct case_shelf *s = r->failed ? NULL : cases_shelf_add(c, kind, scope);
         if (s) {
             s->until = until;
             s->until_ms = until_ms;
+            s->since_ms = since_ms;
+            cases_set(&s->by, by);
         }
         free(scope);
+        free(by);
     }
 }
 
@@ -381,18 +388,19 @@ int cases_load(struct cases *c, const char *bytes, size_t len)
 {
     struct reader r = {.p = bytes, .end = bytes + len};
     forget(c);
-    r.failed = get_u64(&r) != SAVE_MAGIC;
+    uint64_t magic = get_u64(&r);
+    r.failed = magic != SAVE_MAGIC && magic != SAVE_MAGIC_2;
     char *stream = get_text(&r, TEXT_MAX, false);
     if (stream)
         cases_stream(c, stream);
     free(stream);
     c->id_offset = get_u64(&r);
     c->id_n = (uint32_t)get_below(&r, UINT32_MAX);
-    get_shelves(c, &r);
+    get_shelves(c, &r, magic == SAVE_MAGIC);
     get_ended(c, &r);
     get_memory(c, &r);
     get_cases(c, &r);
-    if (get_u64(&r) != SAVE_MAGIC || r.failed || r.p != r.end) {
+    if (get_u64(&r) != magic || r.failed || r.p != r.end) {
         forget(c);
         return -EBADMSG;
     }

@@ -23,7 +23,7 @@ static const struct own {
      "检查网关的时间同步（chrony/NTP）",
      "Check the gateway's time synchronisation (chrony, NTP)"},
     {"gaihou-delivery", "delivery", "告警无法送达", "Alarms cannot be delivered",
-     "检查告警代理服务器与网络；期间用电话通知",
+     "检查告警所用的 MQTT 服务器与网络；期间用电话通知",
      "Check the alarm broker and the network; tell people by telephone meanwhile"},
 };
 
@@ -374,6 +374,10 @@ static void put_state_fields(const struct cases *c, const struct case_open *o, s
     cases_time(c, w, "cleared", o->cleared_ms);
     jsonw_bool(w, "late", o->late);
     jsonw_bool(w, "test", o->masks & MASK_TEST);
+    if (o->masks & MASK_TEST) {
+        const struct case_shelf *s = cases_in_test(c, o);
+        jsonw_str(w, "tester", s ? s->by : NULL);
+    }
 }
 
 size_t cases_render(const struct cases *c, const struct case_open *o, enum case_change change,

@@ -7,7 +7,10 @@
 
 #include <stdlib.h>
 
-enum { KEEP_BYTES = 256 * 1024 /* what one long message may leave allocated */ };
+enum {
+    KEEP_BYTES = 256 * 1024, /* what one long message may leave allocated */
+    KEEP_DOCS = 8,           /* and how many documents */
+};
 
 /* ---- running ---- */
 
@@ -50,8 +53,14 @@ static void clear_buf(struct buf *b)
 void codec_run_clear(struct codec_run *x)
 {
     for (unsigned i = 0; i < x->used; i++) {
-        if (x->docs[i])
+        if (i >= KEEP_DOCS) {
+            json_free(x->parsers[i]);
+            doc_free(x->docs[i]);
+            x->parsers[i] = NULL;
+            x->docs[i] = NULL;
+        } else if (x->docs[i]) {
             doc_clear(x->docs[i]);
+        }
     }
     x->used = 0;
     clear_buf(&x->bufs[0]);

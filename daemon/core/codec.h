@@ -25,7 +25,7 @@ struct codec_fault {
 };
 
 #define CODEC_MAX_STEPS 8
-#define CODEC_MAX_DOCS  8
+#define CODEC_MAX_DOCS  256
 
 /* First all files' definitions are added, then the set is settled, then chains are parsed:
  * names may be used before, and in another file than, they are defined. */

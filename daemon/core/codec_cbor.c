@@ -239,9 +239,14 @@ static void on_tag(void *c, uint64_t tag)
     (void)tag;
 }
 
-static void on_float(void *c, float v)
+static void on_half(void *c, float v) /* encoders use it for what it holds exactly */
 {
     put_double(c, (double)v);
+}
+
+static void on_float(void *c, float v)
+{
+    put_double(c, num_of_float(v));
 }
 
 static void on_double(void *c, double v)
@@ -307,7 +312,7 @@ static const struct cbor_callbacks callbacks = {
     .map_start = on_map,
     .indef_map_start = on_endless_map,
     .tag = on_tag,
-    .float2 = on_float,
+    .float2 = on_half,
     .float4 = on_float,
     .float8 = on_double,
     .undefined = on_null,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads fields: what struct, tlv and modbus are made of. */
+#include "base/num.h"
 #include "core/codec_plan_private.h"
 
 #include <math.h>
@@ -143,7 +144,7 @@ static double load_float(uint64_t bits, unsigned width)
         uint32_t b = (uint32_t)bits;
         float f;
         memcpy(&f, &b, sizeof(f));
-        return (double)f;
+        return num_of_float(f);
     }
     unsigned exponent = (unsigned)(bits >> 10) & 31, mantissa = (unsigned)bits & 1023;
     double d = exponent == 31  ? (mantissa ? (double)NAN : (double)INFINITY)

@@ -17,6 +17,7 @@
  * finite, or text that is not UTF-8. There is none for what has no scalar form: DataSet, Template,
  * extensions; `skipped` counts those, and metadata and property sets.
  */
+#include "base/num.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "core/codec_private.h"
@@ -239,7 +240,7 @@ static double float_of(uint64_t bits)
     uint32_t b = (uint32_t)bits;
     float x;
     memcpy(&x, &b, sizeof(x));
-    return (double)x;
+    return num_of_float(x);
 }
 
 static double double_of(uint64_t bits)

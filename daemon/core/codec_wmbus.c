@@ -449,12 +449,13 @@ static bool date_text(const uint8_t *p, size_t n, char out[20], size_t *out_len)
 
 static void put_real(struct doc *d, const struct record *c)
 {
-    float x;
+    float f;
     uint32_t bits = (uint32_t)integer(c->value, 4, false);
-    memcpy(&x, &bits, sizeof(x));
+    memcpy(&f, &bits, sizeof(f));
+    double x = num_of_float(f);
     int exp = c->unscaled ? 0 : c->exp;
     /* NaN becomes null */
-    doc_double(d, exp < 0 ? (double)x / pow(10, -exp) : (double)x * pow(10, exp));
+    doc_double(d, exp < 0 ? x / pow(10, -exp) : x * pow(10, exp));
 }
 
 static void put_bcd(struct doc *d, struct record *c, bool negative)

@@ -360,8 +360,16 @@ static const char *hint_of(const char *msg)
         return "; keys of one mapping begin in the same column, after blanks";
     if (strstr(msg, "tab"))
         return "; lines are indented with blanks";
-    if (strstr(msg, "multiline plain key"))
-        return "; a key ends with a colon and a blank";
+    if (strstr(msg, "plain key") || strstr(msg, "expected ':'"))
+        return "; a key ends with a colon and a blank, behind a dash there is a blank, and the "
+               "keys of one mapping begin in the same column";
+    if (strstr(msg, "'-' indicator"))
+        return "; the keys of one mapping begin in the same column, and so do the dashes of a "
+               "list";
+    if (strstr(msg, "nested block mapping"))
+        return "; a text with a colon and a blank in it stands in quotes";
+    if (strstr(msg, "quoted scalar"))
+        return "; is a quotation mark not closed before?";
     return strstr(msg, "cannot start with") ? "; put the text in quotes" : "";
 }
 

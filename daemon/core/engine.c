@@ -34,6 +34,7 @@ void engine_free(struct engine *e)
     profile_run_free(e->run);
     sparkplug_free(e->sparkplug);
     free(e->speeches);
+    free(e->heard);
     free(e->devices);
     free(e->place_due);
     engine_series_free(e);
@@ -144,7 +145,10 @@ static void link_up(struct engine *e, const struct record *r)
     if (!b)
         return;
     b->up = true;
-    engine_alarms_link(e, r->broker, true, r->engine_ns);
+    if (record_was_moment(r))
+        engine_alarms_link_again(e, r->broker, r->engine_ns);
+    else
+        engine_alarms_link(e, r->broker, true, r->engine_ns);
     b->connection++;
     if (r->body_len < 1 || r->body[0] == 0)
         b->valid = 0; /* the broker kept no session: packet ids begin anew */
@@ -322,6 +326,8 @@ void engine_use(struct engine *e, const struct world *w)
     if (before)
         engine_place_changed(e, before, w);
     e->world = w;
+    free(e->heard);
+    e->heard = mem_zalloc_array(w->conf->n_sources, sizeof(*e->heard));
     if (e->wall_known)
         engine_alarms_use(e);
     e->place_cursor = 0;
@@ -342,6 +348,11 @@ struct position engine_position(const struct engine *e)
 uint64_t engine_messages(const struct engine *e)
 {
     return e->messages;
+}
+
+uint64_t engine_heard(const struct engine *e, size_t source)
+{
+    return e->world && source < e->world->conf->n_sources ? e->heard[source] : 0;
 }
 
 const struct ledger *engine_ledger(const struct engine *e)

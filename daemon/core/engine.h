@@ -66,6 +66,7 @@ struct engine_out {
 struct engine_stats { /* since the process began, but for the ledger */
     uint64_t records, points, fields_unknown, fields_bad, times_replaced, times_moved;
     uint64_t devices_seen;
+    char unknown_device[65], unknown_name[65]; /* the last of fields_unknown: who said what */
     uint64_t values_bad[REASON_N];       /* by enum quality_reason; their sum is fields_bad */
     uint64_t values_uncertain[REASON_N]; /* in good lines */
     uint64_t times_corrected;            /* by the device's known offset */
@@ -109,6 +110,8 @@ uint64_t engine_next_due(const struct engine *e); /* engine ns; UINT64_MAX: noth
 struct position engine_position(const struct engine *e); /* after the last step */
 uint64_t
 engine_messages(const struct engine *e); /* messages passed, as the journal counts them */
+/* Live messages that a source (of conf->sources) took since its world is in use. */
+uint64_t engine_heard(const struct engine *e, size_t source);
 const struct ledger *engine_ledger(const struct engine *e);
 const struct alarm *engine_alarm(const struct engine *e);
 const struct cases *engine_cases(const struct engine *e);

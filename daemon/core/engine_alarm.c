@@ -375,6 +375,14 @@ void engine_alarms_link(struct engine *e, unsigned broker, bool up, uint64_t eng
     settle(e->alarms, engine_ns);
 }
 
+void engine_alarms_link_again(struct engine *e, unsigned broker, uint64_t engine_ns)
+{
+    if (!e->alarms->world)
+        return;
+    alarm_link_again(e->alarms->alarm, broker, engine_ns);
+    settle(e->alarms, engine_ns);
+}
+
 /* Who was not listening before may listen since: 15 minutes begin anew. */
 void engine_alarms_down(struct engine *e, uint64_t since_ns, uint64_t now_ns)
 {

@@ -454,7 +454,8 @@ static bool ask_profile(struct engine *e, const struct record *r,
                                      .len = r->body_len,
                                      .received_ms = received_ms,
                                      .sparkplug = e->sparkplug,
-                                     .broker = r->broker};
+                                     .broker = r->broker,
+                                     .message = r->offset + 1};
     struct profile_verdict p = {.outcome = PROFILE_NOT_MINE};
     profile_decode(source->profile, e->run, &in, &e->decoded, &p);
     if (p.outcome == PROFILE_NOT_MINE)
@@ -533,13 +534,15 @@ static void judge(struct engine *e, const struct record *r, struct verdict *v)
         if (!topic_matches(s->topic, r->topic, r->topic_len, &v->match))
             continue;
         fit++;
-        if (!s->profile) {
+        if (!s->profile)
             take_native(e, r, again, v);
+        else
+            row_of_topic(e, v);
+        if (!s->profile || settled(r, again, v) || ask_profile(e, r, s, v)) {
+            e->heard[s->index] +=
+                r->type == RECORD_MESSAGE && !again && (r->flags & RECORD_RETAIN) == 0;
             return;
         }
-        row_of_topic(e, v);
-        if (settled(r, again, v) || ask_profile(e, r, s, v))
-            return;
     }
     if (again)
         v->count = LEDGER_DUPLICATE;

@@ -70,6 +70,17 @@ static void count_quality(struct engine *e, struct reading *g, enum quality qual
     g->bad[g->n_bad++] = g->good[g->n_good];
 }
 
+/* For people: of what is only counted, the last one by name. */
+static void note_unknown(struct engine *e, const struct device *d,
+                         const struct decoded_value *v)
+{
+    size_t n = v->key_len < sizeof(e->stats.unknown_name) ? v->key_len
+                                                          : sizeof(e->stats.unknown_name) - 1;
+    memcpy(e->stats.unknown_name, v->key, n);
+    e->stats.unknown_name[n] = '\0';
+    memcpy(e->stats.unknown_device, d->code, strlen(d->code) + 1); /* at most 64 */
+}
+
 static void take_value(struct engine *e, const struct device *d, const struct decoded_value *v,
                        struct reading *g)
 {
@@ -86,6 +97,7 @@ static void take_value(struct engine *e, const struct device *d, const struct de
     if (!m) {
         g->unknown++;
         e->stats.fields_unknown++;
+        note_unknown(e, d, v);
         return;
     }
     if (g->slot[m->index]) /* said twice: the first stands (JSON leaves it open) */

@@ -130,6 +130,7 @@ struct engine {
     struct profile_run *run;     /* NULL until a profile is used */
     struct sparkplug *sparkplug; /* likewise */
     struct decoded decoded;
+    uint64_t *heard; /* by source: live messages */
     struct speech *speeches;
     size_t cap_speeches;
     struct ledger *ledger;
@@ -231,6 +232,7 @@ void engine_alarms_sample(struct engine *e, const struct alarm_sample *s);
 void engine_alarms_expect(const struct engine *e, const struct device *d);
 void engine_alarms_alive(struct engine *e, const struct record *r, const struct device *d);
 void engine_alarms_link(struct engine *e, unsigned broker, bool up, uint64_t engine_ns);
+void engine_alarms_link_again(struct engine *e, unsigned broker, uint64_t engine_ns);
 /* The gateway was down, since then. */
 void engine_alarms_down(struct engine *e, uint64_t since_ns, uint64_t now_ns);
 void engine_alarms_record(struct engine *e, const struct record *r); /* a command, … */

@@ -48,6 +48,16 @@ static bool fail_sort(struct expr_compiler *c, const struct expr_node *n, const 
     return false;
 }
 
+/* "water_level" is "level" with more words, and so is "temp" one of "room_temp". */
+static const char *holds_or_held(const char *word, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((strlen(names[i]) >= 4 && strstr(word, names[i])) ||
+            (strlen(word) >= 4 && strstr(names[i], word)))
+            return names[i];
+    return NULL;
+}
+
 /* A word that is neither metric nor code where it stands. */
 static bool fail_word(struct expr_compiler *c, const struct expr_node *n)
 {
@@ -62,12 +72,19 @@ static bool fail_word(struct expr_compiler *c, const struct expr_node *n)
     for (size_t i = 0; i < k->n_metrics; i++)
         names[i] = k->metrics[i].name;
     const char *near = err_nearest(n->token.name, names, k->n_metrics);
-    if (near)
+    near = near ? near : holds_or_held(n->token.name, names, k->n_metrics);
+    if (near) {
         expr_fail(c, n->at, "%s has no metric \"%.64s\", expected \"%s\"?", k->name,
                   n->token.name, near);
-    else
-        expr_fail(c, n->at, "%s has no metric \"%.64s\", expected one of its metrics", k->name,
-                  n->token.name);
+        return false;
+    }
+    struct buf all;
+    buf_init(&all, 1024);
+    for (size_t i = 0; i < k->n_metrics && all.len < 140; i++)
+        (void)buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
+    expr_fail(c, n->at, "%s has no metric \"%.64s\", expected one of its metrics (%s%s)",
+              k->name, n->token.name, buf_cstr(&all), all.len < 140 ? "" : " …");
+    buf_done(&all);
     return false;
 }
 

@@ -205,6 +205,11 @@ static void profile_free(struct profile *p)
     free(p);
 }
 
+struct codec_set *profile_set_codecs(struct profile_set *s)
+{
+    return s->codecs;
+}
+
 void profile_set_free(struct profile_set *s)
 {
     if (!s)

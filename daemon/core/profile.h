@@ -18,6 +18,7 @@
 #include "core/sparkplug.h"
 #include "core/topic.h"
 
+struct codec_set;
 struct profile;
 struct profile_set;
 struct profile_run;
@@ -37,6 +38,9 @@ const struct profile *profile_set_at(const struct profile_set *s, size_t i);
 const struct profile *profile_find(const struct profile_set *s, const char *name);
 /* The nearest name, for messages; NULL. */
 const char *profile_nearest(const struct profile_set *s, const char *name);
+
+/* Its codecs, for tools that try them. */
+struct codec_set *profile_set_codecs(struct profile_set *s);
 
 const char *profile_name(const struct profile *p);
 const char *profile_vendor(const struct profile *p); /* "" unknown */
@@ -64,6 +68,8 @@ struct profile_input {
     int64_t received_ms;         /* for relative times only */
     struct sparkplug *sparkplug; /* births known so far; changed by this message. NULL: none */
     unsigned broker;             /* sparkplug's nodes are told apart by broker, too */
+    uint64_t message; /* not 0, and another for each: a second profile that is asked about one
+                         must not let it move sparkplug's state once more */
 };
 
 enum profile_outcome {

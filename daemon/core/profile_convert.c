@@ -20,6 +20,8 @@ struct step { /* a value on its way */
     unsigned char quality, reason;
     bool is_container;
     const struct profile_value *from;
+    const char *unit; /* told with the number (parse: obis); not NUL-terminated */
+    size_t unit_len;
 };
 
 static void trace(struct profile_run *x, uint16_t node, const struct plan_map *map)
@@ -201,6 +203,38 @@ static bool take_target(const struct plan_map *m, struct step *s)
     return !t->nothing;
 }
 
+/* `parse:`; false: that is no such text. */
+static bool parse(const struct plan_map *m, struct step *s)
+{
+    if (s->v.type != VALUE_STRING) /* seconds, or the bare number */
+        return s->v.type != VALUE_BOOL;
+    const char *p = s->v.s.p;
+    size_t n = s->v.s.n;
+    struct value v = {.type = VALUE_FLOAT};
+    bool good = m->parse == PARSE_OBIS
+                    ? parse_obis(p, n, m->decimal, &v, &s->unit, &s->unit_len)
+                    : parse_duration(p, n, &v.f);
+    if (good)
+        s->v = v;
+    return good;
+}
+
+/* The unit that stands behind the number; without one it is the mapping's. */
+static bool obis_unit(const struct plan_map *m, struct step *s,
+                      const struct plan_linear **linear)
+{
+    for (size_t i = 0; i < m->n_units; i++) {
+        const struct plan_unit *u = &m->units[i];
+        if (!scalar_equal_text(&u->when, s->unit, s->unit_len))
+            continue;
+        s->from = &u->out;
+        *linear = &u->linear;
+        return true;
+    }
+    set_bad(s, m, REASON_OTHER);
+    return false;
+}
+
 static bool told_unit(struct profile_run *x, const struct plan_map *m, struct step *s,
                       const struct plan_linear **linear)
 {
@@ -232,6 +266,8 @@ static void arithmetic(struct profile_run *x, const struct plan_map *m, struct s
 {
     const struct plan_linear *linear = &m->linear;
     if (m->unit_from != PLAN_NONE && !told_unit(x, m, s, &linear))
+        return;
+    if (s->unit_len && !obis_unit(m, s, &linear))
         return;
     if (linear->same && !m->has_min && !m->has_max && !m->decimal)
         return; /* text stays, and 64-bit integers are exact */
@@ -298,6 +334,10 @@ static bool one_map(struct profile_run *x, const struct plan_map *m, const char 
         run_work(x, s.v.s.n / SEARCHED);
     if (!cut(m, &s.v))
         return false;
+    if (m->parse && !parse(m, &s)) {
+        set_bad(&s, m, REASON_TYPE);
+        goto add;
+    }
     if (m->has_bits && !take_bits(m, &s.v)) {
         set_bad(&s, m, REASON_TYPE);
         goto add;

@@ -180,7 +180,7 @@ static bool read_document(struct profile_run *x, uint16_t doc, struct json_value
         codec_run_clear(x->codec);
     if (x->codec_reads == CODEC_MAX_DOCS) { /* the values of all of them live until the end */
         s->error = -E2BIG;
-        s->fault.why = "more than 8 documents in one message";
+        s->fault.why = "more than 256 documents in one message";
         return false;
     }
     s->error = d->sparkplug ? sparkplug_read(x, d, root, &s->fault)

@@ -13,6 +13,7 @@ struct guess {
     const struct profile_guess_sample *samples;
     size_t n;
     const struct catalog *catalog;
+    const struct profile_guess_way *way;
     struct leaves leaves;
     const struct kind *kind;
     struct leaf *device, *time;
@@ -252,6 +253,20 @@ static void put_head(const struct guess *g, const char *name, struct buf *out)
                                     : "]   # review: the topic was not given\n");
 }
 
+/* How the payload becomes the document that the paths below are of. */
+static void put_way(const struct profile_guess_way *way, struct buf *out)
+{
+    if (way->codecs)
+        (void)buf_puts(out, way->codecs);
+    if (way->decode)
+        (void)buf_printf(out, "decode: %s   # review\n", way->decode);
+    if (!way->frame_decode)
+        return;
+    (void)buf_puts(out, "also:\n  frame: {from: ");
+    quote(out, way->frame_from);
+    (void)buf_printf(out, ", decode: %s}   # review\n", way->frame_decode);
+}
+
 static void put_place(const struct guess *g, struct buf *out)
 {
     if (g->leaves.each[0]) {
@@ -347,19 +362,32 @@ static void put_rest(const struct guess *g, struct buf *out)
     }
 }
 
-static bool any_value(const struct guess *g)
+static size_t count_values(const struct guess *g)
 {
+    size_t n = 0;
     for (size_t i = 0; i < g->leaves.n; i++)
-        if (g->leaves.at[i].role == ROLE_VALUE)
-            return true;
-    return false;
+        n += g->leaves.at[i].role == ROLE_VALUE;
+    return n;
 }
 
 int profile_guess(const char *name, const struct profile_guess_sample *samples, size_t n,
                   const struct catalog *catalog, struct buf *out, const struct kind **out_kind,
                   struct err *err)
 {
-    struct guess g = {.samples = samples, .n = n, .catalog = catalog};
+    struct profile_guess_result result;
+    int r = profile_guess_by(name, samples, n, &(struct profile_guess_way){.decode = NULL},
+                             catalog, out, &result, err);
+    if (r == 0)
+        *out_kind = result.kind;
+    return r;
+}
+
+int profile_guess_by(const char *name, const struct profile_guess_sample *samples, size_t n,
+                     const struct profile_guess_way *way, const struct catalog *catalog,
+                     struct buf *out, struct profile_guess_result *result, struct err *err)
+{
+    struct guess g = {.samples = samples, .n = n, .catalog = catalog, .way = way};
+    size_t values = 0;
     g.leaves.at = mem_zalloc_array(GUESS_MAX_LEAVES, sizeof(*g.leaves.at));
     int r = check_topics(&g, err);
     if (r == 0)
@@ -370,18 +398,23 @@ int profile_guess(const char *name, const struct profile_guess_sample *samples, 
         find_values(&g);
         find_topic(&g);
     }
-    if (r == 0 && !any_value(&g))
+    if (r == 0)
+        values = count_values(&g);
+    if (r == 0 && values == 0 && !way->decode)
         r = err_set(err, -EINVAL,
                     "none of the names in the samples is understood as a metric of the "
                     "catalogue; write the profile by hand (gaihou-profiles(5))");
     if (r == 0) {
         put_head(&g, name, out);
+        put_way(way, out);
         (void)buf_puts(out, "messages:\n  - name: up   # review\n");
         put_place(&g, out);
         put_values(&g, out);
+        if (values == 0)
+            (void)buf_puts(out, "    values: {}   # review: none was understood\n");
         put_pairs(&g, out);
         put_rest(&g, out);
-        *out_kind = g.kind;
+        *result = (struct profile_guess_result){g.kind, values};
         r = out->failed ? err_set(err, -ENOBUFS, "the profile would be too large") : 0;
     }
     free(g.leaves.at);

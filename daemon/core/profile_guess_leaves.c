@@ -164,24 +164,32 @@ static void find_items(struct leaves *all, const char *path, struct json_value v
             find_items(all, longer, m, depth + 1);
 }
 
+static int document(struct leaves *all, struct json *j, const char *name, const char *text,
+                    size_t len, size_t number, struct err *err)
+{
+    struct json_value root;
+    const char *why;
+    if (json_parse(j, text, len, &root, &why) != 0)
+        return err_set(err, -EINVAL,
+                       "sample %zu is not JSON (%s): begin with a `codecs:` definition of "
+                       "gaihou-profiles(5) for it",
+                       number, why);
+    if (json_type(root) == JSON_OBJECT)
+        walk(all, name, root, false, 0);
+    find_items(all, name, root, 0);
+    return 0;
+}
+
 int guess_leaves(struct leaves *all, const struct profile_guess_sample *samples, size_t n,
                  struct err *err)
 {
     struct json *j = json_new((size_t)64 << 20);
     int r = 0;
     for (size_t i = 0; i < n && r == 0; i++) {
-        struct json_value root;
-        const char *why;
-        if (json_parse(j, samples[i].payload, samples[i].len, &root, &why) != 0) {
-            r = err_set(err, -EINVAL,
-                        "sample %zu is not JSON (%s): begin with a `codecs:` definition of "
-                        "gaihou-profiles(5) for it",
-                        i + 1, why);
-            break;
-        }
-        if (json_type(root) == JSON_OBJECT)
-            walk(all, "$", root, false, 0);
-        find_items(all, "$", root, 0);
+        const struct profile_guess_sample *s = &samples[i];
+        r = document(all, j, "$", s->payload, s->len, i + 1, err);
+        if (r == 0 && s->frame)
+            r = document(all, j, "$frame", s->frame, s->frame_len, i + 1, err);
     }
     json_free(j);
     if (r == 0 && all->n == 0)

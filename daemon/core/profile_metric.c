@@ -279,6 +279,27 @@ static bool parse_unit(struct plan_build *b, const struct yaml_node *at, const c
     return false;
 }
 
+bool plan_unit_fits(const struct plan_build *b, const char *code, const char *metric,
+                    const bool *kinds)
+{
+    const struct catalog *c = b->set->catalog;
+    struct unit from, to;
+    bool any = false;
+    if (unit_parse(code, strlen(code), &from, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < catalog_kinds(c); i++) {
+        const struct kind *k = catalog_kind_at(c, i);
+        const struct metric *m =
+            has_kind(b, kinds, i) ? catalog_metric(c, k, metric, strlen(metric)) : NULL;
+        if (!m || unit_parse(m->unit, strlen(m->unit), &to, NULL) < 0)
+            continue;
+        if (!unit_comparable(&from, &to))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
 bool plan_unit_of(struct plan_build *b, const struct yaml_node *at, const char *code,
                   const char *metric, const bool *kinds, const struct plan_linear *scale,
                   struct plan_linear *out_linear, const struct profile_metric **out_by_kind)

@@ -227,6 +227,8 @@ struct plan_target { /* of a `map:` entry */
     struct value v;
 };
 
+enum plan_parse { PARSE_NOTHING, PARSE_DURATION, PARSE_OBIS };
+
 struct plan_map {
     struct profile_value out, raw; /* raw: of values that stay as the device told them */
     const char *metric;
@@ -241,6 +243,7 @@ struct plan_map {
     char decimal; /* 0 none */
     const char *after, *before;
     size_t after_len, before_len;
+    unsigned char parse; /* enum plan_parse */
     bool has_bits, one_bit;
     unsigned bit_lo, bit_hi;
     const struct plan_target *targets;
@@ -517,7 +520,17 @@ struct plan_linear plan_linear_make(double mul, double add, double div);
 bool plan_unit_of(struct plan_build *b, const struct yaml_node *at, const char *code,
                   const char *metric, const bool *kinds, const struct plan_linear *scale,
                   struct plan_linear *out_linear, const struct profile_metric **out_by_kind);
+/* Can this unit (a good one) become that of the metric, in all kinds that have it? */
+bool plan_unit_fits(const struct plan_build *b, const char *code, const char *metric,
+                    const bool *kinds);
 void plan_tables_free(struct profile_set *s);
+
+/* profile_parse.c: `parse:`; unit: the mapping's `unit`, or NULL */
+void plan_parse(struct plan_build *b, const struct yaml_node *n, const struct yaml_node *unit,
+                const bool *kinds, struct plan_map *m);
+bool parse_duration(const char *p, size_t n, double *out_s);
+bool parse_obis(const char *p, size_t n, char decimal, struct value *out_number,
+                const char **out_unit, size_t *out_len);
 /* profile_example.c */
 void plan_examples(struct plan_build *b, const struct yaml_node *n);
 /* profile_message.c */
@@ -606,6 +619,7 @@ struct profile_run {
     enum sparkplug_result sparkplug_result;
     struct sparkplug_info sparkplug_info;
     bool sparkplug_taken;
+    uint64_t last_message;
     struct json_value sparkplug_root;
     int doc_failed;          /* the first document that could not be read, -1 */
     struct doc_state failed; /* as it was then: a later item's document may be right */

@@ -334,11 +334,15 @@ static void prepare(struct profile_run *x, const struct profile *p)
         x->slots[i] = (struct slot_state){.epoch = x->epoch};
     x->chunk = NULL;
     x->text_used = x->text_total = 0;
-    x->too_big = x->has_levels = x->sparkplug_taken = false;
-    x->codec_reads = 0;
+    x->too_big = x->has_levels = false;
     x->work = 0;
     x->doc_failed = -1;
     x->n_open = 0;
+    if (x->in->message && x->in->message == x->last_message && x->sparkplug_taken)
+        return; /* what another profile had read of this one holds, and so do its documents */
+    x->last_message = x->in->message;
+    x->codec_reads = 0;
+    x->sparkplug_taken = false;
     x->sparkplug_result = SPARKPLUG_OTHER;
     x->sparkplug_info = (struct sparkplug_info){0};
 }

@@ -14,7 +14,7 @@ enum { MAX_VALUES = 1024 };
 struct given { /* the keys of one mapping */
     const struct yaml_node *from, *text, *constant, *metric, *when, *kinds, *absent, *decimal;
     const struct yaml_node *after, *before, *bit, *bits, *sentinels, *fault, *map, *otherwise;
-    const struct yaml_node *scale, *divide, *offset, *min, *max, *unit, *invert;
+    const struct yaml_node *scale, *divide, *offset, *min, *max, *unit, *invert, *parse;
 };
 
 static bool is_number(const struct plan_map *m)
@@ -289,6 +289,7 @@ static void check_types(struct plan_build *b, const struct given *g, const struc
         refuse_for_type(b, g->min, m->metric, "float and int");
         refuse_for_type(b, g->max, m->metric, "float and int");
         refuse_for_type(b, g->unit, m->metric, "float and int");
+        refuse_for_type(b, g->parse, m->metric, "float and int");
     }
     if (m->type != METRIC_BOOL)
         refuse_for_type(b, g->invert, m->metric, "bool");
@@ -333,8 +334,8 @@ static void read_given(struct plan_build *b, const struct yaml_node *n, bool nam
         {"fault", &g->fault},     {"map", &g->map},       {"default", &g->otherwise},
         {"scale", &g->scale},     {"divide", &g->divide}, {"offset", &g->offset},
         {"min", &g->min},         {"max", &g->max},       {"unit", &g->unit},
-        {"invert", &g->invert},   {"metric", &g->metric}};
-    plan_read_map(b, n, keys, named ? 22 : 23, "a mapping");
+        {"invert", &g->invert},   {"parse", &g->parse},   {"metric", &g->metric}};
+    plan_read_map(b, n, keys, named ? 23 : 24, "a mapping");
 }
 
 static struct plan_map *one_mapping(struct plan_build *b, const struct yaml_node *n,
@@ -377,6 +378,8 @@ static struct plan_map *one_mapping(struct plan_build *b, const struct yaml_node
     linear_of(b, &g, m);
     check_types(b, &g, m);
     m->invert = plan_bool(b, g.invert, "invert", false);
+    if (g.parse)
+        plan_parse(b, g.parse, g.unit, kinds, m);
     if (g.unit && g.unit->kind == YAML_MAP) {
         told_unit(b, g.unit, kinds, m);
     } else if (g.unit && is_number(m)) {

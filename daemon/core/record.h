@@ -17,7 +17,8 @@ enum record_type {
     RECORD_REINJECT = 2,  /* a message taken up again from quarantine or the dead letters: its
                              wall time is the original one's (history only), its engine time
                              this record's own */
-    RECORD_LINK_UP = 3,   /* broker link; body: 1 byte session_present */
+    RECORD_LINK_UP = 3,   /* broker link; body: 1 byte session_present, 1 byte for how many
+                             seconds it was down (255: more, or not known; may be left out) */
     RECORD_LINK_DOWN = 4, /* body: reason text */
     RECORD_START = 5,     /* body: version text */
     RECORD_STOP = 6,      /* clean stop */
@@ -34,6 +35,7 @@ enum record_type {
     RECORD_END = 15, /* seals a segment: read on in the next one. Readers never see it */
 };
 
+#define RECORD_MOMENT_S    60
 #define RECORD_DELIVERY "/delivery"
 
 #define RECORD_QOS(flags)  ((flags)&3u)
@@ -75,6 +77,13 @@ enum {
 static inline bool record_is_message(enum record_type t)
 {
     return t == RECORD_MESSAGE || t == RECORD_REINJECT;
+}
+
+/* A link that is up again after a minute at most, its session kept: nothing was lost meanwhile. */
+static inline bool record_was_moment(const struct record *r)
+{
+    return r->type == RECORD_LINK_UP && r->body_len >= 2 && r->body[0] != 0 &&
+           (unsigned char)r->body[1] <= RECORD_MOMENT_S;
 }
 
 /* Bytes that the record takes (a multiple of RECORD_ALIGN), or 0 if topic or body are too long.

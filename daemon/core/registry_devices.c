@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     DEVICE,
@@ -76,6 +77,12 @@ static const struct kind *read_kind(const struct sheet *s)
     for (size_t i = 0; i < catalog_kinds(c); i++)
         names[i] = catalog_kind_at(c, i)->name;
     const char *near = err_nearest(t, names, catalog_kinds(c));
+    for (size_t i = 0; i < catalog_kinds(c) && !near; i++) { /* by what people call it */
+        const struct kind *other = catalog_kind_at(c, i);
+        if ((other->title_zh && strcmp(other->title_zh, t) == 0) ||
+            (other->title_en && strcasecmp(other->title_en, t) == 0))
+            near = other->name;
+    }
     sheet_error(s, KIND, "unknown kind \"%.64s\"%s%s%s", t, near ? ", did you mean \"" : "",
                 near ? near : "", near ? "\"?" : "");
     return NULL;
@@ -268,11 +275,27 @@ static void take_device(struct sheet *s, struct device *d)
     table_add(&r->by_source, registry_hash(d->source_id, strlen(d->source_id)), d->index);
 }
 
+/* 8.62451E+14 is what a spreadsheet makes of an IMEI; its digits are gone. */
+static bool check_not_rounded(const struct sheet *s)
+{
+    const char *t = sheet_text(s, SOURCE_ID), *e = strpbrk(t, "eE");
+    if (!e || e == t || e[1] != '+' || strspn(t, "0123456789.") != (size_t)(e - t) ||
+        strspn(e + 2, "0123456789") != strlen(e + 2) || !e[2])
+        return true;
+    sheet_error(
+        s, SOURCE_ID,
+        "source_id \"%.40s\": a spreadsheet took it for a number and its digits are gone; "
+        "format the column as text and enter it again",
+        t);
+    return false;
+}
+
 static void on_row(struct sheet *s)
 {
     struct device d = {.retired = sheet_len(s, RETIRED) > 0};
     bool good = sheet_code(s, DEVICE, true);
     good = check_texts(s) && good;
+    good = check_not_rounded(s) && good;
     d.kind = read_kind(s);
     d.compound = read_compound(s);
     d.life_safety = d.kind && d.kind->life_safety;

@@ -79,7 +79,12 @@ static bool decode(struct sheet *s, const struct registry_input *in, const char 
     const char *nul = memchr(text, '\0', len);
     if (nul) {
         place_of(text, (size_t)(nul - text), &line);
-        problems_add(s->problems, s->file, line, 0, "a NUL byte: this is no CSV file");
+        bool book = len > 8 && (memcmp(text, "PK\x03\x04", 4) == 0 ||
+                                memcmp(text, "\xd0\xcf\x11\xe0", 4) == 0);
+        problems_add(s->problems, s->file, book ? 1 : line, 0, "%s",
+                     book ? "this is a workbook of a spreadsheet, expected CSV: save it as CSV "
+                            "(UTF-8, comma separated)"
+                          : "a NUL byte: this is no CSV file");
         return false;
     }
     *out_text = text;
@@ -245,10 +250,53 @@ static void read_header_field(struct sheet *s, size_t i)
     s->header_bad = true;
 }
 
+/* Another separator, or no header at all: one sentence instead of one for each column. */
+static bool is_no_header(struct sheet *s)
+{
+    const char *names[MAX_COLUMNS], *first = s->row->fields[0].text;
+    const char *other = s->row->n == 1 ? strpbrk(first, ";\t|") : NULL;
+    const char *wide = s->row->n == 1 ? strstr(first, "，") : NULL;
+    for (size_t c = 0; c < s->kind->n_columns; c++)
+        names[c] = s->kind->columns[c].name;
+    if (other || wide) {
+        problems_add(s->problems, s->file, s->row->line, 0,
+                     "the columns are separated by %.*s, expected commas: save it as CSV "
+                     "(comma separated)",
+                     wide             ? 3
+                     : *other == '\t' ? 9
+                                      : 1,
+                     wide             ? wide
+                     : *other == '\t' ? "tab stops"
+                                      : other);
+        return true;
+    }
+    size_t near = 0;
+    for (size_t i = 0; i < s->row->n; i++)
+        near += err_nearest(s->row->fields[i].text, names, s->kind->n_columns) != NULL;
+    if (2 * near >= s->row->n)
+        return false;
+    for (size_t i = 0; i < s->row->n; i++)
+        for (size_t c = 0; c < s->kind->n_columns; c++)
+            if (strcmp(s->row->fields[i].text, names[c]) == 0)
+                return false;
+    char list[256] = "";
+    size_t at = 0;
+    for (size_t c = 0; c < s->kind->n_columns && at < sizeof(list) - 80; c++)
+        at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s", at ? "," : "", names[c]);
+    problems_add(
+        s->problems, s->file, s->row->line, 0,
+        "none of these is a column: the first line must name them, expected such as %s", list);
+    return true;
+}
+
 static void read_header(struct sheet *s)
 {
     s->header_read = true;
     s->n_header = s->row->n;
+    if (s->row->n > 0 && is_no_header(s)) {
+        s->header_bad = true;
+        return;
+    }
     for (size_t i = 0; i < s->row->n; i++) {
         s->of[i] = "";
         read_header_field(s, i);

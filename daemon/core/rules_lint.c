@@ -107,6 +107,9 @@ struct number { /* as text */
 
 static const char *put_number(struct number *n, double v)
 {
+    double plain = nearbyint(v * 1e6) / 1e6; /* 0.85, not 0.8500000000000001 */
+    if (fabs(plain - v) < 1e-9 * fabs(v))
+        v = plain;
     n->text[num_put_double(n->text, v)] = '\0';
     return n->text;
 }
@@ -329,6 +332,8 @@ static void lint_rule(struct lint *l)
 {
     if (!*l->x->action_zh)
         WARN(l, "no action: who is told does not know what to do");
+    if (l->x->life_safety && l->x->has_no_data && l->x->no_data == RULE_SILENCE_CLEAR)
+        WARN(l, "no_data: clear in a rule of life-safety: silence ends its alarms");
     lint_schedule(l);
     for (size_t i = 0; i < rules_kinds(l->r, l->x) && l->x->n_levels; i++) {
         const struct rule_level *levels = l->x->levels[i];

@@ -48,6 +48,8 @@ struct rules_file { /* being read */
     struct conf_notes notes;
     struct arena tree;
     struct yaml_node *root;
+    const char **lines; /* where each begins, in the tree's memory; NULL: not looked for */
+    size_t n_lines;
 };
 
 struct rules_build {

@@ -12,6 +12,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 #define MAX_TITLE  200
 #define MAX_ACTION 1000
@@ -74,6 +75,55 @@ static bool read_id(struct rules_build *b, const struct yaml_node *rule,
     return true;
 }
 
+/* Where the line begins; looked for once a file. NULL: there is none. */
+static const char *line_of(struct rules_build *b, int line)
+{
+    struct rules_file *f = b->f;
+    if (!f->lines) {
+        size_t n = 1;
+        for (size_t i = 0; i < f->len; i++)
+            n += f->text[i] == '\n';
+        f->lines = arena_alloc(&f->tree, n * sizeof(*f->lines));
+        if (!f->lines)
+            return NULL;
+        f->lines[0] =
+            f->text + (f->len >= 3 && memcmp(f->text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0);
+        f->n_lines = 1;
+        for (size_t i = 0; i < f->len; i++)
+            if (f->text[i] == '\n')
+                f->lines[f->n_lines++] = f->text + i + 1;
+    }
+    return line >= 1 && (size_t)line <= f->n_lines ? f->lines[line - 1] : NULL;
+}
+
+/* `去 #3 楼`: for YAML what begins with # behind a blank is a comment, and the text ends before. One
+ * that is meant has a blank behind its #. */
+static void warn_of_lost_words(struct rules_build *b, const struct yaml_node *n,
+                               const char *what)
+{
+    const char *s = n && n->kind == YAML_SCALAR && n->plain ? line_of(b, n->line) : NULL;
+    const char *end = b->f->text + b->f->len;
+    size_t len = s ? strlen(n->text) : 0;
+    for (int col = 1; s && s < end && col < n->col; col++)
+        for (s++; s < end && ((unsigned char)*s & 0xc0) == 0x80;)
+            s++;
+    if (!s || (size_t)(end - s) < len + 3 || memcmp(s, n->text, len) != 0)
+        return; /* over several lines */
+    size_t chars = 0;
+    for (size_t i = 0; i < len; i++)
+        chars += ((unsigned char)s[i] & 0xc0) != 0x80;
+    const char *sign = s + len;
+    while (sign < end && (*sign == ' ' || *sign == '\t'))
+        sign++;
+    size_t blanks = (size_t)(sign - s) - len;
+    if (blanks > 0 && sign + 1 < end && *sign == '#' && !strchr(" \t#\r\n", sign[1]))
+        conf_warn(
+            b->notes, n->line, n->col + (int)(chars + blanks),
+            "%s ends here: what is behind # is a comment of the file; a text with # in it "
+            "stands in quotes",
+            what);
+}
+
 /* "text", or {zh: …, en: …} */
 static void read_words(struct rules_build *b, const struct yaml_node *n, const char *what,
                        size_t max, const char **out_zh, const char **out_en)
@@ -85,13 +135,44 @@ static void read_words(struct rules_build *b, const struct yaml_node *n, const c
         return;
     if (n->kind != YAML_MAP) {
         *out_zh = *out_en = rules_line(b, n, what, max);
+        warn_of_lost_words(b, n, what);
         return;
     }
     rules_read_map(b, n, keys, 2, what);
+    warn_of_lost_words(b, zh, what);
+    warn_of_lost_words(b, en, what);
     if (!zh)
         conf_error(b->notes, AT(n), "%s without zh", what);
     *out_zh = rules_line(b, zh, what, max);
     *out_en = en ? rules_line(b, en, what, max) : *out_zh;
+}
+
+/* By its name, by what people call it, or all there are. */
+static void unknown_kind(struct rules_build *b, const struct yaml_node *n, const char *s,
+                         const char *const *names, size_t n_names)
+{
+    const char *near = NULL;
+    struct buf all;
+    for (size_t i = 0; i < n_names && !near; i++) {
+        const struct kind *k = catalog_kind_at(b->r->catalog, i);
+        if (strcmp(k->title_zh, s) == 0 || strcasecmp(k->title_en, s) == 0)
+            near = names[i];
+    }
+    near = near ? near : err_nearest(s, names, n_names);
+    for (size_t i = 0; i < n_names && !near; i++)
+        if (strlen(names[i]) >= 4 && strstr(s, names[i]))
+            near = names[i];
+    if (near) {
+        conf_error(b->notes, AT(n), "the catalogue has no kind \"%.64s\", did you mean \"%s\"?",
+                   s, near);
+        return;
+    }
+    buf_init(&all, 4096);
+    for (size_t i = 0; i < n_names && all.len < 600; i++)
+        (void)buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
+    conf_error(b->notes, AT(n), "the catalogue has no kind \"%.64s\", expected one of %s%s", s,
+               buf_cstr(&all), all.len < 600 ? "" : " …");
+    buf_done(&all);
 }
 
 static void read_kind(struct rules_build *b, const struct yaml_node *n, struct rule *x)
@@ -105,9 +186,7 @@ static void read_kind(struct rules_build *b, const struct yaml_node *n, struct r
         size_t n_names = catalog_kinds(b->r->catalog);
         for (size_t i = 0; i < n_names; i++)
             names[i] = catalog_kind_at(b->r->catalog, i)->name;
-        const char *near = err_nearest(s, names, n_names);
-        conf_error(b->notes, AT(n), "the catalogue has no kind \"%.64s\"%s%s%s", s,
-                   near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+        unknown_kind(b, n, s, names, n_names);
         return;
     }
     for (size_t i = 0; i < x->n_kinds; i++) {

@@ -86,7 +86,8 @@ bool rules_is_list(struct rules_build *b, const struct yaml_node *n, const char 
     if (n->kind == YAML_LIST)
         conf_error(b->notes, AT(n), "%s is an empty list, expected at least one entry", what);
     else if (n->kind != YAML_BAD)
-        conf_error(b->notes, AT(n), "%s is %s, expected a list", what, rules_what(n));
+        conf_error(b->notes, AT(n), "%s is %s, expected a list%s", what, rules_what(n),
+                   n->kind == YAML_MAP ? ": a dash and a blank before each entry" : "");
     return false;
 }
 
@@ -148,8 +149,15 @@ const char *rules_line(struct rules_build *b, const struct yaml_node *n, const c
     const char *s = rules_text(b, n, what);
     if (!s)
         return "";
-    if (strlen(s) > max || !text_is_plain(s, strlen(s))) {
-        conf_error(b->notes, AT(n), "%s has more than %zu bytes or a line end", what, max);
+    if (strlen(s) > max) {
+        conf_error(b->notes, AT(n),
+                   "%s has %zu bytes, expected at most %zu (Chinese characters have 3 each)",
+                   what, strlen(s), max);
+        return "";
+    }
+    if (!text_is_plain(s, strlen(s))) {
+        conf_error(b->notes, AT(n),
+                   "%s has a line end or a control character, expected one line", what);
         return "";
     }
     return rules_copy(b, s);

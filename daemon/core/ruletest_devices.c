@@ -85,8 +85,7 @@ static struct compound_row *find_row(struct site *s, const char *code)
     return NULL;
 }
 
-static struct compound_row *add_row(struct site *s, const char *code,
-                                    const struct yaml_node *n)
+static struct compound_row *add_row(struct site *s, const char *code, const struct yaml_node *n)
 {
     if (s->n == s->cap) {
         s->cap = s->cap ? 2 * s->cap : 16;
@@ -321,7 +320,8 @@ static void put_conf(struct buf *out, const struct ruletest *t)
 static const char points_profile[] =
     "version: 1\nprofile: points\ntopics: [\"" RULETEST_POINTS "/{compound}/{device}\"]\n"
     "device: \"{device}\"\npoint: '{$[\"@\"]}'\ntime: {from: $.ts, format: ms}\n"
-    "messages:\n  - name: data\n    fields: {in: $, same: true, names: {ts: null, \"@\": null}}\n";
+    "messages:\n  - name: data\n    fields: {in: $, same: true, names: {ts: null, \"@\": "
+    "null}}\n";
 
 /* Where the test file has what stands in that row of a table; {0, 0}: nowhere. */
 static struct place place_of(const struct ruletest *t, const char *where)

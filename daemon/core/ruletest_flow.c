@@ -85,8 +85,8 @@ static void no_room(struct ruletest_run *r, const struct series *x)
     r->no_room = true;
     if (!r->replaying) {
         r->failed = true;
-        (void)buf_printf(r->text, "%s:%d:%d: %s: a message of more than %d bytes\n",
-                         r->t->file, x->line, x->col, r->x->name, BODY);
+        (void)buf_printf(r->text, "%s:%d:%d: %s: a message of more than %d bytes\n", r->t->file,
+                         x->line, x->col, r->x->name, BODY);
     }
 }
 

@@ -508,7 +508,8 @@ static void put_why(struct ruletest_run *r, const struct expect *x, const struct
                  {"compound", p->compound, h->compound}};
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
         if (!same_word(words[i].wanted, words[i].got))
-            put_differs(r, words[i].what, words[i].wanted, *words[i].got ? words[i].got : "\"\"",
+            put_differs(r, words[i].what, words[i].wanted,
+                        *words[i].got ? words[i].got : "\"\"",
                         *words[i].got ? strlen(words[i].got) : 2);
     put_flag_differs(r, "told", p->told, h->deliver);
     put_flag_differs(r, "urgent", p->urgent, h->urgent);

@@ -12,7 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DUP = 1000, MAX_NAME = 200, MAX_POINT = 64, ARENA_MAX = 256 << 20, TREE_MAX = 64 << 20 };
+enum {
+    MAX_DUP = 1000,
+    MAX_NAME = 200,
+    MAX_POINT = 64,
+    ARENA_MAX = 256 << 20,
+    TREE_MAX = 64 << 20
+};
 static const char default_start[] = "2026-11-20T08:00:00+08:00";
 
 /* -- which rules ----------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "base/utf8.h"
 #include "core/json.h"
 #include "core/ruletest_flow.h"
 
@@ -518,6 +519,20 @@ void ruletest_end(struct ruletest_run *r)
     arena_done(&r->arena);
 }
 
+/* Words that were too long were cut off, maybe within a character. */
+static void mend_text(struct buf *b)
+{
+    struct buf whole;
+    if (b->len == 0 || utf8_valid(b->data, b->len))
+        return;
+    buf_init(&whole, b->max);
+    (void)buf_puts(&whole, buf_cstr(b));
+    utf8_mend(whole.data);
+    whole.len = strlen(whole.data);
+    buf_done(b);
+    *b = whole;
+}
+
 void ruletest_run(const struct ruletest *t, size_t test, const struct ruletest_options *o,
                   struct ruletest_result *out)
 {
@@ -528,6 +543,7 @@ void ruletest_run(const struct ruletest *t, size_t test, const struct ruletest_o
     ruletest_names(&r);
     ruletest_flow(&r, SIZE_MAX);
     ruletest_compare(&r);
+    mend_text(&out->text);
     out->passed = !r.failed;
     out->messages = r.messages;
     out->values = r.values;

@@ -41,9 +41,9 @@ struct pick_at {
 
 static const char *const condition_names[] = {"normal", "pending", "active", "recovering"};
 static const char *const quality_names[] = {"good", "stale", "bad", "unknown"};
-static const char *const work_names[] = {
-    "discovered", "dispatched", "accepted", "on_site", "resolved", "confirmed", "fed_back",
-    "closed",     "rejected",   "transferred"};
+static const char *const work_names[] = {"discovered", "dispatched", "accepted", "on_site",
+                                         "resolved",   "confirmed",  "fed_back", "closed",
+                                         "rejected",   "transferred"};
 
 /* One of these words, or NULL. */
 static const char *one_of(struct ruletest_parse *p, const struct yaml_node *n, const char *what,
@@ -85,22 +85,20 @@ static void read_members(struct ruletest_parse *p, const struct yaml_node *n, st
 static void read_pick(struct ruletest_parse *p, const struct pick_at *a, struct pick *out)
 {
     uint64_t no;
-    *out = (struct pick){.rule = ruletest_copy(p, a->rule, "rule"),
-                         .device = ruletest_copy(p, a->device, "device"),
-                         .point = ruletest_copy(p, a->point, "point"),
-                         .firm = ruletest_copy(p, a->firm, "firm"),
-                         .compound = ruletest_copy(p, a->compound, "compound"),
-                         .condition = one_of(p, a->condition, "condition", condition_names,
-                                             N(condition_names)),
-                         .quality = one_of(p, a->quality, "quality", quality_names,
-                                           N(quality_names)),
-                         .work = one_of(p, a->work, "work", work_names, N(work_names)),
-                         .late = flag(p, a->late, "late"),
-                         .test = flag(p, a->test, "test"),
-                         .told = flag(p, a->told, "told"),
-                         .urgent = flag(p, a->urgent, "urgent")};
-    out->severity =
-        one_of(p, a->severity, "severity", severity_names, N(severity_names));
+    *out = (struct pick){
+        .rule = ruletest_copy(p, a->rule, "rule"),
+        .device = ruletest_copy(p, a->device, "device"),
+        .point = ruletest_copy(p, a->point, "point"),
+        .firm = ruletest_copy(p, a->firm, "firm"),
+        .compound = ruletest_copy(p, a->compound, "compound"),
+        .condition = one_of(p, a->condition, "condition", condition_names, N(condition_names)),
+        .quality = one_of(p, a->quality, "quality", quality_names, N(quality_names)),
+        .work = one_of(p, a->work, "work", work_names, N(work_names)),
+        .late = flag(p, a->late, "late"),
+        .test = flag(p, a->test, "test"),
+        .told = flag(p, a->told, "told"),
+        .urgent = flag(p, a->urgent, "urgent")};
+    out->severity = one_of(p, a->severity, "severity", severity_names, N(severity_names));
     if (ruletest_count(p, a->case_, "case", UINT32_MAX, &no)) {
         out->case_no = (unsigned)no;
         if (no == 0)
@@ -127,12 +125,10 @@ static void only(struct ruletest_parse *p, const struct pick_at *a, enum expect_
     const struct {
         const struct yaml_node *n;
         int with;
-    } all[] = {{a->rule, T | S},     {a->device, T | S},   {a->point, T | S},
-               {a->firm, T},         {a->compound, T},     {a->severity, T | S},
-               {a->condition, T},    {a->quality, T | S},  {a->work, T},
-               {a->value, T | S},    {a->case_, T | R},    {a->late, T},
-               {a->test, T},         {a->told, T},         {a->urgent, T},
-               {a->state, T | R}};
+    } all[] = {{a->rule, T | S}, {a->device, T | S},   {a->point, T | S}, {a->firm, T},
+               {a->compound, T}, {a->severity, T | S}, {a->condition, T}, {a->quality, T | S},
+               {a->work, T},     {a->value, T | S},    {a->case_, T | R}, {a->late, T},
+               {a->test, T},     {a->told, T},         {a->urgent, T},    {a->state, T | R}};
     for (size_t i = 0; i < N(all); i++)
         if (all[i].n && !(all[i].with & 1 << kind))
             conf_error(&p->notes, AT(all[i].n->key), "`%s` says nothing beside `%s`",

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 /* clang-format off */
 struct atom {
@@ -267,5 +268,8 @@ const char *unit_nearest(const char *code)
     for (size_t i = 0; i < COUNT(habits); i++)
         if (strcmp(habits[i].wrong, code) == 0)
             return habits[i].right;
+    for (size_t i = 0; i < COUNT(common) && code[0] && code[1]; i++)
+        if (strcasecmp(common[i], code) == 0)
+            return common[i];
     return err_nearest(code, common, COUNT(common));
 }

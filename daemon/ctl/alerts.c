@@ -31,8 +31,7 @@ static const char *state_text(const json_t *row, const char *key)
     return s && s[0] ? s : "-";
 }
 
-/* "2026-11-20 08:00:05" of an RFC 3339 time, in UTC like all that gaihouctl says. */
-static void set_clock(json_t *row, const char *key, const char *stamp)
+void alerts_set_clock(json_t *row, const char *key, const char *stamp)
 {
     char text[STAMP_SIZE];
     int64_t ms;
@@ -88,7 +87,7 @@ void alerts_prepare_case(json_t *row)
     const json_t *place = json_object_get(json_object_get(row, "state"), "place");
     const char *since = state_text(row, "since"), *name = state_text(row, "compound_name");
     const char *building = json_string_value(json_object_get(place, "building"));
-    set_clock(row, "since", strcmp(since, "-") == 0 ? ctl_text(row, "opened") : since);
+    alerts_set_clock(row, "since", strcmp(since, "-") == 0 ? ctl_text(row, "opened") : since);
     set(row, "title", state_text(row, "title"));
     set(row, "work", state_text(row, "work"));
     char *where =
@@ -123,7 +122,7 @@ static void set_told(json_t *row)
     else if (!json_string_value(json_object_get(row, "told")))
         set(row, "told", json_is_true(json_object_get(row, "waiting")) ? "waits" : "-");
     else
-        set_clock(row, "told", ctl_text(row, "told"));
+        alerts_set_clock(row, "told", ctl_text(row, "told"));
 }
 
 static void print_transitions(json_t *rows)
@@ -132,7 +131,7 @@ static void print_transitions(json_t *rows)
         ctl_table_new("TIME|CHANGE|SEVERITY|VALUE>|BY:16|NOTE:40|SEQ>|TOLD|FIRM");
     for (size_t i = json_array_size(rows); i > 0; i--) { /* the oldest first */
         json_t *row = json_array_get(rows, i - 1);
-        set_clock(row, "at", ctl_text(row, "at"));
+        alerts_set_clock(row, "at", ctl_text(row, "at"));
         set_told(row);
         set_value(row);
         bool told = json_integer_value(json_object_get(row, "seq")) > 0;
@@ -151,13 +150,26 @@ static void print_transitions(json_t *rows)
     ctl_table_free(t);
 }
 
+/* "refused: condition_active" */
+static void set_answer(json_t *row)
+{
+    const char *why =
+        json_string_value(json_object_get(json_object_get(row, "reply"), "reason"));
+    if (!why)
+        return;
+    char *text = mem_printf("%s: %s", ctl_text(row, "answer"), why);
+    set(row, "answer", text);
+    free(text);
+}
+
 static void print_commands(json_t *rows)
 {
-    struct ctl_table *t = ctl_table_new("COMMAND|TIME|FROM|ANSWER|SAID:80");
+    struct ctl_table *t = ctl_table_new("COMMAND|TIME|FROM|ANSWER:50|SAID:80");
     for (size_t i = json_array_size(rows); i > 0; i--) {
         json_t *row = json_array_get(rows, i - 1);
-        set_clock(row, "at", ctl_text(row, "at"));
+        alerts_set_clock(row, "at", ctl_text(row, "at"));
         bool ours = json_is_true(json_object_get(row, "by_operator"));
+        set_answer(row);
         const char *cells[] = {ctl_text(row, "verb"), ctl_text(row, "at"),
                                ours ? "operator" : ctl_text(row, "firm"),
                                ctl_text(row, "answer"), ctl_text(row, "command")};
@@ -191,7 +203,7 @@ static void print_case(json_t *c)
     const char *key;
     json_object_foreach(stamps, key, v)
     {
-        set_clock(stamps, key, json_string_value(v) ? json_string_value(v) : "-");
+        alerts_set_clock(stamps, key, json_string_value(v) ? json_string_value(v) : "-");
         print_line(key, ctl_text(stamps, key));
     }
     if (json_is_true(json_object_get(c, "waiting")))
@@ -220,7 +232,7 @@ static int show(const struct ctl *c, const char *id)
 
 static void prepare_transition(json_t *row)
 {
-    set_clock(row, "at", ctl_text(row, "at"));
+    alerts_set_clock(row, "at", ctl_text(row, "at"));
     set(row, "title", state_text(row, "title"));
     set_value(row);
     set_told(row);
@@ -320,10 +332,14 @@ int ctl_alerts(const struct ctl *c, int argc, char **argv)
     static const char usage[] =
         "alerts [list | show CASE | watch | history] [--state open|closed|any] [--compound C]\n"
         "       [--building B] [--firm F] [--device D] [--rule R] [--severity S] [--from T]\n"
-        "       [--to T] [--limit N] [--before ID]";
+        "       [--to T] [--limit N] [--before ID]\n"
+        "       gaihouctl alerts tests [device/D|building/C/B|compound/C] [--from T] [--to T]\n"
+        "       [--kind K]";
     const char *id = NULL;
     int at;
     const char *verb = ctl_verb(argc, argv, &at);
+    if (strcmp(verb, "tests") == 0)
+        return ctl_tests(c, argc - 1, argv + 1);
     struct ctl_param p[] = {{"compound", NULL}, {"building", NULL}, {"firm", NULL},
                             {"device", NULL},   {"rule", NULL},     {"severity", NULL},
                             {"case", NULL},     {"from", NULL},     {"to", NULL},

@@ -263,6 +263,8 @@ static void record(struct run *x, const struct record *r)
         break;
     case RECORD_LINK_UP:
     case RECORD_LINK_DOWN:
+        if (record_was_moment(r))
+            audit_link_again(x->audit, r->broker);
         audit_link(x->audit, r->broker, r->type == RECORD_LINK_UP, x->now_ms);
         break;
     case RECORD_STOP:

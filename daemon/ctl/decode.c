@@ -368,38 +368,6 @@ static void decode_one(struct decoding *d, const char *topic, const char *payloa
 
 /* -- files -------------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Blanks and line ends between bytes are fine. */
-static bool from_hex(const char *p, size_t n, struct buf *out)
-{
-    int high = -1;
-    for (size_t i = 0; i < n; i++) {
-        int v = hex_digit(p[i]);
-        if (v < 0 && strchr(" \t\r\n:", p[i]) && high < 0)
-            continue;
-        if (v < 0)
-            return false;
-        if (high >= 0)
-            (void)buf_putc(out, (char)(high << 4 | v));
-        high = high >= 0 ? -1 : v;
-    }
-    return high < 0;
-}
-
-static bool from_base64(const char *p, size_t n, struct buf *out)
-{
-    while (n > 0 && (p[n - 1] == '\n' || p[n - 1] == '\r' || p[n - 1] == ' '))
-        n--;
-    return base64_get(out, p, n) == 0;
-}
-
 static void decode_bytes(struct decoding *d, const char *topic, const struct buf *b)
 {
     char *padded = mem_zalloc(b->len + JSON_PADDING);
@@ -432,9 +400,9 @@ static bool decode_line(struct decoding *d, struct json *j, const char *line, si
     buf_init(&b, MAX_FILE);
     bool good = true;
     if (member_text(o, "payload_hex", &text, &n))
-        good = from_hex(text, n, &b);
+        good = message_hex(text, n, &b);
     else if (member_text(o, "payload_base64", &text, &n))
-        good = from_base64(text, n, &b);
+        good = message_base64(text, n, &b);
     else if (member_text(o, "payload", &text, &n))
         (void)buf_put(&b, text, n);
     else
@@ -488,7 +456,7 @@ static int decode_file(struct decoding *d, const char *path, enum form form)
         code = decode_lines(d, path, text, len);
     } else if (form == RAW) {
         decode_one(d, d->topic, text, len);
-    } else if (form == HEX ? from_hex(text, len, &b) : from_base64(text, len, &b)) {
+    } else if (form == HEX ? message_hex(text, len, &b) : message_base64(text, len, &b)) {
         decode_bytes(d, d->topic, &b);
     } else {
         (void)fprintf(stderr, "gaihouctl: %s: not %s\n", path,

@@ -14,6 +14,7 @@ static const char help[] =
     "  status                     health at a glance\n"
     "  top                        the same, live (q ends it)\n"
     "  alerts [list|show|watch|history]     open cases, one of them, what changed\n"
+    "  alerts tests [SCOPE]       what is in test mode; which devices alarmed in a test\n"
     "  ack|accept|arrive|resolve|confirm|feedback|close|reject|transfer|rework|reset|\n"
     "  shelve|unshelve CASE… [--by NAME] [--note TEXT]   or on a filter, previewed first\n"
     "  test|untest device/D|building/C/B|compound/C      what it raises is marked as a test\n"
@@ -110,10 +111,10 @@ bool ctl_options(int argc, char **argv, struct ctl_param *params, size_t n,
 
 static int unknown(const char *name)
 {
-    const char *names[N_COMMANDS];
+    const char *names[N_COMMANDS + 3] = {"journal", "help", "version"};
     for (size_t i = 0; i < N_COMMANDS; i++)
-        names[i] = commands[i].name;
-    const char *near = err_nearest(name, names, N_COMMANDS);
+        names[i + 3] = commands[i].name;
+    const char *near = err_nearest(name, names, N_COMMANDS + 3);
     fprintf(stderr, "gaihouctl: there is no command \"%s\"%s%s%s; see gaihouctl help\n", name,
             near ? ", did you mean \"" : "", near ? near : "", near ? "\"" : "");
     return CTL_USAGE;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/message.h"
+#include "base/base64.h"
 #include "base/mem.h"
 #include "core/json.h"
 #include "core/world.h"
@@ -134,4 +135,37 @@ const struct kind *message_kind(const struct catalog *c, const struct message *m
         }
     }
     return alone ? best : NULL;
+}
+
+/* -- bytes as text ---------------------------------------------------------------------------- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool message_hex(const char *p, size_t n, struct buf *out)
+{
+    int high = -1;
+    for (size_t i = 0; i < n; i++) {
+        int v = hex_digit(p[i]);
+        if (v < 0 && strchr(" \t\r\n:", p[i]) && high < 0)
+            continue;
+        if (v < 0)
+            return false;
+        if (high >= 0)
+            (void)buf_putc(out, (char)(high << 4 | v));
+        high = high >= 0 ? -1 : v;
+    }
+    return high < 0;
+}
+
+bool message_base64(const char *p, size_t n, struct buf *out)
+{
+    while (n > 0 && (p[n - 1] == '\n' || p[n - 1] == '\r' || p[n - 1] == ' '))
+        n--;
+    return base64_get(out, p, n) == 0;
 }

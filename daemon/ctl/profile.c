@@ -15,7 +15,8 @@
 static const char usage[] =
     "usage: gaihouctl profile list [FILES]\n"
     "       gaihouctl profile test FILE... [FILES]\n"
-    "       gaihouctl profile new --name NAME [--topic T] [--out FILE] [FILES] SAMPLE...\n"
+    "       gaihouctl profile new --name NAME [--topic T] [--hex | --base64] [--out FILE]\n"
+    "                             [FILES] SAMPLE...\n"
     "FILES: --config FILE | --catalog FILE [--profiles GLOB ...] [--timezone ZONE]\n";
 
 static void topics_of(const struct profile *p, char *out, size_t room)
@@ -126,16 +127,18 @@ static int new_profile(const struct tools_files *f, int argc, char **argv)
 {
     bool ok = true;
     struct site s = {0};
-    const char *name = tools_take(&argc, argv, "--name", &ok);
-    const char *topic = tools_take(&argc, argv, "--topic", &ok);
-    const char *out = tools_take(&argc, argv, "--out", &ok);
-    if (!ok || !name || argc < 2) {
+    struct profile_new_options o = {.name = tools_take(&argc, argv, "--name", &ok)};
+    o.topic = tools_take(&argc, argv, "--topic", &ok);
+    o.out = tools_take(&argc, argv, "--out", &ok);
+    o.hex = tools_take_flag(&argc, argv, "--hex");
+    o.base64 = tools_take_flag(&argc, argv, "--base64");
+    if (!ok || !o.name || argc < 2 || (o.hex && o.base64)) {
         (void)fputs(usage, stderr);
         return CTL_USAGE;
     }
-    int code = tools_open(&s, f, false);
+    int code = tools_open(&s, f, true);
     if (code == CTL_DONE)
-        code = tools_profile_new(&s, name, topic, out, argv + 1, (size_t)(argc - 1));
+        code = tools_profile_new(&s, &o, argv + 1, (size_t)(argc - 1));
     site_close(&s);
     return code;
 }

@@ -15,6 +15,7 @@
 #include "ctl/exit.h"
 #include "ctl/json_place.h"
 #include "ctl/message.h"
+#include "ctl/profile_sample.h"
 #include "ctl/site.h"
 #include "ctl/tools.h"
 #include "io/file.h"
@@ -43,7 +44,8 @@ struct draft {
 
 static void add(struct draft *d, char *topic, char *payload, size_t len)
 {
-    d->samples[d->n++] = (struct profile_guess_sample){topic, payload, len};
+    d->samples[d->n++] =
+        (struct profile_guess_sample){.topic = topic, .payload = payload, .len = len};
     d->owned[d->n_owned++] = topic;
     d->owned[d->n_owned++] = payload;
 }
@@ -58,6 +60,21 @@ static char *text_member(struct json_value o, const char *key)
     return mem_strndup(t, n);
 }
 
+/* Of bytes as text; false: it is none. */
+static bool add_bytes(struct draft *d, char *topic, bool hex, const char *text, size_t len)
+{
+    struct buf b;
+    buf_init(&b, MAX_SAMPLE);
+    bool good = (hex ? message_hex : message_base64)(text, len, &b) && b.len > 0 && !b.failed;
+    if (good) {
+        char *payload = mem_zalloc(b.len + JSON_PADDING);
+        memcpy(payload, b.data, b.len);
+        add(d, topic, payload, b.len);
+    }
+    buf_done(&b);
+    return good;
+}
+
 /* {"topic":…, "payload":…} a line, as `gaihouctl decode --jsonl` reads them. */
 static bool add_line(struct draft *d, struct json *j, const char *line, size_t len)
 {
@@ -67,6 +84,17 @@ static bool add_line(struct draft *d, struct json *j, const char *line, size_t l
     if (json_parse(j, line, len, &o, &why) != 0 || json_type(o) != JSON_OBJECT)
         return false;
     char *topic = text_member(o, "topic"), *text = text_member(o, "payload");
+    char *hex = text ? NULL : text_member(o, "payload_hex");
+    char *base64 = text || hex ? NULL : text_member(o, "payload_base64");
+    if (hex || base64) {
+        const char *packed = hex ? hex : base64;
+        bool taken = add_bytes(d, topic, hex != NULL, packed, strlen(packed));
+        if (!taken)
+            free(topic);
+        free(hex);
+        free(base64);
+        return taken;
+    }
     buf_init(&b, MAX_SAMPLE);
     bool good = text ? buf_puts(&b, text) == 0 : json_raw(line, len, "payload", &b);
     if (good) {
@@ -93,7 +121,9 @@ static int add_lines(struct draft *d, const char *path, const char *text, size_t
         memcpy(line, text + at, n);
         number++;
         if (n > 0 && !add_line(d, j, line, n)) {
-            (void)fprintf(stderr, "gaihouctl: %s:%zu: expected {\"topic\":…, \"payload\":…}\n",
+            (void)fprintf(stderr,
+                          "gaihouctl: %s:%zu: expected {\"topic\":…, \"payload\":… | "
+                          "\"payload_hex\":… | \"payload_base64\":…}\n",
                           path, number);
             code = CTL_REFUSED;
         }
@@ -104,7 +134,8 @@ static int add_lines(struct draft *d, const char *path, const char *text, size_t
     return code;
 }
 
-static int read_samples(struct draft *d, const char *topic, char **paths, size_t n)
+static int read_samples(struct draft *d, const struct profile_new_options *o, char **paths,
+                        size_t n)
 {
     int code = CTL_DONE;
     for (size_t i = 0; i < n && code == CTL_DONE && d->n < MAX_SAMPLES; i++) {
@@ -116,8 +147,17 @@ static int read_samples(struct draft *d, const char *topic, char **paths, size_t
         if (k > 6 && strcmp(paths[i] + k - 6, ".jsonl") == 0) {
             code = add_lines(d, paths[i], text, len);
             free(text);
+        } else if (o->hex || o->base64) {
+            char *topic = mem_strdup(o->topic);
+            if (!add_bytes(d, topic, o->hex, text, len)) {
+                (void)fprintf(stderr, "gaihouctl: %s: expected %s\n", paths[i],
+                              o->hex ? "hexadecimal bytes" : "base64");
+                free(topic);
+                code = CTL_REFUSED;
+            }
+            free(text);
         } else {
-            add(d, topic ? mem_strdup(topic) : NULL, text, len);
+            add(d, mem_strdup(o->topic), text, len);
         }
     }
     return code;
@@ -163,7 +203,7 @@ static void put_expected(struct draft *d, const struct message *m,
         struct judge_room room = {.n = 0};
         struct judged j;
         double min, max;
-        if (!message_metric(d->site->catalog, d->kind, v, &way))
+        if (!d->kind || !message_metric(d->site->catalog, d->kind, v, &way))
             continue;
         judge_range(way.metric, &min, &max);
         if (!judge_value(v, &way, min, max, &room, &j))
@@ -213,8 +253,11 @@ static int put_example(struct draft *d, const struct profile *p, struct message 
     profile_guess_quote(out, in.topic, strlen(in.topic));
     (void)buf_putc(out, '\n');
     put_payload(s, out);
-    (void)buf_printf(out, "    kind: %s\n    expect:\n", d->kind->name);
-    for (size_t k = 0; k < m->decoded.n_samples; k++)
+    if (d->kind)
+        (void)buf_printf(out, "    kind: %s\n", d->kind->name);
+    bool any = m->decoded.n_samples > 1 || m->decoded.samples[0].n > 0;
+    (void)buf_puts(out, any ? "    expect:\n" : "    expect: []\n"); /* it lives, that is all */
+    for (size_t k = 0; any && k < m->decoded.n_samples; k++)
         put_expected(d, m, &m->decoded.samples[k], out);
     return CTL_DONE;
 }
@@ -222,12 +265,17 @@ static int put_example(struct draft *d, const struct profile *p, struct message 
 /* The draft as a set of its own; NULL, told. */
 static struct profile_set *open_draft(struct draft *d, const struct buf *yaml)
 {
-    struct profile_text t = {.file = "draft", .text = yaml->data, .len = yaml->len};
+    size_t n = d->site->n_files; /* whose codecs it may use */
+    struct profile_text *all = mem_zalloc_array(n + 1, sizeof(*all));
     struct profile_set *set = NULL;
     struct problems *p = problems_new(20);
-    if (profile_set_open(&t, 1, d->site->catalog, d->site->zone, p, &set) != 0)
+    all[0] = (struct profile_text){.file = "draft", .text = yaml->data, .len = yaml->len};
+    for (size_t i = 0; i < n; i++)
+        all[i + 1] = d->site->files[i];
+    if (profile_set_open(all, n + 1, d->site->catalog, d->site->zone, p, &set) != 0)
         (void)site_tell(p);
     problems_free(p);
+    free(all);
     return set;
 }
 
@@ -247,7 +295,7 @@ static int add_examples(struct draft *d, struct buf *yaml)
     if (code != CTL_DONE || !(set = open_draft(d, yaml)))
         return CTL_REFUSED;
     struct problems *p = problems_new(20);
-    if (profile_check_examples(set, NULL, p) < 0) {
+    if (profile_check_examples(set, profile_set_at(set, 0), p) < 0) {
         (void)site_tell(p);
         code = CTL_REFUSED;
     }
@@ -290,25 +338,40 @@ static bool good_name(const char *name)
     return false;
 }
 
-int tools_profile_new(struct site *s, const char *name, const char *topic, const char *out,
-                      char **samples, size_t n)
+/* The draft without examples. */
+static int make_draft(struct draft *d, struct buf *yaml)
 {
-    struct draft *d = mem_zalloc(sizeof(*d));
+    struct profile_guess_result found = {NULL, 0};
     struct err err;
-    struct buf yaml;
-    *d = (struct draft){.site = s, .name = name};
-    buf_init(&yaml, (size_t)64 << 20);
-    int code = good_name(name) ? read_samples(d, topic, samples, n) : CTL_USAGE;
-    if (code == CTL_DONE &&
-        profile_guess(name, d->samples, d->n, s->catalog, &yaml, &d->kind, &err) != 0) {
+    int code = CTL_DONE;
+    struct sample_reader *r = sample_reader_new(d->site, d->name, d->samples, d->n);
+    if (profile_guess_by(d->name, sample_reader_samples(r), d->n, sample_reader_way(r),
+                         d->site->catalog, yaml, &found, &err) != 0) {
         (void)fprintf(stderr, "gaihouctl: %s\n", err.text);
         code = CTL_REFUSED;
+    } else if (sample_reader_words(r)[0]) {
+        (void)fprintf(stderr, "gaihouctl: %s\n", sample_reader_words(r));
     }
+    d->kind = found.kind;
+    sample_reader_free(r);
+    return code;
+}
+
+int tools_profile_new(struct site *s, const struct profile_new_options *o, char **samples,
+                      size_t n)
+{
+    struct draft *d = mem_zalloc(sizeof(*d));
+    struct buf yaml;
+    *d = (struct draft){.site = s, .name = o->name};
+    buf_init(&yaml, (size_t)64 << 20);
+    int code = good_name(o->name) ? read_samples(d, o, samples, n) : CTL_USAGE;
+    if (code == CTL_DONE)
+        code = make_draft(d, &yaml);
     if (code == CTL_DONE)
         code = add_examples(d, &yaml);
     if (yaml.len > 0 && code == CTL_DONE) {
         (void)buf_cstr(&yaml);
-        code = hand_out(&yaml, out, name);
+        code = hand_out(&yaml, o->out, o->name);
     } else if (yaml.len > 0) { /* better a draft with a fault than none */
         (void)fwrite(yaml.data, 1, yaml.len, stdout);
     }

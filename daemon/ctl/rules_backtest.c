@@ -87,8 +87,8 @@ static void note_case(struct outcome *o, const char *id)
         table_done(&o->by_case);
         table_init(&o->by_case, o->cap_cases);
         for (size_t i = 0; i < o->n_cases; i++)
-            table_add(&o->by_case,
-                      hash64(hash_seed(), o->cases[i].id, strlen(o->cases[i].id)), (uint32_t)i);
+            table_add(&o->by_case, hash64(hash_seed(), o->cases[i].id, strlen(o->cases[i].id)),
+                      (uint32_t)i);
     }
     o->cases[o->n_cases] = (struct case_row){mem_strdup(id), o->n - 1};
     table_add(&o->by_case, hash64(hash_seed(), id, strlen(id)), (uint32_t)o->n_cases++);

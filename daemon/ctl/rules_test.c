@@ -127,8 +127,8 @@ static int load_world(struct loaded *l, size_t set)
     int code = find_rules(l, s, &rules);
     if (code == CTL_DONE) {
         struct problems *p = problems_new(MAX_PROBLEMS);
-        int r = ruletest_world(l->t, &l->catalog, rules.list, rules.n, l->zone, p,
-                               &l->worlds[set]);
+        int r =
+            ruletest_world(l->t, &l->catalog, rules.list, rules.n, l->zone, p, &l->worlds[set]);
         if (r == 0 && set == 0 && rules_count(l->worlds[0]->rules) == 0) {
             problems_add(p, ruletest_file(l->t), s->line, s->col,
                          "there are no rules in these files: nothing would be tested");

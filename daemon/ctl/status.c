@@ -55,6 +55,21 @@ static void show_sinks(const json_t *status)
 }
 
 /* "received 12 decoded 10 …", whatever the daemon counts; what never happened is left out. */
+/* Names that no metric has are only counted: the last one tells what to look for. */
+static void show_unknown(const json_t *engine)
+{
+    const json_t *u = json_object_get(engine, "unknown");
+    const char *device = json_string_value(json_object_get(u, "device"));
+    const char *name = json_string_value(json_object_get(u, "name"));
+    if (!device || !name)
+        return;
+    char *clean = ctl_clean(name, strlen(name), 64);
+    printf("unknown   %s values whose name is no metric of the device's kind, the last \"%s\" "
+           "of %s\n",
+           ctl_count(engine, "fields_unknown"), clean, device);
+    free(clean);
+}
+
 static void show_sums(const char *title, json_t *sums)
 {
     const char *key;
@@ -93,6 +108,7 @@ void ctl_show_status(const json_t *s)
     show_sinks(s);
     printf("\nengine    %s/s, %s records behind (%s)\n", ctl_count(engine, "rate"),
            ctl_count(engine, "lag_records"), ctl_seconds(engine, "lag_s"));
+    show_unknown(engine);
     printf("journal   %s of %s, %s messages\n", ctl_bytes(journal, "bytes"),
            ctl_bytes(journal, "max_bytes"), ctl_count(journal, "messages"));
     printf("store     %s dead letters, %s devices in quarantine\n",
@@ -103,6 +119,13 @@ void ctl_show_status(const json_t *s)
            ctl_text(severity, "major"), ctl_text(severity, "minor"),
            ctl_text(severity, "warning"), ctl_text(severity, "info"),
            ctl_text(alarms, "unacknowledged"), ctl_text(alarms, "outbox"));
+    json_array_foreach(json_object_get(alarms, "tests"), i, p)
+    {
+        char *by = ctl_clean(ctl_text(p, "by"), strlen(ctl_text(p, "by")), 60);
+        printf("in test   %s until %.19s UTC, by %s: nobody is sent\n", ctl_text(p, "scope"),
+               ctl_text(p, "until"), by);
+        free(by);
+    }
     show_sums("messages", json_object_get(ledger, "messages"));
     show_sums("points", json_object_get(ledger, "points"));
     printf("ledger    %s\n",

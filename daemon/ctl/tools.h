@@ -14,8 +14,12 @@ struct site;
 int tools_decode(bool json, int argc, char **argv);
 int tools_profile(bool json, int argc, char **argv);
 int tools_rules(bool json, int argc, char **argv); /* ctl/rules.h; explain needs --dir */
-int tools_profile_new(struct site *s, const char *name, const char *topic, const char *out,
-                      char **samples, size_t n);
+struct profile_new_options {
+    const char *name, *topic, *out; /* topic, out: NULL none */
+    bool hex, base64;               /* sample files hold bytes as such a text */
+};
+int tools_profile_new(struct site *s, const struct profile_new_options *o, char **samples,
+                      size_t n);
 
 #define TOOLS_PATTERNS 16
 /* What both have in common: where catalogue and profiles come from. */

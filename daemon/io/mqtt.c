@@ -126,8 +126,8 @@ static uint64_t backoff_ns(struct mqtt *m)
     unsigned shift = m->rounds < 7 ? m->rounds : 6;
     m->rounds++;
     uint64_t s = 1ULL << shift;
-    if (s > BACKOFF_MAX_S)
-        s = BACKOFF_MAX_S;
+    if (s > m->retry_max_s)
+        s = m->retry_max_s;
     return s * SECOND * 3 / 4 + jitter(m, s * SECOND / 4);
 }
 
@@ -401,6 +401,7 @@ int mqtt_open(const struct mqtt_options *o, const struct mqtt_events *e, struct 
     }
     m->read_retained = o->read_retained;
     m->send_window = o->send_window ? o->send_window : SEND_WINDOW;
+    m->retry_max_s = o->retry_max_s ? o->retry_max_s : BACKOFF_MAX_S;
     m->version = 5;
     m->wanted = true;
     m->n_urls = o->broker->url.n;
@@ -488,6 +489,11 @@ void mqtt_reconnect(struct mqtt *m, const char *why)
     (void)snprintf(m->kick_why, sizeof(m->kick_why), "%s", why);
     pthread_cond_broadcast(&m->cond);
     pthread_mutex_unlock(&m->lock);
+}
+
+void mqtt_ask(struct mqtt *m)
+{
+    mqtt_subs_again(m);
 }
 
 int mqtt_resubscribe(struct mqtt *m, const struct mqtt_filter *filters, size_t n)

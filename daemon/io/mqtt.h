@@ -108,6 +108,7 @@ struct mqtt_options {
     const struct mqtt_will *will; /* NULL: none; copied */
     unsigned send_window; /* most that mqtt_send has under way; 0: 16. The server's Receive
                                      Maximum, less one, goes before */
+    unsigned retry_max_s; /* longest pause between two attempts to connect; 0: 60 */
     /* MQTT 5: retained messages come with every subscription that is made (a 3.1.1 broker does so
      * anyway); else only with one that is new to the session. */
     bool read_retained;
@@ -138,6 +139,9 @@ void mqtt_return(struct mqtt *m);                 /* connect again */
 /* Filters no longer named are unsubscribed after the new ones are there. Always 0. */
 int mqtt_resubscribe(struct mqtt *m, const struct mqtt_filter *filters, size_t n);
 void mqtt_reconnect(struct mqtt *m, const char *why); /* the watchdog's */
+/* Subscribes once more to what is subscribed: the broker's answer proves that the connection and
+ * the subscriptions stand; without one the connection is given up after 30 s. */
+void mqtt_ask(struct mqtt *m);
 /* A word to a device (not retained), copied; sent by the client's own thread over the present
  * connection or not at all: nothing is kept for the next one. 0; -ENOTCONN; -ENOBUFS when 64
  * wait already. */

@@ -36,6 +36,7 @@ struct mqtt_sub {
     uint8_t qos;
     int code;  /* of its SUBACK on this connection; MQTT_CODE_NONE: to be asked, _SENT: asked */
     bool said; /* the log has said that it is refused, or granted less than asked */
+    bool again; /* to be asked although its answer is known */
 };
 enum { MQTT_CODE_NONE = -1, MQTT_CODE_SENT = -2 };
 
@@ -58,7 +59,7 @@ struct mqtt {
     void *will;
     size_t will_len;
     bool will_retain, read_retained;
-    unsigned send_window;
+    unsigned send_window, retry_max_s;
     struct mqtt_events events;
     struct mqtt_url *urls;
     size_t n_urls;
@@ -131,6 +132,7 @@ void mqtt_report_down(struct mqtt *m, const char *reason, bool taken_over); /* a
 void mqtt_subs_set(struct mqtt *m, const struct mqtt_filter *filters,
                    size_t n);                               /* takes lock */
 void mqtt_subs_begin(struct mqtt *m, bool session_present); /* a new connection; takes lock */
+void mqtt_subs_again(struct mqtt *m);                       /* all once more; takes lock */
 /* Sends what is to be sent; false if the broker has not answered for too long. Control thread.
  */
 bool mqtt_subs_work(struct mqtt *m);

@@ -103,12 +103,23 @@ void mqtt_subs_set(struct mqtt *m, const struct mqtt_filter *filters, size_t n)
 void mqtt_subs_begin(struct mqtt *m, bool session_present)
 {
     pthread_mutex_lock(&m->lock);
-    for (size_t i = 0; i < m->n_subs; i++)
+    for (size_t i = 0; i < m->n_subs; i++) {
         m->subs[i].code = MQTT_CODE_NONE;
+        m->subs[i].again = false;
+    }
     if (!session_present)
         forget_gone(m);
     m->subs_gen++;
     m->asked = m->asking_unsub = false;
+    pthread_mutex_unlock(&m->lock);
+}
+
+void mqtt_subs_again(struct mqtt *m)
+{
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->n_subs; i++)
+        m->subs[i].again = true;
+    pthread_cond_broadcast(&m->cond);
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -222,9 +233,11 @@ static void next_request(struct mqtt *m, struct request *r)
     pthread_mutex_lock(&m->lock);
     if (m->phase == MQTT_CONNECTED && !m->asked && !m->asking_unsub) {
         for (size_t i = 0; i < m->n_subs && c->n < CHUNK; i++) {
-            if (m->subs[i].code != MQTT_CODE_NONE)
+            if (m->subs[i].code != MQTT_CODE_NONE && !m->subs[i].again)
                 continue;
-            m->subs[i].code = MQTT_CODE_SENT;
+            if (m->subs[i].code == MQTT_CODE_NONE) /* else what is known holds until then */
+                m->subs[i].code = MQTT_CODE_SENT;
+            m->subs[i].again = false;
             r->filters[c->n] = mem_strdup(m->subs[i].filter);
             r->qos[c->n] = m->subs[i].qos;
             c->index[c->n++] = i;

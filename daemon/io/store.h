@@ -203,6 +203,7 @@ struct store_alert_filter {                                              /* NULL
     const char *building;                                                /* as it was then */
     int64_t from_ms, to_ms;
     uint64_t limit, before; /* as in store_filter */
+    bool test;              /* of history: only what was marked as a test */
 };
 enum store_alert_query { STORE_ALERT_LIST, STORE_ALERT_SHOW, STORE_ALERT_HISTORY };
 /* status also: -EINVAL: `state` is no such word. */

@@ -47,7 +47,7 @@ static void put_raw(struct jsonw *w, const char *key, sqlite3_stmt *st, int col)
     " AND (?10 IS NULL OR iif(json_valid(CAST(x.json AS TEXT)),"                               \
     " json_extract(CAST(x.json AS TEXT), '$.place.building'), NULL)=?10)"
 
-/* Parameters ?1 … ?9 always exist. */
+/* Parameters ?1 … ?9 always exist, ?11 in history. */
 #define FILTERS(t)                                                                             \
     " (?1 IS NULL OR " t "case_id=?1) AND (?2 IS NULL OR " t "compound=?2)"                    \
     " AND (?3 IS NULL OR " t "firm=?3) AND (?4 IS NULL OR " t "device=?4)"                     \
@@ -69,6 +69,8 @@ static int prepare(struct store_db *db, const char *sql, const struct store_aler
     sqlite3_bind_int64(*out, 8, f->to_ms);
     sqlite3_bind_int64(*out, 9, (sqlite3_int64)f->before);
     store_bind_text(*out, 10, f->building);
+    if (sqlite3_bind_parameter_index(*out, "?11") > 0)
+        sqlite3_bind_int(*out, 11, f->test);
     return 0;
 }
 
@@ -222,7 +224,7 @@ static int history(struct store_db *db, const struct store_alert_filter *f, stru
                                      : "";
     return narrowed(db, TRANSITIONS, narrow,
                     FILTERS("t.") " AND (?7=0 OR t.wall_ms>=?7) AND (?8=0 OR t.wall_ms<?8)"
-                                  " ORDER BY t.id DESC",
+                                  " AND (?11=0 OR t.test=1) ORDER BY t.id DESC",
                     f, "transitions", put_transition, w);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the engine alone costs for a native message, from the record to the point:
- * `bench_engine DEVICES MESSAGES`, devices at random. Without a quiet machine, count instructions:
+ * `bench_engine DEVICES MESSAGES [RULES [ELSEWHERE]]`, devices at random; so many rules concern each
+ * of them, and so many only devices of a compound where there are none. Without a quiet machine, count instructions:
  * valgrind --tool=callgrind --toggle-collect=engine_record.
  */
 #include "base/mem.h"
@@ -57,19 +58,37 @@ static void on_step(void *ctx, const struct position *at)
     sink += at->tick;
 }
 
-static struct world *world_of(unsigned devices)
+/* Conditions of one or two values that hardly ever hold. */
+static void put_rules(struct buf *out, unsigned n, unsigned elsewhere)
 {
-    struct buf csv;
+    (void)buf_puts(out, "version: 1\ngroups:\n  - name: g\n    rules:\n");
+    for (unsigned i = 0; i < n + elsewhere; i++)
+        (void)buf_printf(
+            out,
+            "      - {id: r%u, kind: sump, title: t, action: a, no_data: {after: 30m}, levels: "
+            "[{severity: minor, when: level > 4.%03u%s, off: level < 3, for: 60s}, {severity: "
+            "major, when: level > 4.9%03u, off: level < 4}]%s}\n",
+            i, i % 1000, i % 5 == 4 ? " and pump_on" : "", i % 1000,
+            i < n ? "" : ", only: {compounds: [elsewhere]}");
+}
+
+static struct world *world_of(unsigned devices, unsigned n_rules, unsigned elsewhere)
+{
+    struct buf csv, rules;
     buf_init(&csv, (size_t)64 << 20);
+    buf_init(&rules, (size_t)1 << 20);
+    put_rules(&rules, n_rules, elsewhere);
     (void)buf_puts(&csv, "device,source_id,kind,compound,building\n");
     for (unsigned i = 0; i < devices; i++)
         (void)buf_printf(&csv, "sump-%06u,eui-%06u,sump,cq-nanan-00%02u,b%02u\n", i, i,
                          17 + i % 2, i % 40);
-    struct world *w = small_world(&(struct small_world){conf_text, catalog_text, compounds_text,
-                                                        .devices = buf_cstr(&csv)});
+    struct world *w = small_world(&(struct small_world){
+        conf_text, catalog_text, compounds_text, .devices = buf_cstr(&csv),
+        .rules = n_rules + elsewhere ? buf_cstr(&rules) : NULL});
     if (!w)
         exit(1);
     buf_done(&csv);
+    buf_done(&rules);
     return w;
 }
 
@@ -117,7 +136,8 @@ int main(int argc, char **argv)
 {
     unsigned devices = argc > 1 ? (unsigned)atoi(argv[1]) : 1000;
     uint64_t messages = argc > 2 ? (uint64_t)atoll(argv[2]) : 200000;
-    struct world *w = world_of(devices);
+    unsigned rules = argc > 3 ? (unsigned)atoi(argv[3]) : 0;
+    struct world *w = world_of(devices, rules, argc > 4 ? (unsigned)atoi(argv[4]) : 0);
     struct engine *e = engine_new(&(struct engine_out){
         .point = on_point, .letter = on_letter, .step = on_step, .step_end = on_step});
     struct engine_stats stats;

@@ -19,7 +19,9 @@ static const char catalog_text[] =
     "e}, "
     "temperature: {type: float, unit: Cel, zh: z, en: e}, pump_on: {type: bool, zh: z, en: e}, "
     "starts: {type: int, zh: z, en: e}, firmware: {type: string, zh: z, en: e}, state: {type: "
-    "enum, zh: z, en: e, codes: [{code: 0, name: normal, zh: z, en: e}]}}}\n";
+    "enum, zh: z, en: e, codes: [{code: 0, name: normal, zh: z, en: e}]}, up: {type: float, "
+    "unit: "
+    "s, zh: z, en: e}}}\n";
 
 static const char profile_text[] =
     "version: 1\n"
@@ -56,6 +58,8 @@ static const char profile_text[] =
     "      pump_on: {from: \"@.p\", invert: true, map: {1: true, \"off\": false}, default: "
     "null}\n"
     "      starts: {from: \"@.bits\", bits: [3, 9]}\n"
+    "      up: [{from: \"@.up\", parse: duration}, {from: \"@.obis\", parse: obis, decimal: "
+    "\",\"}]\n"
     "      temperature: {from: \"@.t\", unit: {from: \"@.u\", map: {C: Cel, F: \"[degF]\"}, "
     "default: K}}\n"
     "      firmware: {text: \"{@.a}-{@^.b}\", after: x, before: \" \"}\n"

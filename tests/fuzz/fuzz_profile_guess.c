@@ -74,7 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t len = (size_t)((next ? next : end) - at);
         owned[n] = mem_zalloc(len + JSON_PADDING);
         memcpy(owned[n], at, len);
-        samples[n] = (struct profile_guess_sample){topic, owned[n], len};
+        samples[n] =
+            (struct profile_guess_sample){.topic = topic, .payload = owned[n], .len = len};
         at += len + 1;
     }
     if (n > 0)

@@ -17,6 +17,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+import schemas
 from conftest import until
 
 PREFIX = "gaihou/v1"
@@ -357,10 +358,12 @@ class Judge:
         for key, seqs in by_stream.items():
             if seqs != list(range(1, len(seqs) + 1)):
                 self.say("seq_gap_in_store", (key, len(seqs), seqs[:3], seqs[-1]))
+        checked = schemas.Checked()
         bytes_of, heard = {}, {"events": set(), "urgent": set()}
         versions, order = {}, collections.defaultdict(list)
         for topic, payload, was_retained, _ in list(listener.heard):
             level, _, rest = topic.partition("/")
+            checked.hear(topic, payload)
             if level not in ("events", "urgent", "alerts") or not payload:
                 continue
             s = json.loads(payload)
@@ -393,6 +396,8 @@ class Judge:
         for key in heard["urgent"]:
             if key in stored and stored[key]["state"]["severity"] != "critical":
                 self.say("urgent_and_is_not", key)
+        for mistake in checked.wrong:
+            self.say("not_as_the_schema", mistake)
         first = {k: list(dict.fromkeys(v)) for k, v in order.items()}
         for key, seqs in () if lossy else first.items():
             if seqs != sorted(seqs):

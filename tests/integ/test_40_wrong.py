@@ -147,6 +147,15 @@ BAD_DEVICES = [
     ("column", DEVICES.replace("device,source_id,kind", "device,source_id,kidn"), ["1:", "kidn", "kind"]),
     ("interval", DEVICES.replace(",5m", ",often", 1), ["2:", "often"]),
     ("nothing", "", ["empty"]),
+    ("kind by its title", DEVICES.replace("s2,EUI-2,sump", "s2,EUI-2,集水井"),
+     ["3:", "集水井", 'did you mean "sump"']),
+    ("semicolons", DEVICES.replace(",", ";"), ["1:", "separated by ;", "expected commas"]),
+    ("tabs", DEVICES.replace(",", "\t"), ["1:", "separated by tab stops", "expected commas"]),
+    ("no header", DEVICES.split("\n", 1)[1], ["1:", "none of these is a column", "device,"]),
+    ("header in Chinese", DEVICES.replace("device,source_id,kind,compound,building,point,expected_interval",
+                                          "设备,编号,类型,小区,楼栋,点位,周期"), ["1:", "expected such as device,"]),
+    ("rounded", DEVICES.replace("EUI-1", "8.62451E+14"), ["2:4:", "8.62451E+14", "format the column as text"]),
+    ("workbook", "PK\x03\x04\x14\x00\x06\x00\x08\x00", ["1:", "workbook", "save it as CSV"]),
 ]
 
 

@@ -175,3 +175,69 @@ def test_new_profile_passes_its_own_test(files, tmp_path):
     assert r.returncode == 1 and b"not JSON" in r.stderr
     assert ctl("profile", "new", "--name", "Air", *catalog, tmp_path / "s.json").returncode == 64
     assert ctl("profile", "new", *catalog, tmp_path / "s.json").returncode == 64
+
+
+def draft(tmp_path, sample, *argv, name="lw", profiles=True):
+    """profile new of that sample, which must pass its own test; its text and what was said."""
+    (tmp_path / "sample").write_bytes(sample)
+    files = ["--catalog", TOP / "config/catalog.yaml"]
+    shipped = ["--profiles", TOP / "config/profiles/*.yaml"] if profiles else []
+    out = tmp_path / f"{name}.yaml"
+    out.unlink(missing_ok=True)
+    r = ctl("profile", "new", "--name", name, *files, *shipped, "--out", out, *argv,
+            tmp_path / "sample")
+    assert r.returncode == 0, r.stderr
+    text = out.read_text()
+    listed = ctl("profile", "test", *files, *shipped, out)
+    assert f"ok     {name}: 1 example".encode() in listed.stdout, listed
+    return text, r.stderr.decode()
+
+
+CLIMATE = bytes.fromhex("01755c03673401046865")
+
+
+def test_new_profile_of_a_frame(tmp_path):
+    """What an engineer has of a LoRaWAN sensor: its bytes, in one form or another."""
+    import base64
+    topic = ["--topic", "lora/24e124136b502217/up"]
+    for sample, argv, decode in (
+            (CLIMATE, [], "milesight"),
+            (CLIMATE.hex().encode() + b"\n", [], "[hex, milesight]"),
+            (base64.b64encode(CLIMATE), [], "[base64, milesight]"),
+            (CLIMATE.hex(" ").encode(), ["--hex"], "milesight"),
+            (base64.b64encode(CLIMATE), ["--base64"], "milesight")):
+        text, said = draft(tmp_path, sample, *topic, *argv)
+        assert f"decode: {decode}   # review" in text and "milesight" in said, text
+        assert '"temperature": {from: ' in text and "lora/{device}/up" in text
+        assert "temperature\": 30.8" in text and "humidity\": 50.5" in text
+    # within the JSON of a network server that has no decoder
+    up = {"deviceInfo": {"devEui": "24e124136b502217"}, "fPort": 85,
+          "time": "2026-11-20T08:00:00Z", "data": base64.b64encode(CLIMATE).decode()}
+    text, said = draft(tmp_path, json.dumps(up).encode(), "--topic",
+                       "application/1/device/24e124136b502217/event/up")
+    assert "also:\n  frame: {from: '$.data', decode: [base64, milesight]}" in text
+    assert "'$frame.temperature'" in text and "$.data" in said
+    assert "time: '$.time'" in text and "temperature\": 30.8" in text
+    # one that nobody knows: laid out, to be put together by hand
+    text, said = draft(tmp_path, b"f10a00dc03e8", *topic)
+    assert "no known codec" in said and "anything of that length: ldds75" in said
+    assert "codecs:\n  lw-frame:" in text
+    assert "- {name: b2, type: u8}   # 00; with the next: u16be 220" in text
+    text, said = draft(tmp_path, CLIMATE.hex().encode(), *topic, profiles=False)
+    assert "lw-frame" in text and "--profiles" in said
+
+
+def test_new_profile_of_text(tmp_path):
+    topic = ["--topic", "meter/0017/data"]
+    text, _ = draft(tmp_path, b"temp=21.5;hum=44;batt=3.6", *topic)
+    assert 'decode: {keyvalue: {pair: ";", is: "="}}' in text and "temperature\": 21.5" in text
+    text, _ = draft(tmp_path, b"temperature:21.5,humidity:44", *topic)
+    assert 'pair: ",", is: ":"' in text
+    text, said = draft(tmp_path, b"0017,21.5,44,3.6", *topic)
+    assert "names: [f1, f2, f3, f4]" in text and "names by the vendor's document" in said
+    text, _ = draft(tmp_path, bytes.fromhex("a26474656d70f94d60626875182c"), *topic)
+    assert "decode: cbor" in text
+    (tmp_path / "sample").write_text('{"temp": 21.5,}')
+    r = ctl("profile", "new", "--name", "lw", "--catalog", TOP / "config/catalog.yaml",
+            tmp_path / "sample")
+    assert r.returncode == 1 and b"not JSON" in r.stderr

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import requests
 
-from conftest import BIN, free_port, until
+from conftest import BIN, TOP, free_port, until
 from ring import (balanced, influx_sink, now_ms, publish, quarantined, small, topic, wait_settled)
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -191,3 +191,30 @@ def test_requests_that_are_none(fed):
                 pass
     assert requests.get(fed.url + "/healthz", timeout=5).status_code == 200
     balanced(fed)
+
+
+def test_completion_knows_every_command():
+    """What `gaihouctl help` lists, both shells offer, and nothing else; bash's is run."""
+    text = subprocess.run([BIN / "gaihouctl", "help"], capture_output=True, text=True,
+                          check=True).stdout
+    listed = text.split("\n\n")[1].replace("|\n  ", "|")
+    commands = set()
+    for line in listed.splitlines():
+        words = line.split("  ")[1].split()
+        commands |= set(words[0].rstrip(",").split("|"))
+    commands = {c for c in commands if c.isalpha()} | {"help", "version"}
+    assert {"status", "decode", "profile", "journal", "ack", "unshelve", "untest"} <= commands
+    for c in commands - {"top"}: # each is one that the program knows
+        r = subprocess.run([BIN / "gaihouctl", "--socket", "/nonexistent", c],
+                           capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=20,
+                           check=False)
+        assert "there is no command" not in r.stderr, c
+    bash = TOP / "daemon/ctl/completion/gaihouctl.bash"
+    script = f'. {bash}; COMP_WORDS=(gaihouctl ""); COMP_CWORD=1; _gaihouctl; echo "${{COMPREPLY[@]}}"'
+    offered = set(subprocess.run(["bash", "-c", script], capture_output=True, text=True,
+                                 check=True).stdout.split())
+    assert {x for x in offered if not x.startswith("-")} == commands
+    zsh = (TOP / "daemon/ctl/completion/_gaihouctl").read_text()
+    assert set(re.search(r"1:command:\(([^)]*)\)", zsh)[1].split()) == commands
+    r = subprocess.run([BIN / "gaihouctl", "jurnal"], capture_output=True, text=True, check=False)
+    assert r.returncode == 64 and 'did you mean "journal"' in r.stderr

@@ -10,12 +10,13 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 import pytest
 
+import schemas
 from conftest import TOP, until
 from ring import now_ms, publish, topic
 
 PREFIX = "gaihou/v1"
 ACL = TOP / "config" / "mosquitto" / "gaihou.acl"
-USERS = {"gaihou": "g", "devices": "d", "yulin": "y", "lihua": "l"}
+USERS = {"gaihou": "g", "devices": "d", "yulin": "y", "lihua": "l", "duty": "u"}
 COMPOUNDS = """compound,name,district,street,community,grid,firm
 c1,一号院,yuzhong,daxigou,guojing-lu,g01,yulin
 c2,二号院,nanan,huayuan,hualong,g12,lihua
@@ -68,12 +69,14 @@ def gateway_at(bench, broker, **sections):
 
 
 class Firm:
-    """A listening firm: everything it hears, and its commands."""
+    """A listening firm: everything it hears, and its commands. What it hears is what the schemas
+    say (checked: unless others than the gateway publish there)."""
 
-    def __init__(self, broker, name, *filters, user=None, session=True):
+    def __init__(self, broker, name, *filters, user=None, session=True, checked=True):
         self.heard = []
+        self.checked = checked
         self.name = name
-        self.c = mqtt.Client(f"firm-{name}", protocol=mqtt.MQTTv5)
+        self.c = mqtt.Client(f"{'firm' if session else 'new'}-{name}", protocol=mqtt.MQTTv5)
         self.c.username_pw_set(user or name, USERS[user or name])
         self.c.on_message = lambda c, u, m: self.heard.append(m)
         self.filters = filters or [f"{PREFIX}/{t}/{name}/#" for t in
@@ -104,11 +107,16 @@ class Firm:
         self.c.publish(f"{PREFIX}/cmd/{firm or self.name}/{compound}/{case}/{verb}",
                        json.dumps(payload or {"by": "老王"}), 1, retain,
                        props).wait_for_publish(30)
+        assert not schemas.mistakes(f"cmd/{self.name}/{compound}/{case}/{verb}",
+                                    json.dumps(payload or {}))
 
     def close(self):
         with contextlib.suppress(Exception):
             self.c.disconnect()
         self.c.loop_stop()
+        for m in self.heard if self.checked else ():
+            wrong = schemas.mistakes(m.topic, m.payload)
+            assert not wrong, (wrong, m.payload)
 
 
 @pytest.fixture
@@ -119,8 +127,13 @@ def firms():
         made.append(Firm(*args, **kw))
         return made[-1]
     yield make
+    wrong = []
     for f in made:
-        f.close()
+        try:
+            f.close()
+        except AssertionError as e:
+            wrong.append(e)
+    assert not wrong, wrong
 
 
 def feed(broker, device, level, compound="c1", t=None):
@@ -280,7 +293,7 @@ def test_unknown_topics_of_ours_are_emptied_and_no_others(bench, guarded, firms)
     g = gateway_at(bench, guarded).start()
     g.until(agreed(g), 30)
     feed(guarded, "s1", 0.93)
-    yulin = firms(guarded, "yulin")
+    yulin = firms(guarded, "yulin", checked=False)
     until(lambda: yulin.on("alerts/yulin/c1"), 15)
     other = mqtt.Client("other")
     other.username_pw_set("gaihou", "g")
@@ -298,7 +311,8 @@ def test_unknown_topics_of_ours_are_emptied_and_no_others(bench, guarded, firms)
     g.kill()
     g.start()
     g.until(agreed(g), 60)
-    left = Firm(guarded, "yulin2", f"{PREFIX}/alerts/yulin/#", user="yulin", session=False)
+    left = Firm(guarded, "yulin2", f"{PREFIX}/alerts/yulin/#", user="yulin", session=False,
+                checked=False)
     until(lambda: len(left.heard) >= 5, 10)
     left.close()
     names = {m.topic.rpartition("/")[2] for m in left.heard}

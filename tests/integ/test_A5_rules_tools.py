@@ -128,10 +128,10 @@ def test_coverage_names_what_no_test_reaches():
 
 
 def test_files_that_cannot_be_loaded(tmp_path):
-    (tmp_path / "a.yaml").write_text("version: 1\nrules: none.yaml\ntests: []\n")
+    (tmp_path / "a.yaml").write_text("version: 1\nrules: none.yaml\ntests: [{name: a}]\n")
     r = rules("test", "a.yaml", "none.yaml", "--catalog", CATALOG, cwd=tmp_path, code=1)
     assert "none.yaml" in r.stderr and "0 passed, 2 failed" in r.stdout
-    assert "which files" in rules("test", code=64).stderr
+    assert "which files" in rules("test", "--diff", code=64).stderr
     rules("test", "a.yaml", "--run", "[", cwd=tmp_path, code=64)
     rules("nothing", code=64)
 
@@ -143,7 +143,7 @@ def test_nothing_tested_is_no_success(tmp_path):
     head, _, rest = (tmp_path / "first.yaml").read_text().partition("rules: drainage.yaml")
     (tmp_path / "glob.yaml").write_text(head + 'rules: "none-*.yaml"' + rest)
     r = rules("test", "glob.yaml", "--junit", "out.xml", cwd=tmp_path, code=1)
-    assert 'glob.yaml:2:8: error: rules: "none-*.yaml": there is no such file' in r.stderr
+    assert 'glob.yaml:2:9: error: rules: "none-*.yaml": there is no such file' in r.stderr
     failure = ET.parse(tmp_path / "out.xml").getroot().find("testsuite/testcase/failure")
     assert "none-*.yaml" in failure.text
     (tmp_path / "calendar.yaml").write_text('version: 1\ncalendar: {holidays: ["2026-10-01"]}\n')

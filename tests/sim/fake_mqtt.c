@@ -396,6 +396,11 @@ void mqtt_reconnect(struct mqtt *m, const char *why)
     sim_after(sim_random(1000000), reconnect_now, m, true);
 }
 
+void mqtt_ask(struct mqtt *m)
+{
+    sim_trace("asked whether the subscriptions of %p stand", (void *)m);
+}
+
 void mqtt_stats(struct mqtt *m, struct mqtt_stats *out)
 {
     *out = m->stats;

@@ -38,6 +38,7 @@ static const char compounds_text[] =
 static const char *rig_conf = conf_text; /* of the next world */
 static const char *rig_catalog = catalog_text;
 static const char *rig_profile; /* NULL: none */
+static const char *rig_profile2;
 static bool rig_expect_refused;
 static const char devices_text[] = "device,source_id,kind,compound,building\n"
                                    "d1,eui-1,sump,c1,3\nd2,eui-2,sump,c2,4\n";
@@ -100,8 +101,9 @@ static inline void on_letter(void *ctx, const struct engine_letter *l)
 
 static inline struct world *world_of(const char *devices)
 {
-    struct world *w = small_world(&(struct small_world){rig_conf, rig_catalog, compounds_text,
-                                                        devices, .profile = rig_profile});
+    struct world *w =
+        small_world(&(struct small_world){rig_conf, rig_catalog, compounds_text, devices,
+                                          .profile = rig_profile, .profile2 = rig_profile2});
     assert_true(rig_expect_refused ? !w : w != NULL);
     return w;
 }

@@ -27,7 +27,11 @@ static const struct mistake mistakes[] = {
      "'level' is in m and '3 Cel' in Cel: not the same quantity, expected a unit like m"},
     {"temperature > 20 °C", 17, "\"°C\" is not a unit, expected a UCUM code: \"Cel\"?"},
     {"levle > 1", 0, "sump has no metric \"levle\", expected \"level\"?"},
-    {"xyzzyxyzzy > 1", 0, "sump has no metric \"xyzzyxyzzy\", expected one of its metrics"},
+    {"xyzzyxyzzy > 1", 0,
+     "sump has no metric \"xyzzyxyzzy\", expected one of its metrics (level, flow, humidity, "
+     "temperature, energy, power, rssi, starts, hours, pump_on, fault, note, state, mode)"},
+    {"level_of_water > 1", 0, "sump has no metric \"level_of_water\", expected \"level\"?"},
+    {"level > 800 MM", 12, "\"MM\" is not a unit, expected a UCUM code: \"mm\"?"},
     {"level@ > 1", 5, "nothing behind '@', expected the name of a point"},
     {"level@\"a > 1", 6, "the text has no end, expected '\"'"},
     {"$ > 1", 0, "nothing behind '$', expected the name of a parameter"},

@@ -366,6 +366,45 @@ static void pitfall_22_a_link_that_is_down_silences_nobody(void **state)
     rig_end(&r);
 }
 
+/* A link that breaks for a moment now and then, its session kept, hides nobody's silence; and what
+ * the broker kept for that moment comes before anybody is told to be silent. */
+static void pitfall_22_a_link_that_blinks_hides_nobody(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, RIG_HEAD "s1,sump,c1,b1,15m,,\ns2,sump,c1,b1,15m,,\n",
+              RULES(RULE("off", "sump", "no_data: {after: 45m, policy: alert}")));
+    for (unsigned i = 1; i <= 300; i++) {
+        if (i % 15 == 0 && i <= 240)
+            say(&r, i * MIN, "s1", "level=0.1");
+        if (i == 15)
+            say(&r, i * MIN, "s2", "level=0.1");
+        if (i % 20 == 19) {
+            rig_to(&r, i * MIN);
+            alarm_link(r.a, 0, false, r.now);
+            rig_to(&r, i * MIN + 30 * S);
+            alarm_link_again(r.a, 0, r.now);
+            rig_restart(&r);
+        }
+    }
+    /* 15 + 45 minutes; 240 + 45, no blink near it */
+    told(&r, "3630 off s2 activated active no_data stale\n"
+             "17100 off s1 activated active no_data stale\n");
+    rig_end(&r);
+    /* due within the blink: what was kept has a minute to come, and comes */
+    rig_start(&r, RIG_HEAD "s1,sump,c1,b1,15m,,\n",
+              RULES(RULE("off", "sump", "no_data: {after: 45m, policy: alert}")));
+    say(&r, 10 * MIN, "s1", "level=0.1");
+    rig_to(&r, 55 * MIN - 10 * S);
+    alarm_link(r.a, 0, false, r.now);
+    rig_to(&r, 55 * MIN + 10 * S);
+    alarm_link_again(r.a, 0, r.now);
+    say(&r, 55 * MIN + 20 * S, "s1", "level=0.1");
+    rig_to(&r, 90 * MIN);
+    told(&r, "");
+    rig_end(&r);
+}
+
 static void pitfall_24_what_is_kept_is_seen_to_be_old(void **state)
 {
     (void)state;
@@ -652,6 +691,7 @@ int main(void)
         cmocka_unit_test(pitfall_22_an_uplink_that_drops_resolves_nothing),
         cmocka_unit_test(pitfall_22_a_slow_member_has_an_interval_when_its_uplink_is_back),
         cmocka_unit_test(pitfall_22_a_link_that_is_down_silences_nobody),
+        cmocka_unit_test(pitfall_22_a_link_that_blinks_hides_nobody),
         cmocka_unit_test(pitfall_24_what_is_kept_is_seen_to_be_old),
         cmocka_unit_test(pitfall_25_no_state_is_written_for_what_does_not_change),
         cmocka_unit_test(pitfall_26_no_delay_is_over_before_its_time),

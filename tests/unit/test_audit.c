@@ -78,6 +78,27 @@ static void silence_is_what_exceeds_three_intervals(void **state)
     registry_free(r);
 }
 
+/* A link that breaks for seconds now and then excuses nobody. */
+static void moments_are_no_outages(void **state)
+{
+    (void)state;
+    struct registry *r = registry_of(devices);
+    struct audit *a = audit_new(0, 100 * MIN);
+    const struct audit_row *rows;
+    audit_registry(a, r, 0);
+    for (int i = 1; i <= 100; i++) {
+        if (i <= 20 || i > 40)
+            speak(a, r, "d1", i * MIN);
+        audit_link(a, 0, false, i * MIN + 1000);
+        audit_link_again(a, 0);
+    }
+    audit_end(a, 100 * MIN);
+    (void)audit_rows(a, &(struct audit_filter){.by_device = true}, &rows);
+    assert_int_equal(rows[0].silent_ms, 18 * MIN);
+    audit_free(a);
+    registry_free(r);
+}
+
 static void our_own_outages_are_not_theirs(void **state)
 {
     (void)state;
@@ -150,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(silence_is_what_exceeds_three_intervals),
+        cmocka_unit_test(moments_are_no_outages),
         cmocka_unit_test(our_own_outages_are_not_theirs),
         cmocka_unit_test(devices_come_and_go),
     };

@@ -242,6 +242,30 @@ static void pitfall_11_flapping(void **state)
     rig_free(r);
 }
 
+/* Its end is told also where it ends no case: over, and still there at another level. */
+static void pitfall_11_what_settled_is_told(void **state)
+{
+    (void)state;
+    for (int over = 0; over < 2; over++) {
+        struct cases_rig *r = rig_new();
+        rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+        struct alarm_event ev = rig_event(r, ALARM_FLAPPING, "ack-1", "d1");
+        ev.flapping = true;
+        ev.severity = SEVERITY_CRITICAL;
+        rig_give(r, &ev);
+        ev = rig_event(r, ALARM_SETTLED, "ack-1", "d1");
+        if (over)
+            ev.condition = ALARM_NORMAL;
+        rig_give(r, &ev);
+        assert_int_equal(rig_last(r)->change, CASE_SETTLED);
+        assert_true(rig_last(r)->deliver && !rig_last(r)->closed);
+        assert_non_null(strstr(rig_last(r)->json, "\"masked\":[]"));
+        assert_non_null(strstr(rig_last(r)->json,
+                               over ? "\"condition\":\"normal\"" : "\"condition\":\"active\""));
+        rig_free(r);
+    }
+}
+
 /* That nobody is told of better news does not stop the state from getting better. */
 static void pitfall_15_withheld_recovery(void **state)
 {
@@ -511,6 +535,21 @@ static void recovery_only_where_the_problem_was(void **state)
     rig_free(r);
 }
 
+static void put_test(void *ctx, const struct case_test *t)
+{
+    (void)buf_printf(ctx, "%s %s %d\n", t->scope, t->by ? t->by : "-",
+                     (int)((t->until_ms - t->since_ms) / 1000));
+}
+
+static void assert_tests(struct cases_rig *r, const char *wanted)
+{
+    struct buf b;
+    buf_init(&b, 4096);
+    cases_tests(r->c, put_test, &b);
+    assert_string_equal(buf_cstr(&b), wanted);
+    buf_done(&b);
+}
+
 static void test_mode(void **state)
 {
     (void)state;
@@ -521,14 +560,22 @@ static void test_mode(void **state)
     assert_int_equal(rig_ask(r, NULL, "-", "zz", VERB_TEST, "{}", NULL), ANSWER_BAD);
     assert_int_equal(rig_ask(r, NULL, "-", "building/qby/9", VERB_TEST, "{}", NULL),
                      ANSWER_UNKNOWN);
-    assert_int_equal(
-        rig_ask(r, NULL, "-", "building/qby/3", VERB_TEST, "{\"for\":\"30m\"}", NULL),
-        ANSWER_DONE);
+    assert_int_equal(rig_ask(r, NULL, "-", "building/qby/3", VERB_TEST,
+                             "{\"for\":\"30m\",\"by\":\"王工\"}", NULL),
+                     ANSWER_DONE);
+    assert_tests(r, "building/qby/3 王工 1800\n");
     rig_say(r, ALARM_ACTIVATED, "fire-1", "s1");
     const struct seen_transition *t = rig_last(r);
     assert_true(t->deliver && t->test && !t->urgent);
     assert_non_null(strstr(t->json, "\"work\":\"discovered\""));
     assert_non_null(strstr(t->json, "【测试】"));
+    assert_non_null(strstr(t->json, "\"test\":true,\"tester\":\"王工\""));
+    struct buf b; /* a restart knows who tests, and until when */
+    buf_init(&b, 1 << 20);
+    assert_int_equal(cases_save(r->c, rig_append, &b), 0);
+    assert_int_equal(cases_load(r->c, b.data, b.len), 0);
+    buf_done(&b);
+    assert_tests(r, "building/qby/3 王工 1800\n");
     rig_say(r, ALARM_CLEARED, "fire-1", "s1");
     assert_true(rig_last(r)->closed); /* without an ack: nobody was sent */
     rig_say(r, ALARM_ACTIVATED, "fire-1", "s1");
@@ -537,6 +584,8 @@ static void test_mode(void **state)
     assert_int_equal(t->change, CASE_UNMASKED);
     assert_true(t->deliver && !t->test && t->urgent);
     assert_non_null(strstr(t->json, "\"work\":\"dispatched\""));
+    assert_null(strstr(t->json, "tester"));
+    assert_tests(r, "");
     assert_int_equal(rig_ask(r, NULL, "-", "building/qby/3", VERB_UNTEST, "{}", NULL),
                      ANSWER_ALREADY);
     rig_free(r);
@@ -911,6 +960,7 @@ int main(void)
         cmocka_unit_test(pitfall_07_reload),
         cmocka_unit_test(pitfall_08_texts),
         cmocka_unit_test(pitfall_11_flapping),
+        cmocka_unit_test(pitfall_11_what_settled_is_told),
         cmocka_unit_test(pitfall_15_withheld_recovery),
         cmocka_unit_test(pitfall_23_same_key),
         cmocka_unit_test(pitfall_29_one_case),

@@ -49,6 +49,9 @@ static void floats(void **state)
     field("name: a, type: f32le", "0000ac41", "{\"a\":21.5}");
     field("name: a, type: f32cdab", "000041ac", "{\"a\":21.5}");
     field("name: a, type: f32badc", "ac410000", "{\"a\":21.5}");
+    field("name: a, type: f32be", "41af3333", "{\"a\":21.9}"); /* what its maker meant */
+    field("name: a, type: f32be", "4cebc79f", "{\"a\":123616504}");
+    field("name: a, type: f32be", "00000001", "{\"a\":1e-45}");
     field("name: a, type: f64be", "3ff199999999999a", "{\"a\":1.1}");
     field("name: a, type: f16be", "3e00", "{\"a\":1.5}");
     field("name: a, type: f16le", "00c0", "{\"a\":-2}");

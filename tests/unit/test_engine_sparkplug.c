@@ -228,6 +228,43 @@ static void births_follow_their_broker(void **state)
     rig_done(&r);
 }
 
+/* The first source looks into the message and leaves it to the second: that moves no sequence twice,
+ * so the second sees data and no repeat. */
+static const char looks_only[] = "version: 1\nprofile: looks\n"
+                                 "topics: [\"spBv1.0/{group}/{type}/{node}/{dev}\"]\n"
+                                 "decode: sparkplug-b\n"
+                                 "messages:\n"
+                                 "  - {when: {$.seq: 255}, ignore: log}\n";
+
+static void two_sources_of_one_topic(void **state)
+{
+    (void)state;
+    struct rig r;
+    sparkplug_rig(&r);
+    rig_conf = "gateway: {id: t, data_dir: /tmp/x}\n"
+               "brokers:\n  - {id: main, url: mqtt://127.0.0.1:1883}\n"
+               "sources:\n  - {profile: looks, broker: main}\n"
+               "  - {profile: trap, broker: main}\n"
+               "profiles: [looks.yaml, trap.yaml]\ncatalog: catalog.yaml\n"
+               "registry: {compounds: compounds.csv, devices: devices.csv}\n";
+    rig_profile = looks_only;
+    rig_profile2 = profile;
+    struct world *w = world_of(devices_text);
+    rig_conf = conf_text;
+    rig_profile = rig_profile2 = NULL;
+    engine_use(r.e, w);
+    world_free(r.w);
+    r.w = w;
+    births(&r, WALL0 / 1000000);
+    data(&r, 2, 7, 3);
+    data(&r, 3, 8, 41);
+    assert_int_equal(count(&r, "c1", LEDGER_DUPLICATE) + count(&r, "-", LEDGER_DUPLICATE), 0);
+    assert_int_equal(r.seen->n, 3);
+    assert_non_null(strstr(r.seen->lines[1].text, "device=d1 level=3 "));
+    assert_non_null(strstr(r.seen->lines[2].text, "device=d1 starts=41i "));
+    rig_done(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +272,7 @@ int main(void)
         cmocka_unit_test(the_unborn_are_asked),
         cmocka_unit_test(a_repeat_is_a_duplicate),
         cmocka_unit_test(births_follow_their_broker),
+        cmocka_unit_test(two_sources_of_one_topic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

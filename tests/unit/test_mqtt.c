@@ -73,6 +73,24 @@ static void test_broker_restarts(void **state)
     broker_kill(&b, SIGKILL);
 }
 
+/* Alone, it would try after 1, 2, 4, 8 and 16 s. */
+static void test_longest_pause(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    struct broker b;
+    struct client c = {0};
+    broker_start(&b, NULL);
+    broker_kill(&b, SIGKILL);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){.retry_max_s = 2});
+    sleep(16);
+    broker_run(&b);
+    WAIT(ups(c.log) == 1, 6);
+    client_close(&c);
+    broker_kill(&b, SIGKILL);
+}
+
 static void test_publish(void **state)
 {
     (void)state;
@@ -557,6 +575,27 @@ static void test_refused_filters(void **state)
     }
 }
 
+/* The watchdog's question: subscribed again over the same connection; no answer ends it. */
+static void test_ask(void **state)
+{
+    (void)state;
+    struct fake b = {.connack5 = 0};
+    struct client c = {0};
+    fake_start(&b);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){0});
+    WAIT(stats(c.m).subscribed, 15);
+    int filters = b.filters, subscribes = b.subscribes;
+    mqtt_ask(c.m);
+    WAIT(b.subscribes == subscribes + 1, 10);
+    assert_int_equal(b.filters, 2 * filters);
+    assert_true(stats(c.m).subscribed); /* what was known holds meanwhile */
+    assert_int_equal(ups(c.log), 1);
+    assert_int_equal(downs(c.log), 0);
+    client_close(&c);
+    fake_stop(&b);
+}
+
 static void test_close_while_connecting(void **state)
 {
     (void)state;
@@ -673,14 +712,24 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_options),      cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_publish),          cmocka_unit_test(test_fall_back),
-        cmocka_unit_test(test_refused_filters),  cmocka_unit_test(test_close_while_connecting),
-        cmocka_unit_test(test_many_short_lives), cmocka_unit_test(test_broker_restarts),
-        cmocka_unit_test(test_leave_and_return), cmocka_unit_test(test_redelivery),
-        cmocka_unit_test(test_taken_over),       cmocka_unit_test(test_twin),
-        cmocka_unit_test(test_wrong_password),   cmocka_unit_test(test_names_and_fail_over),
-        cmocka_unit_test(test_thousand_filters), cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_longest_pause),
+        cmocka_unit_test(test_publish),
+        cmocka_unit_test(test_fall_back),
+        cmocka_unit_test(test_refused_filters),
+        cmocka_unit_test(test_ask),
+        cmocka_unit_test(test_close_while_connecting),
+        cmocka_unit_test(test_many_short_lives),
+        cmocka_unit_test(test_broker_restarts),
+        cmocka_unit_test(test_leave_and_return),
+        cmocka_unit_test(test_redelivery),
+        cmocka_unit_test(test_taken_over),
+        cmocka_unit_test(test_twin),
+        cmocka_unit_test(test_wrong_password),
+        cmocka_unit_test(test_names_and_fail_over),
+        cmocka_unit_test(test_thousand_filters),
+        cmocka_unit_test(test_tls),
     };
     if (argc == 3 && strcmp(argv[1], "--victim") == 0)
         return play_victim((int)strtol(argv[2], NULL, 10));

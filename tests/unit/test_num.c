@@ -177,12 +177,36 @@ static void test_whole(void **state)
     assert_int_equal(num_put_u64(out, 0), 1);
 }
 
+/* The double is the one that the float's own shortest text names, and goes back to it. */
+static void test_of_float(void **state)
+{
+    (void)state;
+    uint64_t seed = unit_seed();
+    assert_true(num_of_float(21.9f) == 21.9);
+    assert_true(num_of_float(-0.1f) == -0.1);
+    assert_true(num_of_float(16777216.0f) == 16777216.0);
+    assert_true(num_of_float(123612408.0f) == 123612408.0);
+    assert_true(num_of_float(3.4028235e38f) == (double)3.4028235e38f);
+    assert_true(isinf(num_of_float(INFINITY)) && isnan(num_of_float(NAN)));
+    assert_true(num_of_float(0.0f) == 0 && signbit(num_of_float(-0.0f)));
+    for (int i = 0; i < 200000; i++) {
+        uint32_t bits = (uint32_t)unit_random(&seed);
+        float f;
+        memcpy(&f, &bits, sizeof(f));
+        if (isfinite(f))
+            assert_true((float)num_of_float(f) == f);
+    }
+    for (int i = -50000; i < 50000; i++) { /* hundredths, as sensors have them */
+        double d = i / 100.0;
+        assert_true(num_of_float((float)d) == d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_put_double),
-        cmocka_unit_test(test_put_double_random),
-        cmocka_unit_test(test_get_double),
+        cmocka_unit_test(test_put_double), cmocka_unit_test(test_put_double_random),
+        cmocka_unit_test(test_of_float),   cmocka_unit_test(test_get_double),
         cmocka_unit_test(test_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -307,10 +307,20 @@ static void test_documents_ceiling(void **state)
         &r, "    also: {x: {from: \"@.h\", decode: [hex, {struct: [{name: l, type: u8}]}]}}\n"
             "    each: $.list[*]\n"
             "    values: {level: $x.l}\n");
-    SAYS(
-        "{\"list\":[{\"h\":\"01\"},{\"h\":\"01\"},{\"h\":\"01\"},{\"h\":\"01\"},{\"h\":\"01\"},"
-        "{\"h\":\"01\"},{\"h\":\"01\"},{\"h\":\"01\"},{\"h\":\"01\"}]}",
-        "bad_payload: document $x: more than 8 documents in one message");
+    for (unsigned n = 255; n <= 257; n++) {
+        char text[257 * 12 + 20] = "{\"list\":[";
+        size_t at = strlen(text);
+        for (unsigned i = 0; i < n; i++)
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s{\"h\":\"01\"}",
+                                   i ? "," : "");
+        snprintf(text + at, sizeof(text) - at, "]}");
+        const char *said = rig_say(&r, text);
+        if (n > 256)
+            assert_string_equal(
+                said, "bad_payload: document $x: more than 256 documents in one message");
+        else
+            assert_int_equal(r.out.n_samples, n);
+    }
     SAYS("{\"list\":[{\"h\":\"02\"}]}", "d1 level=2");
     SAYS("{\"list\":[{\"h\":\"zz\"},{\"h\":\"01\"}]}",
          "bad_payload: document $x: not hexadecimal (at byte 0 of step 1)");

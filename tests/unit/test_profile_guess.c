@@ -42,7 +42,7 @@ static struct buf draft_of(const char *topic, const char *payload, const char **
     const struct kind *k = NULL;
     char *padded = mem_zalloc(strlen(payload) + JSON_PADDING);
     memcpy(padded, payload, strlen(payload));
-    struct profile_guess_sample s = {topic, padded, strlen(payload)};
+    struct profile_guess_sample s = {.topic = topic, .payload = padded, .len = strlen(payload)};
     buf_init(&b, 1 << 20);
     if (profile_guess("draft", &s, 1, catalog, &b, &k, &err) != 0)
         fail_msg("%s", err.text);
@@ -117,7 +117,7 @@ static void refuses(const char *payload, const char *words)
     const struct kind *k;
     char *padded = mem_zalloc(strlen(payload) + JSON_PADDING);
     memcpy(padded, payload, strlen(payload));
-    struct profile_guess_sample s = {"a/b", padded, strlen(payload)};
+    struct profile_guess_sample s = {.topic = "a/b", .payload = padded, .len = strlen(payload)};
     buf_init(&b, 1 << 20);
     assert_true(profile_guess("draft", &s, 1, catalog, &b, &k, &err) < 0);
     if (!strstr(err.text, words))

@@ -368,6 +368,11 @@ static void lints_are_warnings(void **state)
     says(HEAD RULE LEVEL "}\n  - {id: s, kind: sump, title: t, action: a, levels: [{severity: "
                          "major, when: level>1 m, off: level < 0.8}]}\n",
          "a.yaml:6:79: warning: the same condition as that of rule \"r\"\n");
+    says(HEAD
+         "  - {id: r, kind: smoke, title: t, action: a, life_safety: true, no_data: {policy: "
+         "clear}, levels: [{severity: critical, when: alarm}]}\n",
+         "a.yaml:5:10: warning: no_data: clear in a rule of life-safety: silence ends its "
+         "alarms\n");
     says(HEAD RULE LEVEL ", unverified: true}\n",
          "a.yaml: warning: unverified limits, compare them with your devices and rules: r\n");
 }

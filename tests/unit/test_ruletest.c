@@ -154,7 +154,7 @@ static void refused(const char *text, const char *wanted)
 }
 
 #define HEAD                                                                                   \
-    "version: 1\nrules: r.yaml\ndevices: [{device: s1, kind: sump}, {device: l1, kind: "     \
+    "version: 1\nrules: r.yaml\ndevices: [{device: s1, kind: sump}, {device: l1, kind: "       \
     "lamp}]\ntests:\n"
 
 static void test_mistakes(void **state)
@@ -165,10 +165,9 @@ static void test_mistakes(void **state)
         "t.yaml:1:1: error: there are no `tests`\n"
         "t.yaml:2:10: error: version is \"2\", expected a whole number up to 1\n"
         "t.yaml:3:1: error: unknown key \"test\" in a test file, did you mean \"tests\"?\n");
-    refused("tests: []\n",
-            "t.yaml:1:1: error: expected `version: 1`\n"
-            "t.yaml:1:1: error: expected `rules`: which rule files are tested\n"
-            "t.yaml:1:8: error: there are no `tests`\n");
+    refused("tests: []\n", "t.yaml:1:1: error: expected `version: 1`\n"
+                           "t.yaml:1:1: error: expected `rules`: which rule files are tested\n"
+                           "t.yaml:1:8: error: there are no `tests`\n");
     refused("version: 1\nrules: r.yaml\ndevices: [{device: s1}]\ntests: [{name: a}]\n",
             "t.yaml:3:11: error: a device needs `device` (its code) and `kind`\n");
     refused("version: 1\nrules: r.yaml\ndevices: [{device: s1, kind: sump, firm: f1},\n"
@@ -218,29 +217,30 @@ static void test_mistakes(void **state)
 static void test_said_in_vain(void **state)
 {
     (void)state;
-    refused(HEAD "  - name: a\n    expect:\n"
-                 "      - {at: 8m, open: [], rule: high}\n"
-                 "      - {messages: {topic: event/f1/c1, count: 0}, device: s1}\n"
-                 "      - {at: 5m, is: pending, rule: high, device: s1, work: closed, value: x}\n"
-                 "      - {reply: done, rule: high}\n"
-                 "      - {at: 6m, transition: cleared, verb: ack, case: 0, quality: god}\n"
-                 "      - {at: 5m..6m, open: []}\n"
-                 "      - {no_more: false, at: 5m}\n"
-                 "      - {at: 6m, transition: cleared, device: s3}\n",
-            "t.yaml:7:28: error: `rule` says nothing beside `open`\n"
-            "t.yaml:8:28: error: topic \"event/f1/c1\" begins with none of alerts, events, "
-            "urgent: the prefix is left out\n"
-            "t.yaml:8:52: error: `device` says nothing beside `messages`\n"
-            "t.yaml:9:55: error: `work` says nothing beside `is`\n"
-            "t.yaml:9:76: error: value is \"x\", expected a number\n"
-            "t.yaml:10:23: error: `rule` says nothing beside `reply`\n"
-            "t.yaml:11:39: error: `verb` belongs to `reply`\n"
-            "t.yaml:11:56: error: case is 0, expected 1 for the first opened\n"
-            "t.yaml:11:68: error: quality \"god\", did you mean \"good\"?, expected one of good "
-            "stale bad unknown\n"
-            "t.yaml:12:14: error: a range of times is for transitions and replies\n"
-            "t.yaml:13:9: error: `no_more` stands alone\n"
-            "t.yaml:14:47: error: there is no device \"s3\" in `devices`, did you mean \"s1\"?\n");
+    refused(
+        HEAD "  - name: a\n    expect:\n"
+             "      - {at: 8m, open: [], rule: high}\n"
+             "      - {messages: {topic: event/f1/c1, count: 0}, device: s1}\n"
+             "      - {at: 5m, is: pending, rule: high, device: s1, work: closed, value: x}\n"
+             "      - {reply: done, rule: high}\n"
+             "      - {at: 6m, transition: cleared, verb: ack, case: 0, quality: god}\n"
+             "      - {at: 5m..6m, open: []}\n"
+             "      - {no_more: false, at: 5m}\n"
+             "      - {at: 6m, transition: cleared, device: s3}\n",
+        "t.yaml:7:28: error: `rule` says nothing beside `open`\n"
+        "t.yaml:8:28: error: topic \"event/f1/c1\" begins with none of alerts, events, "
+        "urgent: the prefix is left out\n"
+        "t.yaml:8:52: error: `device` says nothing beside `messages`\n"
+        "t.yaml:9:55: error: `work` says nothing beside `is`\n"
+        "t.yaml:9:76: error: value is \"x\", expected a number\n"
+        "t.yaml:10:23: error: `rule` says nothing beside `reply`\n"
+        "t.yaml:11:39: error: `verb` belongs to `reply`\n"
+        "t.yaml:11:56: error: case is 0, expected 1 for the first opened\n"
+        "t.yaml:11:68: error: quality \"god\", did you mean \"good\"?, expected one of good "
+        "stale bad unknown\n"
+        "t.yaml:12:14: error: a range of times is for transitions and replies\n"
+        "t.yaml:13:9: error: `no_more` stands alone\n"
+        "t.yaml:14:47: error: there is no device \"s3\" in `devices`, did you mean \"s1\"?\n");
     refused(HEAD "  - name: a\n    end: 5m\n"
                  "    steps: [{at: 6m, link: down}, {at: 4m, restart: {down: 2m}},\n"
                  "      {at: 1m, link: up, synced: true},\n"
@@ -434,7 +434,8 @@ static void test_differences(void **state)
         NULL);
     run("  - name: a\n" RISE "    expect:\n"
         "      - {at: 6m, transition: activated, rule: hihg}\n"
-        "      - {at: 11m, transition: cleared, rule: high, urgent: true, test: true, firm: f2}\n",
+        "      - {at: 11m, transition: cleared, rule: high, urgent: true, test: true, firm: "
+        "f2}\n",
         "t.yaml:8:9: a: there is no such rule\n"
         "      rule: \"hihg\", did you mean \"high\"?\n"
         "t.yaml:8:9: a: other transitions than expected (- expected, + came)\n"
@@ -498,8 +499,7 @@ static void test_end_within_a_delay(void **state)
         "becomes of it, or right then\n",
         NULL);
     run("  - name: a\n    end: 5m\n" PART "    expect: []\n", "", NULL);
-    run("  - name: a\n" PART
-        "    expect: [{at: 5m, is: pending, rule: high, device: s1}]\n",
+    run("  - name: a\n" PART "    expect: [{at: 5m, is: pending, rule: high, device: s1}]\n",
         "", NULL);
 }
 
@@ -508,21 +508,24 @@ static void test_points(void **state)
 {
 #define POINTS                                                                                 \
     "    series:\n"                                                                            \
-    "      - {device: s1, point: 东池, metric: level, values: \"0.5x4 0.9x3 0.5x5\"}\n"        \
-    "      - {device: s1, point: b/2, metric: level, values: \"0.5x6 0.95x6\", clock: false}\n" \
+    "      - {device: s1, point: 东池, metric: level, values: \"0.5x4 0.9x3 0.5x5\"}\n"      \
+    "      - {device: s1, point: b/2, metric: level, values: \"0.5x6 0.95x6\", clock: "        \
+    "false}\n"                                                                                 \
     "      - {device: s1, metric: level, values: \"0.5x12\"}\n"                                \
     "      - {device: s1, metric: pump_on, values: \"truex12\"}\n"
 #define POINTS_EXPECTED                                                                        \
-    "      - {at: 6m, transition: activated, rule: high, device: s1, point: 东池, value: 0.9}\n" \
-    "      - {at: 8m, transition: activated, rule: high, point: b/2, value: 0.95}\n"            \
-    "      - {at: 11m, transition: cleared, rule: high, point: 东池}\n"                         \
-    "      - {at: 7m, is: active, rule: high, device: s1, point: 东池}\n"                       \
+    "      - {at: 6m, transition: activated, rule: high, device: s1, point: 东池, value: "   \
+    "0.9}\n"                                                                                   \
+    "      - {at: 8m, transition: activated, rule: high, point: b/2, value: 0.95}\n"           \
+    "      - {at: 11m, transition: cleared, rule: high, point: 东池}\n"                      \
+    "      - {at: 7m, is: active, rule: high, device: s1, point: 东池}\n"                    \
     "      - {at: 7m, is: normal, rule: high, device: s1}\n"                                   \
     "      - {at: 9m, open: [{rule: high, point: 东池}, {point: b/2}]}\n"
     struct ruletest_result r;
     (void)state;
     run("  - name: a\n" POINTS "    expect:\n" POINTS_EXPECTED, "", &r);
-    assert_int_equal(r.messages, 15 + 14 + 13); /* the device's own two values are one message */
+    assert_int_equal(r.messages,
+                     15 + 14 + 13); /* the device's own two values are one message */
     assert_int_equal(r.values, 15 + 14 + 13 + 13);
     run("  - name: a\n" POINTS
         "    steps: [{at: 330s, restart: true}, {at: 7m, restart: crash}, {at: 8m10s, link: "
@@ -576,14 +579,15 @@ static void test_refused_devices(void **state)
     struct world *w = NULL;
     (void)state;
     buf_init(&b, 1 << 16);
-    struct ruletest *t = parse("version: 1\nrules: r.yaml\n"
-                               "compounds:\n  - {compound: c1}\n  - {compound: c2, tier: best}\n"
-                               "devices:\n  - {device: s1, kind: sump}\n"
-                               "  - {device: s2, kind: sumpf, count: 2}\n"
-                               "  - device: s3\n    kind: sump\n    params:\n"
-                               "      a: 1\n      high: much\n"
-                               "tests: [{name: a}]\n",
-                               &b);
+    struct ruletest *t =
+        parse("version: 1\nrules: r.yaml\n"
+              "compounds:\n  - {compound: c1}\n  - {compound: c2, tier: best}\n"
+              "devices:\n  - {device: s1, kind: sump}\n"
+              "  - {device: s2, kind: sumpf, count: 2}\n"
+              "  - device: s3\n    kind: sump\n    params:\n"
+              "      a: 1\n      high: much\n"
+              "tests: [{name: a}]\n",
+              &b);
     assert_non_null(t);
     assert_int_equal(zone_open("Asia/Shanghai", &z), 0);
     struct world_text catalog = {"catalog.yaml", catalog_text, strlen(catalog_text)};
@@ -630,14 +634,14 @@ static void test_reload(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_notation),    cmocka_unit_test(test_decimals),
-        cmocka_unit_test(test_durations),   cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_devices),     cmocka_unit_test(test_run),
-        cmocka_unit_test(test_differences), cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_reload),      cmocka_unit_test(test_said_in_vain),
-        cmocka_unit_test(test_eternity),    cmocka_unit_test(test_types),
-        cmocka_unit_test(test_points),      cmocka_unit_test(test_end_within_a_delay),
-        cmocka_unit_test(test_company),     cmocka_unit_test(test_not_told),
+        cmocka_unit_test(test_notation),        cmocka_unit_test(test_decimals),
+        cmocka_unit_test(test_durations),       cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_devices),         cmocka_unit_test(test_run),
+        cmocka_unit_test(test_differences),     cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_reload),          cmocka_unit_test(test_said_in_vain),
+        cmocka_unit_test(test_eternity),        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_points),          cmocka_unit_test(test_end_within_a_delay),
+        cmocka_unit_test(test_company),         cmocka_unit_test(test_not_told),
         cmocka_unit_test(test_refused_devices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
