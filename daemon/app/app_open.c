@@ -20,6 +20,9 @@
 #include <string.h>
 
 #define EX_IOERR_ 74
+/* Pool jobs that may be under way at a time: the journal's sync and its next segment, a snapshot, a reload,
+ * clients being closed (two); and each sink writes a block. None waits for another's disk. */
+#define POOL_JOBS 6
 #define PEM_MAX   ((size_t)1 << 20)
 
 int app_append(struct app *a, const struct record *r)
@@ -534,6 +537,7 @@ int app_open_all(struct app *a, struct loaded *l)
     for (size_t i = 0; registry_remark(l->world->registry, i); i++)
         log_info("%s", registry_remark(l->world->registry, i));
     name_paths(a);
+    loop_pool(POOL_JOBS + (unsigned)a->conf->n_sinks);
     a->loop = loop_new();
     a->deadline = loop_timer_new(a->loop, app_too_late, a);
     a->httpc = httpc_new(a->loop);

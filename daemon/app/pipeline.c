@@ -64,8 +64,6 @@ static void on_rebirth(void *ctx, unsigned broker, const char *topic, size_t len
 
 static bool stalls(struct pipeline *p)
 {
-    if (p->snap.state == SNAP_SAVING) /* the engine's state is being read by a pool job */
-        return true;
     bool full = p->waiting_bytes + store_waiting_bytes(p->o.store) > HANDOVER_MAX;
     for (size_t i = 0; i < p->o.n_sinks && !full; i++)
         full = sink_stalls(p->o.sinks[i]);
@@ -147,7 +145,7 @@ static void caught_up(struct pipeline *p)
 static void live_tick(struct pipeline *p)
 {
     uint64_t now, end;
-    if (engine_next_due(p->engine) == UINT64_MAX || p->snap.state == SNAP_SAVING || p->adopt)
+    if (engine_next_due(p->engine) == UINT64_MAX || p->adopt)
         return;
     journal_tick(p->o.journal, &now, &end);
     if (p->read_to != end)
@@ -452,11 +450,6 @@ void pipeline_close(struct pipeline *p)
 const struct engine *pipeline_engine(const struct pipeline *p)
 {
     return p->engine;
-}
-
-bool pipeline_engine_busy(const struct pipeline *p)
-{
-    return p->snap.state == SNAP_SAVING;
 }
 
 void pipeline_stats(const struct pipeline *p, struct pipeline_stats *out)

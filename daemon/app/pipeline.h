@@ -50,6 +50,7 @@ struct pipeline_stats {
     uint64_t lag_bytes, unread; /* of the journal beyond the engine */
     double lag_seconds;         /* age of the oldest unread record, by wall time; 0 when none */
     uint64_t drains, wakes, drain_ns_max, snapshots, snapshot_ns_last;
+    uint64_t snapshot_pause_ns_max; /* the longest that the engine waited for its image */
     struct position snapshot;
     uint64_t snapshot_bytes;
     bool replaying;    /* not yet at the place where this process began */
@@ -79,8 +80,6 @@ void pipeline_stop(struct pipeline *p, loop_fn *done, void *ctx);
 void pipeline_close(struct pipeline *p);
 
 const struct engine *pipeline_engine(const struct pipeline *p);
-bool pipeline_engine_busy(
-    const struct pipeline *p); /* its state is being written: reading it is fine */
 void pipeline_stats(const struct pipeline *p, struct pipeline_stats *out);
 
 #endif

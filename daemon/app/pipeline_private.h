@@ -6,6 +6,7 @@
  */
 #include "app/pipeline.h"
 #include "base/log.h"
+#include "io/image.h"
 #include "io/snapshot.h"
 
 #include <stdatomic.h>
@@ -46,6 +47,7 @@ enum snap_state { SNAP_IDLE, SNAP_SAVING, SNAP_FLUSHING, SNAP_COMMITTING };
 
 struct snap {
     enum snap_state state;
+    struct image *image; /* while it is saved */
     struct snapshot_writer *writer;
     struct position at;
     uint64_t read_to;           /* the reader's place then */
@@ -56,7 +58,7 @@ struct snap {
     uint64_t release; /* the journal may go below this: the second-newest snapshot */
     int kept;         /* -errno: old segments could not be archived or removed */
     bool unsure;      /* a snapshot that is kept does not verify */
-    struct log_state kept_log, unsure_log;
+    struct log_state kept_log, unsure_log, image_log;
 };
 
 struct pipeline {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Snapshots: the engine pauses while a pool job writes its state to a temporary file; then
- * sinks and store are made durable beyond it; only then is the file renamed into place, and the
- * journal below the second-newest snapshot released.
+ * Snapshots: an image of the engine is taken, and the engine goes on while a pool job writes it to a
+ * temporary file; then sinks and store are made durable beyond it; only then is the file renamed
+ * into place, and the journal below the second-newest snapshot released.
  */
 #include "app/pipeline_private.h"
 #include "base/log.h"
@@ -36,7 +36,9 @@ static void retire(struct pipeline *p)
         p->stats.snapshot_ns_last = p->snap.last_ns - p->snap.began_ns;
     }
     p->snap.writer = NULL;
-    if (p->stopping && p->running && p->read_to == journal_end(p->o.journal)) {
+    /* one that was begun before the last records came is not the last */
+    if (p->stopping && p->running && p->read_to == journal_end(p->o.journal) &&
+        (p->snap.failed || p->snap.read_to == p->read_to)) {
         p->running = false;
         p->stopped(p->stopped_ctx);
     }
@@ -124,8 +126,11 @@ static void tell_release(struct pipeline *p)
 
 static void commit_done(void *ctx)
 {
-    tell_release(ctx);
-    retire(ctx);
+    struct pipeline *p = ctx;
+    tell_release(p);
+    retire(p);
+    if (p->stopping)
+        pipeline_drain(p);
 }
 
 void pipeline_snapshot_flushed(void *ctx)
@@ -138,6 +143,11 @@ void pipeline_snapshot_flushed(void *ctx)
     loop_work(p->o.loop, commit_work, commit_done, p);
 }
 
+static int save_engine(const void *engine, image_put_fn *put, void *ctx)
+{
+    return engine_save(engine, put, ctx);
+}
+
 static int put_state(void *ctx, const void *bytes, size_t n)
 {
     return snapshot_put(ctx, bytes, n);
@@ -146,10 +156,14 @@ static int put_state(void *ctx, const void *bytes, size_t n)
 static void save_work(void *ctx)
 {
     struct pipeline *p = ctx;
+    if (p->snap.failed) /* there is no image */
+        return;
     int r = snapshot_begin(p->o.snapshot_dir, &p->snap.writer);
     if (r == 0)
-        r = engine_save(p->engine, put_state, p->snap.writer);
+        r = image_read(p->snap.image, put_state, p->snap.writer);
     p->snap.failed = r;
+    image_free(p->snap.image);
+    p->snap.image = NULL;
 }
 
 static void save_done(void *ctx)
@@ -167,12 +181,30 @@ static void save_done(void *ctx)
     pipeline_drain(p);
 }
 
+/* All that the engine waits for. */
+static int take_image(struct pipeline *p)
+{
+    int why = 0;
+    int r = image_take(save_engine, p->engine, &why, &p->snap.image);
+    if (r == 0 && why && log_broke(&p->snap.image_log))
+        log_warn("snapshot: no process can be made to write it: %s; the engine waits until its "
+                 "state is copied",
+                 strerror(-why));
+    else if (r == 0 && !why && log_healed(&p->snap.image_log))
+        log_notice("snapshot: is written by a process of its own again");
+    return r;
+}
+
 void pipeline_snapshot_begin(struct pipeline *p)
 {
-    p->snap.state = SNAP_SAVING;
     p->snap.at = engine_position(p->engine);
     p->snap.read_to = p->read_to;
     p->snap.began_ns = loop_hrtime_ns();
+    p->snap.state = SNAP_SAVING;
+    p->snap.failed = take_image(p);
+    uint64_t took = loop_hrtime_ns() - p->snap.began_ns;
+    if (took > p->stats.snapshot_pause_ns_max)
+        p->stats.snapshot_pause_ns_max = took;
     loop_work(p->o.loop, save_work, save_done, p);
 }
 

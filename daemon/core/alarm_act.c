@@ -67,15 +67,33 @@ void act_empty(struct act *t, const struct plan_rule *r)
     t->flap = NULL;
 }
 
-static void gauge(const struct act *t, struct alarm_stats *out)
+/* -- how many there are --------------------------------------------------------------------- */
+
+unsigned act_gauge(const struct act *t)
 {
-    bool runs = false;
+    unsigned runs = 0, state = act_state(t) != STATE_NORMAL;
     for (size_t l = 0; l < RULE_MAX_LEVELS; l++)
         runs |= t->delays[l].run != DELAY_IDLE;
-    out->active += act_state(t) != STATE_NORMAL;
-    out->pending += act_state(t) == STATE_NORMAL && runs;
-    out->silent += t->silent;
-    out->flapping += t->flap && t->flap->on;
+    return state << GAUGE_ACTIVE | (runs & ~state) << GAUGE_PENDING |
+           (unsigned)t->silent << GAUGE_SILENT |
+           (unsigned)(t->flap && t->flap->on) << GAUGE_FLAPPING;
+}
+
+static void gauge(struct alarm *a, struct act *t, unsigned now)
+{
+    for (unsigned i = 0; now != t->gauge && i < GAUGES; i++)
+        a->gauges[i] += (uint64_t)(now >> i & 1) - ((unsigned)t->gauge >> i & 1);
+    t->gauge = (uint8_t)now;
+}
+
+void acts_count(struct alarm *a)
+{
+    memset(a->gauges, 0, sizeof(a->gauges));
+    for (uint32_t i = 1; i <= a->n_acts; i++) {
+        act_at(a, i)->gauge = 0;
+        if (act_at(a, i)->used)
+            gauge(a, act_at(a, i), act_gauge(act_at(a, i)));
+    }
 }
 
 void alarm_stats(const struct alarm *a, struct alarm_stats *out)
@@ -83,9 +101,10 @@ void alarm_stats(const struct alarm *a, struct alarm_stats *out)
     *out = a->stats;
     out->instances = a->g.n_instances;
     out->timers = a->n_heap + a->far.n - a->n_stale;
-    for (uint32_t i = 1; i <= a->n_acts; i++)
-        if (act_at(a, i)->used)
-            gauge(act_at(a, i), out);
+    out->active = a->gauges[GAUGE_ACTIVE];
+    out->pending = a->gauges[GAUGE_PENDING];
+    out->silent = a->gauges[GAUGE_SILENT];
+    out->flapping = a->gauges[GAUGE_FLAPPING];
 }
 
 void act_free(struct alarm *a, struct act *t)
@@ -95,6 +114,7 @@ void act_free(struct alarm *a, struct act *t)
     uint32_t i = seat->act;
     seat->act = 0;
     act_empty(t, &w.plan->rules[t->pos]);
+    gauge(a, t, 0);
     due_drop(a, &t->queued);
     *t = (struct act){.next = a->free_act};
     a->free_act = i;
@@ -123,6 +143,7 @@ void act_settle(struct alarm *a, const struct whom *w, const struct plan_rule *r
         act_free(a, t);
         return;
     }
+    gauge(a, t, act_gauge(t));
     uint64_t due = t->due < t->wake_ns ? t->due : t->wake_ns, flap = flap_due(r->rule, t->flap);
     if (flap < due)
         due = flap;

@@ -302,6 +302,7 @@ void due_rebuild(struct alarm *a)
         if (t->used)
             put_back(a, t->device, ((uint32_t)t->ordinal + 1) << 16 | t->pos);
     }
+    acts_count(a);
 }
 
 /* -- wall time and schedules ----------------------------------------------------------------- */

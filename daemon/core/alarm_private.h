@@ -203,6 +203,7 @@ struct act {
     int8_t told;  /* level or STATE_ */
     int8_t peak;  /* highest level of this activation */
     uint8_t quality, told_quality;
+    uint8_t gauge; /* what it is counted as: bits */
     bool used;
     bool silent; /* an alarm about silence */
     bool waits;  /* held, but the device is not fresh */
@@ -221,6 +222,8 @@ struct act {
     struct flap *flap;
     struct expr_state **windows; /* 2 × level, + 1: of off */
 };
+
+enum { GAUGE_ACTIVE, GAUGE_PENDING, GAUGE_SILENT, GAUGE_FLAPPING, GAUGES };
 
 #define ACT_CHUNK 256
 
@@ -298,7 +301,8 @@ struct alarm {
     bool wall_known;
     uint64_t now_ns; /* of the step under way */
     struct alarm_stats stats;
-    struct dirty *dirty; /* groups whose counts changed in this step */
+    uint64_t gauges[GAUGES]; /* acts, now */
+    struct dirty *dirty;     /* groups whose counts changed in this step */
     size_t n_dirty, cap_dirty;
     bool due_changed; /* the heap's first may be dead */
     struct expr_last scratch[CATALOG_MAX_METRICS];
@@ -389,6 +393,8 @@ void act_empty(struct act *t, const struct plan_rule *r); /* its windows, its fl
 void act_settle(struct alarm *a, const struct whom *w, const struct plan_rule *r,
                 struct act *t);
 void acts_free(struct alarm *a);
+unsigned act_gauge(const struct act *t); /* what it is now */
+void acts_count(struct alarm *a);        /* all of them, anew */
 
 /* alarm_due.c */
 void due_set(struct alarm *a, uint64_t *queued, uint64_t ns, uint32_t device, uint32_t sub);

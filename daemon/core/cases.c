@@ -63,6 +63,7 @@ void cases_free(struct cases *c)
         free(c->memory[(c->memory_at + i) % CASE_REPLIES_MAX].json);
     for (size_t i = 0; i < c->n_firms; i++)
         free(c->firms[i].firm);
+    cases_tally_free(c);
     free(c->firms);
     free(c->memory);
     free(c->ended);
@@ -167,6 +168,7 @@ void cases_link(struct cases *c, struct case_open *o)
         c->last_lost = o;
     c->n++;
     cases_count_firm(c, o->firm, true);
+    cases_tally_add(c, o);
     put_in_buckets(c, o);
 }
 
@@ -186,6 +188,7 @@ void cases_unlink(struct cases *c, struct case_open *o)
         c->last_lost = o->prev; /* lost, too, or none */
     c->n--;
     cases_count_firm(c, o->firm, false);
+    cases_tally_drop(c, o);
 }
 
 /* -- what is so ------------------------------------------------------------------------------ */
@@ -339,6 +342,7 @@ void cases_emit(struct cases *c, struct case_open *o, enum case_change change,
         o->work = WORK_CLOSED;
         case_step_set(&o->steps[WORK_CLOSED], cause.wall_ms, &cause);
     }
+    cases_tally_renew(c, o);
     if (deliver)
         o->told = (struct case_told){true, o->version, cases_facets(o)};
     buf_clear(&c->text);
@@ -573,58 +577,6 @@ void cases_tick(struct cases *c, const struct position *at, uint64_t due, int64_
 }
 
 /* -- for people ------------------------------------------------------------------------------ */
-
-static bool unacknowledged(const struct case_open *o)
-{
-    return o->ack.ms == 0;
-}
-
-void cases_stats(const struct cases *c, struct cases_stats *out)
-{
-    *out = c->stats;
-    for (const struct case_open *o = c->first; o; o = o->next) {
-        out->open++;
-        out->unacknowledged += unacknowledged(o);
-        out->shelved += (o->masks & MASK_SHELVED) != 0;
-        out->test += (o->masks & MASK_TEST) != 0;
-        out->by_severity[o->severity]++;
-    }
-}
-
-struct tally {
-    const char *compound, *firm;
-    enum severity severity;
-    uint64_t open, unacknowledged;
-};
-
-static int by_place(const void *a, const void *b)
-{
-    const struct tally *x = a, *y = b;
-    int k = strcmp(x->compound, y->compound);
-    k = k ? k : strcmp(x->firm, y->firm);
-    return k ? k : (int)x->severity - (int)y->severity;
-}
-
-void cases_count(const struct cases *c, cases_count_fn *fn, void *ctx)
-{
-    struct tally *all = mem_zalloc_array(c->n, sizeof(*all));
-    size_t n = 0, kept = 0;
-    for (const struct case_open *o = c->first; o; o = o->next)
-        all[n++] = (struct tally){o->compound, o->firm, o->severity, 1, unacknowledged(o)};
-    qsort(all, n, sizeof(*all), by_place);
-    for (size_t i = 0; i < n; i++) {
-        if (kept > 0 && by_place(&all[kept - 1], &all[i]) == 0) {
-            all[kept - 1].open++;
-            all[kept - 1].unacknowledged += all[i].unacknowledged;
-        } else {
-            all[kept++] = all[i];
-        }
-    }
-    for (size_t i = 0; i < kept; i++)
-        fn(ctx, all[i].compound, all[i].firm, all[i].severity, all[i].open,
-           all[i].unacknowledged);
-    free(all);
-}
 
 int cases_show(const struct cases *c, const char *case_id, struct buf *out)
 {

@@ -70,6 +70,10 @@ struct case_open {
     bool one_shot;
     struct case_told told;
     int64_t stamp_from_ms, stamp_to_ms; /* of transitions: no two have the same */
+
+    /* As what it is counted; NULL: it is not (yet) among the open ones. */
+    struct case_row *row;
+    bool counted_unacknowledged, counted_shelved, counted_test;
 };
 
 enum case_shelf_kind { SHELF_KEY, SHELF_DEVICE, SHELF_BUILDING, SHELF_COMPOUND };
@@ -105,6 +109,12 @@ struct case_firm { /* how many open cases concern it */
     uint64_t open;
 };
 
+struct case_row { /* of gaihou_open */
+    char *compound, *firm;
+    enum severity severity;
+    uint64_t open, unacknowledged;
+};
+
 struct case_index {
     struct case_open **buckets;
     size_t cap;
@@ -120,6 +130,9 @@ struct cases {
     struct case_index by_id, by_key;
     struct case_firm *firms; /* sorted */
     size_t n_firms, cap_firms;
+    struct case_row **rows; /* sorted by (compound, firm, severity); none without open cases */
+    size_t n_rows, cap_rows;
+    uint64_t n_shelved, n_test;
     struct case_shelf *shelves; /* sorted by (kind, scope) */
     size_t n_shelves, cap_shelves;
     struct case_memory *memory; /* a ring of CASE_REPLIES_MAX; NULL: none yet */
@@ -190,6 +203,12 @@ void cases_retest(struct cases *c, const struct case_cause *why);
 int cases_scope(const struct cases *c, const char *scope, int *out_kind);
 
 void cases_count_firm(struct cases *c, const char *firm, bool more);
+
+/* cases_count.c: a case is one of those counted; what it is counted as may have changed. */
+void cases_tally_add(struct cases *c, struct case_open *o);
+void cases_tally_drop(struct cases *c, struct case_open *o);
+void cases_tally_renew(struct cases *c, struct case_open *o);
+void cases_tally_free(struct cases *c);
 
 /* cases_text.c */
 /* change CASE_CHANGE_N: none is said. Returns where the seq goes, 0 if none. */

@@ -36,6 +36,7 @@ void engine_free(struct engine *e)
     free(e->speeches);
     free(e->heard);
     free(e->devices);
+    free(e->place_due);
     engine_series_free(e);
     for (size_t i = 0; i < MAX_BROKERS; i++)
         free(e->brokers[i].deliveries);
@@ -271,19 +272,22 @@ static void move_devices(struct engine *e, const struct world *w)
     uint32_t *rows = mem_zalloc_array(compounds, sizeof(*rows));
     memset(rows, 0xff, compounds * sizeof(*rows));
     struct device_state *next = mem_zalloc_array(n, sizeof(*next));
+    uint64_t *due = mem_zalloc_array(n / 64 + 1, sizeof(*due));
     for (size_t i = 0; i < n; i++) {
         const struct device *d = registry_device_at(w->registry, i);
         const struct device *old = e->world ? world_device_before(w, e->world, d) : NULL;
         if (old)
             next[i] = e->devices[old->index];
-        else
-            next[i].place_due = true;
+        due[i / 64] |= (uint64_t)(!old || engine_place_due(e, old->index)) << i % 64;
         next[i].row = row_of(e, rows, d->compound);
     }
     free(rows);
     free(e->devices);
+    free(e->place_due);
     e->devices = next;
+    e->place_due = due;
     e->n_devices = n;
+    engine_count_devices(e);
     if (e->world)
         engine_series_move(e, w);
     move_votes(e, w);
@@ -356,13 +360,20 @@ const struct ledger *engine_ledger(const struct engine *e)
     return e->ledger;
 }
 
+void engine_count_devices(struct engine *e)
+{
+    e->n_seen = e->n_off = 0;
+    for (size_t i = 0; i < e->n_devices; i++) {
+        e->n_seen += e->devices[i].last_seen_ms != 0;
+        e->n_off += e->devices[i].clock.state == CLOCK_OFF;
+    }
+}
+
 void engine_stats(const struct engine *e, struct engine_stats *out)
 {
     *out = e->stats;
-    for (size_t i = 0; i < e->n_devices; i++) {
-        out->devices_seen += e->devices[i].last_seen_ms != 0;
-        out->clocks_off += e->devices[i].clock.state == CLOCK_OFF;
-    }
+    out->devices_seen = e->n_seen;
+    out->clocks_off = e->n_off;
     out->points_known = e->n_points;
     out->wall_held = engine_clock_doubted(e, &out->wall_held_by_s);
 }

@@ -43,6 +43,7 @@ static void believe(struct engine *e, int64_t minus_engine_ns, bool restarted)
         e->order_shift_ms = 0;
     for (size_t i = 0; i < e->n_devices; i++)
         clock_fit_step(&e->devices[i].clock, step_ms);
+    engine_count_devices(e);
 }
 
 static bool within(int64_t a, int64_t b, int64_t by)
@@ -152,7 +153,10 @@ void engine_clock_told(struct engine *e, const struct device *d, const struct re
     int64_t received = engine_stamp_ms(e, r);
     if (engine_catching_up(e, r) && newest_ms < received - CLOCK_NEAR_MS)
         return; /* the way was long, that says nothing of the clock */
-    clock_fit_take(&e->devices[d->index].clock, newest_ms, received, silent_ms);
+    struct clock_fit *c = &e->devices[d->index].clock;
+    size_t was_off = c->state == CLOCK_OFF;
+    clock_fit_take(c, newest_ms, received, silent_ms);
+    e->n_off += (size_t)(c->state == CLOCK_OFF) - was_off;
 }
 
 /* -- old news -------------------------------------------------------------------------------- */

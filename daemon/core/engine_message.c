@@ -97,6 +97,7 @@ static int64_t sign_of_life(struct engine *e, const struct record *r, const stru
 {
     struct device_state *s = &e->devices[d->index];
     int64_t before = s->last_seen_ms;
+    e->n_seen += (size_t)(received_ms != 0) - (size_t)(before != 0);
     s->last_seen_ms = received_ms;
     s->messages++;
     if (e->alarms->wanted)

@@ -3,7 +3,6 @@
  * Points that no message brings: gaihou_place (where a device stands, daily and on change) and
  * our own metrics out of RECORD_STATS.
  */
-#include "base/hash.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "core/engine_private.h"
@@ -14,7 +13,6 @@
 #include <string.h>
 
 #define MINUTE_NS    60000000000
-#define DAY_SLOTS    1440
 #define OWN_FIELDS   128
 #define PLACE_FIELDS 12
 
@@ -211,7 +209,7 @@ static void close_places(struct engine *e, const struct world *before, const str
         if (!d)
             continue;
         place_point(e, now->registry, d, old, PLACE_ENTERED, wall_at(e, e->at.tick) / 1000000);
-        e->devices[d->index].place_due = false;
+        engine_place_want(e, d->index, false);
     }
     if (began)
         e->out.step_end(e->out.ctx, &e->at);
@@ -224,7 +222,7 @@ void engine_place_changed(struct engine *e, const struct world *before, const st
         const struct device *d = registry_device_at(now->registry, i);
         const struct device *old = world_device_before(now, before, d);
         if (!old || !unchanged[d->compound->index] || !same_device(old, d))
-            e->devices[i].place_due = true;
+            engine_place_want(e, i, true);
     }
     free(unchanged);
     if (e->wall_known) /* before the first record no place was said */
@@ -233,20 +231,29 @@ void engine_place_changed(struct engine *e, const struct world *before, const st
 
 /* -- when ------------------------------------------------------------------------------- */
 
+/* The first device from there on whose place is due; n_devices: none. */
+static size_t next_place(const struct engine *e, size_t from)
+{
+    for (size_t at = from; at < e->n_devices; at = (at / 64 + 1) * 64) {
+        uint64_t bits = e->place_due[at / 64] >> at % 64;
+        if (bits)
+            return at + (size_t)__builtin_ctzll(bits);
+    }
+    return e->n_devices;
+}
+
 void engine_place_step(struct engine *e, uint64_t due_ns)
 {
-    size_t done = 0;
-    while (e->place_cursor < e->n_devices && done < PLACE_BATCH) {
-        struct device_state *s = &e->devices[e->place_cursor];
-        if (s->place_due) {
-            place_point(e, e->world->registry,
-                        registry_device_at(e->world->registry, e->place_cursor), NULL,
-                        PLACE_THERE, wall_at(e, due_ns) / 1000000);
-            s->place_due = false;
-            done++;
-        }
-        e->place_cursor++;
+    size_t i = next_place(e, e->place_cursor), done = 0;
+    for (; i < e->n_devices && done < PLACE_BATCH; done++) {
+        place_point(e, e->world->registry, registry_device_at(e->world->registry, i), NULL,
+                    PLACE_THERE, wall_at(e, due_ns) / 1000000);
+        engine_place_want(e, i, false);
+        e->place_cursor = i + 1;
+        i = next_place(e, i + 1);
     }
+    if (done < PLACE_BATCH)
+        e->place_cursor = e->n_devices;
     e->place_next_ns = e->place_cursor < e->n_devices ? due_ns + PLACE_STEP_NS : UINT64_MAX;
 }
 
@@ -261,14 +268,12 @@ void engine_rotate_step(struct engine *e, uint64_t due_ns)
     engine_alarms_minute(e, due_ns);
     if (from == 0 || minute <= from) /* the first one, or the clock went back */
         return;
-    if (minute - from > DAY_SLOTS)
-        from = minute - DAY_SLOTS;
-    for (size_t i = 0; i < e->n_devices; i++) {
-        const struct device *d = registry_device_at(e->world->registry, i);
-        int64_t slot = (int64_t)(hash64(7, d->code, strlen(d->code)) % DAY_SLOTS);
-        int64_t next = from + 1 + ((slot - from - 1) % DAY_SLOTS + DAY_SLOTS) % DAY_SLOTS;
-        if (next <= minute)
-            e->devices[i].place_due = true;
+    if (minute - from > WORLD_DAY)
+        from = minute - WORLD_DAY;
+    for (int64_t m = from + 1; m <= minute; m++) {
+        size_t of_day = (size_t)((m % WORLD_DAY + WORLD_DAY) % WORLD_DAY);
+        for (uint32_t k = e->world->minutes[of_day]; k < e->world->minutes[of_day + 1]; k++)
+            engine_place_want(e, e->world->by_minute[k], true);
     }
     e->place_cursor = 0;
     if (e->place_next_ns == UINT64_MAX)

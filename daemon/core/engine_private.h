@@ -51,7 +51,6 @@ struct device_state {
     uint16_t said;   /* while a message is passed: its first sample, 1-based */
     uint8_t n_points;
     uint8_t ids_at; /* next place among its ids */
-    bool place_due;
 };
 
 /* A further (device, point). */
@@ -136,8 +135,9 @@ struct engine {
     size_t cap_speeches;
     struct ledger *ledger;
 
-    struct device_state *devices; /* by registry index */
-    size_t n_devices;
+    struct device_state *devices;    /* by registry index */
+    uint64_t *place_due;             /* bits by registry index: a gaihou_place point is due */
+    size_t n_devices, n_seen, n_off; /* of them heard of, with a clock that is off */
     struct point_state *points;
     size_t n_points, cap_points;
     struct table by_point;
@@ -168,6 +168,17 @@ struct engine {
     uint8_t after[AFTER_KINDS][CATALOG_MAX_METRICS + 1];
 };
 
+static inline bool engine_place_due(const struct engine *e, size_t i)
+{
+    return e->place_due[i / 64] >> i % 64 & 1;
+}
+
+static inline void engine_place_want(struct engine *e, size_t i, bool due)
+{
+    uint64_t bit = UINT64_C(1) << i % 64;
+    e->place_due[i / 64] = due ? e->place_due[i / 64] | bit : e->place_due[i / 64] & ~bit;
+}
+
 /* How a message's samples came out, in points and in samples that made none. */
 struct outcome {
     const struct device *first; /* the first known device that it speaks for, of any lane */
@@ -180,6 +191,8 @@ void engine_step_begin(struct engine *e, uint64_t offset, uint64_t tick);
 void engine_step_end(struct engine *e);
 bool engine_note_delivery(struct engine *e, const struct record *r);
 struct delivery *engine_delivery(struct broker_state *b, uint16_t packet_id);
+/* What is counted of devices, anew: after a load, a reload. */
+void engine_count_devices(struct engine *e);
 /* engine_message.c */
 void engine_message(struct engine *e, const struct record *r);
 /* engine_points.c: the points of the decoded message, whose speeches are prepared */

@@ -107,10 +107,12 @@ static void save_ledger(const struct engine *e, struct writer *w)
     }
 }
 
-static bool has_state(const struct device_state *s)
+static bool has_state(const struct engine *e, size_t i)
 {
-    return s->last_seen_ms != 0 || s->place_due || s->series.ring[0].mask != 0 || s->points ||
-           s->ids || s->clock.run_n || s->clock.state != CLOCK_UNKNOWN || s->messages;
+    const struct device_state *s = &e->devices[i];
+    return s->last_seen_ms != 0 || engine_place_due(e, i) || s->series.ring[0].mask != 0 ||
+           s->points || s->ids || s->clock.run_n || s->clock.state != CLOCK_UNKNOWN ||
+           s->messages;
 }
 
 static void save_series(const struct series *s, struct writer *w)
@@ -142,18 +144,19 @@ static void save_devices(const struct engine *e, struct writer *w)
 {
     uint64_t n = 0;
     for (size_t i = 0; i < e->n_devices; i++)
-        n += has_state(&e->devices[i]);
+        n += has_state(e, i);
     put_u64(w, n);
     for (size_t i = 0; i < e->n_devices; i++) {
         const struct device_state *s = &e->devices[i];
-        if (!has_state(s))
+        if (!has_state(e, i))
             continue;
         put_text(w, registry_device_at(e->world->registry, i)->code);
         put_u64(w, (uint64_t)s->last_seen_ms);
         put_u64(w, (uint64_t)s->last_time_ms);
         put_u64(w, (uint64_t)s->series.run_from_ms);
         put_u64(w, (uint64_t)s->series.run_to_ms);
-        put_u64(w, (uint64_t)s->messages << 16 | (uint64_t)s->series.at << 8 | s->place_due);
+        put_u64(w, (uint64_t)s->messages << 16 | (uint64_t)s->series.at << 8 |
+                       engine_place_due(e, i));
         put(w, s->series.ring, sizeof(s->series.ring));
         save_further(e, s, w);
     }
@@ -410,8 +413,7 @@ static void load_sparkplug(struct engine *e, struct reader *r)
 
 static void load_devices(struct engine *e, struct reader *r)
 {
-    for (size_t i = 0; i < e->n_devices; i++)
-        e->devices[i].place_due = false;
+    memset(e->place_due, 0, (e->n_devices / 64 + 1) * sizeof(*e->place_due));
     uint64_t n = get_u64(r);
     for (uint64_t i = 0; i < n && !r->failed; i++) {
         char code[256];
@@ -425,7 +427,8 @@ static void load_devices(struct engine *e, struct reader *r)
         uint64_t packed = get_u64(r);
         s->messages = (uint32_t)(packed >> 16);
         s->series.at = (uint8_t)(packed >> 8);
-        s->place_due = packed & 1;
+        if (d)
+            engine_place_want(e, d->index, packed & 1);
         get(r, s->series.ring, sizeof(s->series.ring));
         if (r->version >= 2)
             load_further(e, d, s, r);
@@ -511,6 +514,7 @@ int engine_load(struct engine *e, const char *bytes, size_t len)
         load_clock(e, &r);
         load_sparkplug(e, &r);
     }
+    engine_count_devices(e);
     load_alarms(e, &r);
     if (get_u64(&r) != MAGIC || r.failed || r.p != r.end) {
         forget(e);

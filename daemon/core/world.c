@@ -202,6 +202,27 @@ static void open_registry(struct world *w, const struct world_unbundled *u,
     (void)registry_parse(&in[0], &in[1], &in[2], w->catalog, problems, &w->registry);
 }
 
+/* By the hash of its code: spread over the day, and the same in each generation. */
+static void spread_over_day(struct world *w)
+{
+    size_t n = registry_devices(w->registry);
+    uint16_t *minute = mem_zalloc_array(n, sizeof(*minute));
+    uint32_t at[WORLD_DAY];
+    for (size_t i = 0; i < n; i++) {
+        const char *code = registry_device_at(w->registry, i)->code;
+        minute[i] = (uint16_t)(hash64(7, code, strlen(code)) % WORLD_DAY);
+        w->minutes[minute[i] + 1]++;
+    }
+    for (size_t m = 0; m < WORLD_DAY; m++) {
+        w->minutes[m + 1] += w->minutes[m];
+        at[m] = w->minutes[m];
+    }
+    w->by_minute = mem_zalloc_array(n, sizeof(*w->by_minute));
+    for (uint32_t i = 0; i < n; i++)
+        w->by_minute[at[minute[i]]++] = i;
+    free(minute);
+}
+
 static int open_parts(const struct world_unbundled *u, struct problems *problems,
                       struct world **out)
 {
@@ -231,6 +252,7 @@ static int open_parts(const struct world_unbundled *u, struct problems *problems
         return -EINVAL;
     }
     add_routes(w);
+    spread_over_day(w);
     *out = w;
     return 0;
 }
@@ -338,6 +360,7 @@ void world_free(struct world *w)
     for (size_t i = 0; w->routes && i <= w->conf->n_brokers; i++)
         route_free(w->routes[i]);
     free(w->routes);
+    free(w->by_minute);
     for (size_t i = 0; i < w->n_sources; i++)
         topic_free(w->sources[i].topic);
     free(w->sources);

@@ -23,6 +23,8 @@
 
 #define WORLD_NATIVE "gaihou-json" /* the profile that is not a file */
 
+#define WORLD_DAY 1440 /* minutes */
+
 struct world_source { /* one topic of a source: what a route's values count */
     struct topic_pattern *topic;
     const struct profile *profile; /* NULL: the native one */
@@ -44,6 +46,9 @@ struct world {
     /* conf->n_brokers + 1: by broker, and the last one of all brokers, for reinjected messages,
      * which may come from one that is no longer there. */
     struct route **routes;
+    /* Devices by the minute of the day of their daily point: those of minute m stand in by_minute from
+     * minutes[m] to minutes[m + 1], in the registry's order. */
+    uint32_t *by_minute, minutes[WORLD_DAY + 1];
     struct world_link *link; /* to the generation before; NULL: not made */
 };
 

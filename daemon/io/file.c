@@ -131,6 +131,27 @@ int file_sync(struct file *f)
     return 0;
 }
 
+static int sync_range(struct file *f, uint64_t from, uint64_t n, unsigned how)
+{
+    while (sync_file_range(f->fd, (off_t)from, (off_t)n, how) != 0) {
+        if (errno == EINTR)
+            continue;
+        /* others mean that this file system or system call filter knows no such thing */
+        return errno == EIO || errno == ENOSPC || errno == EDQUOT ? -errno : 0;
+    }
+    return 0;
+}
+
+int file_write_behind(struct file *f, uint64_t from, uint64_t to)
+{
+    int r = sync_range(f, from, to - from, SYNC_FILE_RANGE_WRITE);
+    if (r == 0 && from > 0) /* n of 0 would be up to the end */
+        r = sync_range(f, 0, from,
+                       SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                           SYNC_FILE_RANGE_WAIT_AFTER);
+    return r;
+}
+
 int file_punch(struct file *f, uint64_t at, uint64_t n)
 {
     while (fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)n) !=

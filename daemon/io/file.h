@@ -29,6 +29,10 @@ int file_read(struct file *f, uint64_t at, void *p, size_t n,
 int file_write(struct file *f, uint64_t at, const void *p, size_t n); /* all or -errno */
 int file_sync(
     struct file *f); /* fdatasync; an error means that data may be gone: never retried */
+/* Of a long file, before file_sync: begins to bring [from, to) to the disk and waits for what is before
+ * `from`, so that never much of it is unwritten, and nobody else's sync has to wait for all of it.
+ * A failure is one as of file_sync. */
+int file_write_behind(struct file *f, uint64_t from, uint64_t to);
 int file_punch(struct file *f, uint64_t at, uint64_t n);
 /* Shared mapping of the first `size` bytes. Writes into it reach the file; fatal as SIGBUS if
  * the disk fails or the file is shorter: allocate first. Outlives file_close. */

@@ -2,6 +2,7 @@
 #include "io/loop.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "io/loop_uv.h"
 
 #include <stdatomic.h>
@@ -47,6 +48,13 @@ struct loop_job {
     loop_fn *work, *done;
     void *ctx;
 };
+
+void loop_pool(unsigned threads)
+{
+    char text[24];
+    text[num_put_u64(text, threads)] = '\0';
+    (void)setenv("UV_THREADPOOL_SIZE", text, 1); /* libuv's only way; it has 4 else */
+}
 
 struct loop *loop_new(void)
 {

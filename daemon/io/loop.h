@@ -17,6 +17,9 @@ struct loop_wake;
 struct loop_poll;
 typedef void loop_fn(void *ctx);
 
+/* How many pool jobs run at a time, of all loops; before the first job. With fewer than may be under way
+ * one waits behind another that the disk keeps busy. */
+void loop_pool(unsigned threads);
 struct loop *loop_new(void);
 void loop_free(struct loop *l); /* all handles must have been freed: asserted */
 void loop_run(struct loop *l);  /* until loop_stop, and the pool jobs under way are done */

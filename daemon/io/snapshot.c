@@ -13,6 +13,8 @@
 /* magic 8, version u32, crc u32 (over the bytes, then over what follows of the header), length
  * u64, offset u64, tick u64, ordinal u64; then the bytes. All little endian. */
 enum { HEADER = 48, VERSION = 1, MOST = 64 };
+#define BEHIND ((uint64_t)4 << 20) /* no more than twice so much waits to reach the disk */
+
 static const char magic[8] = "GAIHOUE\n", prefix[] = "snapshot-", suffix[] = ".bin";
 
 struct serials {
@@ -163,18 +165,22 @@ static int unlink_serial(const char *dir, uint64_t serial)
     return e;
 }
 
-/* *out_bad: one that is kept does not verify, or cannot be read now. */
-static int prune(const char *dir, const struct serials *s, bool *out_bad)
+/* What is kept: the newest good ones. */
+struct kept {
+    struct position at[SNAPSHOT_KEEP];
+    unsigned n;
+    bool bad; /* one that stays does not verify, or cannot be read now */
+};
+
+static int prune(const char *dir, const struct serials *s, struct kept *out)
 {
-    unsigned good = 0;
     bool any = false;
     int e = 0;
     for (size_t i = 0; e == 0 && i < s->n; i++) {
-        struct position at;
-        if (good < SNAPSHOT_KEEP) {
-            bool fine = check(dir, s->at[i], &at) == 0;
-            good += fine;
-            *out_bad = *out_bad || !fine;
+        if (out->n < SNAPSHOT_KEEP) {
+            bool fine = check(dir, s->at[i], &out->at[out->n]) == 0;
+            out->n += fine;
+            out->bad = out->bad || !fine;
             continue; /* a damaged one is kept for the eyes until it is the oldest */
         }
         e = unlink_serial(dir, s->at[i]);
@@ -187,7 +193,8 @@ struct snapshot_writer {
     char *dir, *temporary, *path;
     struct file *file;
     uint64_t at;
-    uint32_t crc; /* of the pieces; the header's part is put before it at the end */
+    uint64_t behind; /* up to there it is on its way to the disk */
+    uint32_t crc;    /* of the pieces; the header's part is put before it at the end */
 };
 
 static void writer_free(struct snapshot_writer *w)
@@ -226,9 +233,13 @@ int snapshot_put(struct snapshot_writer *w, const void *p, size_t n)
     if (w->at + n > SNAPSHOT_MAX)
         return -EFBIG;
     int e = file_write(w->file, w->at, p, n);
-    if (e == 0) {
-        w->at += n;
-        w->crc = crc32c(w->crc, p, n);
+    if (e < 0)
+        return e;
+    w->at += n;
+    w->crc = crc32c(w->crc, p, n);
+    if (w->at - w->behind >= BEHIND) {
+        e = file_write_behind(w->file, w->behind, w->at);
+        w->behind = w->at;
     }
     return e;
 }
@@ -250,24 +261,19 @@ int snapshot_seal(struct snapshot_writer *w, const struct position *p)
 int snapshot_commit(struct snapshot_writer *w, uint64_t *out_release)
 {
     struct serials s;
-    struct position kept[SNAPSHOT_KEEP];
-    uint64_t release = 0;
-    bool bad = false;
+    struct kept kept = {.n = 0};
     int e = file_rename(w->temporary, w->path);
     if (e == 0)
         e = file_sync_dir(w->dir);
     if (e == 0)
         e = serials_list(w->dir, &s);
     if (e == 0)
-        e = prune(w->dir, &s, &bad);
-    int good = e == 0 ? snapshot_list(w->dir, kept, SNAPSHOT_KEEP) : 0;
-    if (good == SNAPSHOT_KEEP)
-        release = kept[SNAPSHOT_KEEP - 1].offset;
+        e = prune(w->dir, &s, &kept);
     writer_free(w);
     if (e < 0)
         return e;
-    *out_release = release;
-    return bad || good < (s.n < SNAPSHOT_KEEP ? (int)s.n : SNAPSHOT_KEEP);
+    *out_release = kept.n == SNAPSHOT_KEEP ? kept.at[SNAPSHOT_KEEP - 1].offset : 0;
+    return kept.bad;
 }
 
 void snapshot_abort(struct snapshot_writer *w)

@@ -15,6 +15,10 @@ bench-decode: $(B)/bench/bench_decode
 .PHONY: bench-reload
 bench-reload: $(B)/bench/bench_reload
 	$(Q)$<
+# What a snapshot of a million devices costs whom.
+.PHONY: bench-snapshot
+bench-snapshot: $(B)/bench/bench_snapshot
+	$(Q)$<
 # Conditions of rules.
 .PHONY: bench-expr
 bench-expr: $(B)/bench/bench_expr

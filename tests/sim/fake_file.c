@@ -369,6 +369,14 @@ int file_sync(struct file *f)
     return 0;
 }
 
+int file_write_behind(struct file *f, uint64_t from, uint64_t to)
+{
+    (void)from;
+    (void)to;
+    ASSERT(f->writable);
+    return 0;
+}
+
 int file_punch(struct file *f, uint64_t at, uint64_t n)
 {
     ASSERT(f->writable);

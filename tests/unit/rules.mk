@@ -24,6 +24,8 @@ $(B)/unit/test_ctl_%: $(O)/tests/unit/test_ctl_%.o $(O)/obj/ctl/%.c.o $(LIB)
 
 # The profile is played by the test.
 $(B)/unit/test_engine_samples: private LDFLAGS_ALL += -Wl,--wrap=profile_decode
+# No process can be made when the test says so.
+$(B)/unit/test_image: private LDFLAGS_ALL += -Wl,--wrap=fork
 # The engine's word about alarms is the test's.
 $(B)/unit/test_pipeline_alerts: private LDFLAGS_ALL += -Wl,--wrap=engine_new,--wrap=engine_record,--wrap=engine_adopt_cases
 

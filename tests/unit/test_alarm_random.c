@@ -7,6 +7,8 @@
  */
 #include "alarm_rig.h"
 
+#include "core/alarm_private.h"
+
 static const char devices[] = RIG_HEAD "u1,uplink,c1,b1,60s,,\n"
                                        "s1,sump,c1,b1,60s,u1,\n"
                                        "s2,sump,c1,b1,60s,u1,\n"
@@ -215,6 +217,21 @@ static void say_something(struct rig *r, uint64_t *seed, uint64_t t, uint64_t *n
     rig_say(r, t, names[d], what, said);
 }
 
+/* What is counted as it changes is what is there. */
+static void is_counted(const struct rig *r)
+{
+    struct alarm_stats st;
+    uint64_t n[GAUGES] = {0};
+    for (uint32_t i = 1; i <= r->a->n_acts; i++)
+        for (unsigned k = 0; k < GAUGES && act_at(r->a, i)->used; k++)
+            n[k] += act_gauge(act_at(r->a, i)) >> k & 1;
+    alarm_stats(r->a, &st);
+    assert_int_equal(st.active, n[GAUGE_ACTIVE]);
+    assert_int_equal(st.pending, n[GAUGE_PENDING]);
+    assert_int_equal(st.silent, n[GAUGE_SILENT]);
+    assert_int_equal(st.flapping, n[GAUGE_FLAPPING]);
+}
+
 static void one_step(struct rig *r, uint64_t *seed, uint64_t t, uint64_t *newest, bool *second)
 {
     unsigned k = (unsigned)(unit_random(seed) % 400);
@@ -275,6 +292,7 @@ static void play(uint64_t seed, unsigned steps, bool restarts, struct rig_bytes 
             for (unsigned k = 0; k < 3; k++) /* time in slices */
                 rig_to(&r, r.now - BOOT + (now - (r.now - BOOT)) / 3);
         one_step(&r, &seed, now, newest, &second);
+        is_counted(&r);
         if (restarts && unit_random(&other) % 50 == 0)
             rig_restart(&r);
     }
@@ -320,8 +338,44 @@ static void the_same_history_is_told_the_same(void **state)
     }
 }
 
+/* Timers that nobody waits for any more go; those that somebody waits for stay. */
+static void dead_timers_leave(void **state)
+{
+    (void)state;
+    enum { DEVICES = 3000 };
+    struct rig r;
+    char *text = mem_zalloc(DEVICES * 32 + 128), code[16];
+    int at = sprintf(text, RIG_HEAD);
+    uint64_t t = HOUR, worst = 0;
+    for (int i = 0; i < DEVICES; i++)
+        at += sprintf(text + at, "s%d,sump,c1,b1,60s,,\n", i);
+    rig_start(&r, text,
+              RULES(RULE("high", "sump",
+                         "levels: [{severity: major, when: level > 0.8, off: level < 0.6, for: "
+                         "6h}], no_data: {after: 3h, policy: alert, severity: warning}")));
+    for (int round = 0; round < 24; round++)
+        for (int i = 0; i < DEVICES; i++) {
+            (void)snprintf(code, sizeof(code), "s%d", i);
+            rig_say(&r, t += S / 100, code, round & 1 ? "level=0.1" : "level=1.0",
+                    (struct said){0});
+            if (r.a->n_heap + r.a->far.n > worst)
+                worst = r.a->n_heap + r.a->far.n;
+        }
+    assert_true(worst < 5 * DEVICES); /* of 36,000 that were set */
+    for (int i = 0; i < DEVICES; i++) {
+        (void)snprintf(code, sizeof(code), "s%d", i);
+        rig_say(&r, t += S / 100, code, "level=1.0", (struct said){0});
+    }
+    r.events = 0;
+    rig_to(&r, t + 4 * HOUR);
+    assert_int_equal(r.events, DEVICES); /* each is silent, once */
+    rig_end(&r);
+    free(text);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_same_history_is_told_the_same)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_same_history_is_told_the_same),
+                                       cmocka_unit_test(dead_timers_leave)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,8 @@
  */
 #include "cases_rig.h"
 
+#include "core/cases_private.h"
+
 #include <time.h>
 
 #define KEYS 10
@@ -193,6 +195,54 @@ static void end_all_masks(struct cases_rig *r, struct truth *t)
     rig_pass(r, CASE_SHELVE_MAX_S + 10);
 }
 
+/* What is counted as it changes is what is there. */
+struct tally {
+    struct cases_rig *r;
+    uint64_t open;
+    char last[200];
+};
+
+static void compare_row(void *ctx, const char *compound, const char *firm,
+                        enum severity severity, uint64_t open, uint64_t unacknowledged)
+{
+    struct tally *t = ctx;
+    char key[200];
+    (void)snprintf(key, sizeof(key), "%s %s %d", compound, firm, (int)severity);
+    assert_true(strcmp(t->last, key) < 0);
+    memcpy(t->last, key, sizeof(key));
+    t->open += open;
+    for (const struct case_open *o = t->r->c->first; o; o = o->next) {
+        bool here = strcmp(o->compound, compound) == 0 && strcmp(o->firm, firm) == 0 &&
+                    o->severity == severity;
+        open -= here;
+        unacknowledged -= here && o->ack.ms == 0;
+    }
+    assert_int_equal(open, 0);
+    assert_int_equal(unacknowledged, 0);
+}
+
+static void is_counted(struct cases_rig *r)
+{
+    struct tally t = {.r = r};
+    struct cases_stats st;
+    uint64_t n = 0, shelved = 0, test = 0, unacknowledged = 0, by_severity[SEVERITIES] = {0};
+    for (const struct case_open *o = r->c->first; o; o = o->next) {
+        n++;
+        shelved += (o->masks & MASK_SHELVED) != 0;
+        test += (o->masks & MASK_TEST) != 0;
+        unacknowledged += o->ack.ms == 0;
+        by_severity[o->severity]++;
+    }
+    cases_stats(r->c, &st);
+    assert_int_equal(st.open, n);
+    assert_int_equal(st.shelved, shelved);
+    assert_int_equal(st.test, test);
+    assert_int_equal(st.unacknowledged, unacknowledged);
+    assert_memory_equal(st.by_severity, by_severity, sizeof(by_severity));
+    cases_count(r->c, compare_row, &t);
+    assert_int_equal(t.open, n);
+}
+
 static void round_of(uint64_t *seed, FILE *samples)
 {
     struct cases_rig *r = rig_new();
@@ -214,6 +264,7 @@ static void round_of(uint64_t *seed, FILE *samples)
             restart(r, y & 1);
         else
             reload(r, &other);
+        is_counted(r);
         if (r->n > MAX_SEEN - 200)
             rig_forget_seen(r);
     }

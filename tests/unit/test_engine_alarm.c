@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "core/engine.h"
 #include "core/lineproto.h"
+#include "io/image.h"
 #include "small_world.h"
 
 #include <errno.h>
@@ -744,6 +745,23 @@ static void same_state(const struct engine *a, const struct engine *b)
     buf_done(&y);
 }
 
+static int save_image(const void *engine, image_put_fn *put, void *ctx)
+{
+    return engine_save(engine, put, ctx);
+}
+
+/* Read at the very end, after all that the engine did since: it is what was saved then. */
+static void image_is(struct image *i, const struct buf *was)
+{
+    struct buf b;
+    buf_init(&b, 64 << 20);
+    assert_int_equal(image_read(i, append, &b), 0);
+    assert_int_equal(b.len, was->len);
+    assert_memory_equal(b.data, was->data, b.len);
+    buf_done(&b);
+    image_free(i);
+}
+
 /* Live with ticks and a snapshot in the middle; then from the snapshot, and from the beginning,
  * without any tick: every byte is the same. */
 static void replay_is_live(void **state)
@@ -757,12 +775,15 @@ static void replay_is_live(void **state)
         size_t at = 0, n = 150 + unit_random(&seed) % 150, half = unit_random(&seed) % n;
         struct position where = {0};
         const struct world *stood = b->w;
+        struct image *image = NULL;
+        int why;
         b->other = another_world();
         buf_init(&snapshot, 1);
         for (size_t i = 0; i < n; i++) {
             if (i == half) {
                 buf_done(&snapshot);
                 save(b->e, &snapshot);
+                assert_int_equal(image_take(save_image, b->e, &why, &image), 0);
                 at = b->n_recs;
                 where = engine_position(b->e);
                 stood = b->now;
@@ -770,6 +791,7 @@ static void replay_is_live(void **state)
             random_record(b, &seed);
         }
         engine_tick(b->e, b->ns);
+        image_is(image, &snapshot);
         transitions += count_of(b, SAW_TRANSITION, "");
         replies += count_of(b, SAW_REPLY, "");
 
@@ -777,6 +799,11 @@ static void replay_is_live(void **state)
         engine_use(again->e, stood);
         assert_int_equal(engine_load(again->e, snapshot.data, snapshot.len), 0);
         again->at = where;
+        struct buf saved_again;
+        save(again->e, &saved_again);
+        assert_int_equal(saved_again.len, snapshot.len);
+        assert_memory_equal(saved_again.data, snapshot.data, snapshot.len);
+        buf_done(&saved_again);
         replay(again, b, at, false);
         same_output(b, again, &where);
         same_state(b->e, again->e);

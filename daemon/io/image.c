@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "io/image.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PIPE_BYTES (1 << 20)
+#define ROOM       65536
+#define HANGS_MS   60000 /* without a byte from the child */
+#define PIECE      ((size_t)1 << 20)
+
+/* What goes through the pipe: a length, then so many bytes; at the end LAST, then the result. */
+#define LAST UINT32_MAX
+
+struct piece { /* of a state that is kept in memory */
+    struct piece *next;
+    size_t n;
+    char bytes[PIECE];
+};
+
+struct image {
+    pid_t child; /* 0: there is none, the pieces have it */
+    int from;    /* the pipe; -1: there is none */
+    struct piece *first, *last;
+    int result; /* of the save into memory */
+};
+
+/* -- in memory ------------------------------------------------------------------------------ */
+
+static int put_memory(void *ctx, const void *p, size_t n)
+{
+    struct image *i = ctx;
+    for (size_t at = 0, k; at < n; at += k) {
+        if (!i->last || i->last->n == PIECE) {
+            struct piece *next = malloc(sizeof(*next));
+            if (!next) /* a snapshot less, not the end */
+                return -ENOMEM;
+            next->next = NULL;
+            next->n = 0;
+            *(i->last ? &i->last->next : &i->first) = next;
+            i->last = next;
+        }
+        k = n - at < PIECE - i->last->n ? n - at : PIECE - i->last->n;
+        memcpy(i->last->bytes + i->last->n, (const char *)p + at, k);
+        i->last->n += k;
+    }
+    return 0;
+}
+
+static int read_memory(struct image *i, image_put_fn *put, void *ctx)
+{
+    int r = 0;
+    while (i->first) {
+        struct piece *p = i->first;
+        r = r ? r : put(ctx, p->bytes, p->n);
+        i->first = p->next;
+        free(p);
+    }
+    i->last = NULL;
+    return r ? r : i->result;
+}
+
+/* -- the child ------------------------------------------------------------------------------ */
+
+static int put_pipe(void *ctx, const void *p, size_t n)
+{
+    int to = *(const int *)ctx;
+    while (n > 0) {
+        uint32_t len = n < ROOM ? (uint32_t)n : ROOM;
+        struct iovec io[2] = {{&len, sizeof(len)}, {(void *)(uintptr_t)p, len}};
+        struct iovec *at = io;
+        int left = 2;
+        while (left > 0) {
+            ssize_t k = writev(to, at, left);
+            if (k < 0 && errno == EINTR)
+                continue;
+            if (k < 0)
+                return -errno;
+            for (; left > 0 && (size_t)k >= at->iov_len; left--)
+                k -= (ssize_t)(at++)->iov_len;
+            if (left > 0) {
+                at->iov_base = (char *)at->iov_base + k;
+                at->iov_len -= (size_t)k;
+            }
+        }
+        p = (const char *)p + len;
+        n -= len;
+    }
+    return 0;
+}
+
+static void write_small(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (write(fd, text, strlen(text)) < 0) {
+        /* then it is not preferred */
+    }
+    (void)close(fd);
+}
+
+/* The parent's lock on its folder, its sockets: they are gone with the parent, not with us. What a
+ * failed assertion says goes where the parent's does. */
+static void close_others(int keep)
+{
+    if (keep > STDERR_FILENO + 1)
+        (void)close_range(STDERR_FILENO + 1, (unsigned)keep - 1, 0);
+    if (close_range((unsigned)keep + 1, UINT_MAX, 0) == 0)
+        return;
+    for (int fd = STDERR_FILENO + 1, n = (int)sysconf(_SC_OPEN_MAX); fd < n; fd++)
+        if (fd != keep)
+            (void)close(fd);
+}
+
+static _Noreturn void child(image_save_fn *save, const void *what, int to, pid_t parent)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(0);
+    (void)prctl(PR_SET_NAME, "gaihou-image");
+    write_small("/proc/self/oom_score_adj", "1000");
+    close_others(to);
+    int32_t result = save(what, put_pipe, &to);
+    uint32_t last = LAST;
+    char end[sizeof(last) + sizeof(result)];
+    memcpy(end, &last, sizeof(last));
+    memcpy(end + sizeof(last), &result, sizeof(result));
+    for (size_t at = 0; at < sizeof(end);) {
+        ssize_t k = write(to, end + at, sizeof(end) - at);
+        if (k < 0 && errno != EINTR)
+            break;
+        at += k > 0 ? (size_t)k : 0;
+    }
+    _exit(0);
+}
+
+/* With all signals blocked: what is meant for the parent must not run its handlers here, and they
+ * stay blocked in the child. */
+static int start(struct image *i, image_save_fn *save, const void *what)
+{
+    int ends[2];
+    sigset_t all, before;
+    pid_t parent = getpid();
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -errno;
+    (void)fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES);
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    int failed = pid < 0 ? -errno : 0;
+    if (pid == 0)
+        child(save, what, ends[1], parent);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)close(ends[1]);
+    if (failed) {
+        (void)close(ends[0]);
+        return failed;
+    }
+    i->child = pid;
+    i->from = ends[0];
+    return 0;
+}
+
+/* -- the parent ----------------------------------------------------------------------------- */
+
+int image_take(image_save_fn *save, const void *what, int *out_why, struct image **out)
+{
+    struct image *i = mem_zalloc(sizeof(*i));
+    i->from = -1;
+    int why = start(i, save, what);
+    if (why)
+        i->result = save(what, put_memory, i);
+    if (i->result == -ENOMEM) {
+        image_free(i);
+        return -ENOMEM;
+    }
+    *out_why = why;
+    *out = i;
+    return 0;
+}
+
+static int get(int from, void *p, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        struct pollfd f = {.fd = from, .events = POLLIN};
+        int ready = poll(&f, 1, HANGS_MS);
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready <= 0)
+            return ready < 0 ? -errno : -ETIMEDOUT;
+        ssize_t k = read(from, (char *)p + at, n - at);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return -errno;
+        if (k == 0)
+            return -EIO;
+        at += (size_t)k;
+    }
+    return 0;
+}
+
+int image_read(struct image *i, image_put_fn *put, void *ctx)
+{
+    if (i->from < 0)
+        return read_memory(i, put, ctx);
+    char *room = mem_realloc_array(NULL, ROOM, 1);
+    uint32_t len = 0;
+    int32_t result = 0;
+    int r = get(i->from, &len, sizeof(len));
+    while (r == 0 && len <= ROOM) {
+        r = get(i->from, room, len);
+        r = r ? r : put(ctx, room, len);
+        r = r ? r : get(i->from, &len, sizeof(len));
+    }
+    r = r ? r : get(i->from, &result, sizeof(result));
+    free(room);
+    return r ? r : result;
+}
+
+void image_free(struct image *i)
+{
+    if (!i)
+        return;
+    if (i->from >= 0)
+        (void)close(i->from);
+    if (i->child > 0) {
+        (void)kill(i->child, SIGKILL); /* it has ended, or nobody reads it */
+        while (waitpid(i->child, NULL, 0) < 0 && errno == EINTR) {
+        }
+    }
+    while (i->first) {
+        struct piece *p = i->first;
+        i->first = p->next;
+        free(p);
+    }
+    free(i);
+}

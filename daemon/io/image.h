@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef IO_IMAGE_H
+#define IO_IMAGE_H
+/*
+ * image — what the process has in memory at one moment, written out while it goes on.
+ *
+ * The kernel makes it: image_take() forks, which copies page tables and no pages, and the child
+ * says what it sees through a pipe. So everything that `save` reads stands still, whatever changes
+ * meanwhile and whoever adds to it later; nobody marks what he is about to change. The price: the
+ * caller waits for the fork (a few milliseconds for each GiB of the process), and a page that
+ * changes until the image is read is there twice.
+ *
+ * The child does nothing but `save`: it has no other thread, no descriptor but the pipe (and stderr), takes no
+ * signals, is the first to go when memory is short, and dies with the thread that took the
+ * image. `save` may take memory, and must do nothing else that needs the outside (log, files,
+ * locks of other threads).
+ *
+ * Where no process can be made, image_take() saves into memory at once: the caller waits longer.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+struct image;
+typedef int image_put_fn(void *ctx, const void *p, size_t n); /* 0 or -errno, which ends it */
+typedef int image_save_fn(const void *what, image_put_fn *put, void *ctx);
+
+/* On a thread that lives as long as the image: the loop's. -errno: there is none. *out_why: 0, or
+ * the -errno for which no process could be made. */
+int image_take(image_save_fn *save, const void *what, int *out_why, struct image **out);
+/* What `save` puts, in the same order; returns what it returned, or put's failure, or -EIO when
+ * the child is gone, -ETIMEDOUT when it hangs. Blocking: a pool job. Once. */
+int image_read(struct image *i, image_put_fn *put, void *ctx);
+/* Ends the child if it has not ended, and waits for that: a pool job, too. NULL is fine. */
+void image_free(struct image *i);
+
+#endif

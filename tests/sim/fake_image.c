@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * io/image.h without a process: what it would see is written down at once. So a simulated life has
+ * what a real one has: a state of the moment when the snapshot began, read while the engine goes on.
+ */
+#include "base/buf.h"
+#include "base/mem.h"
+#include "io/image.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct image {
+    struct buf bytes;
+    int result;
+};
+
+static int keep(void *ctx, const void *p, size_t n)
+{
+    return buf_put(ctx, p, n) == 0 ? 0 : -ENOMEM;
+}
+
+int image_take(image_save_fn *save, const void *what, int *out_why, struct image **out)
+{
+    struct image *i = mem_zalloc(sizeof(*i));
+    buf_init(&i->bytes, (size_t)1 << 30);
+    i->result = save(what, keep, &i->bytes);
+    *out_why = 0;
+    *out = i;
+    return 0;
+}
+
+/* In pieces: a write may fail, or be the last one, between any two. */
+int image_read(struct image *i, image_put_fn *put, void *ctx)
+{
+    enum { PIECE = 4096 };
+    int r = 0;
+    for (size_t at = 0, n; at < i->bytes.len && r == 0; at += n) {
+        n = i->bytes.len - at < PIECE ? i->bytes.len - at : PIECE;
+        r = put(ctx, i->bytes.data + at, n);
+    }
+    return r ? r : i->result;
+}
+
+void image_free(struct image *i)
+{
+    if (i)
+        buf_done(&i->bytes);
+    free(i);
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* image: a process that says what was there, while what is there goes on. */
+#include "unit.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "io/image.h"
+#include "io/lock.h"
+#include "scratch.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int fork_fails;
+pid_t __real_fork(void);
+pid_t __wrap_fork(void);
+pid_t __wrap_fork(void)
+{
+    if (!fork_fails)
+        return __real_fork();
+    errno = fork_fails;
+    return -1;
+}
+
+/* 24 MiB: far more than a pipe holds, so that the child is at work while they change. */
+#define WORDS ((size_t)3 << 20)
+static uint64_t *words;
+
+static int save_words(const void *what, image_put_fn *put, void *ctx)
+{
+    const uint64_t *w = *(uint64_t *const *)what;
+    for (size_t at = 0; at < WORDS;) {
+        size_t n = (at * 7 + 1) % 30000; /* of all lengths, also above 64 KiB */
+        n = WORDS - at < n ? WORDS - at : n;
+        int r = put(ctx, w + at, n * sizeof(*w));
+        if (r != 0)
+            return r;
+        at += n;
+    }
+    return 0;
+}
+
+static int keep(void *ctx, const void *p, size_t n)
+{
+    return buf_put(ctx, p, n);
+}
+
+static void is_as_it_was(struct image *i)
+{
+    struct buf b;
+    buf_init(&b, WORDS * 16);
+    assert_int_equal(image_read(i, keep, &b), 0);
+    assert_int_equal(b.len, WORDS * sizeof(*words));
+    for (size_t k = 0; k < WORDS; k++) {
+        uint64_t v;
+        memcpy(&v, b.data + k * sizeof(v), sizeof(v));
+        assert_true(v == k);
+    }
+    buf_done(&b);
+}
+
+static void change_all(void)
+{
+    for (size_t k = 0; k < WORDS; k++)
+        words[k] = ~words[k];
+}
+
+static struct image *take(int expect_why)
+{
+    struct image *i = NULL;
+    int why = 1;
+    for (size_t k = 0; k < WORDS; k++)
+        words[k] = k;
+    assert_int_equal(image_take(save_words, &words, &why, &i), 0);
+    assert_int_equal(why, expect_why);
+    return i;
+}
+
+static void nobody_is_left(void)
+{
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
+static void stands_still(void **state)
+{
+    (void)state;
+    struct image *i = take(0);
+    change_all();
+    is_as_it_was(i);
+    image_free(i);
+    nobody_is_left();
+}
+
+static atomic_int over;
+
+static void *allocates(void *ctx)
+{
+    (void)ctx;
+    while (!atomic_load(&over)) {
+        void *p[64];
+        for (size_t k = 0; k < 64; k++)
+            p[k] = mem_zalloc(k * 97 + 1);
+        for (size_t k = 0; k < 64; k++)
+            free(p[k]);
+    }
+    return NULL;
+}
+
+static int save_with_memory(const void *what, image_put_fn *put, void *ctx)
+{
+    (void)what;
+    for (size_t k = 1; k < 200; k++) {
+        char *p = mem_zalloc(k * 1000);
+        int r = put(ctx, p, k);
+        free(p);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Whatever lock of the allocator another thread holds at that moment. */
+static void among_threads(void **state)
+{
+    (void)state;
+    pthread_t t[3];
+    atomic_store(&over, 0);
+    for (size_t k = 0; k < 3; k++)
+        assert_int_equal(pthread_create(&t[k], NULL, allocates, NULL), 0);
+    for (int round = 0; round < 50; round++) {
+        struct image *i = NULL;
+        struct buf b;
+        int why;
+        buf_init(&b, 1 << 20);
+        assert_int_equal(image_take(save_with_memory, NULL, &why, &i), 0);
+        assert_int_equal(why, 0);
+        assert_int_equal(image_read(i, keep, &b), 0);
+        assert_int_equal(b.len, 199 * 200 / 2);
+        image_free(i);
+        buf_done(&b);
+    }
+    atomic_store(&over, 1);
+    for (size_t k = 0; k < 3; k++)
+        assert_int_equal(pthread_join(t[k], NULL), 0);
+    nobody_is_left();
+}
+
+static void without_a_process(void **state)
+{
+    (void)state;
+    fork_fails = EAGAIN;
+    struct image *i = take(-EAGAIN);
+    fork_fails = 0;
+    nobody_is_left();
+    change_all();
+    is_as_it_was(i);
+    image_free(i);
+    fork_fails = ENOMEM;
+    image_free(take(-ENOMEM)); /* never read */
+    fork_fails = 0;
+}
+
+/* -- what goes wrong ------------------------------------------------------------------------ */
+
+static int save_fails(const void *what, image_put_fn *put, void *ctx)
+{
+    (void)what;
+    (void)put(ctx, "half", 4);
+    return -ENOBUFS;
+}
+
+static int save_dies(const void *what, image_put_fn *put, void *ctx)
+{
+    (void)what;
+    (void)put(ctx, "half", 4);
+    (void)raise(SIGKILL);
+    return 0;
+}
+
+static int refuse(void *ctx, const void *p, size_t n)
+{
+    (void)ctx;
+    (void)p;
+    (void)n;
+    return -ENOSPC;
+}
+
+static int read_of(image_save_fn *save, const void *what, image_put_fn *put)
+{
+    struct image *i = NULL;
+    struct buf b;
+    int why;
+    buf_init(&b, WORDS * 16);
+    assert_int_equal(image_take(save, what, &why, &i), 0);
+    int r = image_read(i, put, &b);
+    image_free(i);
+    buf_done(&b);
+    nobody_is_left();
+    return r;
+}
+
+static void failures_are_told(void **state)
+{
+    (void)state;
+    assert_int_equal(read_of(save_fails, NULL, keep), -ENOBUFS);
+    assert_int_equal(read_of(save_dies, NULL, keep), -EIO);
+    assert_int_equal(read_of(save_words, &words, refuse), -ENOSPC);
+    fork_fails = EAGAIN;
+    assert_int_equal(read_of(save_fails, NULL, keep), -ENOBUFS);
+    assert_int_equal(read_of(save_words, &words, refuse), -ENOSPC);
+    fork_fails = 0;
+    image_free(take(0)); /* never read: the child, in the middle of it, goes */
+    nobody_is_left();
+    image_free(NULL);
+}
+
+/* -- the parent's things ---------------------------------------------------------------------- */
+
+/* Its lock is its own: let go of, or with it gone, the next one gets it while the child lives. */
+static void has_nothing_of_the_parent(void **state)
+{
+    (void)state;
+    char dir[128], path[160];
+    scratch_make(dir, sizeof(dir));
+    (void)snprintf(path, sizeof(path), "%s/lock", dir);
+    int fd = lock_take(path);
+    assert_true(fd >= 0);
+    struct image *i = take(0);
+    /* once a byte has come it has let go; the rest does not fit into the pipe, so it lives */
+    assert_int_equal(image_read(i, refuse, NULL), -ENOSPC);
+    lock_release(fd);
+    fd = lock_take(path);
+    assert_true(fd >= 0);
+    lock_release(fd);
+    image_free(i);
+    scratch_remove(dir);
+}
+
+static int save_pid_and_wait(const void *what, image_put_fn *put, void *ctx)
+{
+    (void)what;
+    pid_t me = getpid();
+    int r = put(ctx, &me, sizeof(me));
+    for (;;)
+        (void)pause();
+    return r;
+}
+
+static int tell_pid_and_die(void *ctx, const void *p, size_t n)
+{
+    assert_true(write(*(int *)ctx, p, n) == (ssize_t)n);
+    (void)raise(SIGKILL);
+    return 0;
+}
+
+static void dies_with_the_parent(void **state)
+{
+    (void)state;
+    int ends[2], status;
+    pid_t grandchild = 0;
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* orphans become ours */
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = __real_fork();
+    if (child == 0) {
+        struct image *i = NULL;
+        int why;
+        if (image_take(save_pid_and_wait, NULL, &why, &i) == 0)
+            (void)image_read(i, tell_pid_and_die, &ends[1]);
+        _exit(1);
+    }
+    assert_true(read(ends[0], &grandchild, sizeof(grandchild)) == sizeof(grandchild));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(waitpid(grandchild, &status, 0), grandchild);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
+static volatile sig_atomic_t handled;
+
+static void handle(int sig)
+{
+    (void)sig;
+    handled++;
+}
+
+static int save_under_signals(const void *what, image_put_fn *put, void *ctx)
+{
+    (void)what;
+    (void)raise(SIGTERM);
+    int n = handled;
+    return put(ctx, &n, sizeof(n));
+}
+
+/* systemd stops all processes of a unit with SIGTERM: the snapshot goes on, the handlers of the
+ * parent do not run here. */
+static void takes_no_signals(void **state)
+{
+    (void)state;
+    struct image *i = NULL;
+    struct buf b;
+    int why, n = 1;
+    sigset_t mask;
+    handled = 0;
+    (void)signal(SIGTERM, handle);
+    buf_init(&b, 64);
+    assert_int_equal(image_take(save_under_signals, NULL, &why, &i), 0);
+    assert_int_equal(image_read(i, keep, &b), 0);
+    memcpy(&n, b.data, sizeof(n));
+    assert_int_equal(n, 0);
+    (void)raise(SIGTERM); /* ours are as they were */
+    assert_int_equal(handled, 1);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
+    assert_int_equal(sigismember(&mask, SIGTERM), 0);
+    (void)signal(SIGTERM, SIG_DFL);
+    image_free(i);
+    buf_done(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stands_still),
+        cmocka_unit_test(among_threads),
+        cmocka_unit_test(without_a_process),
+        cmocka_unit_test(failures_are_told),
+        cmocka_unit_test(has_nothing_of_the_parent),
+        cmocka_unit_test(dies_with_the_parent),
+        cmocka_unit_test(takes_no_signals),
+    };
+    words = mem_zalloc_array(WORDS, sizeof(*words));
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    free(words);
+    return failed;
+}
