@@ -35,7 +35,7 @@ enum record_type {
     RECORD_END = 15, /* seals a segment: read on in the next one. Readers never see it */
 };
 
-#define RECORD_MOMENT_S    60
+#define RECORD_MOMENT_S 60
 #define RECORD_DELIVERY "/delivery"
 
 #define RECORD_QOS(flags)  ((flags)&3u)

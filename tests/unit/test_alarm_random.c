@@ -344,11 +344,12 @@ static void dead_timers_leave(void **state)
     (void)state;
     enum { DEVICES = 3000 };
     struct rig r;
-    char *text = mem_zalloc(DEVICES * 32 + 128), code[16];
-    int at = sprintf(text, RIG_HEAD);
+    const size_t room = DEVICES * 32 + 128;
+    char *text = mem_zalloc(room), code[16];
+    size_t at = (size_t)snprintf(text, room, RIG_HEAD);
     uint64_t t = HOUR, worst = 0;
     for (int i = 0; i < DEVICES; i++)
-        at += sprintf(text + at, "s%d,sump,c1,b1,60s,,\n", i);
+        at += (size_t)snprintf(text + at, room - at, "s%d,sump,c1,b1,60s,,\n", i);
     rig_start(&r, text,
               RULES(RULE("high", "sump",
                          "levels: [{severity: major, when: level > 0.8, off: level < 0.6, for: "
