@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define CUT_BYTES    65536 /* of a message that no record can hold */
+#define ROOM_MS      5000  /* a message waits so long for room in the journal */
 #define REBIRTH_NS   60000000000u
 #define REBIRTH_SETS 1024
 #define REBIRTH_WAYS 8
@@ -56,7 +57,9 @@ struct ingest {
 
 /* -- Paho's threads ----------------------------------------------------------------------- */
 
-/* The journal cannot take a record whose PUBACK would leave on return: stop before it does. */
+/* The journal cannot take a record whose PUBACK would leave on return: stop before it does. A
+ * message is waited with first: leaving the brokers takes its time, and one that empties a long
+ * queue may fill the last segment meanwhile, while the snapshot that makes room is on its way. */
 static void cannot_keep(int error)
 {
     stop_now(74,
@@ -78,11 +81,11 @@ static void on_message(void *ctx, const struct mqtt_message *m)
                        .topic_len = m->topic_len,
                        .body = m->payload,
                        .body_len = m->payload_len};
-    int k = journal_append(b->in->o.journal, &r, &end);
+    int k = journal_append_patient(b->in->o.journal, &r, ROOM_MS, &end);
     if (k == -EMSGSIZE) { /* a 3.1.1 broker heeds no maximum: a dead letter, never a stop */
         r.flags |= RECORD_CUT;
         r.body_len = CUT_BYTES;
-        k = journal_append(b->in->o.journal, &r, &end);
+        k = journal_append_patient(b->in->o.journal, &r, ROOM_MS, &end);
     }
     if (k != 0)
         cannot_keep(k);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     SEGMENT_MIN = 16384,
@@ -17,6 +18,7 @@ enum {
         2, /* full segments that may wait for the pool job before append syncs itself */
 };
 static const uint64_t second = UINT64_C(1000000000);
+#define ROOM_ASK_NS (second / 10)
 
 bool journal_heals(int e)
 {
@@ -46,6 +48,13 @@ static int failed(const struct journal *j)
 }
 
 /* -- time ---------------------------------------------------------------------------------- */
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec t;
+    ASSERT(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+    return (uint64_t)t.tv_sec * second + (uint64_t)t.tv_nsec;
+}
 
 uint64_t journal_stamp(struct journal *j)
 {
@@ -107,6 +116,8 @@ static int make_next(struct journal *j)
     if (e < 0)
         j->prepare_failed_ns = clock_boot_ns();
     ASSERT(pthread_cond_broadcast(&j->made) == 0);
+    if (e == 0)
+        ASSERT(pthread_cond_broadcast(&j->room) == 0);
     return e;
 }
 
@@ -220,7 +231,20 @@ static int put(struct journal *j, struct record *r, size_t size)
 
 static int sync_to(struct journal *j, uint64_t target);
 
-int journal_append(struct journal *j, struct record *r, uint64_t *out_end)
+/* Until something about the room changed, or another program may have made some. True: `until` has
+ * come. */
+static bool wait_for_room(struct journal *j, uint64_t until)
+{
+    uint64_t next = monotonic_ns() + ROOM_ASK_NS;
+    if (next > until)
+        next = until;
+    struct timespec t = {(time_t)(next / second), (long)(next % second)};
+    int e = pthread_cond_timedwait(&j->room, &j->lock, &t);
+    ASSERT(e == 0 || e == ETIMEDOUT);
+    return monotonic_ns() >= until;
+}
+
+static int append(struct journal *j, struct record *r, unsigned wait_ms, uint64_t *out_end)
 {
     size_t size = record_size(r);
     ASSERT(!j->o.read_only);
@@ -228,6 +252,13 @@ int journal_append(struct journal *j, struct record *r, uint64_t *out_end)
         return -EMSGSIZE;
     lock(j);
     int e = make_room(j, size, record_is_message(r->type));
+    if (journal_heals(e) && wait_ms > 0) {
+        uint64_t until = monotonic_ns() + wait_ms * UINT64_C(1000000);
+        for (bool late = false; journal_heals(e) && !late;) {
+            late = wait_for_room(j, until);
+            e = make_room(j, size, record_is_message(r->type));
+        }
+    }
     if (e == 0)
         e = put(j, r, size);
     unlock(j);
@@ -239,6 +270,17 @@ int journal_append(struct journal *j, struct record *r, uint64_t *out_end)
     if (e == 0)
         *out_end = end;
     return e;
+}
+
+int journal_append(struct journal *j, struct record *r, uint64_t *out_end)
+{
+    return append(j, r, 0, out_end);
+}
+
+int journal_append_patient(struct journal *j, struct record *r, unsigned wait_ms,
+                           uint64_t *out_end)
+{
+    return append(j, r, wait_ms, out_end);
 }
 
 size_t journal_max_record(const struct journal *j)
@@ -491,9 +533,19 @@ static void journal_free(struct journal *j)
     pthread_mutex_destroy(&j->lock);
     pthread_mutex_destroy(&j->sync_lock);
     pthread_cond_destroy(&j->made);
+    pthread_cond_destroy(&j->room);
     free(j->scratch);
     free(j->dir);
     free(j);
+}
+
+static void init_room(struct journal *j)
+{
+    pthread_condattr_t attr;
+    ASSERT(pthread_condattr_init(&attr) == 0);
+    ASSERT(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+    ASSERT(pthread_cond_init(&j->room, &attr) == 0);
+    (void)pthread_condattr_destroy(&attr);
 }
 
 int journal_open(const struct journal_options *o, struct err *err,
@@ -509,6 +561,7 @@ int journal_open(const struct journal_options *o, struct err *err,
     ASSERT(pthread_mutex_init(&j->lock, NULL) == 0);
     ASSERT(pthread_mutex_init(&j->sync_lock, NULL) == 0);
     ASSERT(pthread_cond_init(&j->made, NULL) == 0);
+    init_room(j);
     int e = 0;
     if (!o->read_only) {
         if (j->o.segment_bytes < SEGMENT_MIN || j->o.segment_bytes > RECORD_BODY_MAX ||

@@ -94,6 +94,10 @@ int journal_close(struct journal *j);
  * journal_max_record; -EIO and others are final. With sync: always the record is on the disk
  * when it returns. */
 int journal_append(struct journal *j, struct record *r, uint64_t *out_end);
+/* The same; but before it says -ENOSPC it waits for room, `wait_ms` at the longest. For a thread
+ * that may block. */
+int journal_append_patient(struct journal *j, struct record *r, unsigned wait_ms,
+                           uint64_t *out_end);
 size_t journal_max_record(const struct journal *j); /* topic and body together, bytes */
 /* A time for a live tick, taken under the append lock: everything below *out_end is earlier. */
 void journal_tick(struct journal *j, uint64_t *out_engine_ns, uint64_t *out_end);

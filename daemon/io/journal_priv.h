@@ -36,6 +36,7 @@ struct journal {
 
     pthread_mutex_t lock;      /* the append lock: everything below unless said otherwise */
     pthread_cond_t made;       /* `making` became false */
+    pthread_cond_t room;       /* a segment was made or released */
     pthread_mutex_t sync_lock; /* one fdatasync pass at a time; taken before `lock` */
     struct journal_segment *first, *active; /* active: NULL when read only */
     struct journal_segment *prepared;       /* the next one, or NULL */

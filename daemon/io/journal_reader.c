@@ -264,6 +264,7 @@ int journal_release(struct journal *j, uint64_t offset, const char *archive_dir)
             j->first = s->next;
             j->used -= s->disk;
             j->segments--;
+            ASSERT(pthread_cond_broadcast(&j->room) == 0);
         }
         unlock(j);
         if (e == 0) {

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <time.h>
 #include <cmocka.h>
 
 enum { EACH = 20000 };
@@ -101,6 +102,52 @@ static void run(enum journal_copy copy, enum conf_sync sync)
     scratch_remove(dir);
 }
 
+static void *make_room(void *arg)
+{
+    (void)arg;
+    struct timespec t = {0, 50000000};
+    (void)nanosleep(&t,
+                    NULL); /* the appender is likely to wait by then; it works before, too */
+    if (journal_sync(j) != 0 || journal_release(j, atomic_load(&passed), NULL) != 0)
+        abort();
+    return NULL;
+}
+
+/* The quota is full; room comes while the appender waits, or does not. */
+static void test_patient(void **state)
+{
+    (void)state;
+    char dir[256];
+    struct err err;
+    struct journal_recovery rec;
+    pthread_t house;
+    uint64_t end;
+    char body[1000] = {0};
+    struct record r = {.type = RECORD_MESSAGE,
+                       .topic = "t",
+                       .topic_len = 1,
+                       .body = body,
+                       .body_len = sizeof(body)};
+    scratch_make(dir, sizeof(dir));
+    struct journal_options o = {.dir = dir, .max_bytes = 65536, .segment_bytes = 16384};
+    assert_int_equal(journal_open(&o, &err, &rec, &j), 0);
+    while (journal_append(j, &r, &end) == 0)
+        atomic_store(&passed, end);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(journal_append(j, &r, &end), -ENOSPC);
+        assert_int_equal(pthread_create(&house, NULL, make_room, NULL), 0);
+        assert_int_equal(journal_append_patient(j, &r, 60000, &end), 0);
+        pthread_join(house, NULL);
+        while (journal_append(j, &r, &end) == 0)
+            atomic_store(&passed, end);
+    }
+    assert_int_equal(journal_append_patient(j, &r, 150, &end), -ENOSPC);
+    r.type = RECORD_LINK_DOWN; /* has its reserve */
+    assert_int_equal(journal_append_patient(j, &r, 60000, &end), 0);
+    assert_int_equal(journal_close(j), 0);
+    scratch_remove(dir);
+}
+
 static void test_mapped(void **state)
 {
     (void)state;
@@ -116,6 +163,7 @@ static void test_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_mapped),
-                                       cmocka_unit_test(test_written)};
+                                       cmocka_unit_test(test_written),
+                                       cmocka_unit_test(test_patient)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
