@@ -21,9 +21,10 @@ lift1,,elevator,c2,3,,
 """
 
 
-def small(bench, broker=None, sinks=(), **sections):
+def small(bench, broker=None, sinks=(), of_broker=None, **sections):
     """A gateway with four devices in two compounds; configured, not started."""
-    g = bench.gaihou(brokers=[{"id": "main", "url": broker.url}] if broker else None,
+    main = {"id": "main", "url": broker.url, **(of_broker or {})} if broker else None
+    g = bench.gaihou(brokers=[main] if main else None,
                      sinks=list(sinks),
                      registry={"compounds": "compounds.csv", "devices": "devices.csv"}, **sections)
     (g.folder / "compounds.csv").write_text(COMPOUNDS, encoding="utf-8")

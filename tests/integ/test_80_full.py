@@ -89,3 +89,20 @@ def test_small_journal_with_the_database_down(bench, influx):
     wait_settled(g, total, 60)
     until(lambda: influx.query("SELECT count(level) FROM sump")[0]["count"] == total, 20, "all")
     balanced(g)
+
+
+def test_queue_that_is_longer_than_the_journal(bench, influx):
+    """It comes faster than snapshots make room, and than the brokers are left: it waits."""
+    broker = bench.mosquitto("max_queued_messages 100000", "max_queued_bytes 0",
+                             "max_inflight_messages 100")
+    g = small(bench, broker, [influx_sink(influx)], {"max_packet_bytes": "16KiB"},
+              journal={"max_bytes": "4MiB", "segment_bytes": "1MiB"}).start()
+    assert g.stop() == 0
+    t = now_ms() - 600_000
+    total = 6 * 1000 # about 18 MB
+    for first in range(0, total, 1000):
+        feed(broker, t, first, 1000)
+    g.start()
+    wait_settled(g, total, 90)
+    assert g.running and balanced(g)["messages"]["decoded"] == total
+    until(lambda: influx.query("SELECT count(level) FROM sump")[0]["count"] == total, 20, "all")
