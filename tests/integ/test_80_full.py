@@ -99,7 +99,7 @@ def test_queue_that_is_longer_than_the_journal(bench, influx):
               journal={"max_bytes": "4MiB", "segment_bytes": "1MiB"}).start()
     assert g.stop() == 0
     t = now_ms() - 600_000
-    total = 6 * 1000 # about 18 MB
+    total = 2 * 1000 # about 6 MB
     for first in range(0, total, 1000):
         feed(broker, t, first, 1000)
     g.start()
