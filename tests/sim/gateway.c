@@ -43,6 +43,7 @@ static struct {
     struct fake_copy *files;
     size_t n; /* records */
     uint64_t synced, released;
+    bool power_cut; /* before it, and no start since: records may be missing in it */
 } backup;
 
 static void record_free(struct gateway_record *g)
@@ -401,6 +402,7 @@ void gateway_backup(void)
     backup.n = record_log.n;
     backup.synced = record_log.synced;
     backup.released = record_log.released;
+    backup.power_cut = record_log.power_cut;
     fake_store_remember();
 }
 
@@ -416,7 +418,7 @@ bool gateway_restore_backup(void)
     fake_file_put_back(backup.files);
     record_log.synced = backup.synced;
     record_log.released = backup.released;
-    record_log.power_cut = false;
+    record_log.power_cut = backup.power_cut;
     fake_db_all_old();
     return true;
 }
