@@ -281,15 +281,16 @@ static void add_series(struct ruletest_run *r, const struct series *x, size_t de
 
 static bool before(const struct next *x, const struct next *y)
 {
-    return x->at_ns != y->at_ns ? x->at_ns < y->at_ns : x->stream < y->stream;
+    /* without a branch: which of two is first cannot be guessed */
+    return (x->at_ns < y->at_ns) | ((x->at_ns == y->at_ns) & (x->stream < y->stream));
 }
 
 static void sift(struct streams *a, size_t i)
 {
     struct next v = a->heap[i];
     for (size_t kid; (kid = 2 * i + 1) < a->n_heap; i = kid) {
-        if (kid + 1 < a->n_heap && before(&a->heap[kid + 1], &a->heap[kid]))
-            kid++;
+        const struct next *k = &a->heap[kid];
+        kid += (kid + 1 < a->n_heap) & before(k + (kid + 1 < a->n_heap), k);
         if (!before(&a->heap[kid], &v))
             break;
         a->heap[i] = a->heap[kid];
