@@ -165,6 +165,7 @@ static void name_paths(struct app *a)
     p->generations = mem_printf("%s/generations", p->data);
     p->outbound = mem_printf("%s/outbound", p->data);
     p->store = mem_printf("%s/store.db", p->data);
+    p->epoch = mem_printf("%s/epoch", p->data);
     p->socket = c->http.socket ? mem_printf("%s%s", c->http.socket, suffix) : NULL;
 }
 
@@ -591,8 +592,8 @@ void app_close_all(struct app *a)
     free(a->sinks);
     free(a->sinks_before);
     struct app_paths *p = &a->paths;
-    char *all[] = {p->data,        p->journal,  p->archive, p->snapshots,
-                   p->generations, p->outbound, p->store,   p->socket};
+    char *all[] = {p->data,     p->journal, p->archive, p->snapshots, p->generations,
+                   p->outbound, p->store,   p->epoch,   p->socket};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         free(all[i]);
 }

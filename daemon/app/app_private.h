@@ -10,7 +10,8 @@
 #include "base/log.h"
 
 struct app_paths { /* with the lane's suffix */
-    char *data, *journal, *archive, *snapshots, *generations, *outbound, *store, *socket;
+    char *data, *journal, *archive, *snapshots, *generations, *outbound, *store, *epoch,
+        *socket;
 };
 
 struct app_secrets { /* NULL: none; per broker and per sink */
@@ -34,6 +35,7 @@ struct app {
     struct pipeline *pipeline;
     struct ingest *ingest, *closing;
     uint64_t epoch;    /* of the stream, as this process began */
+    uint64_t begun;    /* the highest epoch that any process began */
     struct tell *tell; /* NULL: alerts.broker is not given */
     struct api *api;
     struct httpd *httpd;

@@ -5,17 +5,72 @@
  */
 #include "app/app_private.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "io/clock.h"
+#include "io/file.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define STATUS_MAX 16384
+#define EPOCH_MAX  64 /* bytes of its file */
+
+/* -- the stream's epoch -------------------------------------------------------------------------
+ *
+ * The highest one that was ever begun stands in a file of its own, "epoch", written before anything
+ * can be told in it. A store that is restored, again and again perhaps, goes back behind it; the
+ * broker may have lost what it kept; the clock may have gone back, too; and the journal need not
+ * reach down to where it began.
+ */
+
+/* 0: none was begun, or nobody knows. */
+static uint64_t begun_epoch(const struct app *a)
+{
+    char *text = NULL;
+    size_t len = 0;
+    uint64_t v = 0;
+    int r = file_load(a->paths.epoch, EPOCH_MAX, &text, &len);
+    if (r == 0 && (len == 0 || text[len - 1] != '\n' || num_get_u64(text, len - 1, &v) != 0 ||
+                   v > INT64_MAX)) {
+        r = -EBADMSG;
+        v = 0;
+    }
+    if (r != 0 && r != -ENOENT)
+        log_warn("%s: cannot be read: %s; the store's and the broker's word goes",
+                 a->paths.epoch, strerror(-r));
+    free(text);
+    return v;
+}
+
+/* Without it alarms are told all the same: a house on fire does not wait for a full disk. */
+static void note_epoch(struct app *a, uint64_t epoch)
+{
+    if (epoch == a->begun)
+        return;
+    a->begun = epoch;
+    char *text = mem_printf("%llu\n", (unsigned long long)epoch);
+    int r = file_store(a->paths.epoch, text, strlen(text));
+    if (r != 0)
+        log_warn("%s: cannot be written: %s; should the store be restored and the broker's "
+                 "retained topics be lost, numbers of the alarms may come twice",
+                 a->paths.epoch, strerror(-r));
+    free(text);
+}
 
 static int append(void *ctx, const struct record *r)
 {
+    struct app *a = ctx;
+    const char *slash =
+        r->type == RECORD_STREAM ? memrchr(r->body, '/', r->body_len) : NULL; /* a later one */
+    uint64_t epoch = 0;
+    if (slash &&
+        num_get_u64(slash + 1, r->body_len - (size_t)(slash + 1 - r->body), &epoch) == 0)
+        note_epoch(a, epoch);
     return app_append(ctx, r);
 }
+
+/* -- telling ----------------------------------------------------------------------------------- */
 
 static bool idle(void *ctx)
 {
@@ -26,18 +81,24 @@ static bool idle(void *ctx)
 }
 
 /* Before anything can become a case: a stream that has no epoch must not be told of, and what a
- * rolled back store would say again under the old one must not get its numbers. Seconds are above
- * every epoch that a lost store may have had; the broker, once it was read, can still raise it. */
+ * rolled back store would say again under the old one must not get its numbers. The broker, once it
+ * was read, can still raise it. */
 int app_begin_stream(struct app *a)
 {
     struct pipeline_stats p;
     pipeline_stats(a->pipeline, &p);
     uint64_t epoch = store_epoch(a->store);
-    if (epoch == 0 || p.rolled_back) {
-        uint64_t above = store_epoch_last(a->store) + 1;
+    a->begun = begun_epoch(a);
+    if (epoch > 0 && !p.rolled_back && epoch < a->begun)
+        log_notice("alerts: epoch %llu was begun, the store knows %llu only: a new one begins",
+                   (unsigned long long)a->begun, (unsigned long long)epoch);
+    if (epoch == 0 || p.rolled_back || epoch < a->begun) {
+        uint64_t last = store_epoch_last(a->store);
+        uint64_t above = (last > a->begun ? last : a->begun) + 1;
         int64_t now_s = clock_wall_ns() / 1000000000;
         epoch = now_s > 0 && (uint64_t)now_s > above ? (uint64_t)now_s : above;
     }
+    note_epoch(a, epoch);
     char *stream = mem_printf("%s/%s/%llu", a->conf->gateway.id,
                               conf_lane_name(a->conf->gateway.lane), (unsigned long long)epoch);
     int r = app_append(a, &(struct record){.type = RECORD_STREAM,
