@@ -7,6 +7,7 @@
 #include "app/app_private.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "io/snapshot.h"
 #include "io/clock.h"
 #include "io/content.h"
 #include "io/file.h"
@@ -275,8 +276,9 @@ static int note_before(struct app *a, size_t i)
 
 /* -- journal and engine ------------------------------------------------------------------- */
 
-/* The highest offset that store and outbound logs know, and up to which engine time live ticks
- * had run at that place. */
+/* The highest offset that store, outbound logs and snapshots know, and up to which engine time live
+ * ticks had run at that place. A snapshot may be alone in knowing: of a restored store and of logs
+ * that lost their power, a later start would otherwise find it ahead of its own time. */
 static void known_positions(const struct app *a, const struct store_opened *s,
                             struct position *out)
 {
@@ -286,6 +288,9 @@ static void known_positions(const struct app *a, const struct store_opened *s,
         if (position_cmp(&end, out) > 0)
             *out = end;
     }
+    struct position snap; /* the newest that verifies */
+    if (snapshot_list(a->paths.snapshots, &snap, 1) == 1 && position_cmp(&snap, out) > 0)
+        *out = snap;
 }
 
 static int open_journal(struct app *a, const struct position *known)
