@@ -105,6 +105,8 @@ static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
         e.condition = ALARM_NORMAL;
         if (is_unseen(m, w, r))
             e.quality = ALARM_STALE;
+    } else if (e.condition == ALARM_RECOVERING) {
+        e.condition = ALARM_ACTIVE; /* it may stay so, and then nothing more is told */
     }
     t->told_quality = t->quality;
     a->stats.events++;

@@ -501,6 +501,27 @@ static void a_rule_for_some_compounds_concerns_no_others(void **state)
     rig_end(&r);
 }
 
+/* Its end may come to nothing, and then there is nothing to tell: what was told must still be right. */
+static void on_its_way_to_the_end_it_is_told_as_active(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(
+        &r, RIG_HEAD "s1,sump,c1,b1,60s,,\n",
+        RULES(RULE("wet", "sump",
+                   "levels: [{severity: minor, when: level > 0.8, off: level < 0.6, off_for: "
+                   "2m}, {severity: major, when: level > 1.2, off: level < 1.0, off_for: "
+                   "1m}]")));
+    say(&r, 60 * S, "s1", "level=1.3");
+    say(&r, 120 * S, "s1", "level=0.9");
+    say(&r, 180 * S, "s1", "level=0.1");
+    told(&r, "60 wet s1 activated active major good\n"
+             "180 wet s1 level active minor good\n");
+    say(&r, 240 * S, "s1", "level=0.9");
+    told(&r, "");
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -523,6 +544,7 @@ int main(void)
         cmocka_unit_test(a_changed_rule_of_life_safety_still_rises),
         cmocka_unit_test(without_rules_nothing_is_kept),
         cmocka_unit_test(a_rule_for_some_compounds_concerns_no_others),
+        cmocka_unit_test(on_its_way_to_the_end_it_is_told_as_active),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
