@@ -8,6 +8,7 @@
 #include "small_world.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,7 +90,7 @@ struct side {
 static uint64_t bits(double v)
 {
     uint64_t u = 0;
-    if (v == v)
+    if (!isnan(v))
         memcpy(&u, &v, sizeof(u));
     return u;
 }

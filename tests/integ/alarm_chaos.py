@@ -7,6 +7,7 @@ of the device, so that whatever a transition says about a value can be looked up
 import collections
 import contextlib
 import csv
+import datetime
 import json
 import random
 import sqlite3
@@ -306,6 +307,10 @@ def levels(influx):
     return points
 
 
+def milliseconds(stamp):
+    return round(datetime.datetime.fromisoformat(stamp).timestamp() * 1000)
+
+
 def as_bytes(text):
     return text.encode() if isinstance(text, str) else text
 
@@ -516,6 +521,8 @@ class Judge:
                                                       rule == "chaos-safe"):
                 self._exactly(d, rule, ts, devices.truth[d] if points is None else
                               sorted(points.get(d, {}).items()))
+            elif points is not None and rule == "chaos-held":
+                self._held(d, ts, sorted(points.get(d, {}).items()))
         self._points(devices, lossy, points)
         openly = {(r, d) for r, d in known.open.values()}
         last = {(r, d): ts[-1]["state"] for (d, r), ts in by.items()}
@@ -567,6 +574,31 @@ class Judge:
             self.say("turns_differ", (d, rule, len(wanted), len(seen), f"from turn {i}",
                                       wanted[i:i + 3], seen[i:i + 3]))
         self.figures["turns"] = self.figures.get("turns", 0) + len(seen)
+
+    def _held(self, d, ts, samples):
+        """With delays of a second: two seconds of one kind without a long gap are not missed."""
+        spans = []  # [from, to or None], by the samples' time
+        for t in ts:
+            s = t["state"]
+            if t["change"] in ("activated", "recurred"):
+                spans.append([milliseconds(s["since"]), None])
+            elif s["cleared"] and spans and spans[-1][1] is None:
+                spans[-1][1] = milliseconds(s["cleared"])
+        runs = []  # [bad, from, to]
+        for at, level in samples:
+            if runs and runs[-1][0] == (level > 0.8) and at - runs[-1][2] < 4000:
+                runs[-1][2] = at
+            else:
+                runs.append([level > 0.8, at, at])
+        for bad, begin, end in runs:
+            if end - begin < 2000:
+                continue
+            told = any(a <= end - (not bad) and (b is None or b > end) for a, b in spans)
+            if bad and not told:
+                self.say("bad_and_never_told", (d, begin, end))
+            if told and not bad:
+                self.say("good_and_told_as_bad", (d, begin, end))
+        self.figures["held_runs"] = self.figures.get("held_runs", 0) + len(runs)
 
     def kept(self, known, port):
         """The retained set is the open set, to the byte."""
