@@ -307,6 +307,24 @@ def levels(influx):
     return points
 
 
+def in_turn(device, points, acked):
+    """[(ms, level)…] of those that were news when they came."""
+    order = [ts for d, ts in dict.fromkeys(acked) if d == device and ts in points]
+    missing = sorted(points.keys() - set(order), reverse=True) # came, and nobody saw it
+    out = []
+    for ts in order:
+        while missing and missing[-1] < ts:
+            out.append(missing.pop())
+        out.append(ts)
+    out += reversed(missing)
+    newest, news = 0, []
+    for ts in out:
+        if ts > newest:
+            news.append((ts, points[ts]))
+            newest = ts
+    return news
+
+
 def milliseconds(stamp):
     return round(datetime.datetime.fromisoformat(stamp).timestamp() * 1000)
 
@@ -498,9 +516,11 @@ class Judge:
                 self.say("time_goes_back", (case, before["at"], s["at"]))
             before = s
 
-    def truth(self, known, devices, lossy, points=None):
+    def truth(self, known, devices, lossy, points=None, acked=()):
         """Each condition that was said is one that the device had. `points`: {device: {ms:
-        level}} as the database has them; what was lost on the way to gaihoud is not in them."""
+        level}} as the database has them; what was lost on the way to gaihoud is not in them.
+        `acked`: (device, ms) in the order in which gaihoud acknowledged them: a broker that was
+        killed hands over old news behind newer, which moves no state."""
         by = collections.defaultdict(list)
         for t in known.transitions:
             if t["device"] in devices.truth and t["rule"].startswith("chaos-"):
@@ -520,9 +540,9 @@ class Judge:
             if (points is not None or not lossy) and (rule.startswith("chaos-fast") or
                                                       rule == "chaos-safe"):
                 self._exactly(d, rule, ts, devices.truth[d] if points is None else
-                              sorted(points.get(d, {}).items()))
+                              in_turn(d, points.get(d, {}), acked))
             elif points is not None and rule == "chaos-held":
-                self._held(d, ts, sorted(points.get(d, {}).items()))
+                self._held(d, ts, in_turn(d, points.get(d, {}), acked))
         self._points(devices, lossy, points)
         openly = {(r, d) for r, d in known.open.values()}
         last = {(r, d): ts[-1]["state"] for (d, r), ts in by.items()}
@@ -665,10 +685,14 @@ class Judge:
                 self.say("not_done_and_done", (c, verb, a))
         self.figures["effects"] = sum(map(len, made.values()))
 
+    @staticmethod
+    def says(listener, gateway):
+        heard = listener.on(f"gateway/{gateway}/status")
+        return json.loads(heard[-1][1]) if heard else {}
+
     def status(self, listener, gateway, reason=None):
         """What the gateway's retained status says last."""
-        heard = listener.on(f"gateway/{gateway}/status")
-        s = json.loads(heard[-1][1]) if heard else {}
+        s = self.says(listener, gateway)
         if s.get("reason" if reason else "state") != (reason or "online"):
             self.say("status_wrong", (gateway, s))
 
