@@ -367,6 +367,23 @@ class Known:
         return self
 
 
+def while_still(path, settled, listener, judge):
+    """judge(known) of a store that does not change meanwhile: a city that has ended falls silent,
+    and that is told, too. Its result."""
+    for _ in range(10):
+        until(settled, 120, "all is told and stored")
+        n = -1
+        while n != len(listener.heard):  # what the broker still brings
+            n = len(listener.heard)
+            time.sleep(2)
+        known = Known(path)
+        if known.rows == Known(path).rows and settled():
+            result = judge(known)
+            if known.rows == Known(path).rows:
+                return result
+    raise AssertionError("the store does not come to rest")
+
+
 class Judge:
     """Every figure that must be 0 is in .wrong, what it was about in .said."""
 
