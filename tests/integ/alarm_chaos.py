@@ -667,8 +667,8 @@ class Judge:
             elif n == 0 and not lossy:
                 self.say("not_answered", (c, operator.sent[c]))
             elif n == 0:
-                self.figures["commands_lost_by_broker"] = self.figures.get(
-                    "commands_lost_by_broker", 0) + 1
+                self.figures["commands_without_answer"] = self.figures.get(
+                    "commands_without_answer", 0) + 1
             for _, payload in answers.get(c, ()):
                 results[json.loads(payload)["result"]] += 1
         for c in answers.keys() - operator.sent.keys():
