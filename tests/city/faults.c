@@ -267,17 +267,18 @@ static void fault_over(struct faults *f, uint32_t device, int64_t to_ms)
     /* a sample sees the condition up to an interval later than it holds, and the delay ends up to
      * an interval before the sample that shows it */
     int64_t sees = (k->cross > 0) + (k->delay > 0);
-    add_truth(
-        f, &(struct fault_truth){.device = device,
-                                 .name = k->name,
-                                 .rule = k->rule,
-                                 .may = k->may,
-                                 .from_ms = s->began,
-                                 .to_ms = to_ms,
-                                 .told_within = (int64_t)((k->cross + k->delay) * 1000) +
-                                                sees * interval_ms(f, device) + SLACK_MS,
-                                 .over_within = echo_ms(f, device, s->now.kind),
-                                 .fades = (int64_t)(k->fall * 1000) + interval_ms(f, device)});
+    add_truth(f, &(struct fault_truth){.device = device,
+                                       .name = k->name,
+                                       .rule = k->rule,
+                                       .may = k->may,
+                                       .from_ms = s->began,
+                                       .to_ms = to_ms,
+                                       .told_within = (int64_t)((k->cross + k->delay) * 1000) +
+                                                      sees * interval_ms(f, device) + SLACK_MS,
+                                       .over_within = echo_ms(f, device, s->now.kind),
+                                       .fades = k->sudden ? -1
+                                                          : (int64_t)(k->fall * 1000) +
+                                                                interval_ms(f, device)});
 }
 
 /* A gateway that is down hides the silence of those behind it; not where lives depend on it. */
