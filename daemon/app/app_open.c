@@ -280,7 +280,7 @@ static int note_before(struct app *a, size_t i)
  * ticks had run at that place. A snapshot may be alone in knowing: of a restored store and of logs
  * that lost their power, a later start would otherwise find it ahead of its own time. */
 static void known_positions(const struct app *a, const struct store_opened *s,
-                            struct position *out)
+                            struct snapshots *snapshots, struct position *out)
 {
     *out = s->cursor;
     for (size_t i = 0; i < a->n_sinks; i++) {
@@ -288,9 +288,18 @@ static void known_positions(const struct app *a, const struct store_opened *s,
         if (position_cmp(&end, out) > 0)
             *out = end;
     }
-    struct position snap; /* the newest that verifies */
-    if (snapshot_list(a->paths.snapshots, &snap, 1) == 1 && position_cmp(&snap, out) > 0)
-        *out = snap;
+    struct snapshot newest; /* that verifies */
+    if (snapshots_newest(snapshots, NULL, NULL, &newest) == 0 &&
+        position_cmp(&newest.position, out) > 0)
+        *out = newest.position;
+}
+
+static int open_snapshots(const struct app *a, struct snapshots **out)
+{
+    int r = snapshots_open(a->paths.snapshots, out);
+    if (r != 0)
+        log_error("%s: cannot be read: %s", a->paths.snapshots, strerror(-r));
+    return r;
 }
 
 static int open_journal(struct app *a, const struct position *known)
@@ -374,7 +383,8 @@ static void replied(void *app, uint64_t origin, enum case_answer answer, const c
     api_replied(a->api, origin, answer, json, len);
 }
 
-static int open_pipeline(struct app *a, struct loaded *l, const struct store_opened *s)
+static int open_pipeline(struct app *a, struct loaded *l, const struct store_opened *s,
+                         struct snapshots *snapshots)
 {
     struct err err = {{0}};
     char hash[CONTENT_HEX + 1];
@@ -393,6 +403,7 @@ static int open_pipeline(struct app *a, struct loaded *l, const struct store_ope
         .epoch_from = s->epoch_from,
         .sinks = a->sinks,
         .n_sinks = a->n_sinks,
+        .snapshots = snapshots,
         .snapshot_dir = a->paths.snapshots,
         .content_dir = a->paths.generations,
         .archive_dir = a->conf->journal.archive.max_bytes ? a->paths.archive : NULL,
@@ -531,10 +542,24 @@ static int open_http(struct app *a)
     return r;
 }
 
+/* What the last run left behind, as far as it may be gone on with. */
+static int open_past(struct app *a, struct loaded *l, const struct store_opened *s)
+{
+    struct snapshots *snapshots = NULL;
+    struct position known;
+    int r = open_snapshots(a, &snapshots);
+    if (r != 0)
+        return r;
+    known_positions(a, s, snapshots, &known);
+    r = open_journal(a, &known);
+    r = r == 0 ? open_pipeline(a, l, s, snapshots) : r;
+    snapshots_close(snapshots);
+    return r == 0 ? begin_records(a, &known) : r;
+}
+
 int app_open_all(struct app *a, struct loaded *l)
 {
     struct store_opened s = {0};
-    struct position known;
     int r;
     log_set_level((enum log_level)a->conf->log.level);
     log_info("gaihoud " GAIHOU_VERSION " starting: gateway %s, %zu compounds, %zu devices",
@@ -549,11 +574,8 @@ int app_open_all(struct app *a, struct loaded *l)
     a->httpc = httpc_new(a->loop);
     journal_sigbus_install();
     if ((r = open_secrets(a)) != 0 || (r = open_folders(a)) != 0 ||
-        (r = open_store(a, &s)) != 0 || (r = open_sinks(a)) != 0)
-        return r;
-    known_positions(a, &s, &known);
-    if ((r = open_journal(a, &known)) != 0 || (r = open_pipeline(a, l, &s)) != 0 ||
-        (r = begin_records(a, &known)) != 0 || (r = app_begin_stream(a)) != 0)
+        (r = open_store(a, &s)) != 0 || (r = open_sinks(a)) != 0 ||
+        (r = open_past(a, l, &s)) != 0 || (r = app_begin_stream(a)) != 0)
         return r;
     pipeline_start(a->pipeline);
     if ((r = open_ingest(a)) != 0 || (r = app_open_tell(a, &s.cursor)) != 0)

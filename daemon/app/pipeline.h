@@ -19,6 +19,7 @@
 #include "core/engine.h"
 #include "io/journal.h"
 #include "io/loop.h"
+#include "io/snapshot.h"
 #include "io/store.h"
 
 struct pipeline;
@@ -32,6 +33,7 @@ struct pipeline_options {
     uint64_t epoch_from; /* the same */
     struct sink **sinks;
     size_t n_sinks;
+    struct snapshots *snapshots; /* those that are there; for pipeline_open only */
     const char *snapshot_dir, *content_dir, *archive_dir; /* archive_dir NULL: no archive */
     const struct conf_journal *conf;
     struct world *world;                       /* the newest one; becomes the pipeline's */

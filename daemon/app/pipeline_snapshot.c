@@ -164,6 +164,10 @@ static void save_work(void *ctx)
     p->snap.failed = r;
     image_free(p->snap.image);
     p->snap.image = NULL;
+    /* What changed while both had it is in small pages now, each of them one more entry for the next
+     * one to copy. */
+    for (size_t i = 0; i < p->snap.n_tables; i++)
+        mem_gather(p->snap.tables[i].p, p->snap.tables[i].n);
 }
 
 static void save_done(void *ctx)
@@ -179,6 +183,15 @@ static void save_done(void *ctx)
             sink_flush(p->o.sinks[i], pipeline_snapshot_flushed, p);
     }
     pipeline_drain(p);
+}
+
+static void note_table(void *ctx, const void *bytes, size_t n)
+{
+    struct snap *s = ctx;
+    if (n < MEM_LARGE)
+        return;
+    s->tables = mem_realloc_array(s->tables, s->n_tables + 1, sizeof(*s->tables));
+    s->tables[s->n_tables++] = (struct large_table){bytes, n};
 }
 
 /* All that the engine waits for. */
@@ -202,6 +215,8 @@ void pipeline_snapshot_begin(struct pipeline *p)
     p->snap.began_ns = loop_hrtime_ns();
     p->snap.state = SNAP_SAVING;
     p->snap.failed = take_image(p);
+    p->snap.n_tables = 0;
+    engine_tables(p->engine, note_table, &p->snap);
     uint64_t took = loop_hrtime_ns() - p->snap.began_ns;
     if (took > p->stats.snapshot_pause_ns_max)
         p->stats.snapshot_pause_ns_max = took;
@@ -322,7 +337,7 @@ static int stand_at_the_beginning(struct pipeline *p, struct err *err)
     return e == 0 ? 0 : err_errno(err, e, "journal: its first records cannot be read");
 }
 
-int pipeline_restore(struct pipeline *p, struct err *err)
+int pipeline_restore(struct pipeline *p, struct snapshots *snapshots, struct err *err)
 {
     /* not beyond what the store knows; a fresh store knows nothing of any, and that is said */
     struct position max = {UINT64_MAX, UINT64_MAX, UINT64_MAX}, at = {0};
@@ -331,14 +346,13 @@ int pipeline_restore(struct pipeline *p, struct err *err)
     for (;;) {
         struct snapshot one;
         struct err why;
-        int r = snapshot_load_newest(p->o.snapshot_dir, &max, &why, &one);
+        int r = snapshots_newest(snapshots, &max, &why, &one);
         if (why.text[0])
             log_warn("snapshot: %s", why.text);
         if (r != 0)
             break;
         at = one.position;
         r = try_snapshot(p, one.bytes, one.len);
-        free(one.bytes);
         if (r == 0) {
             p->stats.snapshot = at;
             return open_reader(p, at.offset, err);

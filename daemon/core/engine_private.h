@@ -146,6 +146,7 @@ struct engine {
     struct broker_state brokers[MAX_BROKERS];
 
     struct position at;
+    bool used; /* not as engine_new made it and the first world found it */
     uint64_t messages;
     int64_t wall_minus_engine_ns; /* the last that was believed: all stamps come from it */
     bool wall_known;
@@ -227,6 +228,8 @@ void engine_alarms_free(struct engine_alarms *a);
 /* The world of the engine becomes the alarms': within a record's step, or in a step of its own. */
 void engine_alarms_use(struct engine *e);
 void engine_alarms_ready(struct engine *e, uint64_t engine_ns); /* … once the time is known */
+/* The same, for what was saved to come into it: nothing waits in it yet. */
+void engine_alarms_stand(struct engine *e, uint64_t engine_ns);
 void engine_alarms_sample(struct engine *e, const struct alarm_sample *s);
 /* One comes. */
 void engine_alarms_expect(const struct engine *e, const struct device *d);
@@ -242,6 +245,7 @@ uint64_t engine_alarms_due(const struct engine *e);
 void engine_alarms_fire(struct engine *e, uint64_t due_ns); /* exactly one timer */
 /* engine_alarm_save.c */
 int engine_alarms_save(const struct engine *e, engine_put_fn *put, void *ctx);
+/* Of an engine whose alarms have no world yet. */
 int engine_alarms_load(struct engine *e, const char *bytes, size_t len);
 /* engine_place.c */
 int64_t engine_wall_ms(const struct engine *e, uint64_t engine_ns);
