@@ -123,6 +123,15 @@ static void get_ledger(struct api *a, struct httpd_request *r, const char *rest)
     api_answer(r, 200, "application/json", &b);
 }
 
+static void get_unknown(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)rest;
+    struct buf b;
+    buf_init(&b, MAX_ANSWER);
+    report_strange(a->o.sources, httpd_query(r, "profile"), &b);
+    api_answer(r, 200, "application/json", &b);
+}
+
 /* -- devices, compounds ------------------------------------------------------------------- */
 
 static bool is_silent(const struct api *a, const struct device *d)
@@ -535,6 +544,7 @@ static const struct route {
     {"GET", "/readyz", get_ready},
     {"GET", "/api/v1/status", get_status},
     {"GET", "/api/v1/ledger", get_ledger},
+    {"GET", "/api/v1/unknown", get_unknown},
     {"GET", "/api/v1/devices", get_devices},
     {"GET", "/api/v1/devices/", get_devices},
     {"GET", "/api/v1/compounds", get_compounds},

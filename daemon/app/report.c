@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/report_private.h"
 #include "base/stamp.h"
-#include "base/utf8.h"
+#include "core/strange.h"
 #include "io/clock.h"
 
 #include <stdio.h>
@@ -318,6 +318,48 @@ static void status_sinks(struct jsonw *w, const struct report_sources *s,
     jsonw_end_array(w);
 }
 
+/* The one that is met most often; all of them: report_strange(). */
+static void status_unknown(struct jsonw *w, const struct strange *s)
+{
+    const struct strange_name *names[STRANGE_NAMES];
+    size_t n = strange_list(s, names);
+    if (n == 0)
+        return;
+    jsonw_object(w, "unknown");
+    jsonw_str(w, "profile", names[0]->profile);
+    jsonw_str(w, "device", names[0]->device);
+    jsonw_str(w, "name", names[0]->name);
+    jsonw_u64(w, "names", n);
+    jsonw_end_object(w);
+}
+
+void report_strange(const struct report_sources *s, const char *profile, struct buf *out)
+{
+    const struct strange *all = engine_strange(pipeline_engine(s->pipeline));
+    const struct strange_name *names[STRANGE_NAMES];
+    size_t n = strange_list(all, names);
+    struct jsonw w;
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    jsonw_array(&w, "names");
+    for (size_t i = 0; i < n; i++) {
+        if (profile && strcmp(profile, names[i]->profile) != 0)
+            continue;
+        jsonw_object(&w, NULL);
+        jsonw_str(&w, "profile", names[i]->profile);
+        jsonw_str(&w, "name", names[i]->name);
+        jsonw_str(&w, "kind", names[i]->kind[0] ? names[i]->kind : NULL);
+        jsonw_str(&w, "device", names[i]->device[0] ? names[i]->device : NULL);
+        jsonw_u64(&w, "count", names[i]->count);
+        jsonw_i64(&w, "first_ms", names[i]->first_ms);
+        jsonw_i64(&w, "last_ms", names[i]->last_ms);
+        jsonw_end_object(&w);
+    }
+    jsonw_end_array(&w);
+    jsonw_u64(&w, "not_kept", strange_gone(all));
+    jsonw_end_object(&w);
+}
+
 static void status_engine(struct jsonw *w, const struct report_sources *s,
                           const struct report_rates *r)
 {
@@ -333,14 +375,7 @@ static void status_engine(struct jsonw *w, const struct report_sources *s,
     jsonw_u64(w, "offset", p.at.offset);
     jsonw_u64(w, "devices_seen", e.devices_seen);
     jsonw_u64(w, "fields_unknown", e.fields_unknown);
-    if (e.unknown_device[0]) {
-        jsonw_object(w, "unknown");
-        jsonw_str(w, "device", e.unknown_device);
-        jsonw_strn(w, "name", e.unknown_name,
-                   utf8_valid(e.unknown_name, strlen(e.unknown_name)) ? strlen(e.unknown_name)
-                                                                      : 0);
-        jsonw_end_object(w);
-    }
+    status_unknown(w, engine_strange(pipeline_engine(s->pipeline)));
     jsonw_u64(w, "fields_bad", e.fields_bad);
     jsonw_u64(w, "times_replaced", e.times_replaced);
     jsonw_bool(w, "replaying", p.replaying);

@@ -396,13 +396,32 @@ static void tell_rest(struct engine *e, const struct record *r, const struct out
     }
 }
 
+void engine_note_strange(struct engine *e, const struct record *r, const char *kind,
+                         const char *name, size_t len, const struct device *d)
+{
+    if (!e->strange)
+        e->strange = strange_new();
+    strange_note(e->strange, e->world->conf->sources[e->speaking].profile, kind, name, len,
+                 d ? d->code : NULL, engine_stamp_ms(e, r));
+}
+
+static void note_unknown(struct engine *e, const struct record *r, const struct device *d)
+{
+    size_t n = e->decoded.unknown;
+    e->stats.fields_unknown += n;
+    for (size_t i = 0; i < n && i < DECODE_MAX_UNKNOWN; i++)
+        engine_note_strange(e, r, NULL, e->decoded.unknown_names[i].p,
+                            e->decoded.unknown_names[i].n, d);
+}
+
 static void take_decoded(struct engine *e, const struct record *r, int64_t received_ms,
                          struct verdict *v)
 {
     struct outcome o = {0};
     struct strangers strangers = {.n = 0};
-    e->stats.fields_unknown += e->decoded.unknown;
     resolve(e, v, received_ms, &o, &strangers);
+    if (e->decoded.unknown)
+        note_unknown(e, r, o.first);
     if (o.first)
         v->row = e->devices[o.first->index].row;
     take_samples(e, r, received_ms, NULL, INT64_MAX, &o);
@@ -534,6 +553,7 @@ static void judge(struct engine *e, const struct record *r, struct verdict *v)
         if (!topic_matches(s->topic, r->topic, r->topic_len, &v->match))
             continue;
         fit++;
+        e->speaking = s->index;
         if (!s->profile)
             take_native(e, r, again, v);
         else

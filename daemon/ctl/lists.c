@@ -96,6 +96,34 @@ static void prepare_device(json_t *row)
     set_text(row, "state", retired ? "retired" : silent ? "silent" : "");
 }
 
+static void prepare_unknown(json_t *row)
+{
+    char why[128], stamp[STAMP_SIZE];
+    const char *kind = json_string_value(json_object_get(row, "kind"));
+    (void)snprintf(why, sizeof(why), kind ? "no metric of kind %.64s" : "not in the profile%s",
+                   kind ? kind : "");
+    set_text(row, "why", why);
+    stamp_format(stamp, json_integer_value(json_object_get(row, "first_ms")), 0);
+    set_text(row, "first", stamp);
+    stamp_format(stamp, json_integer_value(json_object_get(row, "last_ms")), 0);
+    set_text(row, "last", stamp);
+}
+
+int ctl_profile_unknown(const struct ctl *c, int argc, char **argv)
+{
+    static const char *const keys[] = {"profile", "name",  "why", "count",
+                                       "device",  "first", "last"};
+    const char *rest = NULL;
+    struct ctl_param p[] = {{"profile", NULL}};
+    if (!ctl_options(argc - 1, argv + 1, p, 1, &rest))
+        return CTL_USAGE;
+    if (rest)
+        return ctl_usage("profile unknown [--profile NAME]");
+    return ctl_list(c, ctl_path("/api/v1/unknown", p, 1), "names",
+                    "PROFILE:40|NAME:64|WHY|COUNT>|LAST DEVICE:40|FIRST|LAST", keys, 7,
+                    prepare_unknown);
+}
+
 /* --json may stand before the command like everywhere. */
 static int audit(const struct ctl *c, int argc, char **argv)
 {
