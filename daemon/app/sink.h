@@ -43,6 +43,8 @@ uint64_t sink_needs_sync(const struct sink *s);
  */
 bool sink_stalls(const struct sink *s);
 bool sink_paused(const struct sink *s); /* on_full: pause and full: leave the brokers */
+/* Half of its log is free, or nothing waits there any more (always, unless on_full: pause). */
+bool sink_has_room(const struct sink *s);
 
 struct position sink_end(const struct sink *s); /* of what is in its log */
 /* Closes the open block, writes and syncs the log; then done(ctx) on the loop: sink_durable()
