@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_TESTS 100
+#define MAX_TESTS      100
+#define MANY_SNAPSHOTS 3 /* that failed, one after the other: no accident */
 
 void report_sink_sums(struct sink *s, struct sink_sums *out)
 {
@@ -233,6 +234,17 @@ static void status_problems(struct jsonw *w, const struct report_sources *s, uns
         jsonw_str(w, NULL, ingest_held(s->ingest));
         n++;
     }
+    struct pipeline_stats p;
+    pipeline_stats(s->pipeline, &p);
+    if (p.snapshots_failed_in_row >= MANY_SNAPSHOTS) {
+        (void)snprintf(
+            text, sizeof(text),
+            "snapshot: the last %llu could not be written: %s; the journal keeps all "
+            "since then",
+            (unsigned long long)p.snapshots_failed_in_row, p.snapshot_problem);
+        jsonw_str(w, NULL, text);
+        n++;
+    }
     double ahead = 0;
     if (engine_clock_doubted(pipeline_engine(s->pipeline), &ahead)) {
         (void)snprintf(
@@ -382,6 +394,8 @@ static void status_engine(struct jsonw *w, const struct report_sources *s,
     jsonw_u64(w, "replayed", p.replayed);
     jsonw_double(w, "replay_seconds", p.replay_seconds);
     jsonw_u64(w, "snapshots", p.snapshots);
+    jsonw_u64(w, "snapshots_failed", p.snapshots_failed);
+    jsonw_u64(w, "snapshots_unforked", p.snapshots_unforked);
     jsonw_u64(w, "snapshot_offset", p.snapshot.offset);
     jsonw_end_object(w);
 }
