@@ -574,6 +574,17 @@ static void judge(struct engine *e, const struct record *r, struct verdict *v)
         dead(v, LEDGER_DEAD_NO_MESSAGE, "no profile of this topic knows such a message");
 }
 
+/* What is taken up again was counted when it came. */
+static enum ledger_count count_of(const struct record *r, const struct verdict *v)
+{
+    if (r->type != RECORD_REINJECT)
+        return v->count;
+    if (v->count == LEDGER_QUARANTINED)
+        return LEDGER_AGAIN_QUARANTINED;
+    bool dead = v->count >= LEDGER_DEAD_NO_SOURCE && v->count <= LEDGER_DEAD_CORRUPT;
+    return dead ? LEDGER_AGAIN_DEAD : v->count;
+}
+
 static void send_letter(struct engine *e, const struct record *r, const struct verdict *v)
 {
     struct engine_letter l = {.quarantine = v->quarantine,
@@ -599,7 +610,7 @@ void engine_message(struct engine *e, const struct record *r)
     judge(e, r, &v);
     ledger_add(e->ledger, v.row,
                r->type == RECORD_MESSAGE ? LEDGER_RECEIVED : LEDGER_REINJECTED, 1);
-    ledger_add(e->ledger, v.row, v.count, 1);
+    ledger_add(e->ledger, v.row, count_of(r, &v), 1);
     if (v.reason)
         send_letter(e, r, &v);
 }

@@ -62,6 +62,7 @@ struct
     const void *payload;
     size_t payload_len;
     uint8_t flags;      /* record flags */
+    bool again;         /* taken up again: the message was counted when it came */
     const char *device; /* quarantine: what it called itself */
     size_t device_len;
     const char *compound; /* quarantine: the topic's compound, may be NULL */

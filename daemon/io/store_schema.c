@@ -68,7 +68,8 @@ static const char *const statements[ST_COUNT] = {
     [ST_Q_FIND] = "SELECT id, kept, source FROM quarantine_device WHERE device=?1",
     [ST_Q_NEW] = "INSERT INTO quarantine_device(device, source, first_ns, last_ns, n, kept,"
                  " compound, broker, topic) VALUES(?1,?2,?3,?3,0,0,?4,?5,?6)",
-    [ST_Q_SEEN] = "UPDATE quarantine_device SET last_ns=max(last_ns,?2), n=n+1,"
+    [ST_Q_SEEN] = "UPDATE quarantine_device SET last_ns=max(last_ns,?2),"
+                  " n=max(n+?6,kept+1),"
                   " compound=coalesce(?3,compound), broker=?4, topic=?5 WHERE id=?1",
     [ST_Q_HAS] = "SELECT 1 FROM quarantine_message WHERE record_offset=?1 AND ordinal=?2",
     [ST_Q_INSERT] =
