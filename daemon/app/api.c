@@ -433,10 +433,44 @@ static void replay(struct api *a, struct httpd_request *r, bool quarantine)
     store_letters(a->o.sources->store, quarantine, &f, replay_letter, replay_done, p);
 }
 
+static void retaken(void *ctx, const struct sink_retaken *t)
+{
+    struct buf b;
+    struct jsonw w;
+    buf_init(&b, 65536);
+    jsonw_init(&w, &b);
+    jsonw_object(&w, NULL);
+    jsonw_u64(&w, "lines", t->lines);
+    jsonw_u64(&w, "taken", t->taken);
+    jsonw_u64(&w, "refused", t->refused);
+    jsonw_bool(&w, "more", t->more);
+    jsonw_str(&w, "problem", t->problem);
+    jsonw_end_object(&w);
+    api_answer(ctx, 200, "application/json", &b);
+}
+
+static void retake(struct api *a, struct httpd_request *r, const char *sink)
+{
+    const struct report_sources *s = a->o.sources;
+    uint64_t id = api_query_u64(r, "id", 0), limit = api_query_u64(r, "limit", 0);
+    for (size_t i = 0; i < s->n_sinks; i++) {
+        if (strcmp(s->conf->sinks[i].id, sink) != 0)
+            continue;
+        if (sink_retake(s->sinks[i], id, httpd_query(r, "reason"), limit, retaken, r) != 0)
+            api_error(r, 409, "lines of this sink are being taken up already");
+        return;
+    }
+    api_error(r, 404, "there is no such sink");
+}
+
 static void post_dead_replay(struct api *a, struct httpd_request *r, const char *rest)
 {
+    const char *sink = httpd_query(r, "sink");
     (void)rest;
-    replay(a, r, false);
+    if (sink)
+        retake(a, r, sink);
+    else
+        replay(a, r, false);
 }
 
 static void post_quarantine_replay(struct api *a, struct httpd_request *r, const char *rest)

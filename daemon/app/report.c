@@ -93,8 +93,19 @@ static void ledger_counts(struct jsonw *w, const struct ledger_row *r, bool poin
     jsonw_end_object(w);
 }
 
+/* Of the refused lines, those that the database took when they were sent once more. */
+static uint64_t retaken_of(const struct store_stats *t, const char *sink)
+{
+    for (size_t i = 0; i < STORE_SINKS && t->retaken[i].sink[0]; i++)
+        if (strcmp(t->retaken[i].sink, sink) == 0)
+            return t->retaken[i].lines;
+    return 0;
+}
+
 static void ledger_sinks(struct jsonw *w, const struct report_sources *s)
 {
+    struct store_stats store;
+    store_stats(s->store, &store);
     jsonw_object(w, "sinks");
     for (size_t i = 0; i < s->n_sinks; i++) {
         struct sink_stats st;
@@ -112,6 +123,7 @@ static void ledger_sinks(struct jsonw *w, const struct report_sources *s)
         for (size_t j = 0; j < n; j++)
             jsonw_u64(w, reasons[j].reason, reasons[j].lines);
         jsonw_end_object(w);
+        jsonw_u64(w, "retaken", retaken_of(&store, st.id));
         jsonw_u64(w, "shed", k.shed);
         jsonw_u64(w, "pending", k.pending);
         jsonw_end_object(w);

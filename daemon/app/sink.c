@@ -255,6 +255,7 @@ void sink_close(struct sink *s)
     if (!s)
         return;
     s->closing = true;
+    sink_retake_cancel(s);
     httpc_cancel(s->poll);
     sink_cancel_jobs(s);
     loop_timer_free(s->age);
