@@ -4,8 +4,8 @@ $(O)/obj/base/zone.cc.o: CXXFLAGS_ALL += -fexceptions
 # clang's check of virtual tables needs its C++ runtime, and programs are linked as C.
 $(O)/obj/base/zone.cc.o $(O)/obj/core/json.cc.o: CXXFLAGS_ALL += -fno-sanitize=vptr
 
-# io/mqtt_diagnose asks OpenSSL itself why a handshake fails.
-LIBS += -lssl
+# io/mqtt_diagnose asks OpenSSL itself why a handshake fails, io/pem what is in its files.
+LIBS += -lssl -lcrypto
 
 # libjansson writes and reads the JSON of the HTTP API (io/store_query.c, ctl/).
 LIBS += -ljansson

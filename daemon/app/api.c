@@ -609,6 +609,34 @@ static const char *route_rest(const struct route *t, const char *path)
     return NULL;
 }
 
+/* What is given and no number must not be taken for "all": a purge would follow it. */
+static const char *bad_number(const struct httpd_request *r)
+{
+    static const char *const numbers[] = {"id", "limit", "before", "after"};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        const char *s = httpd_query(r, numbers[i]);
+        uint64_t v;
+        if (s && *s && num_get_u64(s, strlen(s), &v) != 0)
+            return numbers[i];
+    }
+    return NULL;
+}
+
+static void call(struct api *a, const struct route *t, struct httpd_request *r,
+                 const char *rest)
+{
+    const char *bad = bad_number(r);
+    char text[64];
+    if (strcmp(t->method, "POST") == 0 && !httpd_may_write(r)) {
+        api_error(r, 403, "writing verbs need the Unix socket, or a bearer token over TCP");
+    } else if (bad) {
+        (void)snprintf(text, sizeof(text), "%s: expected a number", bad);
+        api_error(r, 400, text);
+    } else {
+        t->fn(a, r, rest);
+    }
+}
+
 void api_handle(void *api, struct httpd_request *r)
 {
     struct api *a = api;
@@ -621,10 +649,7 @@ void api_handle(void *api, struct httpd_request *r)
         known = true;
         if (strcmp(head ? "GET" : method, routes[i].method) != 0)
             continue;
-        if (strcmp(routes[i].method, "POST") == 0 && !httpd_may_write(r))
-            api_error(r, 403, "writing verbs need the Unix socket, or a bearer token over TCP");
-        else
-            routes[i].fn(a, r, rest);
+        call(a, &routes[i], r, rest);
         return;
     }
     if (known)
