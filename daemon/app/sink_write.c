@@ -197,7 +197,8 @@ void sink_check_quota(struct sink *s)
 {
     uint64_t max = s->conf->max_bytes, bytes = outbound_bytes(s->log);
     if (s->conf->on_full == CONF_PAUSE) {
-        bool waits = outbound_pending_blocks(s->log) > 0; /* else no room would ever come of it */
+        bool waits =
+            outbound_pending_blocks(s->log) > 0; /* else no room would ever come of it */
         if (!s->paused && bytes > max && waits) {
             s->paused = true;
             log_error("sink %s: its log is full (%llu bytes) and on_full is pause: the gateway "
