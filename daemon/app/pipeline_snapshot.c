@@ -20,17 +20,36 @@
 
 /* -- taking one --------------------------------------------------------------------------- */
 
+static const char *why_failed(int error)
+{
+    switch (error) {
+    case -ECHILD:
+        return "the process that copies the engine's state was killed, as the first where "
+               "memory "
+               "is short";
+    case -ETIMEDOUT:
+        return "the process that copies the engine's state took too long and was ended";
+    default:
+        return strerror(-error);
+    }
+}
+
 static void retire(struct pipeline *p)
 {
     p->snap.state = SNAP_IDLE;
     p->snap.last_ns = loop_hrtime_ns();
     p->snap.last_offset = p->snap.read_to;
     if (p->snap.failed) {
+        p->stats.snapshots_failed++;
+        p->stats.snapshots_failed_in_row++;
+        (void)snprintf(p->stats.snapshot_problem, sizeof(p->stats.snapshot_problem), "%s",
+                       why_failed(p->snap.failed));
         log_error("snapshot: cannot be written: %s; the last one stays, the journal keeps all "
                   "since then",
-                  strerror(-p->snap.failed));
+                  p->stats.snapshot_problem);
         snapshot_abort(p->snap.writer);
     } else {
+        p->stats.snapshots_failed_in_row = 0;
         p->stats.snapshots++;
         p->stats.snapshot = p->snap.at;
         p->stats.snapshot_ns_last = p->snap.last_ns - p->snap.began_ns;
@@ -199,6 +218,7 @@ static int take_image(struct pipeline *p)
 {
     int why = 0;
     int r = image_take(save_engine, p->engine, &why, &p->snap.image);
+    p->stats.snapshots_unforked += r == 0 && why != 0;
     if (r == 0 && why && log_broke(&p->snap.image_log))
         log_warn("snapshot: no process can be made to write it: %s; the engine waits until its "
                  "state is copied",
