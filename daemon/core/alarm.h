@@ -95,7 +95,7 @@ struct alarm_out {
 
 struct alarm_stats {
     uint64_t instances, active, pending, silent, flapping; /* now */
-    uint64_t samples, evaluations, unknown, late, events;  /* since the process began */
+    uint64_t samples, evaluations, unknown, late, events;  /* ever: see alarm_counted */
     uint64_t timers;                                       /* waiting now */
 };
 
@@ -127,6 +127,8 @@ uint64_t alarm_next_due(const struct alarm *a); /* engine ns; UINT64_MAX: nothin
 /* Exactly one timer, the first that is due at or before `due`. wall_ms belongs to due. */
 void alarm_tick(struct alarm *a, uint64_t due, int64_t wall_ms);
 void alarm_stats(const struct alarm *a, struct alarm_stats *out);
+/* Counting goes on from these: alarm_save leaves them to who saves. */
+void alarm_counted(struct alarm *a, const struct alarm_stats *s);
 
 /* The instance's present state as an event (change is meaningless). False: no such instance. */
 bool alarm_look(const struct alarm *a, const struct rule *r, const struct device *d,
