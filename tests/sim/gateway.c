@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "core/engine_count_private.h"
 #include "core/lineproto.h"
 #include "io/content.h"
 #include "io/file.h"
@@ -716,6 +717,18 @@ static void judge_ledger(struct reference *ref)
         sim_fail("the ledger does not balance");
 }
 
+/* What /metrics count of the engine: each thing once, over all lives. */
+static void judge_counters(struct reference *ref)
+{
+    struct engine_counters real, want;
+    engine_counters_look(gateway_app->pipeline->engine, &real);
+    engine_counters_look(ref->engine, &want);
+    for (size_t i = 0; i < want.n; i++)
+        if (*real.list[i].n != *want.list[i].n)
+            sim_fail("counter %s is %" PRIu64 ", expected %" PRIu64, want.list[i].name,
+                     *real.list[i].n, *want.list[i].n);
+}
+
 static void judge_letters(struct reference *ref)
 {
     const struct fake_row *rows;
@@ -827,6 +840,7 @@ void gateway_judge(bool exact)
     buf_init(&ref->line, 1 << 20);
     run_reference(ref);
     judge_ledger(ref);
+    judge_counters(ref);
     judge_letters(ref);
     judge_alarms(ref);
     for (size_t i = 0; i < gateway_app->n_sinks; i++)

@@ -578,13 +578,33 @@ static void questions(void **state)
     put_at(b, 1000, &m.t);
     make(&m, "k31", "x\",\"place\":{\"building\":\"13\"},\"y\":\"");
     put_at(b, 1001, &m.t);
-    json = ask(b, STORE_ALERT_LIST, (struct store_alert_filter){.building = "3"});
+    json = ask(b, STORE_ALERT_LIST, (struct store_alert_filter){.place[STORE_BUILDING] = "3"});
     assert_int_equal(count(json, "\"opened\":"), 1);
     assert_true(says(json, "\"case\":\"k30\""));
     json = ask(b, STORE_ALERT_HISTORY,
-               (struct store_alert_filter){.building = "13", .compound = "cq-1"});
+               (struct store_alert_filter){.place[STORE_BUILDING] = "13", .compound = "cq-1"});
     assert_int_equal(count(json, "\"waiting\":"), 1);
     assert_true(says(json, "\"case\":\"k31\""));
+    static const char *const places[STORE_PLACES] = STORE_PLACE_NAMES;
+    for (int i = 0; i < STORE_PLACES; i++) { /* the same code on every level */
+        char id[8], state[80];
+        (void)snprintf(id, sizeof(id), "p%d", i);
+        (void)snprintf(state, sizeof(state), "x\",\"place\":{\"%s\":\"g-7\"},\"y\":\"",
+                       places[i]);
+        make(&m, id, state);
+        put_at(b, 1010 + (uint64_t)i, &m.t);
+    }
+    for (int i = 0; i < STORE_PLACES; i++) {
+        char want[24];
+        struct store_alert_filter f = {0};
+        f.place[i] = "g-7";
+        (void)snprintf(want, sizeof(want), "\"case\":\"p%d\"", i);
+        json = ask(b, STORE_ALERT_LIST, f);
+        assert_int_equal(count(json, "\"opened\":"), 1);
+        assert_true(says(json, want));
+        json = ask(b, STORE_ALERT_HISTORY, f);
+        assert_int_equal(count(json, "\"waiting\":"), 1);
+    }
     json = ask(b, STORE_ALERT_LIST, (struct store_alert_filter){.state = "odd"});
     assert_int_equal(b->status, -EINVAL);
     json = ask(b, STORE_ALERT_HISTORY,
