@@ -43,8 +43,7 @@ void report_rates_feed(struct report_rates *r, const struct report_sources *s, d
     for (size_t i = 0; i < s->n_sinks && i < 64; i++) {
         struct sink_stats k;
         sink_stats(s->sinks[i], &k);
-        r->sink_s[i] =
-            r->fed ? (double)(k.accepted - r->sink_accepted[i]) / seconds : 0;
+        r->sink_s[i] = r->fed ? (double)(k.accepted - r->sink_accepted[i]) / seconds : 0;
         r->sink_accepted[i] = k.accepted;
     }
     for (size_t i = 0; s->ingest && i < ingest_brokers(s->ingest) && i < 16; i++) {

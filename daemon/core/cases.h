@@ -178,7 +178,7 @@ struct cases_out {
 };
 
 struct cases_stats {
-    uint64_t open, unacknowledged, shelved, test, by_severity[SEVERITIES]; /* open, now */
+    uint64_t open, unacknowledged, shelved, test, by_severity[SEVERITIES];  /* open, now */
     uint64_t transitions, delivered, withheld, commands, refused, repeated; /* ever */
     uint64_t not_opened; /* there were CASES_MAX_OPEN already */
 };

@@ -333,7 +333,8 @@ int ctl_alerts(const struct ctl *c, int argc, char **argv)
 {
     static const char usage[] =
         "alerts [list | show CASE | watch | history] [--state open|closed|any] [--compound C]\n"
-        "       [--district D] [--street S] [--community C] [--grid G] [--building B] [--firm F]\n"
+        "       [--district D] [--street S] [--community C] [--grid G] [--building B] [--firm "
+        "F]\n"
         "       [--device D] [--rule R] [--severity S] [--case ID] [--from T] [--to T]\n"
         "       [--limit N] [--before ID]\n"
         "       gaihouctl alerts tests [device/D|building/C/B|compound/C] [--from T] [--to T]\n"
@@ -344,12 +345,11 @@ int ctl_alerts(const struct ctl *c, int argc, char **argv)
     if (strcmp(verb, "tests") == 0)
         return ctl_tests(c, argc - 1, argv + 1);
     /* those that pick, those that bound, and of which state */
-    struct ctl_param p[] = {{"compound", NULL}, {"district", NULL}, {"street", NULL},
-                            {"community", NULL}, {"grid", NULL},    {"building", NULL},
-                            {"firm", NULL},     {"device", NULL},   {"rule", NULL},
-                            {"severity", NULL}, {"case", NULL},     {"from", NULL},
-                            {"to", NULL},       {"limit", NULL},    {"before", NULL},
-                            {"state", NULL}};
+    struct ctl_param p[] = {
+        {"compound", NULL}, {"district", NULL}, {"street", NULL}, {"community", NULL},
+        {"grid", NULL},     {"building", NULL}, {"firm", NULL},   {"device", NULL},
+        {"rule", NULL},     {"severity", NULL}, {"case", NULL},   {"from", NULL},
+        {"to", NULL},       {"limit", NULL},    {"before", NULL}, {"state", NULL}};
     enum { ALL = sizeof(p) / sizeof(p[0]) };
     if (!ctl_options(argc - at, argv + at, p, ALL, &id))
         return CTL_USAGE;

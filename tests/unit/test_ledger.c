@@ -115,12 +115,12 @@ static void of_profiles(void **state)
     char body[128];
     buf_init(&text, 16384);
     (void)buf_puts(&text, "version: 1\nprofile: trap\nkinds: [sump]\n"
-                          "topics: [\"v/{what}\"]\ndevice: $.d\nmessages:\n");
+                          "topics: [\"v/{what}\"]\ndevice: \"{$.d}\"\nmessages:\n");
     for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
         (void)buf_printf(&text, "  - {when: {$.k: %s}, ignore: %s}\n",
                          ledger_reason(ignored[i]), ledger_reason(ignored[i]));
     (void)buf_puts(&text, "  - {when: {$.k: broken}, refuse: says so itself}\n"
-                          "  - {when: {$.k: pit}, point: $.p, values: {level: $.n}}\n");
+                          "  - {when: {$.k: pit}, point: \"{$.p}\", values: {level: $.n}}\n");
     open_rig(&r, "all", buf_cstr(&text));
     for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) {
         (void)snprintf(body, sizeof(body), "{\"k\":\"%s\",\"d\":\"d1\"}",
