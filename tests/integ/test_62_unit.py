@@ -88,15 +88,16 @@ def test_system_calls(bench, broker, influx):
     """A whole life under strace, with a snapshot, a reload and an alarm: it asks the kernel for
     nothing that the unit refuses."""
     trace = bench.folder / "trace"
-    g = small(bench, broker, [influx_sink(influx)],
+    g = small(bench, broker, [influx_sink(influx)], of_broker={"max_packet_bytes": "256KiB"},
               journal={"max_bytes": "4MiB", "segment_bytes": "1MiB"})
     plain = g.argv
     g.argv = ["strace", "-f", "-qq", "-o", str(trace), *plain]
     g.start()
     t = now_ms() - 60000
-    for first in range(0, 6000, 2000):
-        publish(broker, [(topic("s1"), {"ts": t + first + i, "level": 1}) for i in range(2000)])
-    wait_settled(g, 6000, 120)
+    for first in range(0, 400, 100): # an eighth of the journal
+        publish(broker, [(topic("s1"), {"ts": t + first + i, "level": 1, "firmware": "x" * 3000})
+                         for i in range(100)])
+        wait_settled(g, first + 100, 30)
     g.until(lambda: g.status()["engine"]["snapshots"] > 0, 60, "a snapshot")
     (g.folder / "params.csv").write_text("device,name,value\n", encoding="utf-8")
     g.ctl("reload", check=False)
@@ -111,5 +112,6 @@ def test_system_calls(bench, broker, influx):
     assert forked and {"prctl", "pipe2", "close_range", "writev"} <= used
     for unit in UNITS:
         refused = used - allowed(unit)
-        # asked for and done without: strace's own, and what the loader asks before main
-        assert not refused - {"execve", "arch_prctl", "prlimit64", "rseq"}, refused
+        if os.geteuid() == 0:
+            refused.discard("fchown")  # SQLite's, where root runs it
+        assert not refused
