@@ -178,8 +178,8 @@ struct cases_out {
 };
 
 struct cases_stats {
-    uint64_t open, unacknowledged, shelved, test, by_severity[SEVERITIES]; /* open, now */
-    uint64_t transitions, delivered, withheld, commands, refused, repeated;
+    uint64_t open, unacknowledged, shelved, test, by_severity[SEVERITIES];  /* open, now */
+    uint64_t transitions, delivered, withheld, commands, refused, repeated; /* ever */
     uint64_t not_opened; /* there were CASES_MAX_OPEN already */
 };
 
@@ -200,6 +200,8 @@ void cases_own(struct cases *c, const struct position *at, const char *rule, con
 uint64_t cases_next_due(const struct cases *c);
 void cases_tick(struct cases *c, const struct position *at, uint64_t due, int64_t wall_ms);
 void cases_stats(const struct cases *c, struct cases_stats *out);
+/* Counting goes on from these: cases_save leaves them to who saves. */
+void cases_counted(struct cases *c, const struct cases_stats *s);
 /* The number of open, and unacknowledged, cases by compound, firm and severity: gaihou_open. */
 typedef void cases_count_fn(void *ctx, const char *compound, const char *firm,
                             enum severity severity, uint64_t open, uint64_t unacknowledged);

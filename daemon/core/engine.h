@@ -63,7 +63,7 @@ struct engine_out {
     void (*reply)(void *ctx, const struct case_reply *r);
 };
 
-struct engine_stats { /* since the process began, but for the ledger */
+struct engine_stats { /* ever: part of the state, as the ledger is; what is "now" aside */
     uint64_t records, points, fields_unknown, fields_bad, times_replaced, times_moved;
     uint64_t devices_seen;
     uint64_t values_bad[REASON_N];       /* by enum quality_reason; their sum is fields_bad */

@@ -257,10 +257,19 @@ static void native(struct engine *e, const struct record *r, int64_t received_ms
     count_outcome(v, &o);
 }
 
-static void quarantine(struct verdict *v, const char *reason)
+/* Of two lanes one keeps strangers, or both would. */
+static bool keeps_strangers(const struct engine *e)
 {
-    v->count = LEDGER_QUARANTINED;
+    return e->world->conf->gateway.lane != CONF_LANE_LIFE_SAFETY;
+}
+
+static void quarantine(const struct engine *e, struct verdict *v, const char *reason)
+{
     v->row = LEDGER_NONE;
+    v->count = LEDGER_OTHER_LANE;
+    if (!keeps_strangers(e))
+        return;
+    v->count = LEDGER_QUARANTINED;
     v->reason = reason;
     v->quarantine = true;
 }
@@ -289,7 +298,7 @@ static void take_native(struct engine *e, const struct record *r, bool again, st
     if (again)
         v->count = LEDGER_DUPLICATE; /* counted once, whatever it was the first time */
     else if (!d)
-        quarantine(v, why);
+        quarantine(e, v, why);
     else if (!world_serves(e->world, d))
         v->count = LEDGER_OTHER_LANE;
     else if ((r->flags & RECORD_RETAIN) && r->type == RECORD_MESSAGE)
@@ -335,9 +344,13 @@ static void resolve(struct engine *e, const struct verdict *v, int64_t received_
             continue;
         }
         const struct device *d = find_device(e, device, compound, &why);
-        if (!d) {
+        if (!d && keeps_strangers(e)) {
             o->unknown++;
             note_stranger(strangers, device, compound, why);
+            continue;
+        }
+        if (!d) {
+            o->other_lane++;
             continue;
         }
         if (!o->first)

@@ -282,6 +282,11 @@ static void saved_state_goes_on(void **state)
             assert_int_equal(count(&whole, "c1", (enum ledger_count)c),
                              count(&half, "c1", (enum ledger_count)c));
         balanced(&half);
+        struct engine_stats x, y;
+        engine_stats(whole.e, &x);
+        engine_stats(half.e, &y);
+        assert_true(x.records > 300 && x.points > 50 && x.times_moved > 0);
+        assert_memory_equal(&x, &y, sizeof(x)); /* counted once, whatever was replayed */
         /* every cut of the bytes is refused, and leaves an engine as new */
         for (size_t cut = 0; cut < b.len; cut += 37)
             assert_int_not_equal(engine_load(half.e, b.data, cut), 0);
