@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define SECOND_NS    UINT64_C(1000000000)
-#define SAY_AGAIN_NS (3600 * SECOND_NS)
+#define SAY_AGAIN_NS (60 * SECOND_NS)
 #define PAUSE_S      5
 #define PAUSE_MAX_S  60 /* doubled up to this; life-safety is tried every 5 s */
 
@@ -122,9 +122,10 @@ static void say(struct tell *t, struct tell_lane *l, const char *firm, uint64_t 
     uint64_t held;
     l->said = log_allowed(&t->refusal, now, SAY_AGAIN_NS, &held);
     if (l->said)
-        log_error("alerts: the broker refuses a message for firm %s (%s): what may our user "
-                  "publish there (its ACL)? Trying again; other firms do not wait for it",
-                  firm, t->refused_what);
+        log_error("alerts: the broker refuses a message for firm %s (%s; %llu firms were not "
+                  "said): what may our user publish there (its ACL)? Trying again; other firms "
+                  "do not wait for it",
+                  firm, t->refused_what, (unsigned long long)held);
 }
 
 void tell_hold_refused(struct tell *t, const struct tell_flight *f)
@@ -245,8 +246,10 @@ static void on_trial(void *ctx, int status, uint64_t n, bool more)
     struct tell_hold *h = tell_hold_of(t, t->trial_firm);
     if (status == 0 && h && !t->trial_found) /* it was told, or is too late */
         lift(t, h, t->trial_kind, h->lanes[t->trial_kind].from_id - 1);
-    if (!t->closed)
-        tell_pump(t);
+    if (t->closed)
+        return;
+    tell_holds_tick(t); /* the next one */
+    tell_pump(t);
 }
 
 static void try(struct tell *t, struct tell_hold *h, enum tell_lane_kind kind)
