@@ -55,8 +55,7 @@ bool case_id_is_of(const char *id, size_t len, const char *head, uint64_t *out_o
 
 bool case_id_is_whole(const char *id, size_t len)
 {
-    static const enum conf_lane lanes[] = {CONF_LANE_ALL, CONF_LANE_ROUTINE,
-                                           CONF_LANE_LIFE_SAFETY};
+    static const int lanes[] = {CONF_LANE_ALL, CONF_LANE_ROUTINE, CONF_LANE_LIFE_SAFETY};
     for (size_t at = 1; at < len; at++) {
         if (id[at] != '.')
             continue;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much work very many shelved cases are: counted, not timed. */
+/* How much work very many shelved cases are, counted and not timed; and whose case an id is. */
 #include "cases_rig.h"
 
 #include "base/buf.h"
@@ -114,8 +114,52 @@ static void many_are_shelved_and_come_back(void **state)
     free(s);
 }
 
+/* Names may contain dots: what begins with our name and lane may be another gateway's, whose it stays. */
+static void names_that_begin_like_ours(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id;
+        bool ours, whole;
+    } ids[] = {{"cq.all.1.a.0", true, true},
+               {"cq.all.1795219200.zz9.1.b", true, true},
+               {"cq.all.all.1.a.0", false, true},
+               {"cq.all.all.1.a.0.1", false, true},
+               {"cq.all.x.routine.1.a.0.1", false, true},
+               {"cq.all.5.all.1.a.0", false, true},
+               {"other.life-safety.1.a.0", false, true},
+               {"cq.all.all.1", false, false},
+               {"cq.all.1.a", false, false},
+               {"cq.all.1.a.0.", false, false},
+               {"cq.all.1.a..0", false, false},
+               {"cq.all.1a.a.0", false, false},
+               {"cq.all.1.A.0", false, false},
+               {"cq.all.1.a.0.1.2", false, false},
+               {"cq.all.", false, false},
+               {"", false, false}};
+    struct cases_rig *r = rig_new();
+    rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+    assert_true(case_id_is_of(r->seen[0].id, strlen(r->seen[0].id), "cq.all.", NULL));
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        const char *id = ids[i].id;
+        if (case_id_is_of(id, strlen(id), "cq.all.", NULL) != ids[i].ours ||
+            case_id_is_whole(id, strlen(id)) != ids[i].whole)
+            fail_msg("%s", id);
+        if (!*id || strncmp(id, "cq.all.", 7) != 0)
+            continue;
+        enum case_answer expected =
+            ids[i].whole && !ids[i].ours ? (enum case_answer)99 : ANSWER_UNKNOWN;
+        assert_int_equal(rig_ask(r, "f1", "qby", id, VERB_ACK, "{}", NULL), expected);
+    }
+    uint64_t offset = 0;
+    assert_true(case_id_is_of("cq.all.1.zz.0", 13, "cq.all.", &offset));
+    assert_int_equal(offset, 35 * 36 + 35);
+    rig_free(r);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(many_are_shelved_and_come_back)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(many_are_shelved_and_come_back),
+                                       cmocka_unit_test(names_that_begin_like_ours)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
