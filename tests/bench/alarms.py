@@ -298,11 +298,13 @@ def alert_idle(o):
     return latency(o, False)
 
 
-def heavy_rules(rig, n=200, terms=60):
-    """For every kind with a number: n rules that never fire and cost more than all else, so that
+def heavy_rules(rig, n=200, terms=100):
+    """For every routine kind with a number: n rules that never fire and cost more than all else, so that
     a process is overloaded by what a feed on the same machine can say. A file a kind."""
     files = []
     for k in kinds_in(rig):
+        if CATALOG["kinds"][k].get("life_safety"):
+            continue
         for a, high, _ in limits(metrics_for(k))[:1]:
             files.append(write_rules(rig.folder / f"heavy-{k}.json", [
                 {"id": f"h-{k.replace('_', '-')}-{i}", "kind": k, "title": "t", "action": "a",
