@@ -122,9 +122,9 @@ static void say(struct tell *t, struct tell_lane *l, const char *firm, uint64_t 
     uint64_t held;
     l->said = log_allowed(&t->refusal, now, SAY_AGAIN_NS, &held);
     if (l->said)
-        log_error("alerts: the broker refuses a message for firm %s (%s; %llu firms were not "
-                  "said): what may our user publish there (its ACL)? Trying again; other firms "
-                  "do not wait for it",
+        log_error("alerts: the broker refuses a message for firm %s (%s): what may our user "
+                  "publish there (its ACL)? Trying again; other firms do not wait for it (%llu "
+                  "refusals since the last such line were not said)",
                   firm, t->refused_what, (unsigned long long)held);
 }
 
