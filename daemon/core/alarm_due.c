@@ -321,9 +321,13 @@ void due_rebuild(struct alarm *a)
     for (uint32_t i = 0; i < a->g.n_rules; i++)
         put_back(a, DUE_RULES, i);
     for (uint32_t i = 0; i < a->g.n_devs; i++) {
-        put_back(a, i, DUE_SILENCE);
-        put_back(a, i, DUE_CATCH);
-        put_back(a, i, DUE_UPLINK);
+        const struct dev *v = &a->g.devs[i];
+        if (v->queued)
+            push(a, (struct due){v->queued, i, DUE_SILENCE});
+        if (v->rare)
+            put_back(a, i, DUE_CATCH);
+        if (a->g.uplink_is && a->g.uplink_is[i])
+            put_back(a, i, DUE_UPLINK);
     }
     for (uint32_t i = 1; i <= a->n_acts; i++) {
         const struct act *t = act_at(a, i);
