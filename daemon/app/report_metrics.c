@@ -248,6 +248,9 @@ static void metrics_tell(const struct report_sources *s, struct buf *b)
     one_u(b, "gaihou_tell_told_total", "counter", "Messages that the broker took.", t.told);
     one_u(b, "gaihou_tell_urgent_total", "counter", "Of them, on the life-safety lane.",
           t.urgent_told);
+    one_u(b, "gaihou_tell_refused_total", "counter", "Messages that the broker refused.",
+          t.refused);
+    one_u(b, "gaihou_tell_refused_firms", "gauge", "Firms that wait for that.", t.held);
     one_u(b, "gaihou_tell_foreign", "gauge", "Retained topics of others, left alone.",
           t.foreign);
     one_u(b, "gaihou_tell_commands_refused_total", "counter",
