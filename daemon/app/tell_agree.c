@@ -164,6 +164,14 @@ static const char *why_new(const struct tell *t, uint64_t stored)
     return NULL;
 }
 
+/* How far this stream may have been told: who died within a second of telling has not said so. */
+static uint64_t told_before(const struct tell *t)
+{
+    struct store_stats s;
+    store_stats(t->o.store, &s);
+    return s.alarm_offset > t->broker_offset ? s.alarm_offset : t->broker_offset;
+}
+
 static bool decide_epoch(struct tell *t)
 {
     uint64_t stored = t->o.epoch, most = store_epoch_last(t->o.store);
@@ -187,7 +195,7 @@ static bool decide_epoch(struct tell *t)
         if (why)
             log_notice("alerts: a new epoch %llu begins: %s", (unsigned long long)epoch, why);
         t->epoch = t->n.epoch = epoch;
-        t->told_offset = why ? 0 : t->broker_offset;
+        t->told_offset = why ? 0 : told_before(t);
         t->news = true;
         tell_say_epoch(t);
     }

@@ -54,7 +54,7 @@ struct tell_items {
 
 struct tell_row {
     struct tell_row *next;
-    uint64_t id, seq;
+    uint64_t id, seq, offset;
     unsigned tell, sent, acked; /* enum store_tell */
     char *firm, *compound, *case_id, *was_firm, *was_compound, *topic;
     char *payload, *correlation;
@@ -213,7 +213,7 @@ struct tell {
     /* tell_agree.c */
     uint64_t epoch, broker_epoch, broker_offset, seen_epoch; /* 0: none */
     bool numbered; /* the store has the epoch, too: what waits has numbers of its stream */
-    uint64_t told_offset, epoch_said; /* highest place in a told case's id; and as published */
+    uint64_t told_offset, epoch_said; /* highest place that was told of; as published */
     struct tell_retained *retained;
     size_t n_retained, cap_retained;
     bool alerts_wanted;      /* alerts/# is among the client's filters */

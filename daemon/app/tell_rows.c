@@ -152,6 +152,7 @@ static struct tell_row *copy(const struct store_out *o)
     struct tell_row *r = mem_zalloc(sizeof(*r));
     *r = (struct tell_row){.id = o->id,
                            .seq = o->seq,
+                           .offset = o->offset,
                            .tell = o->tell,
                            .firm = mem_strdup(o->firm),
                            .compound = mem_strdup(o->compound),
@@ -455,11 +456,9 @@ static void mark(struct tell *t, const struct tell_row *r)
     t->done[t->n_done++] = r->id;
     t->n.told += r->tell != 0;
     t->n.replies += (r->tell & TELL_REPLY) != 0;
-    if (r->case_id) {
-        uint64_t offset = tell_case_offset(t, r->case_id);
-        if (offset > t->told_offset)
-            t->told_offset = offset;
-    }
+    /* Not the place where its case began: what an old case did since was told, too. */
+    if (r->offset > t->told_offset)
+        t->told_offset = r->offset;
 }
 
 /* Every message of the row is with the broker (or can never be). */

@@ -170,6 +170,7 @@ struct store_out { /* a row of the outbox; valid for the call */
     bool urgent;
     const char *firm, *compound, *case_id, *was_firm, *was_compound;
     uint64_t seq;
+    uint64_t offset;   /* the place in the journal that the transition came of; 0: a reply */
     const char *topic; /* replies: whole below the prefix */
     const void *correlation;
     size_t correlation_len;
@@ -234,6 +235,8 @@ struct store_retaken { /* lines that a database had refused and took later, ever
 };
 struct store_stats {
     uint64_t open_cases, outbox_rows, outbox_urgent; /* now; urgent: of outbox_rows */
+    uint64_t alarm_offset; /* the highest place in the journal that a transition came of, as the
+                            * store was opened: no more was told */
     /* Since the process began. repeated: transitions that were there already; delivered: rows
      * of the outbox that were marked done; pruned: rows of old history. */
     uint64_t transitions, repeated, delivered, pruned;

@@ -115,7 +115,7 @@ static const char *const statements[ST_COUNT] = {
 #define OUTBOX_READ                                                                            \
     "SELECT o.id, o.tell, o.urgent, o.was_firm, o.was_compound, t.firm, t.compound,"           \
     " t.case_id, t.seq, x.json, r.firm, r.compound, r.case_id, r.topic, r.correlation,"        \
-    " r.expires_ms, r.json FROM outbox o LEFT JOIN alarm_transition t"                         \
+    " r.expires_ms, r.json, t.record_offset FROM outbox o LEFT JOIN alarm_transition t"        \
     " ON t.id = o.transition_id LEFT JOIN alarm_text x ON x.id = t.id"                         \
     " LEFT JOIN alarm_reply r ON r.id = o.reply_id WHERE o.id > ?1"
     [ST_OUTBOX_READ] = OUTBOX_READ " ORDER BY o.id",
@@ -257,6 +257,7 @@ int store_db_totals(struct store_db *db)
         {"SELECT total(n) FROM not_kept WHERE part='quarantine'", &db->q_not_kept},
         {"SELECT count(*) FROM alarm_case WHERE closed_ms IS NULL", &db->open_cases},
         {"SELECT count(*) FROM outbox", &db->outbox_rows},
+        {"SELECT max(record_offset) FROM alarm_transition", &db->alarm_offset},
         {"SELECT count(*) FROM outbox WHERE urgent=1", &db->outbox_urgent},
         {"SELECT value FROM meta WHERE key='epoch'", &db->epoch},
         {"SELECT value FROM meta WHERE key='epoch_last'", &db->epoch_last},
@@ -287,6 +288,7 @@ void store_db_copy_stats(const struct store_db *db, struct store_stats *t)
     t->quarantine_not_kept = db->q_not_kept;
     t->open_cases = db->open_cases;
     t->outbox_rows = db->outbox_rows;
+    t->alarm_offset = db->alarm_offset;
     t->outbox_urgent = db->outbox_urgent;
     t->transitions = db->transitions;
     t->repeated = db->repeated;

@@ -779,6 +779,31 @@ static void test_how_far_was_told(void **state)
     finish();
 }
 
+/* Also of a case that began long ago, and of what a process told that died at once. */
+static void test_how_far_an_old_case_was_told(void **state)
+{
+    (void)state;
+    start(1, 30);
+    up();
+    settle();
+    commit("wk", "c1", "cq.all.1.a.1", TELL_STATE | TELL_EVENT, 1, "cq/all/1");
+    struct fake_out *o =
+        commit("wk", "c1", "cq.all.1.a.1", TELL_STATE | TELL_EVENT, 2, "cq/all/1");
+    o->o.offset = 25;
+    settle();
+    second(1);
+    settle();
+    assert_non_null(strstr(on_broker(P "gateway/cq/epoch"), "\"offset\":25"));
+    finish();
+    start(1, 40);
+    db.alarm_offset = 35;
+    keep(P "gateway/cq/epoch", "{\"epoch\":1,\"offset\":25}");
+    up();
+    settle();
+    assert_non_null(strstr(on_broker(P "gateway/cq/epoch"), "\"offset\":35"));
+    finish();
+}
+
 static void on_stopped(void *ctx)
 {
     *(bool *)ctx = true;
@@ -958,6 +983,7 @@ int main(void)
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_status_of_a_new_process),
         cmocka_unit_test(test_how_far_was_told),
+        cmocka_unit_test(test_how_far_an_old_case_was_told),
         cmocka_unit_test(test_stop),
         cmocka_unit_test_teardown(test_random, say_seed),
     };
