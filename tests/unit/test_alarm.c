@@ -187,6 +187,27 @@ static void explains_itself(void **state)
     rig_end(&r);
 }
 
+/* A rule without levels: a change of it that is remembered for flapping made states that nobody
+ * could read back. */
+static void silence_alone_is_read_back(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices,
+              RULES(DAMPED("offline", "\"*\"", "no_data: {after: 10m, policy: alert}")));
+    say(&r, 60 * S, "s1", "level=0.9");
+    rig_to(&r, 1000 * S);
+    rig_restart(&r);
+    assert_int_equal(rig_look(&r, "offline", "s1", "").condition, ALARM_ACTIVE);
+    for (uint64_t t = 1060; t < 6000; t += 700) { /* flapping, in the end */
+        say(&r, t * S, "s1", "level=0.9");
+        rig_restart(&r);
+        rig_to(&r, (t + 650) * S);
+        rig_restart(&r);
+    }
+    rig_end(&r);
+}
+
 /* Cut anywhere, or with any byte changed, it is refused or harmless; and refused is as new. */
 static void half_a_state_is_none(void **state)
 {
@@ -266,6 +287,7 @@ int main(void)
         cmocka_unit_test(an_uplink_is_blamed_by_its_members),
         cmocka_unit_test(devices_go_and_stay),
         cmocka_unit_test(explains_itself),
+        cmocka_unit_test(silence_alone_is_read_back),
         cmocka_unit_test(half_a_state_is_none),
         cmocka_unit_test(what_was_said_at_zero_is_kept),
         cmocka_unit_test(a_window_that_runs_out_in_silence_ends_nothing),
