@@ -10,7 +10,7 @@ SIM_FAKED := clock file image lock notify stop loop mqtt mqtt_connect mqtt_diagn
              httpc httpd store store_alarm store_batch store_history store_outbox store_query \
              store_schema store_write store_epoch store_wal journal_sigbus secret
 SIM_OBJ := $(filter-out $(patsubst %,$(O)/obj/io/%.c.o,$(SIM_FAKED)) $(O)/obj/base/log.c.o,$(OBJ))
-SIM_OWN := $(patsubst %,$(O)/tests/sim/%.o,world gateway pool plug desk neighbour rollback fake_clock fake_file fake_image fake_loop fake_small \
+SIM_OWN := $(patsubst %,$(O)/tests/sim/%.o,world gateway pool plug desk clears neighbour rollback fake_clock fake_file fake_image fake_loop fake_small \
              fake_mqtt fake_alerts fake_store fake_store_alarm fake_httpc)
 SIM_WRAP := load_all app_open_all journal_append journal_append_patient outbound_open outbound_write snapshot_commit \
             pipeline_open hash_seed journal_release content_put content_get \

@@ -11,6 +11,7 @@
  *   publish [qos=0] [retain] COMPOUND/DEVICE PAYLOAD   "@-90s" in it: the time then, in ms
  *   answer ID well|down|503|timeout|auth|full
  *   store remember|restore|lose            broker up|down|forgets     disk full|free     acks lost|arrive     clock +TIME|-TIME|[un]synchronised
+ *   folder remember|restore PATH             e.g. a sink's log, as it was; restored while the gateway is down
  *   alerts up|down|empty                   the broker of alarms: needs option alerts: {broker: a}
  *   crash   powercut   stop   start   reload   rot SUBSTRING   http METHOD PATH [BODY]
  *   expect [no] log TEXT       expect [no] line ID TEXT      expect lines ID TEXT N
@@ -514,6 +515,20 @@ static void settle(void *ctx)
     sim_after(100000000, settle, NULL, false);
 }
 
+static void folder(char *p)
+{
+    static struct fake_copy *copy;
+    if (is(word(&p), "remember")) {
+        fake_file_copy_free(copy);
+        copy = fake_file_copy(p);
+    } else if (copy) {
+        fake_file_put_back(copy);
+        gateway_sink_restored = true;
+    } else {
+        wrong("nothing was remembered");
+    }
+}
+
 static void machine(const char *verb, char *p)
 {
     if (is(verb, "broker")) {
@@ -529,6 +544,8 @@ static void machine(const char *verb, char *p)
         else if (!fake_store_restore())
             wrong("nothing was remembered");
         gateway_store_restored |= !is(p, "remember");
+    } else if (is(verb, "folder")) {
+        folder(p);
     } else if (is(verb, "alerts")) {
         if (is(p, "empty"))
             fake_alerts_empty();
