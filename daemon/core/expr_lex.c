@@ -190,7 +190,7 @@ static int lex_number(struct expr_compiler *c, struct expr_token *t)
         for (i++; i < c->len && is_digit(s[i]); i++)
             ;
     if (i + 1 < c->len && (s[i] == 'e' || s[i] == 'E')) {
-        size_t k = i + 1 + (s[i + 1] == '-');
+        size_t k = i + 1 + (s[i + 1] == '-' || s[i + 1] == '+');
         if (k < c->len && is_digit(s[k]))
             for (i = k; i < c->len && is_digit(s[i]); i++)
                 ;

@@ -87,6 +87,7 @@ static void what_cannot_be_is_said(void **state)
         {"level <= 500 cm", T},
         {"level > 0.8 m", U},
         {"energy > 1e9 kW.h", U},
+        {"energy > 1e+9 kW.h", U},
         {"energy < 0 kW.h", F},
         {"power < -1e9 W", U},
         {"2 * level > 10 m", F},
