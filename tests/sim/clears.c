@@ -104,13 +104,13 @@ static bool said_since(const struct fake_alarm *since, const struct fake_alarm *
     return false;
 }
 
-/* One of them was heard of not longer ago than that. */
-static bool heard_within(const struct fake_alarm *a, unsigned who, uint64_t ns, bool links)
+/* One of them was heard of not longer ago than that; or patience may have begun anew since. */
+static bool heard_within(const struct fake_alarm *a, unsigned who, uint64_t ns, bool anew)
 {
     for (size_t i = 0; i < history.n; i++) {
         const struct said *s = &history.s[i];
         if (s->end <= a->at.offset && s->engine_ns + ns >= a->at.tick &&
-            (s->who & who || s->rules || (links && s->link)))
+            (s->who & who || (anew && (s->rules || s->link))))
             return true;
     }
     return false;
@@ -151,7 +151,7 @@ static bool has_other_reason(const struct fake_alarm *since, const struct fake_a
     if (says(a, "\"rule\":\"held\""))
         return number(a->json, "\"value\":") < 2 && heard_within(a, who, 69 * SECOND_NS, false);
     if (says(a, "\"reason\":\"no_data\"")) /* `slow` wants that, of who is silent for 4 min */
-        return says(a, "\"rule\":\"slow\"") && !heard_within(a, who, 239 * SECOND_NS, true);
+        return says(a, "\"rule\":\"slow\"") && !heard_within(a, who, 239 * SECOND_NS, false);
     /* Its members blamed it for their silence, and speak. It is not silent itself. */
     if (says(a, "\"device\":\"w1\"") && says(a, "\"no_data\":true"))
         return number(since->json, "\"members\":") == 3 &&
