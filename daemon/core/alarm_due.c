@@ -291,10 +291,16 @@ void due_rebuild(struct alarm *a)
     for (uint32_t i = 0; i < a->g.n_rules; i++)
         put_back(a, DUE_RULES, i);
     for (uint32_t i = 0; i < a->g.n_devs; i++) {
-        put_back(a, i, DUE_SILENCE);
-        put_back(a, i, DUE_CATCH);
-        put_back(a, i, DUE_UPLINK);
-        for (const struct series *s = a->g.devs[i].series; s; s = s->next)
+        const struct dev *v = &a->g.devs[i];
+        if (v->queued)
+            push(a, (struct due){v->queued, i, DUE_SILENCE});
+        if (v->rare)
+            put_back(a, i, DUE_CATCH);
+        if (a->g.uplink_is && a->g.uplink_is[i])
+            put_back(a, i, DUE_UPLINK);
+        if (a->g.plans[a->g.kind_of[i]].n_conds == 0)
+            continue;
+        for (const struct series *s = v->series; s; s = s->next)
             put_back(a, i, ((uint32_t)s->ordinal + 1) << 16 | DUE_COND);
     }
     for (uint32_t i = 1; i <= a->n_acts; i++) {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK      512 /* series, at most */
+#define CHUNK      ((size_t)16 << 20) /* bytes of series, at most */
 #define CHUNK_MIN  8
 #define MAX_COPIES 50000 /* of rules, in the plans of compounds */
 #define MAX_POINTS 65    /* of one device; the engine refuses more */
@@ -139,13 +139,19 @@ static uint32_t patience_of(const struct plan *p, const struct series *s,
     return least / SECOND_NS < UINT32_MAX ? (uint32_t)(least / SECOND_NS) : 0;
 }
 
+/* Of a plan's chunks each is twice as large as the one before, up to CHUNK. */
+static size_t room_after(size_t room, size_t bytes)
+{
+    return room * 2 * bytes <= CHUNK ? room * 2 : room;
+}
+
 static struct series *series_new(struct gen *g, struct plan *p, const struct device *d,
                                  const char *point)
 {
     if (p->used == p->room) {
-        p->room = p->n_chunks == 0 ? CHUNK_MIN : p->room < CHUNK ? p->room * 2 : CHUNK;
+        p->room = p->n_chunks == 0 ? CHUNK_MIN : room_after(p->room, p->bytes);
         p->chunks = mem_realloc_array(p->chunks, p->n_chunks + 1, sizeof(*p->chunks));
-        p->chunks[p->n_chunks++] = mem_zalloc_array(p->room, p->bytes);
+        p->chunks[p->n_chunks++] = mem_zalloc_large(p->room, p->bytes);
         p->used = 0;
     }
     struct series *s =
@@ -308,7 +314,7 @@ static void build_devices(struct gen *g, uint64_t engine_ns)
     if (g->n_rules == 0)
         return;
     g->n_devs = registry_devices(g->world->registry);
-    g->devs = mem_zalloc_array(g->n_devs, sizeof(*g->devs));
+    g->devs = mem_zalloc_large(g->n_devs, sizeof(*g->devs));
     g->kind_of = mem_zalloc_array(g->n_devs, sizeof(*g->kind_of));
     for (size_t i = 0; i < g->n_devs; i++) {
         const struct device *d = registry_device_at(g->world->registry, i);
@@ -337,6 +343,21 @@ void gen_build(struct gen *g, const struct world *w, uint64_t engine_ns, int64_t
     plan_compounds(g);
     build_devices(g, engine_ns);
     gen_places(g);
+}
+
+void alarm_tables(const struct alarm *a, void (*fn)(void *ctx, const void *p, size_t n),
+                  void *ctx)
+{
+    const struct gen *g = &a->g;
+    fn(ctx, g->devs, g->n_devs * sizeof(*g->devs));
+    for (size_t i = 0; i < g->n_plans; i++) {
+        const struct plan *p = &g->plans[i];
+        size_t room = CHUNK_MIN;
+        for (size_t k = 0; k < p->n_chunks; k++) {
+            fn(ctx, p->chunks[k], room * p->bytes);
+            room = room_after(room, p->bytes);
+        }
+    }
 }
 
 static void series_done(struct series *s, const struct plan *p)

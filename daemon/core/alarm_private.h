@@ -305,6 +305,7 @@ struct alarm {
     struct dirty *dirty;     /* groups whose counts changed in this step */
     size_t n_dirty, cap_dirty;
     bool due_changed; /* the heap's first may be dead */
+    bool bare;        /* as new, but for what waits: alarm_load does the rest */
     struct expr_last scratch[CATALOG_MAX_METRICS];
     double params[EXPR_MAX_PARAMS];
     double counts[EXPR_MAX_COUNTS];
@@ -470,7 +471,10 @@ struct past *late_past(struct rare *r, const struct whom *w); /* made if it is n
 /* alarm.c */
 double alarm_value(const struct field *f);
 unsigned plan_find(const struct plan *p, const struct rule *r); /* UINT32_MAX: not there */
+/* As new, in that world; but for what waits. */
 void alarm_reset(struct alarm *a, const struct world *w, uint64_t engine_ns, int64_t wall_ms);
+void alarm_reset_bare(struct alarm *a, const struct world *w, uint64_t engine_ns,
+                      int64_t wall_ms);
 
 /* alarm_count.c */
 void count_sample(struct alarm *a, const struct moment *m, const struct whom *w);

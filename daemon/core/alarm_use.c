@@ -344,8 +344,17 @@ void alarm_use(struct alarm *a, const struct world *before, const struct world *
         gen_done(&old);
 }
 
-/* As new, in that world. */
-void alarm_reset(struct alarm *a, const struct world *w, uint64_t engine_ns, int64_t wall_ms)
+void alarm_stand(struct alarm *a, const struct world *w, uint64_t engine_ns, int64_t wall_ms)
+{
+    ASSERT(!a->g.world);
+    a->now_ns = engine_ns;
+    a->wall_off_ms = wall_ms - (int64_t)(engine_ns / MS_NS);
+    a->wall_known = true;
+    gen_build(&a->g, w, engine_ns, wall_ms);
+    a->bare = true;
+}
+
+static void clear(struct alarm *a)
 {
     for (uint32_t i = 1; i <= a->n_acts; i++) {
         struct act *t = act_at(a, i);
@@ -356,6 +365,19 @@ void alarm_reset(struct alarm *a, const struct world *w, uint64_t engine_ns, int
     gen_done(&a->g);
     due_clear(a);
     a->n_dirty = 0;
+    a->bare = false;
     memset(a->links, 0, sizeof(a->links));
+}
+
+void alarm_reset(struct alarm *a, const struct world *w, uint64_t engine_ns, int64_t wall_ms)
+{
+    clear(a);
     alarm_use(a, NULL, w, engine_ns, wall_ms);
+}
+
+void alarm_reset_bare(struct alarm *a, const struct world *w, uint64_t engine_ns,
+                      int64_t wall_ms)
+{
+    clear(a);
+    alarm_stand(a, w, engine_ns, wall_ms);
 }

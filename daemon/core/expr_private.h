@@ -266,6 +266,9 @@ static inline int expr_arity(enum expr_op op)
            op == OP_IF_FALSE;
 }
 
+/* expr_plausible, of conditions that only compare values with constants; EXPR_UNKNOWN of others. */
+enum expr_truth expr_try_all(const struct expr *x);
+
 /* One instruction that takes nothing from the stack. */
 double expr_leaf_value(const struct expr *x, const struct expr_state *s,
                        const struct expr_env *env, const struct expr_code *i);

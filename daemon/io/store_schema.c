@@ -68,7 +68,8 @@ static const char *const statements[ST_COUNT] = {
     [ST_Q_FIND] = "SELECT id, kept, source FROM quarantine_device WHERE device=?1",
     [ST_Q_NEW] = "INSERT INTO quarantine_device(device, source, first_ns, last_ns, n, kept,"
                  " compound, broker, topic) VALUES(?1,?2,?3,?3,0,0,?4,?5,?6)",
-    [ST_Q_SEEN] = "UPDATE quarantine_device SET last_ns=max(last_ns,?2), n=n+1,"
+    [ST_Q_SEEN] = "UPDATE quarantine_device SET last_ns=max(last_ns,?2),"
+                  " n=max(n+?6,kept+1),"
                   " compound=coalesce(?3,compound), broker=?4, topic=?5 WHERE id=?1",
     [ST_Q_HAS] = "SELECT 1 FROM quarantine_message WHERE record_offset=?1 AND ordinal=?2",
     [ST_Q_INSERT] =
@@ -219,6 +220,28 @@ static int number(struct store_db *db, const char *sql, int64_t *out)
     return code;
 }
 
+static int read_retaken(struct store_db *db)
+{
+    sqlite3_stmt *st = NULL;
+    size_t n = 0;
+    int rc = SQLITE_DONE;
+    if (sqlite3_prepare_v2(db->sql,
+                           "SELECT substr(key,9), value FROM meta WHERE key LIKE 'retaken/%'"
+                           " ORDER BY key",
+                           -1, &st, NULL) != SQLITE_OK)
+        return store_db_fail(db, "read the store");
+    memset(db->retaken, 0, sizeof(db->retaken));
+    while (n < STORE_SINKS && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        const char *sink = (const char *)sqlite3_column_text(st, 0);
+        (void)snprintf(db->retaken[n].sink, sizeof(db->retaken[n].sink), "%s",
+                       sink ? sink : "");
+        db->retaken[n++].lines = (uint64_t)sqlite3_column_int64(st, 1);
+    }
+    int code = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_db_fail(db, "read the store");
+    sqlite3_finalize(st);
+    return code;
+}
+
 int store_db_totals(struct store_db *db)
 {
     struct {
@@ -248,6 +271,7 @@ int store_db_totals(struct store_db *db)
     }
     int code = number(db, "SELECT wall_ms FROM alarm_transition ORDER BY id DESC LIMIT 1",
                       &db->newest_wall_ms);
+    code = code ? code : read_retaken(db);
     if (code)
         return code;
     return number(db, "SELECT value FROM meta WHERE key='dead_protected'", &db->dead_protected);
@@ -268,6 +292,7 @@ void store_db_copy_stats(const struct store_db *db, struct store_stats *t)
     t->repeated = db->repeated;
     t->delivered = db->told;
     t->pruned = db->pruned;
+    memcpy(t->retaken, db->retaken, sizeof(t->retaken));
 }
 
 static int read_cursor(struct store_db *db, struct position *out)
