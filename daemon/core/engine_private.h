@@ -102,6 +102,13 @@ struct speech {
     bool timed, alive, news, repeated;
 };
 
+/* A message that comes: how far what it needs is fetched (core/engine_ahead.c). */
+struct ahead {
+    uint64_t hash;   /* of its device's code */
+    uint32_t device; /* registry index, from step 2 on */
+    unsigned step;   /* 0: none */
+};
+
 struct listener; /* core/engine_alarm_private.h */
 struct open_row;
 
@@ -161,6 +168,10 @@ struct engine {
     int64_t rotate_minute; /* of Unix time, last one done */
     size_t place_cursor;
 
+    struct ahead ahead[ENGINE_AHEAD];
+    unsigned ahead_at;
+    int ahead_level; /* of a topic, from its end, that names the device; -1: not known */
+
     struct engine_stats stats;
     struct buf scratch; /* a series being built */
     /* By kind, and by metric (from 1; 0: the first of a sample): the metric that was said after it
@@ -193,6 +204,9 @@ bool engine_note_delivery(struct engine *e, const struct record *r);
 struct delivery *engine_delivery(struct broker_state *b, uint16_t packet_id);
 /* What is counted of devices, anew: after a load, a reload. */
 void engine_count_devices(struct engine *e);
+/* engine_ahead.c: a new world; what a device's message needs, now that the device is known */
+void engine_ahead_use(struct engine *e);
+void engine_ahead_fetch(const struct engine *e, const struct device *d);
 /* engine_message.c */
 void engine_message(struct engine *e, const struct record *r);
 /* engine_points.c: the points of the decoded message, whose speeches are prepared */
@@ -228,8 +242,8 @@ void engine_alarms_free(struct engine_alarms *a);
 void engine_alarms_use(struct engine *e);
 void engine_alarms_ready(struct engine *e, uint64_t engine_ns); /* … once the time is known */
 void engine_alarms_sample(struct engine *e, const struct alarm_sample *s);
-/* One comes. */
-void engine_alarms_expect(const struct engine *e, const struct device *d);
+/* One comes: soon, or (near) next. */
+void engine_alarms_expect(const struct engine *e, const struct device *d, bool near);
 void engine_alarms_alive(struct engine *e, const struct record *r, const struct device *d);
 void engine_alarms_link(struct engine *e, unsigned broker, bool up, uint64_t engine_ns);
 void engine_alarms_link_again(struct engine *e, unsigned broker, uint64_t engine_ns);
