@@ -134,6 +134,7 @@ static void caught_up(struct pipeline *p)
     struct engine_stats s;
     engine_stats(p->engine, &s);
     p->stats.replaying = false;
+    s.records -= p->start_records;
     p->stats.replayed = s.records;
     p->stats.replay_seconds = (double)(loop_hrtime_ns() - p->start_ns) / 1e9;
     if (s.records > 1000)
@@ -411,6 +412,9 @@ void pipeline_start(struct pipeline *p)
 {
     uint64_t sync_ms = p->o.conf->sync_interval_ns / 1000000;
     p->running = true;
+    struct engine_stats s;
+    engine_stats(p->engine, &s);
+    p->start_records = s.records;
     p->start_ns = loop_hrtime_ns();
     p->start_end = journal_end(p->o.journal);
     p->stats.replaying = p->read_to < p->start_end;

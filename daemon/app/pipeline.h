@@ -53,6 +53,9 @@ struct pipeline_stats {
     double lag_seconds;         /* age of the oldest unread record, by wall time; 0 when none */
     uint64_t drains, wakes, drain_ns_max, snapshots, snapshot_ns_last;
     uint64_t snapshot_pause_ns_max; /* the longest that the engine waited for its image */
+    uint64_t snapshots_unforked;    /* copied in memory: no process could be made */
+    uint64_t snapshots_failed, snapshots_failed_in_row; /* … since the last good one */
+    char snapshot_problem[160];                         /* of the last that failed */
     struct position snapshot;
     uint64_t snapshot_bytes;
     bool replaying;    /* not yet at the place where this process began */

@@ -113,6 +113,7 @@ struct pipeline {
 
     struct pipeline_stats stats;
     uint64_t start_end, start_ns; /* the journal's end when this process began */
+    uint64_t start_records;       /* that the snapshot had passed */
 };
 
 /* pipeline.c */

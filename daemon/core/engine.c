@@ -32,6 +32,7 @@ void engine_free(struct engine *e)
     ledger_free(e->ledger);
     engine_alarms_free(e->alarms);
     profile_run_free(e->run);
+    strange_free(e->strange);
     sparkplug_free(e->sparkplug);
     free(e->speeches);
     free(e->heard);
@@ -329,6 +330,8 @@ void engine_use(struct engine *e, const struct world *w)
         engine_place_changed(e, before, w);
     }
     e->world = w;
+    if (e->strange) /* what a new profile names is not strange any more */
+        strange_clear(e->strange);
     free(e->heard);
     e->heard = mem_zalloc_array(w->conf->n_sources, sizeof(*e->heard));
     if (e->wall_known)
@@ -385,6 +388,11 @@ void engine_stats(const struct engine *e, struct engine_stats *out)
     out->clocks_off = e->n_off;
     out->points_known = e->n_points;
     out->wall_held = engine_clock_doubted(e, &out->wall_held_by_s);
+}
+
+const struct strange *engine_strange(const struct engine *e)
+{
+    return e->strange;
 }
 
 void engine_device(const struct engine *e, const struct device *d, struct engine_device *out)

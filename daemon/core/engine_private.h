@@ -9,6 +9,7 @@
 #include "core/decode.h"
 #include "core/engine.h"
 #include "core/json.h"
+#include "core/strange.h"
 
 #define RING 8 /* points a series remembers for dedupe */
 /* How many deliveries back a redelivery is looked for. A broker should keep no more than Receive
@@ -163,7 +164,9 @@ struct engine {
     size_t place_cursor;
 
     struct engine_stats stats;
-    struct buf scratch; /* a series being built */
+    struct strange *strange; /* NULL until there is one */
+    size_t speaking;         /* whose message it is: of world->conf->sources */
+    struct buf scratch;      /* a series being built */
     /* By kind, and by metric (from 1; 0: the first of a sample): the metric that was said after it
      * the last time. A guess that is checked: nothing depends on it, and it is not saved. */
     uint8_t after[AFTER_KINDS][CATALOG_MAX_METRICS + 1];
@@ -196,6 +199,9 @@ struct delivery *engine_delivery(struct broker_state *b, uint16_t packet_id);
 void engine_count_devices(struct engine *e);
 /* engine_message.c */
 void engine_message(struct engine *e, const struct record *r);
+/* A name that nobody uses; kind NULL: its profile does not name it. */
+void engine_note_strange(struct engine *e, const struct record *r, const char *kind,
+                         const char *name, size_t len, const struct device *d);
 /* engine_points.c: the points of the decoded message, whose speeches are prepared */
 void engine_points(struct engine *e, const struct record *r, int64_t received_ms,
                    struct outcome *o);

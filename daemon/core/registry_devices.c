@@ -311,6 +311,7 @@ static void take_device(struct sheet *s, struct device *d)
     sheet_link_note(s, &s->links[0], d->index, d->uplink);
     sheet_link_note(s, &s->links[1], d->index, sheet_keep(s, REPLACES));
     s->lines[d->index] = (uint32_t)s->row->line;
+    r->compounds[d->compound->index].n_devices++;
     r->devices[r->n_devices++] = *d;
     table_add(&r->by_code, registry_hash(d->code, n), d->index);
     table_add(&r->by_source, registry_hash(d->source_id, strlen(d->source_id)), d->index);
