@@ -15,20 +15,36 @@
 #include <string.h>
 
 #define HOLD_MS       100
-#define CLEAR_NS      5000000000u /* well for so long before we come back */
+#define CLEAR_NS      5000000000u /* well for so long before we come back to little room */
 #define STEP_NS       250000000 /* a wall clock that moved so much against the other stepped */
 #define OWN_MAX_BYTES ((size_t)1 << 20)
 #define WATCHDOG_NS   100000000000u /* an append of our own must have succeeded within */
 
+static int append_own(struct app *a, struct buf *body)
+{
+    size_t at = 0;
+    for (bool more = true; more;) {
+        struct journal_stats j;
+        journal_stats(a->journal, &j);
+        buf_clear(body);
+        more = report_own(&a->sources, &a->rates, &at, body) && !j.low_space;
+        int r = app_append(a, &(struct record){.type = RECORD_STATS,
+                                               .broker = 255,
+                                               .body = body->data ? body->data : "",
+                                               .body_len = body->len});
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+/* The ledger of many compounds is several records. */
 static void own_metrics(struct app *a)
 {
+    uint64_t most = a->conf->journal.segment_bytes / 4;
     struct buf body;
-    buf_init(&body, OWN_MAX_BYTES);
-    report_own(&a->sources, &a->rates, &body);
-    int r = app_append(a, &(struct record){.type = RECORD_STATS,
-                                           .broker = 255,
-                                           .body = body.data ? body.data : "",
-                                           .body_len = body.len});
+    buf_init(&body, most < OWN_MAX_BYTES ? (size_t)most : OWN_MAX_BYTES);
+    int r = append_own(a, &body);
     buf_done(&body);
     if (r == 0) {
         a->last_own_append_ns = loop_hrtime_ns();
@@ -92,6 +108,20 @@ static char *reason_to_leave(struct app *a)
     return NULL;
 }
 
+/* Room for a while, not only for the next moment. */
+static bool has_room(struct app *a)
+{
+    struct journal_stats j;
+    journal_stats(a->journal, &j);
+    bool room = j.bytes <= j.max_bytes - j.max_bytes / 4;
+    for (size_t i = 0; room && i < a->n_sinks; i++)
+        room = sink_has_room(a->sinks[i]);
+    return room;
+}
+
+/* Back as soon as half of what was full is free: what is left keeps the databases busy until the
+ * brokers send again, so that a backlog goes as fast as they take it, however small the quota. Where
+ * room does not grow so far, after a while without a reason. */
 static void on_hold(void *ctx)
 {
     struct app *a = ctx;
@@ -99,7 +129,7 @@ static void on_hold(void *ctx)
     uint64_t now = loop_hrtime_ns();
     if (why)
         a->clear_since_ns = now;
-    if (why || now - a->clear_since_ns > CLEAR_NS)
+    if (why || now - a->clear_since_ns > CLEAR_NS || has_room(a))
         ingest_hold(a->ingest, why);
     free(why);
 }

@@ -161,6 +161,7 @@ static void caught_up(struct pipeline *p)
     struct engine_stats s;
     engine_stats(p->engine, &s);
     p->stats.replaying = false;
+    s.records -= p->start_records;
     p->stats.replayed = s.records;
     p->stats.replay_seconds = (double)(loop_hrtime_ns() - p->start_ns) / 1e9;
     if (s.records > 1000)
@@ -418,8 +419,9 @@ int pipeline_open(const struct pipeline_options *o, struct err *err, struct pipe
                                                 .rebirth = on_rebirth,
                                                 .transition = pipeline_transition,
                                                 .reply = pipeline_reply});
-    pipeline_look_for_rollback(p);
-    int r = pipeline_restore(p, err);
+    p->o.snapshots = NULL; /* the caller's */
+    pipeline_look_for_rollback(p, o->snapshots);
+    int r = pipeline_restore(p, o->snapshots, err);
     if (r != 0) {
         pipeline_close(p);
         return r;
@@ -438,6 +440,9 @@ void pipeline_start(struct pipeline *p)
 {
     uint64_t sync_ms = p->o.conf->sync_interval_ns / 1000000;
     p->running = true;
+    struct engine_stats s;
+    engine_stats(p->engine, &s);
+    p->start_records = s.records;
     p->start_ns = loop_hrtime_ns();
     p->start_end = journal_end(p->o.journal);
     p->stats.replaying = p->read_to < p->start_end;
@@ -472,6 +477,7 @@ void pipeline_close(struct pipeline *p)
     pipeline_forget_cases(p);
     pipeline_free_worlds(p);
     free(p->snap.ends);
+    free(p->snap.tables);
     free(p);
 }
 

@@ -17,8 +17,23 @@
 #define EVERY_NS      60000000000u
 #define TIGHT_NS      1000000000u
 #define FIRST_RECORDS 64
+#define MAX_SNAPSHOTS 8
 
 /* -- taking one --------------------------------------------------------------------------- */
+
+static const char *why_failed(int error)
+{
+    switch (error) {
+    case -ECHILD:
+        return "the process that copies the engine's state was killed, as the first where "
+               "memory "
+               "is short";
+    case -ETIMEDOUT:
+        return "the process that copies the engine's state took too long and was ended";
+    default:
+        return strerror(-error);
+    }
+}
 
 static void retire(struct pipeline *p)
 {
@@ -26,11 +41,16 @@ static void retire(struct pipeline *p)
     p->snap.last_ns = loop_hrtime_ns();
     p->snap.last_offset = p->snap.read_to;
     if (p->snap.failed) {
+        p->stats.snapshots_failed++;
+        p->stats.snapshots_failed_in_row++;
+        (void)snprintf(p->stats.snapshot_problem, sizeof(p->stats.snapshot_problem), "%s",
+                       why_failed(p->snap.failed));
         log_error("snapshot: cannot be written: %s; the last one stays, the journal keeps all "
                   "since then",
-                  strerror(-p->snap.failed));
+                  p->stats.snapshot_problem);
         snapshot_abort(p->snap.writer);
     } else {
+        p->stats.snapshots_failed_in_row = 0;
         p->stats.snapshots++;
         p->stats.snapshot = p->snap.at;
         p->stats.snapshot_ns_last = p->snap.last_ns - p->snap.began_ns;
@@ -164,6 +184,10 @@ static void save_work(void *ctx)
     p->snap.failed = r;
     image_free(p->snap.image);
     p->snap.image = NULL;
+    /* What changed while both had it is in small pages now, each of them one more entry for the next
+     * one to copy. */
+    for (size_t i = 0; i < p->snap.n_tables; i++)
+        mem_gather(p->snap.tables[i].p, p->snap.tables[i].n);
 }
 
 static void save_done(void *ctx)
@@ -181,11 +205,21 @@ static void save_done(void *ctx)
     pipeline_drain(p);
 }
 
+static void note_table(void *ctx, const void *bytes, size_t n)
+{
+    struct snap *s = ctx;
+    if (n < MEM_LARGE)
+        return;
+    s->tables = mem_realloc_array(s->tables, s->n_tables + 1, sizeof(*s->tables));
+    s->tables[s->n_tables++] = (struct large_table){bytes, n};
+}
+
 /* All that the engine waits for. */
 static int take_image(struct pipeline *p)
 {
     int why = 0;
     int r = image_take(save_engine, p->engine, &why, &p->snap.image);
+    p->stats.snapshots_unforked += r == 0 && why != 0;
     if (r == 0 && why && log_broke(&p->snap.image_log))
         log_warn("snapshot: no process can be made to write it: %s; the engine waits until its "
                  "state is copied",
@@ -202,6 +236,8 @@ void pipeline_snapshot_begin(struct pipeline *p)
     p->snap.began_ns = loop_hrtime_ns();
     p->snap.state = SNAP_SAVING;
     p->snap.failed = take_image(p);
+    p->snap.n_tables = 0;
+    engine_tables(p->engine, note_table, &p->snap);
     uint64_t took = loop_hrtime_ns() - p->snap.began_ns;
     if (took > p->stats.snapshot_pause_ns_max)
         p->stats.snapshot_pause_ns_max = took;
@@ -322,7 +358,38 @@ static int stand_at_the_beginning(struct pipeline *p, struct err *err)
     return e == 0 ? 0 : err_errno(err, e, "journal: its first records cannot be read");
 }
 
-int pipeline_restore(struct pipeline *p, struct err *err)
+/* The store is older than every snapshot, and the journal does not reach back to it: what lies between
+ * is in neither. To begin without a state would lose the devices' and the accounts, too. */
+static int restore_beyond_store(struct pipeline *p, struct position *out_at)
+{
+    struct position seen[MAX_SNAPSHOTS];
+    int n = snapshot_list(p->o.snapshot_dir, seen, MAX_SNAPSHOTS), r = -ENOENT;
+    while (r != 0 && n-- > 0) { /* the oldest loses least */
+        struct snapshot one;
+        struct err why;
+        if (snapshot_load_newest(p->o.snapshot_dir, &seen[n], &why, &one) != 0)
+            continue;
+        *out_at = one.position;
+        r = try_snapshot(p, one.bytes, one.len);
+        free(one.bytes);
+    }
+    if (r == 0)
+        log_warn("store: it knows nothing above %llu, the oldest snapshot is at %llu, and the "
+                 "journal does not reach back: letters and alarms of what lies between are "
+                 "lost to it",
+                 (unsigned long long)p->o.store_cursor.offset,
+                 (unsigned long long)out_at->offset);
+    return r;
+}
+
+static bool reaches_back(const struct pipeline *p)
+{
+    struct journal_stats j;
+    journal_stats(p->o.journal, &j);
+    return j.first <= SEGMENT_HEADER;
+}
+
+int pipeline_restore(struct pipeline *p, struct snapshots *snapshots, struct err *err)
 {
     /* not beyond what the store knows; a fresh store knows nothing of any, and that is said */
     struct position max = {UINT64_MAX, UINT64_MAX, UINT64_MAX}, at = {0};
@@ -331,14 +398,13 @@ int pipeline_restore(struct pipeline *p, struct err *err)
     for (;;) {
         struct snapshot one;
         struct err why;
-        int r = snapshot_load_newest(p->o.snapshot_dir, &max, &why, &one);
+        int r = snapshots_newest(snapshots, &max, &why, &one);
         if (why.text[0])
             log_warn("snapshot: %s", why.text);
         if (r != 0)
             break;
         at = one.position;
         r = try_snapshot(p, one.bytes, one.len);
-        free(one.bytes);
         if (r == 0) {
             p->stats.snapshot = at;
             return open_reader(p, at.offset, err);
@@ -348,6 +414,10 @@ int pipeline_restore(struct pipeline *p, struct err *err)
         if (at.offset == 0)
             break;
         max = (struct position){at.offset - 1, UINT64_MAX, UINT64_MAX};
+    }
+    if (p->o.store_cursor.offset > 0 && !reaches_back(p) && restore_beyond_store(p, &at) == 0) {
+        p->stats.snapshot = at;
+        return open_reader(p, at.offset, err);
     }
     int e = stand_at_the_beginning(p, err);
     return e == 0 ? open_reader(p, 0, err) : e;

@@ -257,10 +257,19 @@ static void native(struct engine *e, const struct record *r, int64_t received_ms
     count_outcome(v, &o);
 }
 
-static void quarantine(struct verdict *v, const char *reason)
+/* Of two lanes one keeps strangers, or both would. */
+static bool keeps_strangers(const struct engine *e)
 {
-    v->count = LEDGER_QUARANTINED;
+    return e->world->conf->gateway.lane != CONF_LANE_LIFE_SAFETY;
+}
+
+static void quarantine(const struct engine *e, struct verdict *v, const char *reason)
+{
     v->row = LEDGER_NONE;
+    v->count = LEDGER_OTHER_LANE;
+    if (!keeps_strangers(e))
+        return;
+    v->count = LEDGER_QUARANTINED;
     v->reason = reason;
     v->quarantine = true;
 }
@@ -279,7 +288,7 @@ static void take_native(struct engine *e, const struct record *r, bool again, st
     if (again)
         v->count = LEDGER_DUPLICATE; /* counted once, whatever it was the first time */
     else if (!d)
-        quarantine(v, why);
+        quarantine(e, v, why);
     else if (!world_serves(e->world, d))
         v->count = LEDGER_OTHER_LANE;
     else if ((r->flags & RECORD_RETAIN) && r->type == RECORD_MESSAGE)
@@ -325,9 +334,13 @@ static void resolve(struct engine *e, const struct verdict *v, int64_t received_
             continue;
         }
         const struct device *d = find_device(e, device, compound, &why);
-        if (!d) {
+        if (!d && keeps_strangers(e)) {
             o->unknown++;
             note_stranger(strangers, device, compound, why);
+            continue;
+        }
+        if (!d) {
+            o->other_lane++;
             continue;
         }
         if (!o->first)
@@ -386,13 +399,32 @@ static void tell_rest(struct engine *e, const struct record *r, const struct out
     }
 }
 
+void engine_note_strange(struct engine *e, const struct record *r, const char *kind,
+                         const char *name, size_t len, const struct device *d)
+{
+    if (!e->strange)
+        e->strange = strange_new();
+    strange_note(e->strange, e->world->conf->sources[e->speaking].profile, kind, name, len,
+                 d ? d->code : NULL, engine_stamp_ms(e, r));
+}
+
+static void note_unknown(struct engine *e, const struct record *r, const struct device *d)
+{
+    size_t n = e->decoded.unknown;
+    e->stats.fields_unknown += n;
+    for (size_t i = 0; i < n && i < DECODE_MAX_UNKNOWN; i++)
+        engine_note_strange(e, r, NULL, e->decoded.unknown_names[i].p,
+                            e->decoded.unknown_names[i].n, d);
+}
+
 static void take_decoded(struct engine *e, const struct record *r, int64_t received_ms,
                          struct verdict *v)
 {
     struct outcome o = {0};
     struct strangers strangers = {.n = 0};
-    e->stats.fields_unknown += e->decoded.unknown;
     resolve(e, v, received_ms, &o, &strangers);
+    if (e->decoded.unknown)
+        note_unknown(e, r, o.first);
     if (o.first)
         v->row = e->devices[o.first->index].row;
     take_samples(e, r, received_ms, NULL, INT64_MAX, &o);
@@ -524,6 +556,7 @@ static void judge(struct engine *e, const struct record *r, struct verdict *v)
         if (!topic_matches(s->topic, r->topic, r->topic_len, &v->match))
             continue;
         fit++;
+        e->speaking = s->index;
         if (!s->profile)
             take_native(e, r, again, v);
         else
@@ -542,6 +575,17 @@ static void judge(struct engine *e, const struct record *r, struct verdict *v)
         v->count = LEDGER_IGNORED_EMPTY;
     else
         dead(v, LEDGER_DEAD_NO_MESSAGE, "no profile of this topic knows such a message");
+}
+
+/* What is taken up again was counted when it came. */
+static enum ledger_count count_of(const struct record *r, const struct verdict *v)
+{
+    if (r->type != RECORD_REINJECT)
+        return v->count;
+    if (v->count == LEDGER_QUARANTINED)
+        return LEDGER_AGAIN_QUARANTINED;
+    bool dead = v->count >= LEDGER_DEAD_NO_SOURCE && v->count <= LEDGER_DEAD_CORRUPT;
+    return dead ? LEDGER_AGAIN_DEAD : v->count;
 }
 
 static void send_letter(struct engine *e, const struct record *r, const struct verdict *v)
@@ -569,7 +613,7 @@ void engine_message(struct engine *e, const struct record *r)
     judge(e, r, &v);
     ledger_add(e->ledger, v.row,
                r->type == RECORD_MESSAGE ? LEDGER_RECEIVED : LEDGER_REINJECTED, 1);
-    ledger_add(e->ledger, v.row, v.count, 1);
+    ledger_add(e->ledger, v.row, count_of(r, &v), 1);
     if (v.reason)
         send_letter(e, r, &v);
 }

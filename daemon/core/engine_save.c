@@ -6,15 +6,15 @@
  */
 #include "base/check.h"
 #include "base/mem.h"
-#include "core/engine_private.h"
+#include "core/engine_count_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAGIC 0x31474e4548474147u /* "GAGHENG1" */
-/* 1 is read, too: it knew no clocks, points, ids; and 2, which knew no alarms. */
-#define VERSION   3u
+/* 1 is read, too: it knew no clocks, points, ids; 2, which knew no alarms; and 3, no counters. */
+#define VERSION   4u
 #define SPARKPLUG ((size_t)1 << 30) /* bytes that births may take */
 
 /* -- writing ------------------------------------------------------------------------------ */
@@ -190,6 +190,17 @@ static void save_sparkplug(const struct engine *e, struct writer *w)
     buf_done(&b);
 }
 
+static void save_counters(const struct engine *e, struct writer *w)
+{
+    struct engine_counters c;
+    engine_counters_look(e, &c);
+    put_u64(w, c.n);
+    for (size_t i = 0; i < c.n; i++) {
+        put_text(w, c.list[i].name);
+        put_u64(w, *c.list[i].n);
+    }
+}
+
 static int put_alarms(void *ctx, const void *p, size_t len)
 {
     struct writer *w = ctx;
@@ -222,6 +233,7 @@ int engine_save(const struct engine *e, engine_put_fn *fn, void *ctx)
     save_clock(e, w);
     save_sparkplug(e, w);
     put_u64(w, (uint64_t)e->order_shift_ms);
+    save_counters(e, w);
     int alarms = engine_alarms_save(e, put_alarms, w);
     w->failed = w->failed ? w->failed : alarms;
     put_u64(w, MAGIC);
@@ -252,8 +264,13 @@ static void get(struct reader *r, void *out, size_t n)
 
 static uint64_t get_u64(struct reader *r)
 {
-    uint64_t v;
-    get(r, &v, sizeof(v));
+    uint64_t v = 0;
+    if (r->failed || (size_t)(r->end - r->p) < sizeof(v)) {
+        r->failed = true;
+        return 0;
+    }
+    memcpy(&v, r->p, sizeof(v));
+    r->p += sizeof(v);
     return v;
 }
 
@@ -411,14 +428,28 @@ static void load_sparkplug(struct engine *e, struct reader *r)
     r->p += n;
 }
 
+/* They were written in the order of their registry: *next is tried before it is searched. */
+static const struct device *device_of(const struct engine *e, const char *code, size_t *next)
+{
+    const struct device *d = NULL;
+    if (*next < e->n_devices)
+        d = registry_device_at(e->world->registry, *next);
+    if (!d || strcmp(d->code, code) != 0)
+        d = registry_find(e->world->registry, code, strlen(code));
+    if (d)
+        *next = (size_t)d->index + 1;
+    return d;
+}
+
 static void load_devices(struct engine *e, struct reader *r)
 {
     memset(e->place_due, 0, (e->n_devices / 64 + 1) * sizeof(*e->place_due));
+    size_t next = 0;
     uint64_t n = get_u64(r);
     for (uint64_t i = 0; i < n && !r->failed; i++) {
         char code[256];
         get_text(r, code);
-        const struct device *d = registry_find(e->world->registry, code, strlen(code));
+        const struct device *d = device_of(e, code, &next);
         struct device_state dropped = {0}, *s = d ? &e->devices[d->index] : &dropped;
         s->last_seen_ms = (int64_t)get_u64(r);
         s->last_time_ms = (int64_t)get_u64(r);
@@ -470,19 +501,29 @@ static void forget(struct engine *e)
     engine_free(fresh);
 }
 
-/* All that is left but the mark at the end. Before version 3 they begin as new. */
-static void load_alarms(struct engine *e, struct reader *r)
+static void load_counters(struct reader *r, struct engine_counters *c)
 {
-    size_t left = (size_t)(r->end - r->p);
-    if (r->failed || left < sizeof(uint64_t)) {
-        r->failed = true;
+    uint64_t n = get_u64(r);
+    for (uint64_t i = 0; i < n && !r->failed; i++) {
+        char name[256];
+        get_text(r, name);
+        engine_counters_set(c, name, get_u64(r));
+    }
+}
+
+/* All that is left but the mark at the end. Before version 3 they begin as new. */
+static void load_alarms(struct engine *e, struct reader *r, struct engine_counters *c)
+{
+    if (r->failed)
+        return;
+    if (r->version < 3) {
+        engine_alarms_ready(e, e->at.tick);
         return;
     }
-    engine_alarms_ready(e, e->at.tick);
-    if (r->version < 3)
-        return;
     e->order_shift_ms = (int64_t)get_u64(r);
-    left = (size_t)(r->end - r->p);
+    if (r->version >= 4)
+        load_counters(r, c);
+    size_t left = (size_t)(r->end - r->p);
     if (r->failed || left < sizeof(uint64_t)) {
         r->failed = true;
         return;
@@ -495,8 +536,12 @@ static void load_alarms(struct engine *e, struct reader *r)
 int engine_load(struct engine *e, const char *bytes, size_t len)
 {
     struct reader r = {.p = bytes, .end = bytes + len};
+    struct engine_counters counted;
     char hash[256];
-    forget(e);
+    engine_counters(&counted);
+    if (e->used)
+        forget(e);
+    e->used = true;
     if (!load_head(&r, hash))
         return -EBADMSG;
     get(&r, &e->at, sizeof(e->at));
@@ -515,10 +560,11 @@ int engine_load(struct engine *e, const char *bytes, size_t len)
         load_sparkplug(e, &r);
     }
     engine_count_devices(e);
-    load_alarms(e, &r);
+    load_alarms(e, &r, &counted);
     if (get_u64(&r) != MAGIC || r.failed || r.p != r.end) {
         forget(e);
         return -EBADMSG;
     }
+    engine_counters_use(e, &counted);
     return 0;
 }
