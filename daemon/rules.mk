@@ -4,8 +4,8 @@ $(O)/obj/base/zone.cc.o: CXXFLAGS_ALL += -fexceptions
 # clang's check of virtual tables needs its C++ runtime, and programs are linked as C.
 $(O)/obj/base/zone.cc.o $(O)/obj/core/json.cc.o: CXXFLAGS_ALL += -fno-sanitize=vptr
 
-# io/mqtt_diagnose asks OpenSSL itself why a handshake fails.
-LIBS += -lssl
+# io/mqtt_diagnose asks OpenSSL itself why a handshake fails, io/pem what is in its files.
+LIBS += -lssl -lcrypto
 
 # libjansson writes and reads the JSON of the HTTP API (io/store_query.c, ctl/).
 LIBS += -ljansson
@@ -20,8 +20,8 @@ LIBS := $(O)/obj/io/paho/lean.c.o $(LIBS)
 endif
 
 # -- installing ----------------------------------------------------------------
-# Programs, man pages, completion, units, the user, the vendors' profiles, the rules, and an
-# example configuration that passes --check. What people have changed in SYSCONFDIR is never written over.
+# Programs, man pages, completion, units, the user, the vendors' profiles, the rules, the schemas of
+# what firms hear, and an example configuration that passes --check. What people have changed in SYSCONFDIR is never written over.
 MANDIR    ?= $(PREFIX)/share/man
 DATADIR   ?= $(PREFIX)/share
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
@@ -47,6 +47,8 @@ install: all
 	    [ -e $$to ] || install -m 644 $$f $$to || exit 1; done
 	for f in $$(cd config && find . -type f); do \
 	    install -D -m 644 config/$$f $(D)$(DATADIR)/gaihou/$${f#./} || exit 1; done
+	for f in docs/schemas/*.json; do \
+	    install -D -m 644 $$f $(D)$(DATADIR)/gaihou/schemas/$${f##*/} || exit 1; done
 
 # The grammar of conditions: lemon writes the parser into the build folder. Its code is not ours,
 # and does not keep to our warnings.

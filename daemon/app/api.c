@@ -123,6 +123,15 @@ static void get_ledger(struct api *a, struct httpd_request *r, const char *rest)
     api_answer(r, 200, "application/json", &b);
 }
 
+static void get_unknown(struct api *a, struct httpd_request *r, const char *rest)
+{
+    (void)rest;
+    struct buf b;
+    buf_init(&b, MAX_ANSWER);
+    report_strange(a->o.sources, httpd_query(r, "profile"), &b);
+    api_answer(r, 200, "application/json", &b);
+}
+
 /* -- devices, compounds ------------------------------------------------------------------- */
 
 static bool is_silent(const struct api *a, const struct device *d)
@@ -218,9 +227,6 @@ static void get_compounds(struct api *a, struct httpd_request *r, const char *re
     (void)rest;
     const struct registry *g = registry_of(a);
     size_t n = registry_compounds(g);
-    uint64_t *devices = mem_zalloc_array(n, sizeof(*devices));
-    for (size_t i = 0; i < registry_devices(g); i++)
-        devices[registry_device_at(g, i)->compound->index]++;
     struct buf b;
     struct jsonw w;
     buf_init(&b, MAX_ANSWER);
@@ -239,12 +245,11 @@ static void get_compounds(struct api *a, struct httpd_request *r, const char *re
         jsonw_str(&w, "tier", c->tier);
         jsonw_str(&w, "merged_into", c->merged_into);
         jsonw_str(&w, "split_from", c->split_from);
-        jsonw_u64(&w, "devices", devices[i]);
+        jsonw_u64(&w, "devices", c->n_devices);
         jsonw_end_object(&w);
     }
     jsonw_end_array(&w);
     jsonw_end_object(&w);
-    free(devices);
     api_answer(r, 200, "application/json", &b);
 }
 
@@ -424,10 +429,44 @@ static void replay(struct api *a, struct httpd_request *r, bool quarantine)
     store_letters(a->o.sources->store, quarantine, &f, replay_letter, replay_done, p);
 }
 
+static void retaken(void *ctx, const struct sink_retaken *t)
+{
+    struct buf b;
+    struct jsonw w;
+    buf_init(&b, 65536);
+    jsonw_init(&w, &b);
+    jsonw_object(&w, NULL);
+    jsonw_u64(&w, "lines", t->lines);
+    jsonw_u64(&w, "taken", t->taken);
+    jsonw_u64(&w, "refused", t->refused);
+    jsonw_bool(&w, "more", t->more);
+    jsonw_str(&w, "problem", t->problem);
+    jsonw_end_object(&w);
+    api_answer(ctx, 200, "application/json", &b);
+}
+
+static void retake(struct api *a, struct httpd_request *r, const char *sink)
+{
+    const struct report_sources *s = a->o.sources;
+    uint64_t id = api_query_u64(r, "id", 0), limit = api_query_u64(r, "limit", 0);
+    for (size_t i = 0; i < s->n_sinks; i++) {
+        if (strcmp(s->conf->sinks[i].id, sink) != 0)
+            continue;
+        if (sink_retake(s->sinks[i], id, httpd_query(r, "reason"), limit, retaken, r) != 0)
+            api_error(r, 409, "lines of this sink are being taken up already");
+        return;
+    }
+    api_error(r, 404, "there is no such sink");
+}
+
 static void post_dead_replay(struct api *a, struct httpd_request *r, const char *rest)
 {
+    const char *sink = httpd_query(r, "sink");
     (void)rest;
-    replay(a, r, false);
+    if (sink)
+        retake(a, r, sink);
+    else
+        replay(a, r, false);
 }
 
 static void post_quarantine_replay(struct api *a, struct httpd_request *r, const char *rest)
@@ -535,6 +574,7 @@ static const struct route {
     {"GET", "/readyz", get_ready},
     {"GET", "/api/v1/status", get_status},
     {"GET", "/api/v1/ledger", get_ledger},
+    {"GET", "/api/v1/unknown", get_unknown},
     {"GET", "/api/v1/devices", get_devices},
     {"GET", "/api/v1/devices/", get_devices},
     {"GET", "/api/v1/compounds", get_compounds},
@@ -565,6 +605,34 @@ static const char *route_rest(const struct route *t, const char *path)
     return NULL;
 }
 
+/* What is given and no number must not be taken for "all": a purge would follow it. */
+static const char *bad_number(const struct httpd_request *r)
+{
+    static const char *const numbers[] = {"id", "limit", "before", "after"};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        const char *s = httpd_query(r, numbers[i]);
+        uint64_t v;
+        if (s && *s && num_get_u64(s, strlen(s), &v) != 0)
+            return numbers[i];
+    }
+    return NULL;
+}
+
+static void call(struct api *a, const struct route *t, struct httpd_request *r,
+                 const char *rest)
+{
+    const char *bad = bad_number(r);
+    char text[64];
+    if (strcmp(t->method, "POST") == 0 && !httpd_may_write(r)) {
+        api_error(r, 403, "writing verbs need the Unix socket, or a bearer token over TCP");
+    } else if (bad) {
+        (void)snprintf(text, sizeof(text), "%s: expected a number", bad);
+        api_error(r, 400, text);
+    } else {
+        t->fn(a, r, rest);
+    }
+}
+
 void api_handle(void *api, struct httpd_request *r)
 {
     struct api *a = api;
@@ -577,10 +645,7 @@ void api_handle(void *api, struct httpd_request *r)
         known = true;
         if (strcmp(head ? "GET" : method, routes[i].method) != 0)
             continue;
-        if (strcmp(routes[i].method, "POST") == 0 && !httpd_may_write(r))
-            api_error(r, 403, "writing verbs need the Unix socket, or a bearer token over TCP");
-        else
-            routes[i].fn(a, r, rest);
+        call(a, &routes[i], r, rest);
         return;
     }
     if (known)

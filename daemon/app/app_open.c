@@ -13,6 +13,7 @@
 #include "io/file.h"
 #include "io/httpd.h"
 #include "io/lock.h"
+#include "io/pem.h"
 #include "io/secret.h"
 
 #include <errno.h>
@@ -66,41 +67,89 @@ static void secret_at(const char *path, const struct conf *c, int line,
         problems_warn(problems, c->file, line, 0, "%s", remark.text);
 }
 
-/* A file that TLS will want; what is in it is judged by who connects. */
-static void pem_at(const char *option, const char *path, const struct conf *c, int line,
-                   struct problems *problems)
-{
+struct pem { /* a file that TLS will want; text NULL: there is none, or that was said */
+    const char *option, *path;
     char *text;
     size_t n;
+};
+
+static struct pem pem_at(const char *option, const char *path, const struct conf *c, int line,
+                         struct problems *problems)
+{
+    struct pem p = {.option = option, .path = path};
     if (!path)
-        return;
-    int r = file_load(path, PEM_MAX, &text, &n);
+        return p;
+    int r = file_load(path, PEM_MAX, &p.text, &p.n);
     if (r == -EFBIG)
         problems_add(problems, c->file, line, 0, "%s: %s is larger than %zu bytes", option,
                      path, PEM_MAX);
     else if (r != 0)
         problems_add(problems, c->file, line, 0, "%s: cannot read %s: %s", option, path,
                      strerror(-r));
-    if (r != 0)
-        return;
-    if (!memmem(text, n, "-----BEGIN ", 11))
+    else if (!memmem(p.text, p.n, "-----BEGIN ", 11))
         problems_add(problems, c->file, line, 0,
                      "%s: %s is no PEM file, expected one with a line \"-----BEGIN …-----\"",
                      option, path);
-    explicit_bzero(text, n);
-    free(text);
+    else
+        return p;
+    if (r == 0)
+        free(p.text);
+    p.text = NULL;
+    return p;
 }
 
-static void check_pem(const struct conf *c, struct problems *problems)
+static void pem_done(struct pem *p)
 {
-    for (size_t i = 0; i < c->n_brokers; i++) {
-        const struct conf_broker *b = &c->brokers[i];
-        pem_at("brokers.tls.ca_file", b->tls.ca_file, c, b->line, problems);
-        pem_at("brokers.tls.cert_file", b->tls.cert_file, c, b->line, problems);
-        pem_at("brokers.tls.key_file", b->tls.key_file, c, b->line, problems);
+    if (p->text)
+        explicit_bzero(p->text, p->n);
+    free(p->text);
+}
+
+static void say_pem(const struct pem *p, int r, const struct err *err, const struct conf *c,
+                    int line, struct problems *problems)
+{
+    if (r < 0)
+        problems_add(problems, c->file, line, 0, "%s: %s: %s", p->option, p->path, err->text);
+    else if (r > 0)
+        problems_warn(problems, c->file, line, 0, "%s: %s: %s", p->option, p->path, err->text);
+}
+
+static void check_certificates(const struct pem *p, const struct conf *c, int line,
+                               struct problems *problems)
+{
+    struct err err;
+    if (p->text)
+        say_pem(p, pem_certificates(p->text, p->n, &err), &err, c, line, problems);
+}
+
+static void check_broker_pem(const struct conf *c, const struct conf_broker *b,
+                             const char *password, struct problems *problems)
+{
+    struct err err;
+    struct pem ca = pem_at("brokers.tls.ca_file", b->tls.ca_file, c, b->line, problems);
+    struct pem cert = pem_at("brokers.tls.cert_file", b->tls.cert_file, c, b->line, problems);
+    struct pem key = pem_at("brokers.tls.key_file", b->tls.key_file, c, b->line, problems);
+    check_certificates(&ca, c, b->line, problems);
+    check_certificates(&cert, c, b->line, problems);
+    if (cert.text && key.text)
+        say_pem(&key, pem_key(cert.text, cert.n, key.text, key.n, password, &err), &err, c,
+                b->line, problems);
+    pem_done(&ca);
+    pem_done(&cert);
+    pem_done(&key);
+}
+
+static void check_pem(const struct conf *c, const struct app_secrets *secrets,
+                      struct problems *problems)
+{
+    for (size_t i = 0; i < c->n_brokers; i++)
+        check_broker_pem(c, &c->brokers[i], secrets->broker_keys[i], problems);
+    for (size_t i = 0; i < c->n_sinks; i++) {
+        const struct conf_sink *s = &c->sinks[i];
+        struct pem ca = pem_at("sinks.ca_file", s->ca_file, c, s->line, problems);
+        check_certificates(&ca, c, s->line, problems);
+        pem_done(&ca);
     }
-    for (size_t i = 0; i < c->n_sinks; i++)
-        pem_at("sinks.ca_file", c->sinks[i].ca_file, c, c->sinks[i].line, problems);
 }
 
 int app_load_secrets(const struct conf *c, struct app_secrets *out, struct problems *problems)
@@ -121,7 +170,7 @@ int app_load_secrets(const struct conf *c, struct app_secrets *out, struct probl
         secret_at(s->token_file, c, s->line, problems, &out->sink_tokens[i]);
     }
     secret_at(c->http.token_file, c, 0, problems, &out->http_token);
-    check_pem(c, problems);
+    check_pem(c, out, problems);
     return problems_errors(problems) == before ? 0 : -EINVAL;
 }
 
@@ -315,7 +364,7 @@ static int note_before(struct app *a, size_t i)
  * ticks had run at that place. A snapshot may be alone in knowing: of a restored store and of logs
  * that lost their power, a later start would otherwise find it ahead of its own time. */
 static void known_positions(const struct app *a, const struct store_opened *s,
-                            struct position *out)
+                            struct snapshots *snapshots, struct position *out)
 {
     *out = s->cursor;
     for (size_t i = 0; i < a->n_sinks; i++) {
@@ -323,9 +372,18 @@ static void known_positions(const struct app *a, const struct store_opened *s,
         if (position_cmp(&end, out) > 0)
             *out = end;
     }
-    struct position snap; /* the newest that verifies */
-    if (snapshot_list(a->paths.snapshots, &snap, 1) == 1 && position_cmp(&snap, out) > 0)
-        *out = snap;
+    struct snapshot newest; /* that verifies */
+    if (snapshots_newest(snapshots, NULL, NULL, &newest) == 0 &&
+        position_cmp(&newest.position, out) > 0)
+        *out = newest.position;
+}
+
+static int open_snapshots(const struct app *a, struct snapshots **out)
+{
+    int r = snapshots_open(a->paths.snapshots, out);
+    if (r != 0)
+        log_error("%s: cannot be read: %s", a->paths.snapshots, strerror(-r));
+    return r;
 }
 
 static int open_journal(struct app *a, const struct position *known)
@@ -409,7 +467,8 @@ static void replied(void *app, uint64_t origin, enum case_answer answer, const c
     api_replied(a->api, origin, answer, json, len);
 }
 
-static int open_pipeline(struct app *a, struct loaded *l, const struct store_opened *s)
+static int open_pipeline(struct app *a, struct loaded *l, const struct store_opened *s,
+                         struct snapshots *snapshots)
 {
     struct err err = {{0}};
     char hash[CONTENT_HEX + 1];
@@ -428,6 +487,7 @@ static int open_pipeline(struct app *a, struct loaded *l, const struct store_ope
         .epoch_from = s->epoch_from,
         .sinks = a->sinks,
         .n_sinks = a->n_sinks,
+        .snapshots = snapshots,
         .snapshot_dir = a->paths.snapshots,
         .content_dir = a->paths.generations,
         .archive_dir = a->conf->journal.archive.max_bytes ? a->paths.archive : NULL,
@@ -566,10 +626,24 @@ static int open_http(struct app *a)
     return r;
 }
 
+/* What the last run left behind, as far as it may be gone on with. */
+static int open_past(struct app *a, struct loaded *l, const struct store_opened *s)
+{
+    struct snapshots *snapshots = NULL;
+    struct position known;
+    int r = open_snapshots(a, &snapshots);
+    if (r != 0)
+        return r;
+    known_positions(a, s, snapshots, &known);
+    r = open_journal(a, &known);
+    r = r == 0 ? open_pipeline(a, l, s, snapshots) : r;
+    snapshots_close(snapshots);
+    return r == 0 ? begin_records(a, &known) : r;
+}
+
 int app_open_all(struct app *a, struct loaded *l)
 {
     struct store_opened s = {0};
-    struct position known;
     int r;
     log_set_level((enum log_level)a->conf->log.level);
     log_info("gaihoud " GAIHOU_VERSION " starting: gateway %s, %zu compounds, %zu devices",
@@ -584,11 +658,8 @@ int app_open_all(struct app *a, struct loaded *l)
     a->httpc = httpc_new(a->loop);
     journal_sigbus_install();
     if ((r = open_secrets(a)) != 0 || (r = open_folders(a)) != 0 ||
-        (r = open_store(a, &s)) != 0 || (r = open_sinks(a)) != 0)
-        return r;
-    known_positions(a, &s, &known);
-    if ((r = open_journal(a, &known)) != 0 || (r = open_pipeline(a, l, &s)) != 0 ||
-        (r = begin_records(a, &known)) != 0 || (r = app_begin_stream(a)) != 0)
+        (r = open_store(a, &s)) != 0 || (r = open_sinks(a)) != 0 ||
+        (r = open_past(a, l, &s)) != 0 || (r = app_begin_stream(a)) != 0)
         return r;
     pipeline_start(a->pipeline);
     if ((r = open_ingest(a)) != 0 || (r = app_open_tell(a, &s.cursor)) != 0)

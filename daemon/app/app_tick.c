@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define HOLD_MS       100
-#define CLEAR_NS      5000000000u /* well for so long before we come back */
+#define CLEAR_NS      5000000000u /* well for so long before we come back to little room */
 #define STEP_NS       250000000 /* a wall clock that moved so much against the other stepped */
 #define OWN_MAX_BYTES ((size_t)1 << 20)
 #define WATCHDOG_NS   100000000000u /* an append of our own must have succeeded within */
@@ -108,6 +108,20 @@ static char *reason_to_leave(struct app *a)
     return NULL;
 }
 
+/* Room for a while, not only for the next moment. */
+static bool has_room(struct app *a)
+{
+    struct journal_stats j;
+    journal_stats(a->journal, &j);
+    bool room = j.bytes <= j.max_bytes - j.max_bytes / 4;
+    for (size_t i = 0; room && i < a->n_sinks; i++)
+        room = sink_has_room(a->sinks[i]);
+    return room;
+}
+
+/* Back as soon as half of what was full is free: what is left keeps the databases busy until the
+ * brokers send again, so that a backlog goes as fast as they take it, however small the quota. Where
+ * room does not grow so far, after a while without a reason. */
 static void on_hold(void *ctx)
 {
     struct app *a = ctx;
@@ -115,7 +129,7 @@ static void on_hold(void *ctx)
     uint64_t now = loop_hrtime_ns();
     if (why)
         a->clear_since_ns = now;
-    if (why || now - a->clear_since_ns > CLEAR_NS)
+    if (why || now - a->clear_since_ns > CLEAR_NS || has_room(a))
         ingest_hold(a->ingest, why);
     free(why);
 }

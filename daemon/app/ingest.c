@@ -10,11 +10,14 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CUT_BYTES    65536 /* of a message that no record can hold */
-#define ROOM_MS      5000  /* a message waits so long for room in the journal */
+#define SAY_NS       UINT64_C(60000000000)
+#define LASTS_NS     UINT64_C(5000000000)
+#define ROOM_MS      5000 /* a message waits so long for room in the journal */
 #define REBIRTH_NS   60000000000u
 #define REBIRTH_SETS 1024
 #define REBIRTH_WAYS 8
@@ -51,6 +54,9 @@ struct ingest {
     struct ingest_broker *brokers;
     size_t n;
     char *held;
+    uint64_t held_ns;
+    bool held_said;
+    struct log_limit hold_limit;
     struct rebirth (*asked)[REBIRTH_WAYS]; /* REBIRTH_SETS, made when first needed */
     atomic_uint_fast64_t appends;
 };
@@ -193,15 +199,37 @@ void ingest_use(struct ingest *in, const struct world *w)
     }
 }
 
+/* With a small quota and a long backlog we leave and come back many times a minute: that is said once
+ * a minute, and when it lasts. */
+static void say_hold(struct ingest *in, const char *why)
+{
+    uint64_t held = 0, now = loop_hrtime_ns();
+    bool say = in->held ? !in->held_said && now - in->held_ns > LASTS_NS
+                        : log_allowed(&in->hold_limit, now, SAY_NS, &held);
+    if (!say)
+        return;
+    in->held_said = true;
+    char again[64] = "";
+    if (held)
+        (void)snprintf(again, sizeof(again), " (and %llu times since that was said last)",
+                       (unsigned long long)held);
+    log_error("leaving the brokers: %s%s; they keep what comes meanwhile, as far as they can",
+              why, again);
+}
+
 void ingest_hold(struct ingest *in, const char *why)
 {
+    if (why && in->held)
+        say_hold(in, why);
     if ((why == NULL) == (in->held == NULL))
         return;
-    if (why)
-        log_error("leaving the brokers: %s; they keep what comes meanwhile, as far as they can",
-                  why);
-    else
+    if (why) {
+        in->held_ns = loop_hrtime_ns();
+        in->held_said = false;
+        say_hold(in, why);
+    } else if (in->held_said) {
         log_notice("coming back to the brokers: %s is over", in->held);
+    }
     for (size_t i = 0; i < in->n; i++) {
         if (why)
             mqtt_leave(in->brokers[i].mqtt, why);

@@ -391,8 +391,9 @@ int pipeline_open(const struct pipeline_options *o, struct err *err, struct pipe
                                                 .rebirth = on_rebirth,
                                                 .transition = pipeline_transition,
                                                 .reply = pipeline_reply});
-    pipeline_look_for_rollback(p);
-    int r = pipeline_restore(p, err);
+    p->o.snapshots = NULL; /* the caller's */
+    pipeline_look_for_rollback(p, o->snapshots);
+    int r = pipeline_restore(p, o->snapshots, err);
     if (r != 0) {
         pipeline_close(p);
         return r;
@@ -448,6 +449,7 @@ void pipeline_close(struct pipeline *p)
     pipeline_forget_cases(p);
     pipeline_free_worlds(p);
     free(p->snap.ends);
+    free(p->snap.tables);
     free(p);
 }
 

@@ -19,6 +19,7 @@
 #include "core/engine.h"
 #include "io/journal.h"
 #include "io/loop.h"
+#include "io/snapshot.h"
 #include "io/store.h"
 
 struct pipeline;
@@ -32,6 +33,7 @@ struct pipeline_options {
     uint64_t epoch_from; /* the same */
     struct sink **sinks;
     size_t n_sinks;
+    struct snapshots *snapshots; /* those that are there; for pipeline_open only */
     const char *snapshot_dir, *content_dir, *archive_dir; /* archive_dir NULL: no archive */
     const struct conf_journal *conf;
     struct world *world;                       /* the newest one; becomes the pipeline's */
@@ -51,6 +53,9 @@ struct pipeline_stats {
     double lag_seconds;         /* age of the oldest unread record, by wall time; 0 when none */
     uint64_t drains, wakes, drain_ns_max, snapshots, snapshot_ns_last;
     uint64_t snapshot_pause_ns_max; /* the longest that the engine waited for its image */
+    uint64_t snapshots_unforked;    /* copied in memory: no process could be made */
+    uint64_t snapshots_failed, snapshots_failed_in_row; /* … since the last good one */
+    char snapshot_problem[160];                         /* of the last that failed */
     struct position snapshot;
     uint64_t snapshot_bytes;
     bool replaying;    /* not yet at the place where this process began */

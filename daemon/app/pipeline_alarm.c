@@ -12,9 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLY_MS   INT64_C(600000) /* a reply that nobody fetched by then is of no use */
-#define MAX_TOLD   100             /* differing cases that are told one by one */
-#define MAX_LISTED 8
+#define REPLY_MS INT64_C(600000) /* a reply that nobody fetched by then is of no use */
+#define MAX_TOLD 100             /* differing cases that are told one by one */
 
 /* -- to the store ------------------------------------------------------------------------- */
 
@@ -82,16 +81,12 @@ void pipeline_hurry(struct pipeline *p)
 /* -- a store that is older than we are ------------------------------------------------------- */
 
 /* A snapshot is never beyond the store's cursor, and a journal never older than its store. */
-void pipeline_look_for_rollback(struct pipeline *p)
+void pipeline_look_for_rollback(struct pipeline *p, struct snapshots *snapshots)
 {
-    struct position seen[MAX_LISTED];
     struct journal_stats j;
-    int n = snapshot_list(p->o.snapshot_dir, seen, MAX_LISTED);
     journal_stats(p->o.journal, &j);
-    p->stats.rolled_back = p->o.store_fresh && j.segments > 1;
-    for (int i = 0; i < n; i++)
-        if (position_cmp(&seen[i], &p->o.store_cursor) > 0)
-            p->stats.rolled_back = true;
+    p->stats.rolled_back =
+        (p->o.store_fresh && j.segments > 1) || snapshots_beyond(snapshots, &p->o.store_cursor);
     if (p->stats.rolled_back && j.end > p->epoch_from)
         p->epoch_from = j.end;
 }

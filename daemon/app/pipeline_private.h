@@ -43,11 +43,18 @@ struct adopted { /* the store's open cases, until the replay comes to its cursor
     size_t n, cap;
 };
 
+struct large_table {
+    const void *p;
+    size_t n;
+};
+
 enum snap_state { SNAP_IDLE, SNAP_SAVING, SNAP_FLUSHING, SNAP_COMMITTING };
 
 struct snap {
     enum snap_state state;
-    struct image *image; /* while it is saved */
+    struct image *image;        /* while it is saved */
+    struct large_table *tables; /* the engine's, as they were then */
+    size_t n_tables;
     struct snapshot_writer *writer;
     struct position at;
     uint64_t read_to;           /* the reader's place then */
@@ -118,7 +125,7 @@ void pipeline_transition(void *ctx, const struct transition *t);
 void pipeline_reply(void *ctx, const struct case_reply *r);
 void pipeline_stream(struct pipeline *p, const struct record *r);
 void pipeline_hurry(struct pipeline *p); /* what the engine just said of alarms goes its way */
-void pipeline_look_for_rollback(struct pipeline *p);
+void pipeline_look_for_rollback(struct pipeline *p, struct snapshots *snapshots);
 void pipeline_load_cases(struct pipeline *p);
 void pipeline_adopt(struct pipeline *p);
 void pipeline_forget_cases(struct pipeline *p);
@@ -133,7 +140,7 @@ void pipeline_snapshot_maybe(struct pipeline *p);
 void pipeline_snapshot_if_tight(struct pipeline *p); /* beside it, a few times a second */
 void pipeline_snapshot_begin(struct pipeline *p);
 void pipeline_snapshot_flushed(void *ctx);
-int pipeline_restore(struct pipeline *p, struct err *err);
+int pipeline_restore(struct pipeline *p, struct snapshots *snapshots, struct err *err);
 /* pipeline_world.c */
 void pipeline_switch(struct pipeline *p, const struct record *generation);
 struct world *pipeline_load_world(struct pipeline *p, const char *hash);

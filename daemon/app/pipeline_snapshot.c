@@ -21,17 +21,36 @@
 
 /* -- taking one --------------------------------------------------------------------------- */
 
+static const char *why_failed(int error)
+{
+    switch (error) {
+    case -ECHILD:
+        return "the process that copies the engine's state was killed, as the first where "
+               "memory "
+               "is short";
+    case -ETIMEDOUT:
+        return "the process that copies the engine's state took too long and was ended";
+    default:
+        return strerror(-error);
+    }
+}
+
 static void retire(struct pipeline *p)
 {
     p->snap.state = SNAP_IDLE;
     p->snap.last_ns = loop_hrtime_ns();
     p->snap.last_offset = p->snap.read_to;
     if (p->snap.failed) {
+        p->stats.snapshots_failed++;
+        p->stats.snapshots_failed_in_row++;
+        (void)snprintf(p->stats.snapshot_problem, sizeof(p->stats.snapshot_problem), "%s",
+                       why_failed(p->snap.failed));
         log_error("snapshot: cannot be written: %s; the last one stays, the journal keeps all "
                   "since then",
-                  strerror(-p->snap.failed));
+                  p->stats.snapshot_problem);
         snapshot_abort(p->snap.writer);
     } else {
+        p->stats.snapshots_failed_in_row = 0;
         p->stats.snapshots++;
         p->stats.snapshot = p->snap.at;
         p->stats.snapshot_ns_last = p->snap.last_ns - p->snap.began_ns;
@@ -165,6 +184,10 @@ static void save_work(void *ctx)
     p->snap.failed = r;
     image_free(p->snap.image);
     p->snap.image = NULL;
+    /* What changed while both had it is in small pages now, each of them one more entry for the next
+     * one to copy. */
+    for (size_t i = 0; i < p->snap.n_tables; i++)
+        mem_gather(p->snap.tables[i].p, p->snap.tables[i].n);
 }
 
 static void save_done(void *ctx)
@@ -182,11 +205,21 @@ static void save_done(void *ctx)
     pipeline_drain(p);
 }
 
+static void note_table(void *ctx, const void *bytes, size_t n)
+{
+    struct snap *s = ctx;
+    if (n < MEM_LARGE)
+        return;
+    s->tables = mem_realloc_array(s->tables, s->n_tables + 1, sizeof(*s->tables));
+    s->tables[s->n_tables++] = (struct large_table){bytes, n};
+}
+
 /* All that the engine waits for. */
 static int take_image(struct pipeline *p)
 {
     int why = 0;
     int r = image_take(save_engine, p->engine, &why, &p->snap.image);
+    p->stats.snapshots_unforked += r == 0 && why != 0;
     if (r == 0 && why && log_broke(&p->snap.image_log))
         log_warn("snapshot: no process can be made to write it: %s; the engine waits until its "
                  "state is copied",
@@ -203,6 +236,8 @@ void pipeline_snapshot_begin(struct pipeline *p)
     p->snap.began_ns = loop_hrtime_ns();
     p->snap.state = SNAP_SAVING;
     p->snap.failed = take_image(p);
+    p->snap.n_tables = 0;
+    engine_tables(p->engine, note_table, &p->snap);
     uint64_t took = loop_hrtime_ns() - p->snap.began_ns;
     if (took > p->stats.snapshot_pause_ns_max)
         p->stats.snapshot_pause_ns_max = took;
@@ -354,7 +389,7 @@ static bool reaches_back(const struct pipeline *p)
     return j.first <= SEGMENT_HEADER;
 }
 
-int pipeline_restore(struct pipeline *p, struct err *err)
+int pipeline_restore(struct pipeline *p, struct snapshots *snapshots, struct err *err)
 {
     /* not beyond what the store knows; a fresh store knows nothing of any, and that is said */
     struct position max = {UINT64_MAX, UINT64_MAX, UINT64_MAX}, at = {0};
@@ -363,14 +398,13 @@ int pipeline_restore(struct pipeline *p, struct err *err)
     for (;;) {
         struct snapshot one;
         struct err why;
-        int r = snapshot_load_newest(p->o.snapshot_dir, &max, &why, &one);
+        int r = snapshots_newest(snapshots, &max, &why, &one);
         if (why.text[0])
             log_warn("snapshot: %s", why.text);
         if (r != 0)
             break;
         at = one.position;
         r = try_snapshot(p, one.bytes, one.len);
-        free(one.bytes);
         if (r == 0) {
             p->stats.snapshot = at;
             return open_reader(p, at.offset, err);

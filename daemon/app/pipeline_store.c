@@ -57,6 +57,7 @@ void pipeline_letter(void *ctx, const struct engine_letter *l)
                              .payload = r ? r->body : "",
                              .payload_len = r ? r->body_len : 0,
                              .flags = r ? r->flags : 0,
+                             .again = r && r->type == RECORD_REINJECT,
                              .device = l->device,
                              .device_len = l->device_len,
                              .compound = l->compound[0] ? l->compound : NULL};

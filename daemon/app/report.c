@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/report_private.h"
 #include "base/stamp.h"
-#include "base/utf8.h"
+#include "core/strange.h"
 #include "io/clock.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_TESTS 100
+#define MAX_TESTS      100
+#define MANY_SNAPSHOTS 3 /* that failed, one after the other: no accident */
 
 void report_sink_sums(struct sink *s, struct sink_sums *out)
 {
@@ -95,8 +96,19 @@ static void ledger_counts(struct jsonw *w, const struct ledger_row *r, bool poin
     jsonw_end_object(w);
 }
 
+/* Of the refused lines, those that the database took when they were sent once more. */
+static uint64_t retaken_of(const struct store_stats *t, const char *sink)
+{
+    for (size_t i = 0; i < STORE_SINKS && t->retaken[i].sink[0]; i++)
+        if (strcmp(t->retaken[i].sink, sink) == 0)
+            return t->retaken[i].lines;
+    return 0;
+}
+
 static void ledger_sinks(struct jsonw *w, const struct report_sources *s)
 {
+    struct store_stats store;
+    store_stats(s->store, &store);
     jsonw_object(w, "sinks");
     for (size_t i = 0; i < s->n_sinks; i++) {
         struct sink_stats st;
@@ -114,6 +126,7 @@ static void ledger_sinks(struct jsonw *w, const struct report_sources *s)
         for (size_t j = 0; j < n; j++)
             jsonw_u64(w, reasons[j].reason, reasons[j].lines);
         jsonw_end_object(w);
+        jsonw_u64(w, "retaken", retaken_of(&store, st.id));
         jsonw_u64(w, "shed", k.shed);
         jsonw_u64(w, "pending", k.pending);
         jsonw_end_object(w);
@@ -236,6 +249,17 @@ static void status_problems(struct jsonw *w, const struct report_sources *s, uns
         jsonw_str(w, NULL, ingest_held(s->ingest));
         n++;
     }
+    struct pipeline_stats p;
+    pipeline_stats(s->pipeline, &p);
+    if (p.snapshots_failed_in_row >= MANY_SNAPSHOTS) {
+        (void)snprintf(
+            text, sizeof(text),
+            "snapshot: the last %llu could not be written: %s; the journal keeps all "
+            "since then",
+            (unsigned long long)p.snapshots_failed_in_row, p.snapshot_problem);
+        jsonw_str(w, NULL, text);
+        n++;
+    }
     double ahead = 0;
     if (engine_clock_doubted(pipeline_engine(s->pipeline), &ahead)) {
         (void)snprintf(
@@ -321,6 +345,48 @@ static void status_sinks(struct jsonw *w, const struct report_sources *s,
     jsonw_end_array(w);
 }
 
+/* The one that is met most often; all of them: report_strange(). */
+static void status_unknown(struct jsonw *w, const struct strange *s)
+{
+    const struct strange_name *names[STRANGE_NAMES];
+    size_t n = strange_list(s, names);
+    if (n == 0)
+        return;
+    jsonw_object(w, "unknown");
+    jsonw_str(w, "profile", names[0]->profile);
+    jsonw_str(w, "device", names[0]->device);
+    jsonw_str(w, "name", names[0]->name);
+    jsonw_u64(w, "names", n);
+    jsonw_end_object(w);
+}
+
+void report_strange(const struct report_sources *s, const char *profile, struct buf *out)
+{
+    const struct strange *all = engine_strange(pipeline_engine(s->pipeline));
+    const struct strange_name *names[STRANGE_NAMES];
+    size_t n = strange_list(all, names);
+    struct jsonw w;
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    jsonw_array(&w, "names");
+    for (size_t i = 0; i < n; i++) {
+        if (profile && strcmp(profile, names[i]->profile) != 0)
+            continue;
+        jsonw_object(&w, NULL);
+        jsonw_str(&w, "profile", names[i]->profile);
+        jsonw_str(&w, "name", names[i]->name);
+        jsonw_str(&w, "kind", names[i]->kind[0] ? names[i]->kind : NULL);
+        jsonw_str(&w, "device", names[i]->device[0] ? names[i]->device : NULL);
+        jsonw_u64(&w, "count", names[i]->count);
+        jsonw_i64(&w, "first_ms", names[i]->first_ms);
+        jsonw_i64(&w, "last_ms", names[i]->last_ms);
+        jsonw_end_object(&w);
+    }
+    jsonw_end_array(&w);
+    jsonw_u64(&w, "not_kept", strange_gone(all));
+    jsonw_end_object(&w);
+}
+
 static void status_engine(struct jsonw *w, const struct report_sources *s,
                           const struct report_rates *r)
 {
@@ -336,20 +402,15 @@ static void status_engine(struct jsonw *w, const struct report_sources *s,
     jsonw_u64(w, "offset", p.at.offset);
     jsonw_u64(w, "devices_seen", e.devices_seen);
     jsonw_u64(w, "fields_unknown", e.fields_unknown);
-    if (e.unknown_device[0]) {
-        jsonw_object(w, "unknown");
-        jsonw_str(w, "device", e.unknown_device);
-        jsonw_strn(w, "name", e.unknown_name,
-                   utf8_valid(e.unknown_name, strlen(e.unknown_name)) ? strlen(e.unknown_name)
-                                                                      : 0);
-        jsonw_end_object(w);
-    }
+    status_unknown(w, engine_strange(pipeline_engine(s->pipeline)));
     jsonw_u64(w, "fields_bad", e.fields_bad);
     jsonw_u64(w, "times_replaced", e.times_replaced);
     jsonw_bool(w, "replaying", p.replaying);
     jsonw_u64(w, "replayed", p.replayed);
     jsonw_double(w, "replay_seconds", p.replay_seconds);
     jsonw_u64(w, "snapshots", p.snapshots);
+    jsonw_u64(w, "snapshots_failed", p.snapshots_failed);
+    jsonw_u64(w, "snapshots_unforked", p.snapshots_unforked);
     jsonw_u64(w, "snapshot_offset", p.snapshot.offset);
     jsonw_end_object(w);
 }

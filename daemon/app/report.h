@@ -40,6 +40,8 @@ void report_rates_feed(struct report_rates *r, const struct report_sources *s, d
 void report_metrics(const struct report_sources *s, struct buf *out);
 void report_status(const struct report_sources *s, const struct report_rates *r,
                    struct buf *out);
+/* Names that nobody uses (core/strange.h); profile NULL: of all. */
+void report_strange(const struct report_sources *s, const char *profile, struct buf *out);
 void report_ledger(const struct report_sources *s, struct buf *out);
 /* What firms may know of it (gaihou-mqtt(7), gateway/<id>/status), without a time. */
 void report_gateway(const struct report_sources *s, struct buf *out);

@@ -164,6 +164,12 @@ static void metrics_journal(const struct report_sources *s, struct buf *b)
     one_d(b, "gaihou_engine_slice_seconds_max", "gauge", "The longest turn of the engine.",
           (double)p.drain_ns_max / 1e9);
     one_u(b, "gaihou_snapshots_total", "counter", "Snapshots taken.", p.snapshots);
+    one_u(b, "gaihou_snapshots_failed_total", "counter", "Snapshots that could not be written.",
+          p.snapshots_failed);
+    one_u(
+        b, "gaihou_snapshots_unforked_total", "counter",
+        "Snapshots for which no process could be made: the engine waited while it was copied.",
+        p.snapshots_unforked);
     one_d(b, "gaihou_snapshot_seconds", "gauge",
           "What the last snapshot took, beside the engine.", (double)p.snapshot_ns_last / 1e9);
     one_d(b, "gaihou_snapshot_pause_seconds_max", "gauge",
@@ -242,6 +248,9 @@ static void metrics_tell(const struct report_sources *s, struct buf *b)
     one_u(b, "gaihou_tell_told_total", "counter", "Messages that the broker took.", t.told);
     one_u(b, "gaihou_tell_urgent_total", "counter", "Of them, on the life-safety lane.",
           t.urgent_told);
+    one_u(b, "gaihou_tell_refused_total", "counter", "Messages that the broker refused.",
+          t.refused);
+    one_u(b, "gaihou_tell_refused_firms", "gauge", "Firms that wait for that.", t.held);
     one_u(b, "gaihou_tell_foreign", "gauge", "Retained topics of others, left alone.",
           t.foreign);
     one_u(b, "gaihou_tell_commands_refused_total", "counter",

@@ -67,6 +67,12 @@ bool sink_paused(const struct sink *s)
     return s->paused;
 }
 
+bool sink_has_room(const struct sink *s)
+{
+    return s->conf->on_full != CONF_PAUSE || outbound_pending_blocks(s->log) == 0 ||
+           outbound_bytes(s->log) <= s->conf->max_bytes / 2;
+}
+
 struct position sink_end(const struct sink *s)
 {
     return outbound_end(s->log);
@@ -249,6 +255,7 @@ void sink_close(struct sink *s)
     if (!s)
         return;
     s->closing = true;
+    sink_retake_cancel(s);
     httpc_cancel(s->poll);
     sink_cancel_jobs(s);
     loop_timer_free(s->age);

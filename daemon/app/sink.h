@@ -43,6 +43,8 @@ uint64_t sink_needs_sync(const struct sink *s);
  */
 bool sink_stalls(const struct sink *s);
 bool sink_paused(const struct sink *s); /* on_full: pause and full: leave the brokers */
+/* Half of its log is free, or nothing waits there any more (always, unless on_full: pause). */
+bool sink_has_room(const struct sink *s);
 
 struct position sink_end(const struct sink *s); /* of what is in its log */
 /* Closes the open block, writes and syncs the log; then done(ctx) on the loop: sink_durable()
@@ -54,7 +56,18 @@ void sink_flush(struct sink *s, loop_fn *done, void *ctx);
 struct position sink_durable(const struct sink *s);
 /* On stop: posts what it can until deadline_ms, then done. What is left waits in the log. */
 void sink_drain(struct sink *s, uint64_t deadline_ms, loop_fn *done, void *ctx);
-/* No flush or drain callback comes any more. A write under way ends on the loop, which has to
+/* Lines of this sink that the store keeps among the dead letters, sent to the database once more (at
+ * most 2,000 a call; id 0, reason NULL: all). Those that it takes are marked in the store, which counts
+ * them; the others stay as they were. -EBUSY: such a call is under way. */
+struct sink_retaken {
+    uint64_t lines, taken, refused;
+    bool more;         /* there are more than one call takes */
+    char problem[256]; /* why it ended early; "" it did not */
+};
+typedef void sink_retake_fn(void *ctx, const struct sink_retaken *r);
+int sink_retake(struct sink *s, uint64_t id, const char *reason, uint64_t limit,
+                sink_retake_fn *fn, void *ctx);
+/* No flush or drain callback comes any more (a retake is answered before). A write under way ends on the loop, which has to
  * run until then. */
 void sink_close(struct sink *s);
 

@@ -4,7 +4,8 @@
 /*
  * sink_int — the parts of a sink: sink.c (engine's side), sink_write.c (hand-over to the log),
  * sink_post.c (choosing and posting), sink_answer.c (what an answer leads to), sink_job.c (one
- * block under way, its lines), sink_hold.c (VictoriaMetrics), sink_url.c. Nobody else includes
+ * block under way, its lines), sink_hold.c (VictoriaMetrics), sink_retake.c (refused lines once
+ * more), sink_url.c. Nobody else includes
  * it.
  */
 #include "app/sink.h"
@@ -143,6 +144,7 @@ struct sink {
     uint64_t era;       /* restarts that were seen */
     uint64_t settle_ns; /* nothing is posted before */
 
+    struct retake *retake; /* NULL: none under way */
     struct sink_stats stats;
 };
 
@@ -179,6 +181,8 @@ void sink_hold_start(struct sink *s);
 void sink_hold(struct job *j);
 bool sink_hold_ready(const struct sink *s); /* it is known which server is written to */
 void sink_hold_soon(struct sink *s);        /* a connection failed: look whether it restarted */
+/* sink_retake.c */
+void sink_retake_cancel(struct sink *s);
 /* sink_url.c */
 int sink_make_urls(struct sink *s, const struct sink_options *o, struct err *err);
 

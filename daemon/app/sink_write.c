@@ -197,12 +197,14 @@ void sink_check_quota(struct sink *s)
 {
     uint64_t max = s->conf->max_bytes, bytes = outbound_bytes(s->log);
     if (s->conf->on_full == CONF_PAUSE) {
-        if (!s->paused && bytes > max) {
+        bool waits =
+            outbound_pending_blocks(s->log) > 0; /* else no room would ever come of it */
+        if (!s->paused && bytes > max && waits) {
             s->paused = true;
             log_error("sink %s: its log is full (%llu bytes) and on_full is pause: the gateway "
                       "leaves its brokers",
                       s->conf->id, (unsigned long long)bytes);
-        } else if (s->paused && bytes < max - max / 10) {
+        } else if (s->paused && (bytes < max - max / 10 || !waits)) {
             s->paused = false;
             log_notice("sink %s: its log has room again", s->conf->id);
         }

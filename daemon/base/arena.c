@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK ((size_t)64 << 10)
+#define BLOCK     ((size_t)64 << 10)
+#define BLOCK_MAX ((size_t)32 << 20)
 
 struct arena_block {
     struct arena_block *next;
@@ -35,8 +36,11 @@ void *arena_alloc(struct arena *a, size_t n)
     n = (n + 7) & ~(size_t)7;
     struct arena_block *b = a->head;
     if (!b || n > b->cap - b->used) {
-        size_t cap = n > BLOCK ? n : BLOCK;
-        b = mem_realloc_array(NULL, sizeof(*b) + cap, 1);
+        size_t cap = a->used / 4 < BLOCK_MAX ? a->used / 4 : BLOCK_MAX;
+        cap = cap > BLOCK ? cap : BLOCK;
+        cap = cap > n ? cap : n;
+        b = cap > BLOCK ? mem_zalloc_large(sizeof(*b) + cap, 1)
+                        : mem_realloc_array(NULL, sizeof(*b) + cap, 1);
         b->used = 0;
         b->cap = cap;
         b->next = a->head;

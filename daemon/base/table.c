@@ -12,7 +12,7 @@ void table_init(struct table *t, size_t most)
     while (cap < most + most / 2)
         cap *= 2;
     *t = (struct table){.cap = cap};
-    t->slots = mem_realloc_array(NULL, cap, sizeof(*t->slots));
+    t->slots = mem_zalloc_large(cap, sizeof(*t->slots));
     memset(t->slots, 0xff, cap * sizeof(*t->slots)); /* value UINT32_MAX: empty */
 }
 

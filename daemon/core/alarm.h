@@ -127,6 +127,9 @@ uint64_t alarm_next_due(const struct alarm *a); /* engine ns; UINT64_MAX: nothin
 /* Exactly one timer, the first that is due at or before `due`. wall_ms belongs to due. */
 void alarm_tick(struct alarm *a, uint64_t due, int64_t wall_ms);
 void alarm_stats(const struct alarm *a, struct alarm_stats *out);
+/* Its large tables (engine_tables). */
+void alarm_tables(const struct alarm *a, void (*fn)(void *ctx, const void *p, size_t n),
+                  void *ctx);
 /* Counting goes on from these: alarm_save leaves them to who saves. */
 void alarm_counted(struct alarm *a, const struct alarm_stats *s);
 
@@ -137,8 +140,10 @@ bool alarm_look(const struct alarm *a, const struct rule *r, const struct device
 int alarm_explain(const struct alarm *a, const struct rule *r, const struct device *d,
                   const char *point, struct buf *out);
 
-/* As engine_save and engine_load. Load needs the same world in use; -EBADMSG: not good, the
- * alarm is then as new. */
+/* As alarm_use of a new alarm, for alarm_load to come next: nothing is armed until then. */
+void alarm_stand(struct alarm *a, const struct world *w, uint64_t engine_ns, int64_t wall_ms);
+/* As engine_save and engine_load. Load needs the same world in use, or stood in; -EBADMSG: not
+ * good, the alarm is then as new, in that world. */
 int alarm_save(const struct alarm *a, int (*put)(void *ctx, const void *p, size_t n),
                void *ctx);
 int alarm_load(struct alarm *a, const char *bytes, size_t len);

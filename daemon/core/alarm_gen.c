@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK      512 /* series, at most */
+#define CHUNK      ((size_t)16 << 20) /* bytes of series, at most */
 #define CHUNK_MIN  8
 #define MAX_COPIES 50000 /* of rules, in the plans of compounds */
 #define MAX_POINTS 65    /* of one device; the engine refuses more */
@@ -33,6 +33,7 @@ static void plan_expr(struct plan *p, struct expr *x, struct plan_expr *out)
     out->n_inputs = (uint8_t)expr_inputs(x, &out->inputs);
     out->timed = expr_is_timed(x);
     out->windows = expr_window_ns(x) > 0;
+    out->hears = expr_hears_silence(x);
     for (unsigned i = 0; i < out->n_inputs; i++)
         out->cross |= out->inputs[i].point != NULL;
     for (unsigned i = 0; i < out->n_inputs; i++) {
@@ -54,6 +55,7 @@ static void plan_rule(struct plan *p, const struct rule *r, struct plan_rule *ou
             out->mask |= both[k]->mask;
             out->cross |= both[k]->cross;
             out->keeps |= both[k]->timed || both[k]->windows;
+            out->hears |= both[k]->hears;
         }
     }
     out->plain = out->levels && !out->cross && !out->keeps && r->n_params == 0;
@@ -139,13 +141,19 @@ static uint32_t patience_of(const struct plan *p, const struct series *s,
     return least / SECOND_NS < UINT32_MAX ? (uint32_t)(least / SECOND_NS) : 0;
 }
 
+/* Of a plan's chunks each is twice as large as the one before, up to CHUNK. */
+static size_t room_after(size_t room, size_t bytes)
+{
+    return room * 2 * bytes <= CHUNK ? room * 2 : room;
+}
+
 static struct series *series_new(struct gen *g, struct plan *p, const struct device *d,
                                  const char *point)
 {
     if (p->used == p->room) {
-        p->room = p->n_chunks == 0 ? CHUNK_MIN : p->room < CHUNK ? p->room * 2 : CHUNK;
+        p->room = p->n_chunks == 0 ? CHUNK_MIN : room_after(p->room, p->bytes);
         p->chunks = mem_realloc_array(p->chunks, p->n_chunks + 1, sizeof(*p->chunks));
-        p->chunks[p->n_chunks++] = mem_zalloc_array(p->room, p->bytes);
+        p->chunks[p->n_chunks++] = mem_zalloc_large(p->room, p->bytes);
         p->used = 0;
     }
     struct series *s =
@@ -161,11 +169,6 @@ static struct series *series_new(struct gen *g, struct plan *p, const struct dev
     }
     if (!point)
         g->devs[d->index].patience_s = patience_of(p, s, d);
-    if (p->n_conds) {
-        s->cond = mem_zalloc(sizeof(*s->cond) + p->n_conds * sizeof(s->cond->windows[0]));
-        for (size_t i = 0; i < p->n_conds; i++)
-            s->cond->windows[i] = expr_state_new(p->conds[i].x.x);
-    }
     return s;
 }
 
@@ -217,6 +220,7 @@ static void build_rules(struct gen *g, int64_t wall_ms)
         for (size_t i = 0; i < g->plans[k].n_rules; i++) {
             const struct plan_rule *p = &g->plans[k].rules[i];
             g->rules[p->rule->index].counts |= p->counts;
+            g->rules[p->rule->index].hears |= p->hears;
             for (size_t l = 0; l < p->rule->n_levels; l++)
                 g->rules[p->rule->index].by_wall |= p->on[l].timed || p->off[l].timed;
         }
@@ -308,7 +312,7 @@ static void build_devices(struct gen *g, uint64_t engine_ns)
     if (g->n_rules == 0)
         return;
     g->n_devs = registry_devices(g->world->registry);
-    g->devs = mem_zalloc_array(g->n_devs, sizeof(*g->devs));
+    g->devs = mem_zalloc_large(g->n_devs, sizeof(*g->devs));
     g->kind_of = mem_zalloc_array(g->n_devs, sizeof(*g->kind_of));
     for (size_t i = 0; i < g->n_devs; i++) {
         const struct device *d = registry_device_at(g->world->registry, i);
@@ -339,18 +343,26 @@ void gen_build(struct gen *g, const struct world *w, uint64_t engine_ns, int64_t
     gen_places(g);
 }
 
-static void series_done(struct series *s, const struct plan *p)
+void alarm_tables(const struct alarm *a, void (*fn)(void *ctx, const void *p, size_t n),
+                  void *ctx)
 {
-    free(s->point);
-    cond_free(s->cond, p->n_conds);
+    const struct gen *g = &a->g;
+    fn(ctx, g->devs, g->n_devs * sizeof(*g->devs));
+    for (size_t i = 0; i < g->n_plans; i++) {
+        const struct plan *p = &g->plans[i];
+        size_t room = CHUNK_MIN;
+        for (size_t k = 0; k < p->n_chunks; k++) {
+            fn(ctx, p->chunks[k], room * p->bytes);
+            room = room_after(room, p->bytes);
+        }
+    }
 }
 
 void gen_done(struct gen *g)
 {
     for (size_t i = 0; i < g->n_devs; i++) {
-        const struct device *d = registry_device_at(g->world->registry, i);
         for (struct series *s = g->devs[i].series; s; s = s->next)
-            series_done(s, gen_plan(g, d));
+            free(s->point);
         rare_free(g->devs[i].rare);
     }
     for (size_t i = 0; i < g->n_plans; i++) {

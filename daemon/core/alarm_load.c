@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define MAGIC   0x314d4c4147494147u
-#define VERSION 2u
+#define VERSION 3u
 #define FAR_MS  (INT64_C(1) << 60)
 
 struct reader {
@@ -31,15 +31,22 @@ static void get(struct reader *r, void *out, size_t n)
 
 static unsigned get_u8(struct reader *r)
 {
-    uint8_t v;
-    get(r, &v, 1);
-    return v;
+    if (r->failed || r->p == r->end) {
+        r->failed = true;
+        return 0;
+    }
+    return (unsigned char)*r->p++;
 }
 
 static uint64_t get_u64(struct reader *r)
 {
-    uint64_t v;
-    get(r, &v, sizeof(v));
+    uint64_t v = 0;
+    if (r->failed || (size_t)(r->end - r->p) < sizeof(v)) {
+        r->failed = true;
+        return 0;
+    }
+    memcpy(&v, r->p, sizeof(v));
+    r->p += sizeof(v);
     return v;
 }
 
@@ -223,14 +230,11 @@ static void get_series(struct reader *r, struct whom *w, bool own)
     w->series->gap_ns = get_u64(r);
     w->series->gap_to = get_u64(r);
     get_last(r, w->series->last, w->plan->n_slots);
-    if (w->series->cond) {
-        size_t n = w->plan->n_conds;
-        w->series->cond->truth = get_u64(r);
-        expect(r, n == 64 || w->series->cond->truth >> n == 0);
-        w->series->cond->queued = get_queued(r);
-        for (size_t i = 0; i < n && !r->failed; i++)
-            if (w->plan->conds[i].x.windows)
-                get_window(r, &w->plan->conds[i].x, &w->series->cond->windows[i]);
+    if (w->plan->n_conds) {
+        w->series->truth = get_u64(r);
+        expect(r, w->plan->n_conds == 64 || w->series->truth >> w->plan->n_conds == 0);
+        if (r->version < 3)
+            expect(r, get_u64(r) == 0); /* a timer that nothing set */
     }
     get_seats(r, w);
 }
@@ -312,7 +316,9 @@ static void get_rules(struct reader *r)
         uint64_t cursor = get_u64(r);
         expect(r, cursor < g->n_devs || cursor == UINT32_MAX);
         s->cursor = r->failed ? UINT32_MAX : (uint32_t)cursor;
-        s->in_force = get_bool(r);
+        unsigned bits = (unsigned)get_between(r, 0, r->version < 3 ? 1 : 3, 0);
+        s->in_force = bits & 1;
+        s->ends = bits >> 1;
     }
 }
 
@@ -333,17 +339,27 @@ static void get_uplinks(struct reader *r)
     }
 }
 
+static void get_link(struct reader *r, struct link *l)
+{
+    l->up_ns = get_u64(r);
+    l->again_ns = r->version < 2 ? 0 : get_u64(r);
+    l->up = get_bool(r);
+    l->lost_ns = r->version < 3 ? r->a->now_ns : get_u64(r);
+    l->n_deaf = r->version < 3 ? 0 : (size_t)get_up_to(r, MAX_DEAF);
+    get(r, l->deaf, l->n_deaf * sizeof(l->deaf[0]));
+    for (size_t i = 0; i < l->n_deaf; i++)
+        expect(r, l->deaf[i].from_ns <= l->deaf[i].to_ns &&
+                      (i == 0 || l->deaf[i - 1].to_ns <= l->deaf[i].from_ns));
+}
+
 static void get_all(struct reader *r)
 {
     struct alarm *a = r->a;
     a->now_ns = get_u64(r);
     a->wall_off_ms = get_ms(r);
     a->wall_known = get_bool(r);
-    for (size_t i = 0; i < MAX_BROKERS; i++) {
-        a->links[i].up_ns = get_u64(r);
-        a->links[i].again_ns = r->version < 2 ? 0 : get_u64(r);
-        a->links[i].up = get_bool(r);
-    }
+    for (size_t i = 0; i < MAX_BROKERS && !r->failed; i++)
+        get_link(r, &a->links[i]);
     get_rules(r);
     expect(r, get_u64(r) == a->g.n_devs);
     for (uint32_t i = 0; i < a->g.n_devs && !r->failed; i++)
@@ -353,29 +369,20 @@ static void get_all(struct reader *r)
     expect(r, r->p == r->end);
 }
 
-/* The series that were made of the world alone wait for nothing yet. */
-static void forget_timers(struct alarm *a)
-{
-    for (size_t i = 0; i < a->g.n_rules; i++)
-        a->g.rules[i].queued = 0;
-    for (size_t i = 0; i < a->g.n_devs; i++)
-        a->g.devs[i].queued = 0;
-    a->n_heap = a->n_stale = 0;
-}
-
 int alarm_load(struct alarm *a, const char *bytes, size_t len)
 {
     struct reader r = {.a = a, .p = bytes, .end = bytes + len};
     const struct world *w = a->g.world;
     uint64_t now = a->now_ns;
     int64_t wall = alarm_wall(a, now);
-    alarm_reset(a, w, now, wall);
+    if (!a->bare) /* which is as new, and a million series are not made twice */
+        alarm_reset_bare(a, w, now, wall);
+    a->bare = false;
     bool ours = get_u64(&r) == MAGIC;
     r.version = get_u64(&r);
-    if (!ours || r.version < 1 || r.version > VERSION || r.failed)
-        return -EBADMSG;
-    forget_timers(a);
-    get_all(&r);
+    expect(&r, ours && r.version >= 1 && r.version <= VERSION);
+    if (!r.failed)
+        get_all(&r);
     if (r.failed) {
         a->now_ns = now;
         alarm_reset(a, w, now, wall);

@@ -35,21 +35,26 @@ static uint32_t rule_that_tells(const struct gen *g, uint32_t device)
     return UINT32_MAX;
 }
 
+/* uplink_of is by their devices for now, from 1: each is searched once. */
 static void find_uplinks(struct gen *g)
 {
     size_t n = 0;
-    for (size_t i = 0; i < g->n_devs; i++)
-        n += uplink_device(g, i) != NULL;
-    if (n == 0)
-        return;
-    g->members = mem_zalloc_array(n, sizeof(*g->members));
-    g->uplink_of = mem_zalloc_array(g->n_devs, sizeof(*g->uplink_of));
-    g->uplink_is = mem_zalloc_array(g->n_devs, sizeof(*g->uplink_is));
+    uint32_t *by = mem_zalloc_array(g->n_devs, sizeof(*by));
     for (size_t i = 0; i < g->n_devs; i++) {
         const struct device *u = uplink_device(g, i);
-        if (u && !g->uplink_is[u->index]++)
-            g->n_uplinks++;
+        by[i] = u ? u->index + 1 : 0;
+        n += u != NULL;
     }
+    if (n == 0) {
+        free(by);
+        return;
+    }
+    g->uplink_of = by;
+    g->members = mem_zalloc_array(n, sizeof(*g->members));
+    g->uplink_is = mem_zalloc_array(g->n_devs, sizeof(*g->uplink_is));
+    for (size_t i = 0; i < g->n_devs; i++)
+        if (by[i] && !g->uplink_is[by[i] - 1]++)
+            g->n_uplinks++;
     g->uplinks = mem_zalloc_array(g->n_uplinks, sizeof(*g->uplinks));
     size_t at = 0;
     for (size_t i = 0; i < g->n_devs; i++)
@@ -62,13 +67,11 @@ static void find_uplinks(struct gen *g)
 static void find_members(struct gen *g)
 {
     uint32_t at = 0;
-    for (size_t i = 0; i < g->n_devs && g->n_uplinks; i++) {
-        const struct device *u = uplink_device(g, i);
-        if (u) {
-            g->uplink_of[i] = g->uplink_is[u->index];
+    for (size_t i = 0; i < g->n_devs && g->n_uplinks; i++)
+        if (g->uplink_of[i]) {
+            g->uplink_of[i] = g->uplink_is[g->uplink_of[i] - 1];
             g->uplinks[g->uplink_of[i] - 1].n++;
         }
-    }
     for (size_t i = 0; i < g->n_uplinks; i++) {
         struct uplink *u = &g->uplinks[i];
         u->first = at;

@@ -190,6 +190,10 @@ void cases_use(struct cases *c, const struct world *before, const struct world *
                uint64_t engine_ns, int64_t wall_ms);
 /* "cq-nanan/all/1", from the stream record on; new cases carry it. */
 void cases_stream(struct cases *c, const char *stream);
+/* A case id, GATEWAY.LANE.EPOCH.OFFSET.ORDINAL[.N]: is it one of `head`, "GATEWAY.LANE."? Names may
+ * contain dots, so a beginning proves nothing. out_offset: its place in the journal, or NULL. */
+bool case_id_is_of(const char *id, size_t len, const char *head, uint64_t *out_offset);
+bool case_id_is_whole(const char *id, size_t len); /* one of anybody's */
 /* at: of the running step; case ids come from it. */
 void cases_event(struct cases *c, const struct position *at, const struct alarm_event *ev);
 void cases_command(struct cases *c, const struct position *at, const struct case_command *cmd);

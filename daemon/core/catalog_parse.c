@@ -152,7 +152,11 @@ static void read_unit(struct parse *p, const struct yaml_node *n, struct metric 
         conf_error(&p->notes, AT(n), "unit \"%.64s\" is no UCUM code, did you mean \"%s\"?", s,
                    near);
     else
-        conf_error(&p->notes, AT(n), "unit \"%.64s\" is no UCUM code that is known here", s);
+        conf_error(&p->notes, AT(n),
+                   "unit \"%.64s\" is no UCUM code that is known here, expected such as m, "
+                   "Cel, %%, V, "
+                   "kW.h or m3/h",
+                   s);
 }
 
 static void read_range(struct parse *p, const struct yaml_node *min,

@@ -51,6 +51,18 @@ bool codec_chain_is_json(const struct codec_chain *c);
 /* Its last step is sparkplug-b: see core/sparkplug.h. */
 bool codec_chain_is_sparkplug(const struct codec_chain *c);
 
+/* Places in its documents, without any bytes: steps from the root. */
+struct codec_step {
+    enum { CODEC_MEMBER, CODEC_ANY_MEMBER, CODEC_ELEMENT } kind;
+    const char *key; /* CODEC_MEMBER */
+    size_t len;
+};
+/* False: no message can have that place. True also where only the message knows. */
+bool codec_chain_gives(const struct codec_chain *c, const struct codec_step *steps, size_t n);
+/* The members that the object there may have, as far as they are known. */
+void codec_chain_names(const struct codec_chain *c, const struct codec_step *steps, size_t n,
+                       void (*name)(void *ctx, const char *name, size_t len), void *ctx);
+
 struct codec_run *codec_run_new(size_t max_message_bytes);
 void codec_run_free(struct codec_run *x);
 void codec_run_clear(struct codec_run *x); /* before each message; ends all values' lives */

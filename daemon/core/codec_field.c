@@ -588,6 +588,11 @@ static int struct_value(const struct codec_op *op, struct codec_run *x, struct c
     return r == 0 ? doc_end(d) : r;
 }
 
+static bool struct_gives(const struct codec_op *op, const struct codec_look *l, size_t at)
+{
+    return codec_look_fields(l, &((const struct codec_struct *)op->arg)->layout, at);
+}
+
 bool codec_parse_struct(struct codec_parse *c, const struct yaml_node *n,
                         const struct yaml_node *map, struct codec_op *op)
 {
@@ -597,6 +602,7 @@ bool codec_parse_struct(struct codec_parse *c, const struct yaml_node *n,
     const struct codec_key keys[] = {{"struct", &list}, {"rest", &rest}};
     op->to_value = struct_value;
     op->to_members = struct_members;
+    op->gives = struct_gives;
     op->arg = s;
     bool good = codec_read_map(c, map, keys, 2, "a struct");
     int choice = rest ? codec_read_choice(c, rest, "rest", words, 2) : 0;

@@ -91,6 +91,15 @@ static int modbus_value(const struct codec_op *op, struct codec_run *x, struct c
     return r == 0 ? doc_end(d) : r;
 }
 
+static bool modbus_gives(const struct codec_op *op, const struct codec_look *l, size_t at)
+{
+    static const struct codec_span own[] = {{"unit", 4}, {"function", 8}};
+    bool found = false;
+    for (size_t i = 0; i < 2; i++)
+        found = (codec_look_name(l, own[i], false, at) && at + 1 >= l->n) || found;
+    return codec_look_fields(l, &((const struct modbus *)op->arg)->layout, at) || found;
+}
+
 static bool read_functions(struct codec_parse *c, const struct yaml_node *n, struct modbus *m)
 {
     const struct yaml_node *v = n->kind == YAML_LIST ? n->first : n;
@@ -124,6 +133,7 @@ bool codec_parse_modbus(struct codec_parse *c, const struct yaml_node *n,
     struct modbus *m = codec_take(c, sizeof(*m));
     op->to_value = modbus_value;
     op->to_members = modbus_members;
+    op->gives = modbus_gives;
     op->arg = m;
     m->crc = true;
     bool good = codec_read_map(c, map, outer, 1, "a modbus");

@@ -31,6 +31,22 @@ struct codec_op;
 typedef bool codec_parse_fn(struct codec_parse *c, const struct yaml_node *n,
                             const struct yaml_node *map, struct codec_op *op);
 
+/* May the step's value, which stands at step `at`, have the place? codec_look.c. */
+struct codec_look {
+    const struct codec_step *steps;
+    size_t n;
+    void (*name)(void *ctx, const char *name, size_t len); /* of what is there; NULL */
+    void *ctx;
+};
+typedef bool codec_gives_fn(const struct codec_op *op, const struct codec_look *l, size_t at);
+codec_gives_fn codec_gives_scalar;
+bool codec_op_gives(const struct codec_look *l, const struct codec_op *op, size_t at);
+/* Is it a member of that name that is looked for? At the end of the steps it is told. */
+bool codec_look_name(const struct codec_look *l, struct codec_span name, bool templated,
+                     size_t at);
+/* Goes on behind an element of a list; false, and at stays: none is looked for. */
+bool codec_look_element(const struct codec_look *l, size_t *at);
+
 struct codec_op {
     const char *name; /* the word in the YAML */
     /* One of the two. A span that points into `out` or into what it was is good. */
@@ -41,6 +57,7 @@ struct codec_op {
     /* The members of the object that to_value writes, without its braces; NULL: none such. */
     int (*to_members)(const struct codec_op *op, struct codec_run *x, struct codec_span in,
                       struct doc *d, struct codec_fault *f);
+    codec_gives_fn *gives; /* NULL: anything */
     const void *arg;
     struct codec_sub *subs; /* chains within its fields, for settling */
 };
@@ -286,6 +303,8 @@ struct codec_struct {
     bool rest; /* bytes may be left over */
 };
 
+bool codec_look_fields(const struct codec_look *l, const struct codec_layout *in, size_t at);
+bool codec_look_field(const struct codec_look *l, const struct codec_field *f, size_t at);
 int codec_fields_run(struct codec_cursor *c, const struct codec_layout *l);
 int codec_field_run(struct codec_cursor *c, const struct codec_field *f, bool keyed);
 
@@ -320,6 +339,7 @@ typedef int codec_bytes_fn(const struct codec_op *op, struct codec_span *io, str
 codec_bytes_fn codec_hex, codec_base64, codec_reverse;
 codec_value_fn codec_json, codec_jsonl, codec_text, codec_number, codec_bytes, codec_csv,
     codec_keyvalue, codec_bcd, codec_cbor;
+codec_gives_fn codec_csv_gives;
 
 /* ---- compiling ---- */
 

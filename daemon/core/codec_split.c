@@ -122,6 +122,29 @@ int codec_csv(const struct codec_op *op, struct codec_run *x, struct codec_span 
     return run_csv(op->arg ? op->arg : &plain_csv, x, in, d, f);
 }
 
+/* Behind the last name: by position. */
+static bool is_position(const struct csv *v, const struct codec_step *s)
+{
+    uint64_t i;
+    return s->kind == CODEC_ANY_MEMBER ||
+           (s->kind == CODEC_MEMBER && num_get_u64(s->key, s->len, &i) == 0 && i > v->n_names);
+}
+
+bool codec_csv_gives(const struct codec_op *op, const struct codec_look *l, size_t at)
+{
+    const struct csv *v = op->arg ? op->arg : &plain_csv;
+    if (v->lines && !codec_look_element(l, &at))
+        return at == l->n;
+    if (v->n_names == 0) {
+        (void)codec_look_element(l, &at);
+        return at == l->n;
+    }
+    bool found = at == l->n;
+    for (size_t i = 0; i < v->n_names; i++)
+        found = (codec_look_name(l, v->names[i], false, at) && at + 1 >= l->n) || found;
+    return found || (at + 1 == l->n && is_position(v, &l->steps[at]));
+}
+
 static bool read_names(struct codec_parse *c, const struct yaml_node *n, struct csv *v)
 {
     if (!codec_is_list(c, n, "names"))
@@ -257,6 +280,15 @@ static int run_pattern(const struct codec_op *op, struct codec_run *x, struct co
     return r < 0 ? r : doc_end(d);
 }
 
+static bool pattern_gives(const struct codec_op *op, const struct codec_look *l, size_t at)
+{
+    const struct pattern *t = op->arg;
+    bool found = at == l->n;
+    for (size_t i = 0; i < t->n; i++)
+        found = (codec_look_name(l, t->pieces[i].name, false, at) && at + 1 >= l->n) || found;
+    return found;
+}
+
 static bool bad_pattern(struct codec_parse *c, const struct yaml_node *n, const char *why)
 {
     conf_error(c->notes, AT(n), "pattern: %s", why);
@@ -304,6 +336,7 @@ bool codec_parse_pattern(struct codec_parse *c, const struct yaml_node *n,
     struct pattern *t = codec_take(c, sizeof(*t));
     const char *text = codec_read_word(c, n, "pattern");
     op->to_value = run_pattern;
+    op->gives = pattern_gives;
     op->arg = t;
     if (!codec_read_map(c, map, keys, 1, "a pattern") || !text)
         return false;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 enum { MAX_LISTS = 64, NO_ITEM = 0xffff };
+#define UNKNOWN_NAME "_unknown"
 
 struct tlv_item {
     struct codec_field field;
@@ -114,7 +115,7 @@ static int put_lists(const struct tlv *t, struct codec_cursor *c, const struct l
 static int put_unknown(const struct tlv *t, struct codec_cursor *c, struct codec_span in,
                        size_t at)
 {
-    static const char name[] = "_unknown";
+    static const char name[] = UNKNOWN_NAME;
     if (t->unknown == UNKNOWN_REFUSE)
         return codec_refuse(c->f, "a record of a type that is not known", at);
     int r = doc_key(c->d, name, sizeof(name) - 1);
@@ -183,6 +184,18 @@ static int tlv_value(const struct codec_op *op, struct codec_run *x, struct code
     if (r == 0)
         r = tlv_members(op, x, in, d, f);
     return r == 0 ? doc_end(d) : r;
+}
+
+static bool tlv_gives(const struct codec_op *op, const struct codec_look *l, size_t at)
+{
+    static const struct codec_span rest = {UNKNOWN_NAME, sizeof(UNKNOWN_NAME) - 1};
+    const struct tlv *t = op->arg;
+    bool found = at == l->n;
+    for (size_t i = 0; i < t->n_items; i++)
+        found = codec_look_field(l, &t->items[i].field, at) || found;
+    if (t->unknown == UNKNOWN_STOP && codec_look_name(l, rest, false, at))
+        found = found || at + 1 >= l->n;
+    return found;
 }
 
 /* ---- compiling ---- */
@@ -289,6 +302,7 @@ static bool add_list(struct codec_parse *c, const struct yaml_node *n, struct tl
     if (i == t->n_lists)
         t->lists[t->n_lists++] = f->name;
     item->list = (uint16_t)(i + 1);
+    item->field.list = true;
     return true;
 }
 
@@ -405,6 +419,7 @@ bool codec_parse_tlv(struct codec_parse *c, const struct yaml_node *n,
     struct tlv *t = codec_take(c, sizeof(*t));
     op->to_value = tlv_value;
     op->to_members = tlv_members;
+    op->gives = tlv_gives;
     op->arg = t;
     bool good =
         codec_read_map(c, map, outer, 1, "a tlv") && codec_read_map(c, n, keys, 4, "a tlv");

@@ -15,6 +15,7 @@
 
 #define DECODE_MAX_SAMPLES 4096
 #define DECODE_MAX_VALUES  65536
+#define DECODE_MAX_UNKNOWN 32 /* names of them */
 
 enum quality { QUALITY_GOOD, QUALITY_UNCERTAIN, QUALITY_BAD };
 
@@ -67,8 +68,20 @@ struct decoded {
     struct decoded_sample *samples;
     struct decoded_value *values;
     size_t n_samples, n_values, cap_samples, cap_values;
-    unsigned unknown; /* names that no mapping knows */
+    unsigned unknown; /* names that no mapping knows … */
+    struct decoded_name {
+        const char *p;
+        size_t n;
+    } unknown_names[DECODE_MAX_UNKNOWN]; /* … the first of them */
 };
+
+/* A name that no mapping knows: counted, and told as far as there is room. */
+static inline void decoded_unknown(struct decoded *d, const char *name, size_t n)
+{
+    if (d->unknown < DECODE_MAX_UNKNOWN)
+        d->unknown_names[d->unknown] = (struct decoded_name){name, n};
+    d->unknown++;
+}
 
 void decoded_done(struct decoded *d);
 void decoded_clear(struct decoded *d);

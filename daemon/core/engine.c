@@ -32,6 +32,7 @@ void engine_free(struct engine *e)
     ledger_free(e->ledger);
     engine_alarms_free(e->alarms);
     profile_run_free(e->run);
+    strange_free(e->strange);
     sparkplug_free(e->sparkplug);
     free(e->speeches);
     free(e->heard);
@@ -49,6 +50,7 @@ void engine_free(struct engine *e)
 void engine_step_begin(struct engine *e, uint64_t offset, uint64_t tick)
 {
     bool same = e->at.offset == offset && e->at.tick == tick;
+    e->used = true;
     e->at = (struct position){offset, tick, same ? e->at.ordinal + 1 : 0};
     e->out.step(e->out.ctx, &e->at);
 }
@@ -271,7 +273,7 @@ static void move_devices(struct engine *e, const struct world *w)
     size_t n = registry_devices(w->registry), compounds = registry_compounds(w->registry);
     uint32_t *rows = mem_zalloc_array(compounds, sizeof(*rows));
     memset(rows, 0xff, compounds * sizeof(*rows));
-    struct device_state *next = mem_zalloc_array(n, sizeof(*next));
+    struct device_state *next = mem_zalloc_large(n, sizeof(*next));
     uint64_t *due = mem_zalloc_array(n / 64 + 1, sizeof(*due));
     for (size_t i = 0; i < n; i++) {
         const struct device *d = registry_device_at(w->registry, i);
@@ -323,9 +325,13 @@ void engine_use(struct engine *e, const struct world *w)
         return;
     move_devices(e, w);
     move_brokers(e, w);
-    if (before)
+    if (before) {
+        e->used = true;
         engine_place_changed(e, before, w);
+    }
     e->world = w;
+    if (e->strange) /* what a new profile names is not strange any more */
+        strange_clear(e->strange);
     free(e->heard);
     e->heard = mem_zalloc_array(w->conf->n_sources, sizeof(*e->heard));
     if (e->wall_known)
@@ -333,6 +339,12 @@ void engine_use(struct engine *e, const struct world *w)
     e->place_cursor = 0;
     if (e->wall_known && e->place_next_ns == UINT64_MAX)
         e->place_next_ns = e->at.tick + 1;
+}
+
+void engine_tables(const struct engine *e, engine_table_fn *fn, void *ctx)
+{
+    fn(ctx, e->devices, e->n_devices * sizeof(*e->devices));
+    alarm_tables(e->alarms->alarm, fn, ctx);
 }
 
 const struct world *engine_world(const struct engine *e)
@@ -376,6 +388,11 @@ void engine_stats(const struct engine *e, struct engine_stats *out)
     out->clocks_off = e->n_off;
     out->points_known = e->n_points;
     out->wall_held = engine_clock_doubted(e, &out->wall_held_by_s);
+}
+
+const struct strange *engine_strange(const struct engine *e)
+{
+    return e->strange;
 }
 
 void engine_device(const struct engine *e, const struct device *d, struct engine_device *out)

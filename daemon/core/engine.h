@@ -66,7 +66,6 @@ struct engine_out {
 struct engine_stats { /* ever: part of the state, as the ledger is; what is "now" aside */
     uint64_t records, points, fields_unknown, fields_bad, times_replaced, times_moved;
     uint64_t devices_seen;
-    char unknown_device[65], unknown_name[65]; /* the last of fields_unknown: who said what */
     uint64_t values_bad[REASON_N];       /* by enum quality_reason; their sum is fields_bad */
     uint64_t values_uncertain[REASON_N]; /* in good lines */
     uint64_t times_corrected;            /* by the device's known offset */
@@ -83,6 +82,8 @@ struct engine_stats { /* ever: part of the state, as the ledger is; what is "now
     double wall_held_by_s;               /* … that goes ahead by so much */
 };
 
+struct strange; /* core/strange.h */
+
 struct engine_device {    /* for people */
     int64_t last_seen_ms; /* wall time of its last message; 0: never */
     int64_t last_time_ms; /* newest point's time */
@@ -98,6 +99,9 @@ void engine_free(struct engine *e);
  * devices and compounds by their codes. `w` must outlive its use. Devices whose place is new or
  * changed get a gaihou_place point. */
 void engine_use(struct engine *e, const struct world *w);
+/* What it has in large tables (base/mem.h), for mem_gather. They stay until the next generation. */
+typedef void engine_table_fn(void *ctx, const void *p, size_t n);
+void engine_tables(const struct engine *e, engine_table_fn *fn, void *ctx);
 const struct world *engine_world(const struct engine *e);
 
 void engine_record(struct engine *e, const struct record *r);
@@ -120,6 +124,9 @@ int engine_adopt_cases(struct engine *e, const char *const *blobs, const size_t 
                        void (*differs)(void *ctx, const char *case_id, const char *how),
                        void *ctx);
 void engine_stats(const struct engine *e, struct engine_stats *out);
+/* The names that are counted in fields_unknown, since this generation came into force; NULL: none
+ * was met. */
+const struct strange *engine_strange(const struct engine *e);
 /* A step of our own clock that is not believed (yet): stamps go on from before it. */
 bool engine_clock_doubted(const struct engine *e, double *out_seconds_ahead);
 void engine_device(const struct engine *e, const struct device *d, struct engine_device *out);

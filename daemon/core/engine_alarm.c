@@ -485,7 +485,7 @@ void engine_alarms_fire(struct engine *e, uint64_t due_ns)
 
 /* -- generations ----------------------------------------------------------------------------- */
 
-static void use(struct engine *e, uint64_t engine_ns)
+static void use(struct engine *e, uint64_t engine_ns, bool bare)
 {
     struct engine_alarms *a = e->alarms;
     const struct world *before = a->world;
@@ -493,7 +493,10 @@ static void use(struct engine *e, uint64_t engine_ns)
     if (!before)
         a->world = e->world;
     a->wanted = rules_count(e->world->rules) > 0;
-    alarm_use(a->alarm, before, e->world, engine_ns, wall_ms);
+    if (bare)
+        alarm_stand(a->alarm, e->world, engine_ns, wall_ms);
+    else
+        alarm_use(a->alarm, before, e->world, engine_ns, wall_ms);
     cases_use(a->cases, before, e->world, engine_ns, wall_ms);
     a->world = e->world;
     for (unsigned i = 0; !before && i < e->world->conf->n_brokers && i < MAX_BROKERS; i++)
@@ -506,7 +509,7 @@ void engine_alarms_use(struct engine *e)
     struct engine_alarms *a = e->alarms;
     a->lazy = true;
     a->began = false;
-    use(e, e->at.tick);
+    use(e, e->at.tick, false);
     if (a->began)
         engine_step_end(e);
     a->lazy = false;
@@ -515,7 +518,13 @@ void engine_alarms_use(struct engine *e)
 void engine_alarms_ready(struct engine *e, uint64_t engine_ns)
 {
     if (!e->alarms->world && e->wall_known)
-        use(e, engine_ns);
+        use(e, engine_ns, false);
+}
+
+void engine_alarms_stand(struct engine *e, uint64_t engine_ns)
+{
+    if (!e->alarms->world && e->wall_known)
+        use(e, engine_ns, true);
 }
 
 struct engine_alarms *engine_alarms_new(struct engine *e)
@@ -556,6 +565,7 @@ int engine_adopt_cases(struct engine *e, const char *const *blobs, const size_t 
                        void *ctx)
 {
     struct engine_alarms *a = e->alarms;
+    e->used = true;
     int r = cases_adopt(a->cases, blobs, lens, n, differs, ctx);
     for (size_t i = 0; i < a->n_listeners; i++) /* looked at within the next step */
         a->touched = a->listeners[i].touched = true;

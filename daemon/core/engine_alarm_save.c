@@ -138,7 +138,6 @@ static void get_own(struct engine_alarms *a, struct reader *r)
     engine_listeners_due(a);
 }
 
-/* The alarms stand in the engine's world, and are as new. */
 int engine_alarms_load(struct engine *e, const char *bytes, size_t len)
 {
     struct engine_alarms *a = e->alarms;
@@ -151,10 +150,15 @@ int engine_alarms_load(struct engine *e, const char *bytes, size_t len)
         return -EBADMSG;
     size_t own = len - (size_t)lens[0] - (size_t)lens[1];
     struct reader r = {.p = bytes, .end = bytes + own};
+    bool none = lens[0] + lens[1] == 0;
+    if (none)
+        engine_alarms_ready(e, e->at.tick);
+    else
+        engine_alarms_stand(e, e->at.tick);
     get_own(a, &r);
     if (r.failed || r.p != r.end)
         return -EBADMSG;
-    if (lens[0] + lens[1] == 0)
+    if (none)
         return 0;
     if (!a->world || alarm_load(a->alarm, bytes + own, (size_t)lens[0]) != 0)
         return -EBADMSG;

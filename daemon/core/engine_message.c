@@ -409,13 +409,32 @@ static void tell_rest(struct engine *e, const struct record *r, const struct out
     }
 }
 
+void engine_note_strange(struct engine *e, const struct record *r, const char *kind,
+                         const char *name, size_t len, const struct device *d)
+{
+    if (!e->strange)
+        e->strange = strange_new();
+    strange_note(e->strange, e->world->conf->sources[e->speaking].profile, kind, name, len,
+                 d ? d->code : NULL, engine_stamp_ms(e, r));
+}
+
+static void note_unknown(struct engine *e, const struct record *r, const struct device *d)
+{
+    size_t n = e->decoded.unknown;
+    e->stats.fields_unknown += n;
+    for (size_t i = 0; i < n && i < DECODE_MAX_UNKNOWN; i++)
+        engine_note_strange(e, r, NULL, e->decoded.unknown_names[i].p,
+                            e->decoded.unknown_names[i].n, d);
+}
+
 static void take_decoded(struct engine *e, const struct record *r, int64_t received_ms,
                          struct verdict *v)
 {
     struct outcome o = {0};
     struct strangers strangers = {.n = 0};
-    e->stats.fields_unknown += e->decoded.unknown;
     resolve(e, v, received_ms, &o, &strangers);
+    if (e->decoded.unknown)
+        note_unknown(e, r, o.first);
     if (o.first)
         v->row = e->devices[o.first->index].row;
     take_samples(e, r, received_ms, NULL, INT64_MAX, &o);
@@ -547,6 +566,7 @@ static void judge(struct engine *e, const struct record *r, struct verdict *v)
         if (!topic_matches(s->topic, r->topic, r->topic_len, &v->match))
             continue;
         fit++;
+        e->speaking = s->index;
         if (!s->profile)
             take_native(e, r, again, v);
         else
@@ -565,6 +585,17 @@ static void judge(struct engine *e, const struct record *r, struct verdict *v)
         v->count = LEDGER_IGNORED_EMPTY;
     else
         dead(v, LEDGER_DEAD_NO_MESSAGE, "no profile of this topic knows such a message");
+}
+
+/* What is taken up again was counted when it came. */
+static enum ledger_count count_of(const struct record *r, const struct verdict *v)
+{
+    if (r->type != RECORD_REINJECT)
+        return v->count;
+    if (v->count == LEDGER_QUARANTINED)
+        return LEDGER_AGAIN_QUARANTINED;
+    bool dead = v->count >= LEDGER_DEAD_NO_SOURCE && v->count <= LEDGER_DEAD_CORRUPT;
+    return dead ? LEDGER_AGAIN_DEAD : v->count;
 }
 
 static void send_letter(struct engine *e, const struct record *r, const struct verdict *v)
@@ -592,7 +623,7 @@ void engine_message(struct engine *e, const struct record *r)
     judge(e, r, &v);
     ledger_add(e->ledger, v.row,
                r->type == RECORD_MESSAGE ? LEDGER_RECEIVED : LEDGER_REINJECTED, 1);
-    ledger_add(e->ledger, v.row, v.count, 1);
+    ledger_add(e->ledger, v.row, count_of(r, &v), 1);
     if (v.reason)
         send_letter(e, r, &v);
 }

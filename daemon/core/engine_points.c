@@ -30,6 +30,7 @@ struct reading {
 
 /* One sample under way. */
 struct taking {
+    const struct record *record;
     const struct device *device;
     const struct decoded_sample *sample;
     const struct point_state *further; /* NULL: the device's own point */
@@ -70,20 +71,10 @@ static void count_quality(struct engine *e, struct reading *g, enum quality qual
     g->bad[g->n_bad++] = g->good[g->n_good];
 }
 
-/* For people: of what is only counted, the last one by name. */
-static void note_unknown(struct engine *e, const struct device *d,
-                         const struct decoded_value *v)
-{
-    size_t n = v->key_len < sizeof(e->stats.unknown_name) ? v->key_len
-                                                          : sizeof(e->stats.unknown_name) - 1;
-    memcpy(e->stats.unknown_name, v->key, n);
-    e->stats.unknown_name[n] = '\0';
-    memcpy(e->stats.unknown_device, d->code, strlen(d->code) + 1); /* at most 64 */
-}
-
-static void take_value(struct engine *e, const struct device *d, const struct decoded_value *v,
+static void take_value(struct engine *e, const struct taking *t, const struct decoded_value *v,
                        struct reading *g)
 {
+    const struct device *d = t->device;
     enum quality quality;
     enum quality_reason reason;
     double min = -HUGE_VAL, max = HUGE_VAL;
@@ -97,7 +88,7 @@ static void take_value(struct engine *e, const struct device *d, const struct de
     if (!m) {
         g->unknown++;
         e->stats.fields_unknown++;
-        note_unknown(e, d, v);
+        engine_note_strange(e, t->record, d->kind->name, v->key, v->key_len, d);
         return;
     }
     if (g->slot[m->index]) /* said twice: the first stands (JSON leaves it open) */
@@ -340,7 +331,7 @@ static bool read_values(struct engine *e, const struct taking *t, struct reading
     g->last = 0;
     g->mask = 0;
     for (size_t i = 0; i < t->sample->n; i++)
-        take_value(e, t->device, &e->decoded.values[t->sample->first + i], g);
+        take_value(e, t, &e->decoded.values[t->sample->first + i], g);
     if (g->mask == 0) {
         ledger_add(e->ledger, row, LEDGER_POINTS_DECODED, 1);
         ledger_add(e->ledger, row,
@@ -437,7 +428,7 @@ static void sample(struct engine *e, const struct record *r, struct taking *t, b
 void engine_point(struct engine *e, const struct record *r, const struct device *d,
                   int64_t received_ms, struct outcome *o)
 {
-    struct taking t = {.device = d, .sample = &e->decoded.samples[0]};
+    struct taking t = {.record = r, .device = d, .sample = &e->decoded.samples[0]};
     sample(e, r, &t, false, engine_catching_up(e, r), received_ms, o);
 }
 
@@ -449,7 +440,7 @@ void engine_points(struct engine *e, const struct record *r, int64_t received_ms
         const struct speech *p = &e->speeches[i];
         if (!p->device)
             continue;
-        struct taking t = {.device = p->device, .sample = &e->decoded.samples[i]};
+        struct taking t = {.record = r, .device = p->device, .sample = &e->decoded.samples[i]};
         sample(e, r, &t, p->repeated, catching_up, received_ms, o);
     }
 }

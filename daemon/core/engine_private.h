@@ -9,6 +9,7 @@
 #include "core/decode.h"
 #include "core/engine.h"
 #include "core/json.h"
+#include "core/strange.h"
 
 #define RING 8 /* points a series remembers for dedupe */
 /* How many deliveries back a redelivery is looked for. A broker should keep no more than Receive
@@ -146,6 +147,7 @@ struct engine {
     struct broker_state brokers[MAX_BROKERS];
 
     struct position at;
+    bool used; /* not as engine_new made it and the first world found it */
     uint64_t messages;
     int64_t wall_minus_engine_ns; /* the last that was believed: all stamps come from it */
     bool wall_known;
@@ -162,7 +164,9 @@ struct engine {
     size_t place_cursor;
 
     struct engine_stats stats;
-    struct buf scratch; /* a series being built */
+    struct strange *strange; /* NULL until there is one */
+    size_t speaking;         /* whose message it is: of world->conf->sources */
+    struct buf scratch;      /* a series being built */
     /* By kind, and by metric (from 1; 0: the first of a sample): the metric that was said after it
      * the last time. A guess that is checked: nothing depends on it, and it is not saved. */
     uint8_t after[AFTER_KINDS][CATALOG_MAX_METRICS + 1];
@@ -195,6 +199,9 @@ struct delivery *engine_delivery(struct broker_state *b, uint16_t packet_id);
 void engine_count_devices(struct engine *e);
 /* engine_message.c */
 void engine_message(struct engine *e, const struct record *r);
+/* A name that nobody uses; kind NULL: its profile does not name it. */
+void engine_note_strange(struct engine *e, const struct record *r, const char *kind,
+                         const char *name, size_t len, const struct device *d);
 /* engine_points.c: the points of the decoded message, whose speeches are prepared */
 void engine_points(struct engine *e, const struct record *r, int64_t received_ms,
                    struct outcome *o);
@@ -227,6 +234,8 @@ void engine_alarms_free(struct engine_alarms *a);
 /* The world of the engine becomes the alarms': within a record's step, or in a step of its own. */
 void engine_alarms_use(struct engine *e);
 void engine_alarms_ready(struct engine *e, uint64_t engine_ns); /* … once the time is known */
+/* The same, for what was saved to come into it: nothing waits in it yet. */
+void engine_alarms_stand(struct engine *e, uint64_t engine_ns);
 void engine_alarms_sample(struct engine *e, const struct alarm_sample *s);
 /* One comes. */
 void engine_alarms_expect(const struct engine *e, const struct device *d);
@@ -242,6 +251,7 @@ uint64_t engine_alarms_due(const struct engine *e);
 void engine_alarms_fire(struct engine *e, uint64_t due_ns); /* exactly one timer */
 /* engine_alarm_save.c */
 int engine_alarms_save(const struct engine *e, engine_put_fn *put, void *ctx);
+/* Of an engine whose alarms have no world yet. */
 int engine_alarms_load(struct engine *e, const char *bytes, size_t len);
 /* engine_place.c */
 int64_t engine_wall_ms(const struct engine *e, uint64_t engine_ns);

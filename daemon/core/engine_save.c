@@ -264,8 +264,13 @@ static void get(struct reader *r, void *out, size_t n)
 
 static uint64_t get_u64(struct reader *r)
 {
-    uint64_t v;
-    get(r, &v, sizeof(v));
+    uint64_t v = 0;
+    if (r->failed || (size_t)(r->end - r->p) < sizeof(v)) {
+        r->failed = true;
+        return 0;
+    }
+    memcpy(&v, r->p, sizeof(v));
+    r->p += sizeof(v);
     return v;
 }
 
@@ -423,14 +428,28 @@ static void load_sparkplug(struct engine *e, struct reader *r)
     r->p += n;
 }
 
+/* They were written in the order of their registry: *next is tried before it is searched. */
+static const struct device *device_of(const struct engine *e, const char *code, size_t *next)
+{
+    const struct device *d = NULL;
+    if (*next < e->n_devices)
+        d = registry_device_at(e->world->registry, *next);
+    if (!d || strcmp(d->code, code) != 0)
+        d = registry_find(e->world->registry, code, strlen(code));
+    if (d)
+        *next = (size_t)d->index + 1;
+    return d;
+}
+
 static void load_devices(struct engine *e, struct reader *r)
 {
     memset(e->place_due, 0, (e->n_devices / 64 + 1) * sizeof(*e->place_due));
+    size_t next = 0;
     uint64_t n = get_u64(r);
     for (uint64_t i = 0; i < n && !r->failed; i++) {
         char code[256];
         get_text(r, code);
-        const struct device *d = registry_find(e->world->registry, code, strlen(code));
+        const struct device *d = device_of(e, code, &next);
         struct device_state dropped = {0}, *s = d ? &e->devices[d->index] : &dropped;
         s->last_seen_ms = (int64_t)get_u64(r);
         s->last_time_ms = (int64_t)get_u64(r);
@@ -495,18 +514,16 @@ static void load_counters(struct reader *r, struct engine_counters *c)
 /* All that is left but the mark at the end. Before version 3 they begin as new. */
 static void load_alarms(struct engine *e, struct reader *r, struct engine_counters *c)
 {
-    size_t left = (size_t)(r->end - r->p);
-    if (r->failed || left < sizeof(uint64_t)) {
-        r->failed = true;
+    if (r->failed)
+        return;
+    if (r->version < 3) {
+        engine_alarms_ready(e, e->at.tick);
         return;
     }
-    engine_alarms_ready(e, e->at.tick);
-    if (r->version < 3)
-        return;
     e->order_shift_ms = (int64_t)get_u64(r);
     if (r->version >= 4)
         load_counters(r, c);
-    left = (size_t)(r->end - r->p);
+    size_t left = (size_t)(r->end - r->p);
     if (r->failed || left < sizeof(uint64_t)) {
         r->failed = true;
         return;
@@ -522,7 +539,9 @@ int engine_load(struct engine *e, const char *bytes, size_t len)
     struct engine_counters counted;
     char hash[256];
     engine_counters(&counted);
-    forget(e);
+    if (e->used)
+        forget(e);
+    e->used = true;
     if (!load_head(&r, hash))
         return -EBADMSG;
     get(&r, &e->at, sizeof(e->at));

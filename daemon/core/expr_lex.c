@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
@@ -80,11 +81,12 @@ static int keyword_of(const char *s, size_t n)
 static const struct {
     const char *wrong, *right;
 } habits[] = {
-    {"&&", "and"},   {"||", "or"},   {"!", "not"}, {"<>", "!="},  {"=", "=="}, {"且", "and"},
-    {"并且", "and"}, {"或者", "or"}, {"或", "or"}, {"非", "not"}, {"≥", ">="}, {"≤", "<="},
-    {"≠", "!="},     {"×", "*"},     {"÷", "/"},   {"−", "-"},    {"–", "-"},  {"“", "\""},
-    {"”", "\""},     {"‘", "\""},    {"’", "\""},  {"。", "."},   {"、", ","}, {"　", " "},
-    {"'", "\""},     {"【", "("},    {"】", ")"},  {"《", "<"},   {"》", ">"}, {"‑", "-"},
+    {"=>", ">="}, {"=<", "<="},  {"&&", "and"},   {"||", "or"},   {"!", "not"}, {"<>", "!="},
+    {"=", "=="},  {"且", "and"}, {"并且", "and"}, {"或者", "or"}, {"或", "or"}, {"非", "not"},
+    {"≥", ">="},  {"≤", "<="},   {"≠", "!="},     {"×", "*"},     {"÷", "/"},   {"−", "-"},
+    {"–", "-"},   {"“", "\""},   {"”", "\""},     {"‘", "\""},    {"’", "\""},  {"。", "."},
+    {"、", ","},  {"　", " "},   {"'", "\""},     {"【", "("},    {"】", ")"},  {"《", "<"},
+    {"》", ">"},  {"‑", "-"},
 };
 
 /* The plain character of a full-width form (U+FF01 … U+FF5E), or 0. */
@@ -148,6 +150,26 @@ static size_t unit_run(const char *s, size_t n)
     return i;
 }
 
+/* A word behind a number that is no unit, and meant as something else. True: said. */
+static bool is_habit(struct expr_compiler *c, size_t at, const char *s, size_t n)
+{
+    static const char *const written[] = {"and", "or", "not", "in"};
+    for (size_t i = 0; i < COUNT(written); i++) {
+        if (strlen(written[i]) != n || strncasecmp(s, written[i], n) != 0)
+            continue;
+        expr_fail(c, at, "'%.*s' is not a word here, expected '%s' in small letters", (int)n, s,
+                  written[i]);
+        return true;
+    }
+    if (n == 3 && memcmp(s, "for", 3) == 0) {
+        expr_fail(c, at,
+                  "how long it must hold is no part of the condition, expected `for: 5m` "
+                  "beside `when`");
+        return true;
+    }
+    return false;
+}
+
 /* Is there a unit behind the number at s? Its length; 0: none; -1 after an error. */
 static int unit_behind(struct expr_compiler *c, size_t at, bool blank)
 {
@@ -165,6 +187,8 @@ static int unit_behind(struct expr_compiler *c, size_t at, bool blank)
         return (int)n;
     if (*s == '/' || *s == '.') /* not "per something": a division */
         return 0;
+    if (blank && is_habit(c, at, s, word))
+        return -1;
     char code[65];
     (void)snprintf(code, sizeof(code), "%.*s", (int)(n < 64 ? n : 64), s);
     const char *near = unit_nearest(code);

@@ -336,5 +336,7 @@ enum expr_truth expr_plausible(const struct expr *x)
         n -= (size_t)arity;
         stack[n++] = r;
     }
-    return stack[0].lo == 1 ? EXPR_TRUE : stack[0].hi == 0 ? EXPR_FALSE : EXPR_UNKNOWN;
+    return stack[0].lo == 1   ? EXPR_TRUE
+           : stack[0].hi == 0 ? EXPR_FALSE
+                              : expr_try_all(x); /* each input by itself was not enough */
 }

@@ -90,7 +90,7 @@ const char *ledger_reason(enum ledger_count c)
 bool ledger_balanced(const struct ledger_row *r)
 {
     uint64_t in = r->n[LEDGER_RECEIVED] + r->n[LEDGER_REINJECTED], out = 0;
-    for (int c = LEDGER_DECODED; c <= LEDGER_DEAD_CORRUPT; c++)
+    for (int c = LEDGER_DECODED; c <= LEDGER_AGAIN_QUARANTINED; c++)
         out += r->n[c];
     uint64_t points = 0;
     for (int c = LEDGER_POINTS_MADE; c <= LEDGER_POINTS_REFUSED_EMPTY; c++)

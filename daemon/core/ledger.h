@@ -5,11 +5,12 @@
  * ledger — what became of every message and every point, per compound, exactly.
  *
  *   received + reinjected = decoded + ignored{…} + duplicate + quarantined + dead{…} +
- * other_lane
+ *                           again{…} + other_lane
  *                           (+ unread: what the journal holds beyond the engine)
  *   points decoded        = made + duplicate + refused{…}
  *
- * A message is `duplicate` only if all its points are. Rows are kept by the compound's code, so
+ * A message is `duplicate` only if all its points are. One that was taken up again and still cannot
+ * be used is `again`: dead and quarantined count messages, each once, however often they are tried. Rows are kept by the compound's code, so
  * that they outlive the registry; "-" holds what belongs to no compound. The counters are part
  * of the engine's state: a snapshot and the replay of what follows give the same numbers again.
  *
@@ -53,6 +54,8 @@
     X(DEAD_TOO_MANY, "dead", "too_many_points")                                                \
     X(DEAD_OVERSIZED, "dead", "oversized")                                                     \
     X(DEAD_CORRUPT, "dead", "corrupt")                                                         \
+    X(AGAIN_DEAD, "again", "dead")                                                             \
+    X(AGAIN_QUARANTINED, "again", "quarantined")                                               \
     X(POINTS_DECODED, "points_decoded", "")                                                    \
     X(POINTS_MADE, "points_made", "")                                                          \
     X(POINTS_DUPLICATE, "points_duplicate", "")                                                \

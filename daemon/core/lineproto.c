@@ -133,7 +133,11 @@ static int sort_tags(struct buf *keys, const struct lineproto_tag *tags, size_t 
         if (!name_allowed(sorted[i].key, sorted[i].key_len))
             return -EINVAL;
     }
-    qsort(sorted, n, sizeof(*sorted), by_key);
+    bool in_order = true; /* as ours are */
+    for (size_t i = 1; i < n && in_order; i++)
+        in_order = by_key(&sorted[i - 1], &sorted[i]) < 0;
+    if (!in_order)
+        qsort(sorted, n, sizeof(*sorted), by_key);
     *out_n = n;
     return 0;
 }
@@ -159,7 +163,7 @@ int lineproto_put_series(struct buf *b, const char *measurement,
                          const struct lineproto_tag *tags, size_t n_tags)
 {
     size_t start = b->len, n;
-    struct sorted_tag sorted[LINEPROTO_MAX_TAGS] = {0};
+    struct sorted_tag sorted[LINEPROTO_MAX_TAGS];
     struct buf keys;
     buf_init(&keys, (size_t)4 * LINEPROTO_MAX_SERIES);
     int r = append(b, measurement, MEASUREMENT, true);

@@ -147,6 +147,7 @@ static void read_profile(struct file *f, const struct profile_text *t, struct pl
     p->captures = c;
     p->n_captures = b->n_captures;
     free(b->captures);
+    free(b->items);
     free(b->conds);
     if (f->examples)
         plan_examples(b, f->examples);

@@ -8,6 +8,19 @@
 
 enum { MAX_BLOCKS = 32, MAX_NAMES = 4096, MAX_QUALITY = 64 };
 
+/* A name that the codec behind `in` never gives is a mapping for nothing. */
+static void reach(struct plan_build *b, const struct yaml_node *key,
+                  const struct plan_fields *f)
+{
+    char name[PLAN_MAX_TEXT];
+    size_t n = strlen(key->text);
+    if (f->prefix_len + n >= sizeof(name))
+        return;
+    memcpy(name, f->prefix ? f->prefix : "", f->prefix_len);
+    memcpy(name + f->prefix_len, key->text, n);
+    plan_reach(b, key, f->in, name, f->prefix_len + n);
+}
+
 static void names_of(struct plan_build *b, const struct yaml_node *n, struct plan_fields *f)
 {
     if (!plan_is_map(b, n, "names"))
@@ -33,6 +46,8 @@ static void names_of(struct plan_build *b, const struct yaml_node *n, struct pla
         struct plan_name *p = &list[count];
         *p = (struct plan_name){plan_text_copy(b, v->key->text, len), len, NULL};
         table[at] = (uint16_t)count++;
+        if (!f->pairs && f->in != PLAN_NONE)
+            reach(b, v->key, f);
         if (!yaml_is_null(v))
             p->map = plan_mapping(b, v, NULL, f->value, f->n_value);
     }
@@ -56,7 +71,9 @@ static bool enter(struct plan_build *b, const struct yaml_node *at, bool keyed,
         return false;
     }
     f->slot = plan_new_slot(b);
-    f->item = f->slot ? plan_item_node(b, f->slot) : PLAN_NONE;
+    f->item = f->slot
+                  ? plan_item_node(b, f->slot, keyed ? LEVEL_MEMBERS : LEVEL_ELEMENTS, f->in)
+                  : PLAN_NONE;
     if (f->item == PLAN_NONE) {
         conf_error(b->notes, AT(at), "too many levels in one profile");
         return false;

@@ -111,7 +111,7 @@ static void take_field(struct profile_run *x, const struct plan_fields *f, const
     if (known && !known->map)
         return; /* skipped on purpose */
     if (!known && !f->same) {
-        x->out->unknown++;
+        decoded_unknown(x->out, name, n);
         return;
     }
     size_t from = x->out->n_values;
@@ -122,8 +122,8 @@ static void take_field(struct profile_run *x, const struct plan_fields *f, const
         strange = !take_same(x, f, name, n);
     if (is_error(x, f, &error))
         take_error(x, known, name, n, error, from);
-    else
-        x->out->unknown += strange;
+    else if (strange)
+        decoded_unknown(x->out, name, n);
     if (f->n_quality)
         run_quality(x, f->quality, f->n_quality, from, x->out->n_values);
 }

@@ -38,10 +38,15 @@ static uint16_t add_node(struct plan_build *b, const struct yaml_node *at, struc
     return (uint16_t)p->n_nodes++;
 }
 
-uint16_t plan_item_node(struct plan_build *b, uint16_t slot)
+uint16_t plan_item_node(struct plan_build *b, uint16_t slot, enum level_kind kind, uint16_t in)
 {
-    return add_node(b, NULL,
-                    (struct plan_node){.kind = NODE_ITEM, .parent = PLAN_NONE, .slot = slot});
+    uint16_t item = add_node(
+        b, NULL, (struct plan_node){.kind = NODE_ITEM, .parent = PLAN_NONE, .slot = slot});
+    if (item == PLAN_NONE)
+        return PLAN_NONE;
+    b->items = grow(b->items, b->n_items, &b->cap_items, sizeof(*b->items));
+    b->items[b->n_items++] = (struct plan_item){item, in, kind};
+    return item;
 }
 
 /* The child of `parent` for one step, shared by all paths that take it. */
@@ -57,7 +62,10 @@ static uint16_t child(struct plan_build *b, const struct yaml_node *at, struct p
     }
     if (n.kind == NODE_MEMBER)
         n.key = plan_text_copy(b, n.key, n.key_len);
-    return add_node(b, at, n);
+    uint16_t made = add_node(b, at, n);
+    if (made != PLAN_NONE)
+        plan_reach(b, at, made, NULL, 0);
+    return made;
 }
 
 /* ---- documents ---- */
@@ -399,7 +407,9 @@ static bool add_level(struct plan_build *b, const struct yaml_node *at, struct p
                       enum level_kind kind, uint16_t in)
 {
     struct plan_scope *s = b->scope;
-    uint16_t slot = plan_new_slot(b), item = slot ? plan_item_node(b, slot) : PLAN_NONE;
+    uint16_t slot = plan_new_slot(b), item = PLAN_NONE;
+    if (slot)
+        item = plan_item_node(b, slot, kind, in);
     if (item == PLAN_NONE) {
         conf_error(b->notes, AT(at), "too many levels in one profile");
         return false;

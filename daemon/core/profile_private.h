@@ -436,6 +436,11 @@ struct plan_build {
     size_t cap_nodes, cap_docs, cap_texts;
     struct plan_capture *captures;
     size_t n_captures, cap_captures;
+    struct plan_item { /* whose item a node is, for what codecs can give */
+        uint16_t item, in;
+        enum level_kind kind;
+    } * items;
+    size_t n_items, cap_items;
     struct plan_cond *conds; /* distinct ones, p->n_conds of them */
     size_t cap_conds;
     const struct plan_times *times; /* the newest */
@@ -474,7 +479,8 @@ bool plan_scalars_of(struct plan_build *b, const struct yaml_node *n, const char
 
 /* profile_place.c; PLAN_NONE after a note. */
 uint16_t plan_new_slot(struct plan_build *b);
-uint16_t plan_item_node(struct plan_build *b, uint16_t slot);
+/* An item of what is at `in` (PLAN_NONE: not known). */
+uint16_t plan_item_node(struct plan_build *b, uint16_t slot, enum level_kind kind, uint16_t in);
 uint16_t plan_path(struct plan_build *b, const struct yaml_node *n);
 /* A path with stars: fills levels of the scope and the part. */
 bool plan_each(struct plan_build *b, const struct yaml_node *n, struct plan_part *part);
@@ -485,6 +491,11 @@ size_t plan_paths(struct plan_build *b, const struct yaml_node *n, uint16_t out[
 uint16_t plan_text(struct plan_build *b, const struct yaml_node *n);
 bool plan_capture(struct plan_build *b, const struct yaml_node *n, const char *name, size_t len,
                   const char **out);
+/* profile_reach.c. A warning if the codec that makes the document can never give that place; `key`:
+ * a member of the node's, else the node itself. */
+void plan_reach(struct plan_build *b, const struct yaml_node *at, uint16_t node,
+                const char *key, size_t len);
+
 /* The document of that name in the scope; -1. */
 int plan_document(struct plan_build *b, const struct yaml_node *n, const char *name,
                   size_t len);

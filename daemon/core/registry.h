@@ -36,6 +36,7 @@ struct compound {
     const char *split_from;  /* "" if not */
     const char *valid_from;  /* as written; "" if not. Of a merged one: the day of the merge */
     unsigned index;          /* ledger index, from 0 */
+    unsigned n_devices;      /* of its rows, retired ones too */
 };
 
 struct device {

@@ -5,6 +5,7 @@
 #include "core/registry_private.h"
 #include "core/text.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -56,7 +57,7 @@ static const struct column columns[N_COLUMNS] = {
 
 static void begin(struct sheet *s)
 {
-    s->r->devices = mem_zalloc_array(s->rows, sizeof(*s->r->devices));
+    s->r->devices = mem_zalloc_large(s->rows, sizeof(*s->r->devices));
     table_init(&s->r->by_code, s->rows);
     table_init(&s->r->by_source, s->rows);
     s->links[0] = (struct link){.column = UPLINK, .thing = "device"};
@@ -206,24 +207,64 @@ static void check_merged(const struct sheet *s, const struct device *d)
                    registry_compound_now(s->r, c)->code);
 }
 
-/* "kind,building=…" and "kind_bad,building=…" differ in their measurement only. */
-static bool make_series(struct sheet *s, struct device *d)
+static char *put_text(char *at, const char *text)
+{
+    size_t n = strlen(text);
+    memcpy(at, text, n);
+    return at + n;
+}
+
+static char *put_tag(char *at, const char *key, const char *value)
+{
+    return *value ? put_text(put_text(at, key), value) : at;
+}
+
+/* Of codes alone, as nearly all are, in which there is nothing to clean or to escape; the tags are
+ * in their order. */
+static int put_plain_series(struct buf *b, const struct device *d)
+{
+    char *begin = buf_room(b, 5 * TEXT_CODE_MAX + 64), *at = begin;
+    if (!begin)
+        return -ENOBUFS;
+    at = put_text(at, d->kind->name);
+    at = put_tag(at, ",building=", d->building);
+    at = put_tag(at, ",compound=", d->compound->code);
+    at = put_tag(at, ",device=", d->code);
+    at = put_tag(at, ",point=", d->point);
+    buf_commit(b, (size_t)(at - begin));
+    return 0;
+}
+
+static int put_series(struct buf *b, const struct device *d)
 {
     const struct lineproto_tag tags[] = {{"building", d->building},
                                          {"compound", d->compound->code},
                                          {"device", d->code},
                                          {"point", d->point}};
-    char bad[TEXT_CODE_MAX + 8];
+    if ((!*d->point || text_is_code(d->point, strlen(d->point))) &&
+        strcmp(d->kind->name, "time") != 0) /* which no measurement may be called */
+        return put_plain_series(b, d);
+    return lineproto_put_series(b, d->kind->name, tags, 4);
+}
+
+/* "kind,building=…" and "kind_bad,building=…" differ in their measurement only, and kinds are words
+ * in which nothing is escaped. */
+static bool make_series(struct sheet *s, struct device *d)
+{
+    struct buf *b = &s->scratch;
     size_t n = strlen(d->kind->name);
-    memcpy(bad, d->kind->name, n);
-    memcpy(bad + n, "_bad", 5);
-    buf_clear(&s->scratch);
-    int r = lineproto_put_series(&s->scratch, d->kind->name, tags, 4);
-    d->series_len = (uint16_t)s->scratch.len;
-    r = r == 0 ? buf_putc(&s->scratch, '\0') : r;
-    r = r == 0 ? lineproto_put_series(&s->scratch, bad, tags, 4) : r;
-    if (r != 0)
+    buf_clear(b);
+    if (put_series(b, d) != 0)
         return false;
+    d->series_len = (uint16_t)b->len;
+    char *bad = buf_room(b, b->len + 5); /* b->data stands from here on */
+    if (!bad || b->len + 4 > LINEPROTO_MAX_SERIES)
+        return false;
+    *bad++ = '\0';
+    memcpy(bad, b->data, n);
+    memcpy(bad + n, "_bad", 4);
+    memcpy(bad + n + 4, b->data + n, b->len - n);
+    buf_commit(b, b->len + 5);
     d->series = keep(s->r, s->scratch.data, s->scratch.len);
     d->series_bad = d->series + d->series_len + 1;
     d->series_bad_len = (uint16_t)(s->scratch.len - d->series_len - 1);
@@ -270,6 +311,7 @@ static void take_device(struct sheet *s, struct device *d)
     sheet_link_note(s, &s->links[0], d->index, d->uplink);
     sheet_link_note(s, &s->links[1], d->index, sheet_keep(s, REPLACES));
     s->lines[d->index] = (uint32_t)s->row->line;
+    r->compounds[d->compound->index].n_devices++;
     r->devices[r->n_devices++] = *d;
     table_add(&r->by_code, registry_hash(d->code, n), d->index);
     table_add(&r->by_source, registry_hash(d->source_id, strlen(d->source_id)), d->index);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WEEK_MIN = 7 * 1440, MIX_FROM = 20, MAX_NAMED = 8 };
+enum { WEEK_MIN = 7 * 1440, MIX_FROM = 20, MAX_NAMED = 8, GAP_MIN = 5 };
 
 struct lint {
     struct rules_build *b;
@@ -160,6 +160,12 @@ static void lint_plausible(struct lint *l, const struct rule_level *levels,
                 l, i,
                 "is always true: all values in the plausible ranges of %s in the catalogue fit",
                 k->name);
+        else if (levels[i].off && expr_plausible(levels[i].off) == EXPR_FALSE)
+            WARN_LEVEL(
+                l, i,
+                "off can never be true: the plausible ranges of %s in the catalogue leave "
+                "no such value, and what began does not end",
+                k->name);
     }
 }
 
@@ -190,6 +196,37 @@ static void paint(const struct rule_window *w, unsigned char *week)
     }
 }
 
+/* Days of the calendar may fill what days of the week leave open. */
+static bool is_by_week(const struct rule *x)
+{
+    for (size_t i = 0; i < x->n_windows; i++)
+        if (x->windows[i].days & 0x180)
+            return false;
+    return x->n_windows > 0;
+}
+
+/* Nobody wants a rule to rest for a minute: `to` was taken for inclusive. */
+static void lint_gaps(struct lint *l, const unsigned char *week)
+{
+    static const char *const days[] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
+                                       "Friday", "Saturday", "Sunday"};
+    for (size_t i = 0; i < WEEK_MIN; i++) {
+        size_t n = 0;
+        if (week[i] || !week[(i + WEEK_MIN - 1) % WEEK_MIN])
+            continue;
+        while (n <= GAP_MIN && !week[(i + n) % WEEK_MIN])
+            n++;
+        if (n > GAP_MIN)
+            continue;
+        WARN(
+            l,
+            "schedule: between two windows it rests for %zu min, first on %s at %02zu:%02zu: a "
+            "window ends before the minute in `to`",
+            n, days[i / 1440], i % 1440 / 60, i % 60);
+        return;
+    }
+}
+
 static void lint_schedule(struct lint *l)
 {
     unsigned char all[WEEK_MIN] = {0};
@@ -207,6 +244,8 @@ static void lint_schedule(struct lint *l)
     }
     if (x->n_windows && !memchr(all, 0, sizeof(all)))
         WARN(l, "schedule: the windows leave nothing out, it is always in force");
+    if (is_by_week(x))
+        lint_gaps(l, all);
 }
 
 /* -- pairs and the whole ------------------------------------------------------------------- */

@@ -25,6 +25,24 @@ static const char *kind_of(const struct yaml_node *n)
                                                        : "a value";
 }
 
+/* With the nearest one, or all that there are. */
+static void unknown_key(struct ruletest_parse *p, const struct yaml_node *key,
+                        const char *const *names, size_t n, const char *where)
+{
+    const char *near = err_nearest(key->text, names, n);
+    struct buf list;
+    buf_init(&list, 4096);
+    for (size_t i = 0; i < n && !near; i++)
+        (void)buf_printf(&list, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", names[i]);
+    if (near)
+        conf_error(&p->notes, AT(key), "unknown key \"%.64s\" in %s, did you mean \"%s\"?",
+                   key->text, where, near);
+    else
+        conf_error(&p->notes, AT(key), "unknown key \"%.64s\" in %s, expected %s", key->text,
+                   where, buf_cstr(&list));
+    buf_done(&list);
+}
+
 static void put_in_slot(struct ruletest_parse *p, const struct yaml_node *v,
                         const struct slot *slots, const char *const *names, size_t n,
                         const char *where)
@@ -33,9 +51,7 @@ static void put_in_slot(struct ruletest_parse *p, const struct yaml_node *v,
     while (i < n && strcmp(v->key->text, names[i]) != 0)
         i++;
     if (i == n) {
-        const char *near = err_nearest(v->key->text, names, n);
-        conf_error(&p->notes, AT(v->key), "unknown key \"%.64s\" in %s%s%s%s", v->key->text,
-                   where, near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+        unknown_key(p, v->key, names, n, where);
     } else if (*slots[i].to) {
         conf_error(&p->notes, AT(v->key), "\"%s\" is repeated, first in line %d", names[i],
                    (*slots[i].to)->key->line);

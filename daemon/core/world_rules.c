@@ -2,12 +2,15 @@
 /*
  * What rules and the other files of a generation ask of each other.
  */
+#include "base/buf.h"
 #include "base/mem.h"
 #include "core/world_private.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { MAX_NAMED = 8 };
 
 /* -- opening ------------------------------------------------------------------------------ */
 
@@ -93,6 +96,14 @@ static bool concerns(const struct world *w, const struct rule *x, const struct d
             names(x->compounds, x->n_compounds, now->code));
 }
 
+static bool has_firm(const struct world *w, const char *firm)
+{
+    for (size_t i = 0; i < registry_compounds(w->registry); i++)
+        if (strcmp(registry_compound_at(w->registry, i)->firm, firm) == 0)
+            return true;
+    return false;
+}
+
 static void check_only(const struct world *w, const struct rule *x, struct problems *problems)
 {
     for (size_t i = 0; i < x->n_compounds; i++) {
@@ -102,10 +113,7 @@ static void check_only(const struct world *w, const struct rule *x, struct probl
                           x->id, code);
     }
     for (size_t i = 0; i < x->n_firms; i++) {
-        bool found = false;
-        for (size_t k = 0; k < registry_compounds(w->registry) && !found; k++)
-            found = strcmp(registry_compound_at(w->registry, k)->firm, x->firms[i]) == 0;
-        if (!found)
+        if (!has_firm(w, x->firms[i]))
             problems_warn(problems, x->file, x->line, 0,
                           "rule %s: no compound has the firm \"%s\"", x->id, x->firms[i]);
     }
@@ -144,28 +152,113 @@ static void check_lane(const struct world *w, const struct rule *x, const struct
                       x->id, d->code);
 }
 
+/* -- nobody ------------------------------------------------------------------------------- */
+
+struct rule_use {   /* what the devices say of a rule */
+    bool unmarked;  /* it makes one of them life-safety, and that was looked at */
+    bool concerned; /* it applies to one */
+};
+
+static bool is_restricted(const struct rule *x)
+{
+    return x->n_compounds || x->n_tiers || x->n_firms;
+}
+
+static void check_unused(const struct world *w, const struct rule *x, struct problems *problems)
+{
+    for (size_t i = 0; i < x->n_firms; i++)
+        if (!has_firm(w, x->firms[i]))
+            return; /* said already */
+    for (size_t i = 0; i < x->n_compounds; i++)
+        if (!registry_compound(w->registry, x->compounds[i], strlen(x->compounds[i])))
+            return;
+    problems_warn(
+        problems, x->file, x->line, 0,
+        "rule %s: what `only` leaves is no device of the registry: it can never alarm", x->id);
+}
+
+static bool is_owned(const struct compound *c)
+{
+    return strcmp(c->firm, "none") != 0;
+}
+
+static bool has_rules(const struct world *w, const struct device *d)
+{
+    const struct rule *const *list;
+    size_t n = rules_of_kind(w->rules, d->kind, &list);
+    for (size_t i = 0; i < n; i++)
+        if (concerns(w, list[i], d))
+            return true;
+    return false;
+}
+
+/* A case of theirs is told below the topics of `none`, where nobody listens. */
+static void check_owners(const struct world *w, struct problems *problems)
+{
+    const struct registry *g = w->registry;
+    const char *file = w->conf->registry.compounds;
+    bool *lacks = mem_zalloc_array(registry_compounds(g), sizeof(*lacks));
+    struct buf names;
+    size_t n = 0;
+    buf_init(&names, 4096);
+    for (size_t i = 0; w->conf->alerts.broker && i < registry_devices(g); i++) {
+        const struct device *d = registry_device_at(g, i);
+        const struct compound *now = registry_compound_now(g, d->compound);
+        if (is_owned(now) || lacks[now->index] || !has_rules(w, d))
+            continue;
+        lacks[now->index] = true;
+        if (n < MAX_NAMED)
+            (void)buf_printf(&names, "%s%s", n ? ", " : "", now->code);
+        n++;
+    }
+    if (n)
+        problems_warn(
+            problems, file ? file : "compounds.csv", 0, 0,
+            "no owner: %zu compound%s with devices under rules %s no firm, and nobody "
+            "is told of what happens there: %s%s",
+            n, n == 1 ? "" : "s", n == 1 ? "has" : "have", buf_cstr(&names),
+            n > MAX_NAMED ? " and more" : "");
+    buf_done(&names);
+    free(lacks);
+}
+
+/* -- all ---------------------------------------------------------------------------------- */
+
+static void check_use(const struct world *w, const struct rule *x, const struct device *d,
+                      struct rule_use *use, struct problems *problems)
+{
+    bool unmarked = x->life_safety && !d->life_safety && !use->unmarked;
+    bool unused = is_restricted(x) && !use->concerned;
+    if ((!x->n_params && !unmarked && !unused) || !concerns(w, x, d))
+        return;
+    use->concerned = true;
+    check_params(w, x, d, problems);
+    if (unmarked)
+        check_lane(w, x, d, problems);
+    use->unmarked = use->unmarked || unmarked;
+}
+
 void world_check_rules(const struct world *w, struct problems *problems)
 {
-    size_t n = rules_count(w->rules);
-    bool *said = mem_zalloc_array(n, sizeof(*said));
-    if (n)
-        check_conf(w, problems);
+    size_t n = rules_count(w->rules), devices = registry_devices(w->registry);
+    if (n == 0)
+        return;
+    struct rule_use *uses = mem_zalloc_array(n, sizeof(*uses));
+    check_conf(w, problems);
     for (size_t i = 0; i < n; i++)
         check_only(w, rules_at(w->rules, i), problems);
-    for (size_t i = 0; n && i < registry_devices(w->registry); i++) {
+    for (size_t i = 0; i < devices; i++) {
         const struct device *d = registry_device_at(w->registry, i);
         const struct rule *const *list;
         size_t k = rules_of_kind(w->rules, d->kind, &list);
-        for (size_t j = 0; j < k; j++) {
-            const struct rule *x = list[j];
-            bool unmarked = x->life_safety && !d->life_safety && !said[x->index];
-            if ((!x->n_params && !unmarked) || !concerns(w, x, d))
-                continue;
-            check_params(w, x, d, problems);
-            if (unmarked)
-                check_lane(w, x, d, problems);
-            said[x->index] = said[x->index] || unmarked;
-        }
+        for (size_t j = 0; j < k; j++)
+            check_use(w, list[j], d, &uses[list[j]->index], problems);
     }
-    free(said);
+    for (size_t i = 0; devices && i < n; i++) {
+        const struct rule *x = rules_at(w->rules, i);
+        if (is_restricted(x) && !uses[i].concerned)
+            check_unused(w, x, problems);
+    }
+    check_owners(w, problems);
+    free(uses);
 }

@@ -22,6 +22,7 @@ ctl_fn ctl_status, ctl_top, ctl_devices, ctl_compounds, ctl_quarantine, ctl_dead
     ctl_reload, ctl_alerts, ctl_replay; /* ctl_replay: argv[0] "replay", of journal */
 ctl_fn ctl_work;                        /* argv[0]: the verb */
 ctl_fn ctl_rules_explain;               /* argv[0] "explain", of rules */
+ctl_fn ctl_profile_unknown;             /* argv[0] "unknown", of profile */
 int ctl_journal(int argc, char **argv); /* argv[0]: "journal"; needs no daemon */
 
 /* A request; the answer's JSON in *out (the caller's). Failures are told on stderr already. */

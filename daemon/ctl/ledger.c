@@ -48,6 +48,7 @@ static void add_row(struct ctl_table *t, const char *name, json_t *account)
     set(row, "duplicate", sum(messages, "duplicate"));
     set(row, "quarantined", sum(messages, "quarantined"));
     set(row, "dead", sum(messages, "dead"));
+    set(row, "again", sum(messages, "again"));
     set(row, "ignored", sum(messages, "ignored") + sum(messages, "other_lane"));
     set(row, "points", sum(points, "made") + sum(points, "own"));
     set(row, "refused", sum(points, "refused"));
@@ -60,6 +61,7 @@ static void add_row(struct ctl_table *t, const char *name, json_t *account)
                            ctl_count(row, "duplicate"),
                            ctl_count(row, "quarantined"),
                            ctl_count(row, "dead"),
+                           ctl_count(row, "again"),
                            ctl_count(row, "ignored"),
                            ctl_count(row, "points"),
                            ctl_count(row, "refused"),
@@ -73,7 +75,7 @@ static void add_row(struct ctl_table *t, const char *name, json_t *account)
 static void show_compounds(json_t *ledger)
 {
     struct ctl_table *t = ctl_table_new(
-        "COMPOUND|MESSAGES>|DECODED>|DUPLICATE>|QUARANTINED>|DEAD>|IGNORED>|POINTS>"
+        "COMPOUND|MESSAGES>|DECODED>|DUPLICATE>|QUARANTINED>|DEAD>|AGAIN>|IGNORED>|POINTS>"
         "|REFUSED>|ACCEPTED>|PENDING>|LOST>");
     size_t i;
     json_t *c;

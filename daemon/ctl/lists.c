@@ -96,6 +96,34 @@ static void prepare_device(json_t *row)
     set_text(row, "state", retired ? "retired" : silent ? "silent" : "");
 }
 
+static void prepare_unknown(json_t *row)
+{
+    char why[128], stamp[STAMP_SIZE];
+    const char *kind = json_string_value(json_object_get(row, "kind"));
+    (void)snprintf(why, sizeof(why), kind ? "no metric of kind %.64s" : "not in the profile%s",
+                   kind ? kind : "");
+    set_text(row, "why", why);
+    stamp_format(stamp, json_integer_value(json_object_get(row, "first_ms")), 0);
+    set_text(row, "first", stamp);
+    stamp_format(stamp, json_integer_value(json_object_get(row, "last_ms")), 0);
+    set_text(row, "last", stamp);
+}
+
+int ctl_profile_unknown(const struct ctl *c, int argc, char **argv)
+{
+    static const char *const keys[] = {"profile", "name",  "why", "count",
+                                       "device",  "first", "last"};
+    const char *rest = NULL;
+    struct ctl_param p[] = {{"profile", NULL}};
+    if (!ctl_options(argc - 1, argv + 1, p, 1, &rest))
+        return CTL_USAGE;
+    if (rest)
+        return ctl_usage("profile unknown [--profile NAME]");
+    return ctl_list(c, ctl_path("/api/v1/unknown", p, 1), "names",
+                    "PROFILE:40|NAME:64|WHY|COUNT>|LAST DEVICE:40|FIRST|LAST", keys, 7,
+                    prepare_unknown);
+}
+
 /* --json may stand before the command like everywhere. */
 static int audit(const struct ctl *c, int argc, char **argv)
 {
@@ -168,23 +196,50 @@ int ctl_reload(const struct ctl *c, int argc, char **argv)
     return code;
 }
 
+/* Lines that a database had refused, sent to it once more. */
+static int retake(const struct ctl *c, char *path)
+{
+    json_t *j = NULL;
+    int code = ctl_post(c, path, &j);
+    free(path);
+    const char *problem = json_string_value(json_object_get(j, "problem"));
+    if (code == CTL_DONE && c->json) {
+        ctl_print_json(j);
+    } else if (code == CTL_DONE) {
+        printf("taken %s, refused again %s, of %s lines%s\n", ctl_count(j, "taken"),
+               ctl_count(j, "refused"), ctl_count(j, "lines"),
+               json_is_true(json_object_get(j, "more")) ? "; there are more" : "");
+        if (problem && *problem)
+            fprintf(stderr, "gaihouctl: the rest was not tried: %s\n", problem);
+    }
+    if (code == CTL_DONE && problem && *problem)
+        code = CTL_REFUSED;
+    json_decref(j);
+    return code;
+}
+
 int ctl_dead(const struct ctl *c, int argc, char **argv)
 {
-    static const char usage[] = "dead [list | show ID | replay | purge] [--id N] [--reason R] "
-                                "[--topic PREFIX] [--limit N] [--before ID]";
+    static const char usage[] =
+        "dead [list | show ID | replay | purge] [--id N] [--reason R] [--topic PREFIX] "
+        "[--limit N] [--before ID]\n"
+        "       gaihouctl dead replay --sink ID [--id N] [--reason R] [--limit N]";
     static const char *const keys[] = {"id",    "time", "kind",   "reason",
                                        "topic", "sink", "payload"};
     const char *id = NULL;
     int at;
     const char *verb = ctl_verb(argc, argv, &at);
-    struct ctl_param p[] = {
-        {"id", NULL}, {"reason", NULL}, {"topic", NULL}, {"limit", NULL}, {"before", NULL}};
-    if (!ctl_options(argc - at, argv + at, p, 5, &id))
+    struct ctl_param p[] = {{"id", NULL},    {"reason", NULL}, {"topic", NULL},
+                            {"limit", NULL}, {"before", NULL}, {"sink", NULL}};
+    if (!ctl_options(argc - at, argv + at, p, 6, &id))
         return CTL_USAGE;
     if (strcmp(verb, "show") == 0 && id)
         return ctl_one(c, "/api/v1/dead", id);
-    if (id)
+    bool lines = p[5].value && strcmp(verb, "replay") == 0;
+    if (id || (p[5].value && !lines) || (lines && p[2].value))
         return ctl_usage(usage);
+    if (lines)
+        return retake(c, ctl_path("/api/v1/dead/replay", p, 6));
     if (strcmp(verb, "replay") == 0)
         return ctl_say(c, ctl_path("/api/v1/dead/replay", p, 3));
     if (strcmp(verb, "purge") == 0)

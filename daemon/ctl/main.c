@@ -28,6 +28,7 @@ static const char help[] =
     "  journal replay FILE|-                takes exported messages up again\n"
     "  decode --profile P FILE|-  what one message says; needs no daemon\n"
     "  profile list|test|new      vendors' profiles; needs no daemon\n"
+    "  profile unknown            what messages say and nobody uses\n"
     "  rules check|test|backtest  rule files, their tests, and what they would have raised\n"
     "  rules explain CASE         why an alarm was raised\n"
     "  reload                     reads the configuration again, or says why not\n"
@@ -39,8 +40,11 @@ static int decode(const struct ctl *c, int argc, char **argv)
     return tools_decode(c->json, argc, argv);
 }
 
+/* Only what a running gateway has met asks it. */
 static int profile(const struct ctl *c, int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "unknown") == 0)
+        return ctl_profile_unknown(c, argc - 1, argv + 1);
     return tools_profile(c->json, argc, argv);
 }
 

@@ -14,6 +14,7 @@
 
 static const char usage[] =
     "usage: gaihouctl profile list [FILES]\n"
+    "       gaihouctl profile unknown [--profile NAME]\n"
     "       gaihouctl profile test FILE... [FILES]\n"
     "       gaihouctl profile new --name NAME [--topic T] [--hex | --base64] [--out FILE]\n"
     "                             [FILES] SAMPLE...\n"

@@ -25,6 +25,7 @@ struct alarm_row { /* an alarm that was raised in the period */
     char *rule, *device, *point, *compound, *name, *case_id;
     enum severity severity;    /* the worst one */
     bool told, urgent, only;   /* only: the other rules did not raise it */
+    bool before;               /* raised before the period */
     int64_t at_ms, cleared_ms; /* cleared: 0 not yet */
 };
 struct case_row { /* of a case: its newest alarm */
@@ -37,6 +38,8 @@ struct outcome {
     struct case_row *cases;
     size_t n_cases, cap_cases;
     struct table by_case;
+    struct alarm_row *standing; /* when the period began */
+    size_t n_standing;
     size_t late; /* episodes that were over before they were heard of */
     bool full;   /* more alarms than are counted */
     const struct past *p;
@@ -103,7 +106,7 @@ static const char *name_of(const struct outcome *o, const char *compound)
 
 static void add_alarm(struct outcome *o, const struct transition *t)
 {
-    if (t->wall_ms < o->p->from_ms || t->wall_ms >= o->p->to_ms)
+    if (t->wall_ms >= o->p->to_ms)
         return;
     o->full |= o->n == MAX_ALARMS;
     if (o->full)
@@ -121,6 +124,7 @@ static void add_alarm(struct outcome *o, const struct transition *t)
                                          .severity = t->severity,
                                          .told = t->deliver,
                                          .urgent = t->urgent,
+                                         .before = t->wall_ms < o->p->from_ms,
                                          .at_ms = t->wall_ms};
     note_case(o, t->case_id);
 }
@@ -155,16 +159,42 @@ static void on_transition(void *ctx, const struct transition *t)
         row->cleared_ms = t->wall_ms;
 }
 
+static void row_done(struct alarm_row *r)
+{
+    free(r->rule);
+    free(r->device);
+    free(r->point);
+    free(r->compound);
+    free(r->name);
+    free(r->case_id);
+}
+
+/* Apart from those that were raised in the period, those that were active when it began: a rule that
+ * always fires raises nothing in it. The rest is of no interest. Behind all transitions: cases are
+ * found no more. */
+static void split_off(struct outcome *o)
+{
+    size_t n = 0;
+    o->standing = mem_zalloc_array(o->n, sizeof(*o->standing));
+    for (size_t i = 0; i < o->n; i++) {
+        struct alarm_row *r = &o->rows[i];
+        if (!r->before)
+            o->rows[n++] = *r;
+        else if (!r->cleared_ms || r->cleared_ms > o->p->from_ms)
+            o->standing[o->n_standing++] = *r;
+        else
+            row_done(r);
+    }
+    o->n = n;
+}
+
 static void outcome_done(struct outcome *o)
 {
-    for (size_t i = 0; i < o->n; i++) {
-        free(o->rows[i].rule);
-        free(o->rows[i].device);
-        free(o->rows[i].point);
-        free(o->rows[i].compound);
-        free(o->rows[i].name);
-        free(o->rows[i].case_id);
-    }
+    for (size_t i = 0; i < o->n; i++)
+        row_done(&o->rows[i]);
+    for (size_t i = 0; i < o->n_standing; i++)
+        row_done(&o->standing[i]);
+    free(o->standing);
     for (size_t i = 0; i < o->n_cases; i++)
         free(o->cases[i].id);
     free(o->cases);
@@ -287,6 +317,22 @@ static void say_sum(const struct past *p, const struct options *q, const struct 
         printf("There were more; only the first %d are counted.\n", MAX_ALARMS);
 }
 
+/* By rule: of how many, and of how many to the end. Sorted by place. */
+static void say_standing(const struct outcome *o)
+{
+    for (size_t i = 0, to; i < o->n_standing; i = to) {
+        size_t never = 0;
+        for (to = i;
+             to < o->n_standing && strcmp(o->standing[to].rule, o->standing[i].rule) == 0; to++)
+            never += !o->standing[to].cleared_ms;
+        printf("Active already when it began, and not counted: %s, %zu time%s",
+               o->standing[i].rule, to - i, to - i == 1 ? "" : "s");
+        if (never)
+            printf(", %zu of them all the time: what always fires says nothing", never);
+        printf(".\n");
+    }
+}
+
 static void print_groups(const struct group *g, size_t n, bool diff)
 {
     struct ctl_table *t =
@@ -391,6 +437,8 @@ static void print_json(const struct past *p, struct outcome *o, struct outcome *
     jsonw_u64(&w, "raised", o->n);
     jsonw_u64(&w, "late_episodes", o->late);
     json_rows(&w, "alarms", o, z);
+    const struct outcome standing = {.rows = o->standing, .n = o->n_standing};
+    json_rows(&w, "standing", &standing, z);
     if (recorded) {
         jsonw_u64(&w, "recorded_raised", recorded->n);
         json_rows(&w, "recorded_alarms", recorded, z);
@@ -415,6 +463,7 @@ static void print_people(const struct past *p, const struct options *q, struct o
     if (n)
         print_groups(g, n, recorded != NULL);
     free(g);
+    say_standing(o);
     if (recorded) {
         printf("The recorded rules raised %zu: %zu new, %zu gone.\n", recorded->n, more, fewer);
         qsort(recorded->rows, recorded->n, sizeof(*recorded->rows), by_time);
@@ -485,6 +534,9 @@ static int run(struct past *p, const struct options *q)
     int code = past_walk(p, runs, both ? 2 : 1);
     if (code == CTL_DONE) {
         const struct zone *z = runs[0].world->zone;
+        split_off(&o);
+        split_off(&recorded);
+        qsort(o.standing, o.n_standing, sizeof(*o.standing), by_place);
         qsort(o.rows, o.n, sizeof(*o.rows), by_place);
         qsort(recorded.rows, recorded.n, sizeof(*recorded.rows), by_place);
         if (both) {

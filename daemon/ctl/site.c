@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_PROBLEMS 100
 #define CATALOG      "/etc/gaihou/catalog.yaml"
@@ -90,6 +91,13 @@ int site_open_catalog(struct site *s, const char *catalog, const char *timezone)
 {
     size_t len;
     const char *path = catalog ? catalog : CATALOG;
+    if (!catalog && access(CATALOG, F_OK) != 0) {
+        (void)fprintf(
+            stderr,
+            "gaihouctl: there is no %s here, expected --config FILE or --catalog FILE\n",
+            CATALOG);
+        return CTL_REFUSED;
+    }
     int code = site_read(path, WORLD_MAX_FILE, &s->catalog_text, &len);
     if (code != CTL_DONE)
         return code;

@@ -54,22 +54,21 @@ static void show_sinks(const json_t *status)
     ctl_table_free(t);
 }
 
-/* "received 12 decoded 10 …", whatever the daemon counts; what never happened is left out. */
-/* Names that no metric has are only counted: the last one tells what to look for. */
+/* The name that is met most often tells what to look for. */
 static void show_unknown(const json_t *engine)
 {
     const json_t *u = json_object_get(engine, "unknown");
-    const char *device = json_string_value(json_object_get(u, "device"));
     const char *name = json_string_value(json_object_get(u, "name"));
-    if (!device || !name)
+    if (!name)
         return;
     char *clean = ctl_clean(name, strlen(name), 64);
-    printf("unknown   %s values whose name is no metric of the device's kind, the last \"%s\" "
-           "of %s\n",
-           ctl_count(engine, "fields_unknown"), clean, device);
+    printf("unknown   %s values under names that nobody uses, most often \"%s\" (%s); "
+           "gaihouctl profile unknown lists them\n",
+           ctl_count(engine, "fields_unknown"), clean, ctl_text(u, "profile"));
     free(clean);
 }
 
+/* "received 12 decoded 10 …", whatever the daemon counts; what never happened is left out. */
 static void show_sums(const char *title, json_t *sums)
 {
     const char *key;

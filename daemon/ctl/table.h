@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define CTL_TABLE_COLUMNS 12
+#define CTL_TABLE_COLUMNS 14
 
 struct ctl_table;
 /* spec: "Name|Rate>|Text:40": > right-aligned, :N at most N columns wide. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/image.h"
 #include "base/mem.h"
+#include "io/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,6 @@
 
 #define PIPE_BYTES (1 << 20)
 #define ROOM       65536
-#define HANGS_MS   60000 /* without a byte from the child */
 #define PIECE      ((size_t)1 << 20)
 
 /* What goes through the pipe: a length, then so many bytes; at the end LAST, then the result. */
@@ -33,6 +33,8 @@ struct piece { /* of a state that is kept in memory */
 struct image {
     pid_t child; /* 0: there is none, the pieces have it */
     int from;    /* the pipe; -1: there is none */
+    uint64_t began_ns;
+    unsigned silent_ms, whole_ms;
     struct piece *first, *last;
     int result; /* of the save into memory */
 };
@@ -176,10 +178,18 @@ static int start(struct image *i, image_save_fn *save, const void *what)
 
 /* -- the parent ----------------------------------------------------------------------------- */
 
+void image_limits(struct image *i, unsigned silent_ms, unsigned whole_ms)
+{
+    i->silent_ms = silent_ms;
+    i->whole_ms = whole_ms;
+}
+
 int image_take(image_save_fn *save, const void *what, int *out_why, struct image **out)
 {
     struct image *i = mem_zalloc(sizeof(*i));
     i->from = -1;
+    i->began_ns = clock_boot_ns();
+    image_limits(i, IMAGE_SILENT_MS, IMAGE_WHOLE_MS);
     int why = start(i, save, what);
     if (why)
         i->result = save(what, put_memory, i);
@@ -192,22 +202,31 @@ int image_take(image_save_fn *save, const void *what, int *out_why, struct image
     return 0;
 }
 
-static int get(int from, void *p, size_t n)
+/* How long its next byte may take; 0: it has had its time. */
+static int patience_ms(const struct image *i)
+{
+    uint64_t passed = (clock_boot_ns() - i->began_ns) / 1000000u;
+    uint64_t left = passed < i->whole_ms ? i->whole_ms - passed : 0;
+    return (int)(left < i->silent_ms ? left : i->silent_ms);
+}
+
+static int get(const struct image *i, void *p, size_t n)
 {
     for (size_t at = 0; at < n;) {
-        struct pollfd f = {.fd = from, .events = POLLIN};
-        int ready = poll(&f, 1, HANGS_MS);
+        struct pollfd f = {.fd = i->from, .events = POLLIN};
+        int patience = patience_ms(i);
+        int ready = patience > 0 ? poll(&f, 1, patience) : 0;
         if (ready < 0 && errno == EINTR)
             continue;
         if (ready <= 0)
             return ready < 0 ? -errno : -ETIMEDOUT;
-        ssize_t k = read(from, (char *)p + at, n - at);
+        ssize_t k = read(i->from, (char *)p + at, n - at);
         if (k < 0 && errno == EINTR)
             continue;
         if (k < 0)
             return -errno;
         if (k == 0)
-            return -EIO;
+            return -ECHILD;
         at += (size_t)k;
     }
     return 0;
@@ -220,13 +239,13 @@ int image_read(struct image *i, image_put_fn *put, void *ctx)
     char *room = mem_realloc_array(NULL, ROOM, 1);
     uint32_t len = 0;
     int32_t result = 0;
-    int r = get(i->from, &len, sizeof(len));
+    int r = get(i, &len, sizeof(len));
     while (r == 0 && len <= ROOM) {
-        r = get(i->from, room, len);
+        r = get(i, room, len);
         r = r ? r : put(ctx, room, len);
-        r = r ? r : get(i->from, &len, sizeof(len));
+        r = r ? r : get(i, &len, sizeof(len));
     }
-    r = r ? r : get(i->from, &result, sizeof(result));
+    r = r ? r : get(i, &result, sizeof(result));
     free(room);
     return r ? r : result;
 }

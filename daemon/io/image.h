@@ -16,6 +16,10 @@
  * locks of other threads).
  *
  * Where no process can be made, image_take() saves into memory at once: the caller waits longer.
+ *
+ * Bounds: a child that says nothing for a while, or has not ended after a longer one (IMAGE_…_MS unless
+ * image_limits says otherwise), is ended, so that no page stays twice for longer than that, however
+ * slow `put` is.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,8 +31,13 @@ typedef int image_save_fn(const void *what, image_put_fn *put, void *ctx);
 /* On a thread that lives as long as the image: the loop's. -errno: there is none. *out_why: 0, or
  * the -errno for which no process could be made. */
 int image_take(image_save_fn *save, const void *what, int *out_why, struct image **out);
-/* What `save` puts, in the same order; returns what it returned, or put's failure, or -EIO when
- * the child is gone, -ETIMEDOUT when it hangs. Blocking: a pool job. Once. */
+#define IMAGE_SILENT_MS 60000
+#define IMAGE_WHOLE_MS  300000
+/* Before it is read. `whole` counts from image_take(). */
+void image_limits(struct image *i, unsigned silent_ms, unsigned whole_ms);
+/* What `save` puts, in the same order; returns what it returned, or put's failure, or -ECHILD when
+ * the child was killed or broke down before it had said all, -ETIMEDOUT when a limit has passed. What
+ * was put until then is to be thrown away. Blocking: a pool job. Once. */
 int image_read(struct image *i, image_put_fn *put, void *ctx);
 /* Ends the child if it has not ended, and waits for that: a pool job, too. NULL is fine. */
 void image_free(struct image *i);

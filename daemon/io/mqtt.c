@@ -254,7 +254,9 @@ static uint64_t after_loss(struct mqtt *m)
         }
         m->last_said_ns = 0; /* this is news, whatever was said before */
         say_down(m, what, text);
-        return TAKEN_OVER_WAIT_S * SECOND + jitter(m, 5 * SECOND);
+        /* It may as well be a broker that crashes, or a bad line: who must not wait does not. */
+        uint64_t s = m->retry_max_s < TAKEN_OVER_WAIT_S ? m->retry_max_s : TAKEN_OVER_WAIT_S;
+        return s * SECOND + jitter(m, s * SECOND / 12);
     }
     say_down(m, what, end.text);
     return lived >= STEADY_S * SECOND ? jitter(m, SECOND) : backoff_ns(m);

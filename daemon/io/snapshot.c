@@ -12,7 +12,7 @@
 
 /* magic 8, version u32, crc u32 (over the bytes, then over what follows of the header), length
  * u64, offset u64, tick u64, ordinal u64; then the bytes. All little endian. */
-enum { HEADER = 48, VERSION = 1, MOST = 64 };
+enum { HEADER = 48, VERSION = 1, MOST = 64, PIECE = 65536 };
 #define BEHIND ((uint64_t)4 << 20) /* no more than twice so much waits to reach the disk */
 
 static const char magic[8] = "GAIHOUE\n", prefix[] = "snapshot-", suffix[] = ".bin";
@@ -91,44 +91,58 @@ static uint32_t get32(const char *p)
     return le32toh(v);
 }
 
-/* Reads and verifies one file. */
-static int load(const char *dir, uint64_t serial, struct err *why, struct snapshot *out)
+static struct position position_in(const char *head)
 {
-    char *path = path_of(dir, serial), *p = NULL;
-    size_t n;
-    int e = file_load(path, SNAPSHOT_MAX + HEADER, &p, &n);
-    if (e < 0) {
-        err_errno(why, e, "%s", path);
-        goto out;
-    }
-    e = -EBADMSG;
-    if (n < HEADER || memcmp(p, magic, sizeof(magic)) != 0)
-        err_set(why, e, "%s is not a snapshot", path);
-    else if (get32(p + 8) != VERSION)
-        err_set(why, e, "%s has version %" PRIu32 ", this program reads %d", path, get32(p + 8),
-                VERSION);
-    else if (get64(p + 16) != n - HEADER ||
-             crc32c(crc32c(0, p + HEADER, n - HEADER), p + 16, HEADER - 16) != get32(p + 12))
-        err_set(why, e, "%s is damaged: its checksum does not fit", path);
-    else
-        e = 0;
+    return (struct position){get64(head + 24), get64(head + 32), get64(head + 40)};
+}
+
+static int refuse(struct err *why, const char *path, const char *how)
+{
+    return err_set(why, -EBADMSG, "%s %s", path, how);
+}
+
+/* The head of a file that says it is a snapshot as long as it is. */
+static int read_head(struct file *f, const char *path, struct err *why, char head[HEADER])
+{
+    uint64_t size = 0;
+    size_t n = 0;
+    int e = file_size(f, &size);
+    if (e == 0)
+        e = file_read(f, 0, head, HEADER, &n);
     if (e < 0)
-        goto out;
-    out->position = (struct position){get64(p + 24), get64(p + 32), get64(p + 40)};
-    out->len = n - HEADER;
-    memmove(p, p + HEADER, n - HEADER + 1); /* with the NUL that file_load put behind */
-    out->bytes = p;
-    p = NULL;
-out:
-    free(p);
-    free(path);
-    return e;
+        return err_errno(why, e, "%s", path);
+    if (n < HEADER || memcmp(head, magic, sizeof(magic)) != 0)
+        return refuse(why, path, "is not a snapshot");
+    if (get32(head + 8) != VERSION)
+        return err_set(why, -EBADMSG, "%s has version %" PRIu32 ", this program reads %d", path,
+                       get32(head + 8), VERSION);
+    if (get64(head + 16) != size - HEADER || size - HEADER > SNAPSHOT_MAX)
+        return refuse(why, path, "is damaged: it is not as long as it says");
+    return 0;
+}
+
+/* Reads the rest, `len` bytes, and verifies all of it while it is in the cache. */
+static int read_state(struct file *f, const char *path, const char *head, struct err *why,
+                      char *out)
+{
+    size_t len = (size_t)get64(head + 16), n = 0;
+    uint32_t crc = 0;
+    for (size_t at = 0; at < len; at += n) {
+        int e = file_read(f, HEADER + at, out + at, len - at < PIECE ? len - at : PIECE, &n);
+        if (e == 0 && n == 0)
+            e = -EIO; /* shorter than a moment ago */
+        if (e < 0)
+            return err_errno(why, e, "%s", path);
+        crc = crc32c(crc, out + at, n);
+    }
+    if (crc32c(crc, head + 16, HEADER - 16) != get32(head + 12))
+        return refuse(why, path, "is damaged: its checksum does not fit");
+    return 0;
 }
 
 /* Verifies one file in pieces: a large state is not held in memory for that. */
 static int check(const char *dir, uint64_t serial, struct position *out)
 {
-    enum { PIECE = 65536 };
     char head[HEADER], *path = path_of(dir, serial);
     char *piece = mem_realloc_array(NULL, PIECE, 1);
     struct file *f = NULL;
@@ -150,7 +164,7 @@ static int check(const char *dir, uint64_t serial, struct position *out)
                    crc32c(crc, head + 16, HEADER - 16) != get32(head + 12)))
         e = -EBADMSG;
     if (e == 0)
-        *out = (struct position){get64(head + 24), get64(head + 32), get64(head + 40)};
+        *out = position_in(head);
     file_close(f);
     free(piece);
     free(path);
@@ -301,25 +315,142 @@ int snapshot_write(const char *dir, const struct position *p, const void *bytes,
     return e < 0 ? e : 0;
 }
 
+/* -- what a start finds -------------------------------------------------------------------- */
+
+struct found {
+    uint64_t serial;
+    char head[HEADER];
+    bool good, bad; /* neither: its head looks like one, nobody has asked further */
+    char *bytes;    /* of a good one, until another one is loaded */
+    struct err why; /* it is bad */
+};
+
+struct snapshots {
+    char *dir;
+    size_t n;
+    struct found at[MOST]; /* newest first */
+};
+
+static void look_at(struct snapshots *s, struct found *f)
+{
+    char *path = path_of(s->dir, f->serial);
+    struct file *file = NULL;
+    int e = file_open(path, FILE_READ, &file);
+    if (e < 0)
+        (void)err_errno(&f->why, e, "%s", path);
+    else
+        e = read_head(file, path, &f->why, f->head);
+    f->bad = e < 0;
+    file_close(file);
+    free(path);
+}
+
+int snapshots_open(const char *dir, struct snapshots **out)
+{
+    struct serials serials;
+    int e = serials_list(dir, &serials);
+    if (e < 0)
+        return e;
+    struct snapshots *s = mem_zalloc(sizeof(*s));
+    s->dir = mem_strdup(dir);
+    for (size_t i = 0; i < serials.n; i++) {
+        s->at[s->n].serial = serials.at[i];
+        look_at(s, &s->at[s->n++]);
+    }
+    *out = s;
+    return 0;
+}
+
+static void let_go(struct snapshots *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        free(s->at[i].bytes);
+        s->at[i].bytes = NULL;
+    }
+}
+
+void snapshots_close(struct snapshots *s)
+{
+    if (!s)
+        return;
+    let_go(s);
+    free(s->dir);
+    free(s);
+}
+
+static bool load(struct snapshots *s, struct found *f)
+{
+    if (f->bad || f->bytes)
+        return !f->bad;
+    let_go(s);
+    size_t len = (size_t)get64(f->head + 16);
+    char *path = path_of(s->dir, f->serial), *bytes = mem_zalloc_large(len + 1, 1);
+    struct file *file = NULL;
+    int e = file_open(path, FILE_READ, &file);
+    if (e < 0)
+        (void)err_errno(&f->why, e, "%s", path);
+    else
+        e = read_state(file, path, f->head, &f->why, bytes);
+    f->good = e == 0;
+    f->bad = e < 0;
+    if (f->good) {
+        f->bytes = bytes;
+        bytes = NULL;
+    }
+    free(bytes);
+    file_close(file);
+    free(path);
+    return f->good;
+}
+
+int snapshots_newest(struct snapshots *s, const struct position *max, struct err *why,
+                     struct snapshot *out)
+{
+    unsigned skipped = 0;
+    if (why)
+        why->text[0] = '\0';
+    for (size_t i = 0; i < s->n; i++) {
+        struct found *f = &s->at[i];
+        struct position at = position_in(f->head);
+        if (!f->bad && max && position_cmp(&at, max) > 0)
+            continue;
+        if (load(s, f)) {
+            *out = (struct snapshot){at, f->bytes, (size_t)get64(f->head + 16), skipped};
+            return 0;
+        }
+        skipped++;
+        if (why)
+            *why = f->why;
+    }
+    return -ENOENT;
+}
+
+bool snapshots_beyond(struct snapshots *s, const struct position *p)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct found *f = &s->at[i];
+        struct position at = position_in(f->head);
+        if (!f->bad && position_cmp(&at, p) > 0 && (f->good || load(s, f)))
+            return true;
+    }
+    return false;
+}
+
 int snapshot_load_newest(const char *dir, const struct position *max, struct err *why,
                          struct snapshot *out)
 {
-    struct serials s;
-    struct snapshot one = {0};
+    struct snapshots *s;
     if (why)
         why->text[0] = '\0';
-    int e = serials_list(dir, &s);
-    for (size_t i = 0; e == 0 && i < s.n; i++) {
-        if (load(dir, s.at[i], why, &one) < 0) {
-            one.skipped++;
-        } else if (max && position_cmp(&one.position, max) > 0) {
-            free(one.bytes);
-        } else {
-            *out = one;
-            return 0;
-        }
-    }
-    return e < 0 ? e : -ENOENT;
+    int e = snapshots_open(dir, &s);
+    if (e < 0)
+        return e;
+    e = snapshots_newest(s, max, why, out);
+    for (size_t i = 0; e == 0 && i < s->n; i++)
+        if (s->at[i].bytes == out->bytes)
+            s->at[i].bytes = NULL;
+    snapshots_close(s);
+    return e;
 }
 
 int snapshot_list(const char *dir, struct position *out, size_t n)

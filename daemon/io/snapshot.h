@@ -40,8 +40,18 @@ void snapshot_abort(struct snapshot_writer *w); /* NULL is fine */
 /* All of it at once. Replaces nothing: a new file, then all but the newest SNAPSHOT_KEEP are
  * removed. */
 int snapshot_write(const char *dir, const struct position *p, const void *bytes, size_t len);
+/* What a start finds. No file is read twice: what was read to verify it is what is loaded, and of
+ * one that nobody asks for only its head. One state at a time is in memory. */
+struct snapshots;
+int snapshots_open(const char *dir, struct snapshots **out);
+void snapshots_close(struct snapshots *s); /* NULL is fine */
 /* The newest good one at or below `max` (NULL: any). -ENOENT: none. why: the last damage seen,
- * empty text if there was none. */
+ * empty text if there was none. out->bytes are the set's, until another one is loaded. */
+int snapshots_newest(struct snapshots *s, const struct position *max, struct err *why,
+                     struct snapshot *out);
+/* Is there a good one beyond `p`? */
+bool snapshots_beyond(struct snapshots *s, const struct position *p);
+/* The same by itself; out->bytes are the caller's. */
 int snapshot_load_newest(const char *dir, const struct position *max, struct err *why,
                          struct snapshot *out);
 /* Positions of the files that verify, newest first, at most n. Returns how many, or -errno. */

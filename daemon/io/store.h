@@ -62,6 +62,7 @@ struct
     const void *payload;
     size_t payload_len;
     uint8_t flags;      /* record flags */
+    bool again;         /* taken up again: the message was counted when it came */
     const char *device; /* quarantine: what it called itself */
     size_t device_len;
     const char *compound; /* quarantine: the topic's compound, may be NULL */
@@ -108,6 +109,9 @@ struct store_filter {
     const char *reason, *device, *topic_prefix; /* NULL: any */
     uint64_t limit;  /* lists: 0: 100, at most 1000; store_letters: 0: all */
     uint64_t before; /* lists: only ids below it (0: from the newest); the answer's "next" */
+    bool
+        lines; /* store_letters: of the dead, refused lines (payload: the line, device: its sink)
+                        instead of messages; `device` picks a sink */
 };
 /* status 0; -ENOENT: show found nothing; -ECANCELED: closing; others: the store failed. */
 typedef void store_json_fn(void *ctx, int status, const char *json, size_t len);
@@ -115,8 +119,9 @@ void store_ask(struct store *s, enum store_query q, const struct store_filter *f
                store_json_fn *fn, void *ctx);
 /* Raw messages to take up again, oldest first, in chunks: fn gets each letter (valid for the call)
  * on the loop, then done with how many; rows are marked replayed by store_mark_replayed: dead
- * letters stay as history, quarantined messages go, and their device with the last one. Rows that
- * came after the call, are lines of a sink, or were replayed already are not handed out. */
+ * letters stay as history, quarantined messages go, and their device with the last one. A line that is
+ * marked for the first time is counted as retaken, in the same transaction. Rows that came after the
+ * call, or were replayed already, are not handed out. */
 typedef void store_letter_fn(void *ctx, uint64_t id, const struct store_letter *l);
 typedef void store_letters_done_fn(void *ctx, int status, uint64_t n);
 void store_letters(struct store *s, bool quarantine, const struct store_filter *f,
@@ -165,6 +170,7 @@ struct store_out { /* a row of the outbox; valid for the call */
     bool urgent;
     const char *firm, *compound, *case_id, *was_firm, *was_compound;
     uint64_t seq;
+    uint64_t offset;   /* the place in the journal that the transition came of; 0: a reply */
     const char *topic; /* replies: whole below the prefix */
     const void *correlation;
     size_t correlation_len;
@@ -222,15 +228,23 @@ enum store_alert_query { STORE_ALERT_LIST, STORE_ALERT_SHOW, STORE_ALERT_HISTORY
 void store_ask_alerts(struct store *s, enum store_alert_query q,
                       const struct store_alert_filter *f, store_json_fn *fn, void *ctx);
 
+#define STORE_SINKS 64
+struct store_retaken { /* lines that a database had refused and took later, ever */
+    char sink[72];
+    uint64_t lines;
+};
 struct store_stats {
     uint64_t open_cases, outbox_rows, outbox_urgent; /* now; urgent: of outbox_rows */
+    uint64_t alarm_offset; /* the highest place in the journal that a transition came of, as the
+                            * store was opened: no more was told */
     /* Since the process began. repeated: transitions that were there already; delivered: rows
      * of the outbox that were marked done; pruned: rows of old history. */
     uint64_t transitions, repeated, delivered, pruned;
     uint64_t commits, commit_ns_last, commit_ns_max;
     uint64_t dead_rows, dead_bytes, dead_not_kept, quarantine_devices, quarantine_rows,
         quarantine_not_kept;
-    int failed; /* -errno, final */
+    struct store_retaken retaken[STORE_SINKS]; /* sink "": none further */
+    int failed;                                /* -errno, final */
     char problem[256];
 };
 void store_stats(const struct store *s, struct store_stats *out);

@@ -56,6 +56,7 @@ static void read_out(struct copy *c, struct store_out *o)
     o->compound = take(c, reply ? 11 : 6, NULL);
     o->case_id = take(c, reply ? 12 : 7, NULL);
     o->seq = reply ? 0 : (uint64_t)sqlite3_column_int64(st, 8);
+    o->offset = reply ? 0 : (uint64_t)sqlite3_column_int64(st, 17);
     o->payload = take(c, reply ? 16 : 9, &o->len);
     if (!reply)
         return;

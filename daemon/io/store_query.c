@@ -465,7 +465,13 @@ int store_db_letters(struct store_db *db, bool quarantine, const struct store_fi
     some.before = c->until_id + 1;
     code = prepare(
         db,
-        quarantine
+        f->lines ? LETTER_COLUMNS("", "sink, NULL") " FROM dead WHERE (?1=0 OR id=?1)"
+                                                    " AND (?2 IS NULL OR reason=?2)"
+                                                    " AND ?3 IS NULL AND (?4=0 OR id<?4)"
+                                                    " AND (?5 IS NULL OR sink=CAST(?5 AS TEXT))"
+                                                    " AND id>?6 AND sink IS NOT NULL"
+                                                    " AND replayed=0 ORDER BY id"
+        : quarantine
             ? LETTER_COLUMNS(
                   "m.",
                   "d.device, m.compound") " FROM quarantine_message m JOIN quarantine_device d "
@@ -501,23 +507,41 @@ void store_letters_chunk_done(struct store_letters_chunk *c)
     *c = (struct store_letters_chunk){0};
 }
 
+/* Of a line: one more that its database took after all. */
+static int count_retaken(struct store_db *db, uint64_t id, sqlite3_stmt **count)
+{
+    if (!*count &&
+        sqlite3_prepare_v2(db->sql,
+                           "INSERT INTO meta SELECT 'retaken/'||sink, 1 FROM dead WHERE id=?1"
+                           " AND sink IS NOT NULL ON CONFLICT(key) DO UPDATE SET value=value+1",
+                           -1, count, NULL) != SQLITE_OK)
+        return store_db_fail(db, "write the store");
+    sqlite3_bind_int64(*count, 1, (sqlite3_int64)id);
+    int code = sqlite3_step(*count) == SQLITE_DONE ? 0 : store_db_fail(db, "write the store");
+    sqlite3_reset(*count);
+    return code;
+}
+
 int store_db_mark(struct store_db *db, bool quarantine, const uint64_t *ids, size_t n)
 {
-    sqlite3_stmt *st = NULL;
+    sqlite3_stmt *st = NULL, *count = NULL;
     int code = store_db_exec(db, "BEGIN IMMEDIATE");
     if (code)
         return code;
     const char *sql = quarantine ? "DELETE FROM quarantine_message WHERE id=?1"
-                                 : "UPDATE dead SET replayed=1 WHERE id=?1";
+                                 : "UPDATE dead SET replayed=1 WHERE id=?1 AND replayed=0";
     if (sqlite3_prepare_v2(db->sql, sql, -1, &st, NULL) != SQLITE_OK)
         code = store_db_fail(db, "write the store");
     for (size_t i = 0; i < n && !code; i++) {
         sqlite3_bind_int64(st, 1, (sqlite3_int64)ids[i]);
         if (sqlite3_step(st) != SQLITE_DONE)
             code = store_db_fail(db, "write the store");
+        else if (!quarantine && sqlite3_changes64(db->sql) > 0)
+            code = count_retaken(db, ids[i], &count);
         sqlite3_reset(st);
     }
     sqlite3_finalize(st);
+    sqlite3_finalize(count);
     if (!code && quarantine)
         code = settle(db, true);
     return end_transaction(db, code);

@@ -68,7 +68,8 @@ static const char *const statements[ST_COUNT] = {
     [ST_Q_FIND] = "SELECT id, kept, source FROM quarantine_device WHERE device=?1",
     [ST_Q_NEW] = "INSERT INTO quarantine_device(device, source, first_ns, last_ns, n, kept,"
                  " compound, broker, topic) VALUES(?1,?2,?3,?3,0,0,?4,?5,?6)",
-    [ST_Q_SEEN] = "UPDATE quarantine_device SET last_ns=max(last_ns,?2), n=n+1,"
+    [ST_Q_SEEN] = "UPDATE quarantine_device SET last_ns=max(last_ns,?2),"
+                  " n=max(n+?6,kept+1),"
                   " compound=coalesce(?3,compound), broker=?4, topic=?5 WHERE id=?1",
     [ST_Q_HAS] = "SELECT 1 FROM quarantine_message WHERE record_offset=?1 AND ordinal=?2",
     [ST_Q_INSERT] =
@@ -114,7 +115,7 @@ static const char *const statements[ST_COUNT] = {
 #define OUTBOX_READ                                                                            \
     "SELECT o.id, o.tell, o.urgent, o.was_firm, o.was_compound, t.firm, t.compound,"           \
     " t.case_id, t.seq, x.json, r.firm, r.compound, r.case_id, r.topic, r.correlation,"        \
-    " r.expires_ms, r.json FROM outbox o LEFT JOIN alarm_transition t"                         \
+    " r.expires_ms, r.json, t.record_offset FROM outbox o LEFT JOIN alarm_transition t"        \
     " ON t.id = o.transition_id LEFT JOIN alarm_text x ON x.id = t.id"                         \
     " LEFT JOIN alarm_reply r ON r.id = o.reply_id WHERE o.id > ?1"
     [ST_OUTBOX_READ] = OUTBOX_READ " ORDER BY o.id",
@@ -219,6 +220,28 @@ static int number(struct store_db *db, const char *sql, int64_t *out)
     return code;
 }
 
+static int read_retaken(struct store_db *db)
+{
+    sqlite3_stmt *st = NULL;
+    size_t n = 0;
+    int rc = SQLITE_DONE;
+    if (sqlite3_prepare_v2(db->sql,
+                           "SELECT substr(key,9), value FROM meta WHERE key LIKE 'retaken/%'"
+                           " ORDER BY key",
+                           -1, &st, NULL) != SQLITE_OK)
+        return store_db_fail(db, "read the store");
+    memset(db->retaken, 0, sizeof(db->retaken));
+    while (n < STORE_SINKS && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        const char *sink = (const char *)sqlite3_column_text(st, 0);
+        (void)snprintf(db->retaken[n].sink, sizeof(db->retaken[n].sink), "%s",
+                       sink ? sink : "");
+        db->retaken[n++].lines = (uint64_t)sqlite3_column_int64(st, 1);
+    }
+    int code = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_db_fail(db, "read the store");
+    sqlite3_finalize(st);
+    return code;
+}
+
 int store_db_totals(struct store_db *db)
 {
     struct {
@@ -234,6 +257,7 @@ int store_db_totals(struct store_db *db)
         {"SELECT total(n) FROM not_kept WHERE part='quarantine'", &db->q_not_kept},
         {"SELECT count(*) FROM alarm_case WHERE closed_ms IS NULL", &db->open_cases},
         {"SELECT count(*) FROM outbox", &db->outbox_rows},
+        {"SELECT max(record_offset) FROM alarm_transition", &db->alarm_offset},
         {"SELECT count(*) FROM outbox WHERE urgent=1", &db->outbox_urgent},
         {"SELECT value FROM meta WHERE key='epoch'", &db->epoch},
         {"SELECT value FROM meta WHERE key='epoch_last'", &db->epoch_last},
@@ -248,6 +272,7 @@ int store_db_totals(struct store_db *db)
     }
     int code = number(db, "SELECT wall_ms FROM alarm_transition ORDER BY id DESC LIMIT 1",
                       &db->newest_wall_ms);
+    code = code ? code : read_retaken(db);
     if (code)
         return code;
     return number(db, "SELECT value FROM meta WHERE key='dead_protected'", &db->dead_protected);
@@ -263,11 +288,13 @@ void store_db_copy_stats(const struct store_db *db, struct store_stats *t)
     t->quarantine_not_kept = db->q_not_kept;
     t->open_cases = db->open_cases;
     t->outbox_rows = db->outbox_rows;
+    t->alarm_offset = db->alarm_offset;
     t->outbox_urgent = db->outbox_urgent;
     t->transitions = db->transitions;
     t->repeated = db->repeated;
     t->delivered = db->told;
     t->pruned = db->pruned;
+    memcpy(t->retaken, db->retaken, sizeof(t->retaken));
 }
 
 static int read_cursor(struct store_db *db, struct position *out)

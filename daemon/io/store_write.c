@@ -294,6 +294,7 @@ static int suspect_seen(struct store_db *db, const struct suspect *s,
     store_bind_text(st, 3, l->compound);
     store_bind_text(st, 4, l->broker);
     store_bind_bytes(st, 5, l->topic, l->topic_len);
+    sqlite3_bind_int(st, 6, !l->again);
     return store_db_run(db, ST_Q_SEEN);
 }
 

@@ -275,7 +275,10 @@ static void fault_over(struct faults *f, uint32_t device, int64_t to_ms)
                                        .to_ms = to_ms,
                                        .told_within = (int64_t)((k->cross + k->delay) * 1000) +
                                                       sees * interval_ms(f, device) + SLACK_MS,
-                                       .over_within = echo_ms(f, device, s->now.kind)});
+                                       .over_within = echo_ms(f, device, s->now.kind),
+                                       .fades = k->sudden ? -1
+                                                          : (int64_t)(k->fall * 1000) +
+                                                                interval_ms(f, device)});
 }
 
 /* A gateway that is down hides the silence of those behind it; not where lives depend on it. */
@@ -309,7 +312,8 @@ static void natural_over(struct faults *f, uint32_t device, size_t i, int64_t to
                                        .told_within = unseen + (int64_t)(x->delay * 1000) +
                                                       interval_ms(f, device) + SLACK_MS,
                                        .over_within = (int64_t)(x->echo * 1000) +
-                                                      2 * interval_ms(f, device) + SLACK_MS});
+                                                      2 * interval_ms(f, device) + SLACK_MS,
+                                       .fades = -1});
 }
 
 void faults_finish(struct faults *f)

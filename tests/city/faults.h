@@ -36,6 +36,7 @@ struct fault_kind {
     double rise, cross; /* until it is whole; until the rule's condition holds at the latest */
     double delay;       /* the rule's own `for` */
     double fall, shortest, longest;
+    bool sudden; /* the rule tells how it begins, and clears while it lasts */
     double echo; /* after the end, until nothing of it is left: off_for, windows */
     double from_hour, to_hour; /* begins only between these local hours; both 0: always */
     struct fault_effect effects[FAULT_EFFECTS];

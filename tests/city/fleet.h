@@ -87,6 +87,7 @@ struct fault_truth {
     /* In simulated ms: told so long after from_ms, if it lasts so long; over and done with, so
      * long after to_ms. */
     int64_t told_within, over_within;
+    int64_t fades; /* so long before to_ms it may look like health; -1: not known */
 };
 
 struct fleet;

@@ -11,6 +11,7 @@
  *   missed  a fault lasted, and its rule did not tell it in time
  *   false   something was told that no fault explains
  *   stuck   an alarm did not clear when what caused it was over
+ *   gone    an alarm cleared while what caused it went on
  * Each seed has its own season. Exit: 0 none of these, 1 some, 64 usage. Runs in the source's
  * top folder.
  */
@@ -66,7 +67,7 @@ struct history {
     struct fault_truth *truths;
     size_t n_truths, cap_truths;
     unsigned shown;
-    unsigned missed, wrong, stuck, must;
+    unsigned missed, wrong, stuck, gone, must;
 };
 
 /* -- the world -------------------------------------------------------------------------------- */
@@ -408,6 +409,20 @@ static void judge_truth(struct history *h, const struct fault_truth *t, const st
     }
 }
 
+/* Nobody says that it is over while it lasts. */
+static void judge_gone(struct history *h, const struct fault_truth *t, const struct told *a,
+                       size_t n)
+{
+    int64_t until = (t->to_ms ? t->to_ms : h->end_ms) - t->fades;
+    for (size_t i = 0; i < n && t->rule && t->fades >= 0; i++) {
+        if (strcmp(a[i].rule, t->rule) != 0 || a[i].at_ms < t->from_ms || !a[i].cleared_ms ||
+            a[i].cleared_ms >= until)
+            continue;
+        h->gone++;
+        show(h, "WRONG gone", a[i].device, a[i].rule, t->name, a[i].at_ms, a[i].cleared_ms);
+    }
+}
+
 static bool explains(const struct fault_truth *t, const struct told *a)
 {
     return ((t->rule && strcmp(t->rule, a->rule) == 0) || names(t->may, a->rule)) &&
@@ -457,6 +472,8 @@ static void judge(struct history *h)
             t++;
         for (size_t k = t0; k < t; k++)
             judge_truth(h, &h->truths[k], h->told + a0, a - a0);
+        for (size_t k = t0; k < t; k++)
+            judge_gone(h, &h->truths[k], h->told + a0, a - a0);
         for (size_t k = a0; k < a; k++)
             judge_told(h, &h->told[k], h->truths + t0, t - t0);
     }
@@ -540,14 +557,14 @@ static bool run(const struct history *options)
     open_all(&h);
     live(&h);
     judge(&h);
-    bool right = !h.missed && !h.wrong && !h.stuck && !h.letters;
+    bool right = !h.missed && !h.wrong && !h.stuck && !h.gone && !h.letters;
     if (h.list)
         tally(&h);
     printf("%s seed %llu: %.4g days of %u devices, %llu messages, %zu truths, %u to be told; "
-           "%zu told, %llu masked; %u missed, %u false, %u stuck\n",
+           "%zu told, %llu masked; %u missed, %u false, %u stuck, %u gone\n",
            right ? "ok" : "WRONG", (unsigned long long)h.o.fleet.seed, h.days,
            h.o.fleet.devices, (unsigned long long)h.messages, h.n_truths, h.must, h.n_told,
-           (unsigned long long)h.masked, h.missed, h.wrong, h.stuck);
+           (unsigned long long)h.masked, h.missed, h.wrong, h.stuck, h.gone);
     (void)fflush(stdout);
     close_all(&h);
     return right;

@@ -7,6 +7,7 @@ of the device, so that whatever a transition says about a value can be looked up
 import collections
 import contextlib
 import csv
+import datetime
 import json
 import random
 import sqlite3
@@ -298,6 +299,40 @@ def retained(port):
     return found
 
 
+def levels(influx):
+    """{device: {ms: level}} of what the database has of our devices' kinds."""
+    points = collections.defaultdict(dict)
+    for p in influx.query("SELECT level FROM sump, manhole GROUP BY device"):
+        points[p["device"]][p["time"]] = p["level"]
+    return points
+
+
+def in_turn(device, points, acked):
+    """[(ms, level)…] of those that were news when they came."""
+    order = [ts for d, ts in dict.fromkeys(acked) if d == device and ts in points]
+    missing = sorted(points.keys() - set(order), reverse=True) # came, and nobody saw it
+    out = []
+    for ts in order:
+        while missing and missing[-1] < ts:
+            out.append(missing.pop())
+        out.append(ts)
+    out += reversed(missing)
+    newest, news = 0, []
+    for ts in out:
+        if ts > newest:
+            news.append((ts, points[ts]))
+            newest = ts
+    return news
+
+
+def milliseconds(stamp):
+    return round(datetime.datetime.fromisoformat(stamp).timestamp() * 1000)
+
+
+def as_bytes(text):
+    return text.encode() if isinstance(text, str) else text
+
+
 class Known:
     """What the store knows, read beside the daemon."""
 
@@ -332,12 +367,30 @@ class Known:
         return self
 
 
+def while_still(path, settled, listener, judge):
+    """judge(known) of a store that does not change meanwhile: a city that has ended falls silent,
+    and that is told, too. Its result."""
+    for _ in range(10):
+        until(settled, 120, "all is told and stored")
+        n = -1
+        while n != len(listener.heard):  # what the broker still brings
+            n = len(listener.heard)
+            time.sleep(2)
+        known = Known(path)
+        if known.rows == Known(path).rows and settled():
+            result = judge(known)
+            if known.rows == Known(path).rows:
+                return result
+    raise AssertionError("the store does not come to rest")
+
+
 class Judge:
     """Every figure that must be 0 is in .wrong, what it was about in .said."""
 
     def __init__(self):
         self.wrong = collections.Counter()
         self.said, self.figures = [], {}
+        self.bytes_of = {}  # {(stream, firm, compound, seq): payload} that was heard
 
     def say(self, what, about=""):
         self.wrong[what] += 1
@@ -359,7 +412,7 @@ class Judge:
             if seqs != list(range(1, len(seqs) + 1)):
                 self.say("seq_gap_in_store", (key, len(seqs), seqs[:3], seqs[-1]))
         checked = schemas.Checked()
-        bytes_of, heard = {}, {"events": set(), "urgent": set()}
+        bytes_of, heard = self.bytes_of, {"events": set(), "urgent": set()}
         versions, order = {}, collections.defaultdict(list)
         for topic, payload, was_retained, _ in list(listener.heard):
             level, _, rest = topic.partition("/")
@@ -381,8 +434,7 @@ class Judge:
         for key, payload in bytes_of.items():
             if key not in stored:
                 self.say("told_and_not_in_store", key)
-            elif stored[key]["json"].encode() != payload if isinstance(
-                    stored[key]["json"], str) else stored[key]["json"] != payload:
+            elif as_bytes(stored[key]["json"]) != payload:
                 self.say("told_other_than_stored", key)
         missed = set(stored) - heard["events"]
         if lossy:
@@ -390,12 +442,12 @@ class Judge:
         else:
             for key in missed:
                 self.say("never_heard", key)
-        urgent = {k for k, t in stored.items() if t["rule"] == "chaos-safe"}
+        urgent = {k for k, t in stored.items()
+                  if t["state"]["life_safety"] and not t["state"]["test"]}
         for key in () if lossy else urgent - heard["urgent"]:
             self.say("never_heard_urgent", key)
-        for key in heard["urgent"]:
-            if key in stored and stored[key]["state"]["severity"] != "critical":
-                self.say("urgent_and_is_not", key)
+        for key in heard["urgent"] & set(stored) - urgent:
+            self.say("urgent_and_is_not", key)
         for mistake in checked.wrong:
             self.say("not_as_the_schema", mistake)
         first = {k: list(dict.fromkeys(v)) for k, v in order.items()}
@@ -407,8 +459,85 @@ class Judge:
                          "urgent_heard": len(listener.on("urgent/")),
                          "repeats": len(listener.on("events/")) - len(heard["events"])}
 
-    def truth(self, known, devices, lossy):
-        """Each condition that was said is one that the device had."""
+    def wire(self, known, told):
+        """Whatever a broker lost afterwards: it had each transition once, with the stored bytes,
+        new ones in the order of their numbers. `told`: as mqtt_tap.Tap has it."""
+        stored = {(t["firm"], t["compound"], t["stream"], t["seq"]): t
+                  for t in known.transitions if t["seq"]}
+        had, order = {"events": set(), "urgent": set()}, collections.defaultdict(list)
+        for sent, topic, payload in told:
+            level, firm, compound = topic[len(PREFIX) + 1:].split("/")[:3]
+            s = json.loads(payload)
+            key = (firm, compound, s["stream"], s["seq"])
+            t = stored.get(key)
+            if t is None or as_bytes(t["json"]) != payload:
+                self.say("on_the_wire_and_not_in_store", (level, key))
+            had[level].add(key)
+            if level == "events":
+                order[key[:3]].append((sent, s["seq"]))
+        for key, t in stored.items():
+            if key not in had["events"]:
+                self.say("never_on_the_wire", (key, t["change"]))
+            if (t["state"]["life_safety"] and not t["state"]["test"]
+                    and key not in had["urgent"]):
+                self.say("never_on_the_wire_urgent", (key, t["change"]))
+        for key, seqs in order.items():
+            first = list(dict.fromkeys(n for _, n in sorted(seqs)))
+            if first != sorted(first):
+                self.say("sent_out_of_order", key)
+        self.figures["on_the_wire"] = len(told)
+
+    def cases(self, known):
+        """Each case from its beginning to its end: every version once, nothing behind the end,
+        counted as often as it was active, and closed just when its rule says so."""
+        by = collections.defaultdict(list)
+        for t in known.transitions:
+            by[t["case"]].append(t)
+        for case, ts in by.items():
+            self._life(case, ts)
+            s = ts[-1]["state"]
+            if s["open"] and case not in known.open:
+                self.say("open_and_not_known", case)
+            if not s["open"] and case in known.open:
+                self.say("closed_and_known_as_open", case)
+            # what clears and is acknowledged is over (`work: ack`)
+            if (s["open"] and s["rule"].startswith("chaos-") and s["ack"] and
+                    s["condition"] == "normal"):
+                self.say("over_and_not_closed", (case, s["change"]))
+        for case in known.open.keys() - by.keys():
+            self.say("case_without_transition", case)
+        self.figures["cases"] = len(by)
+
+    def _life(self, case, ts):
+        if ts[0]["state"].get("record"):
+            return
+        versions = [t["version"] for t in ts]
+        if versions != list(range(1, len(ts) + 1)):
+            self.say("versions_differ", (case, versions[:20]))
+        if ts[0]["change"] not in ("activated", "flapping"):
+            self.say("begins_in_the_middle", (case, ts[0]["change"]))
+        before = None
+        for t in ts:
+            s = t["state"]
+            active = s["condition"] in ("active", "recovering")
+            if before is not None and not before["open"]:
+                self.say("goes_on_behind_its_end", (case, t["change"]))
+            if s["count"] != (before["count"] if before else 0) + (
+                    t["change"] in ("activated", "recurred") or before is None):
+                self.say("count_differs", (case, t["change"], s["count"]))
+            if t["change"] in ("activated", "recurred", "raised", "lowered") and not active:
+                self.say("active_and_is_not", (case, t["change"], s["condition"]))
+            if t["change"] == "cleared" and active:
+                self.say("cleared_and_is_not", (case, s["condition"]))
+            if before is not None and s["at"] <= before["at"]:
+                self.say("time_goes_back", (case, before["at"], s["at"]))
+            before = s
+
+    def truth(self, known, devices, lossy, points=None, acked=()):
+        """Each condition that was said is one that the device had. `points`: {device: {ms:
+        level}} as the database has them; what was lost on the way to gaihoud is not in them.
+        `acked`: (device, ms) in the order in which gaihoud acknowledged them: a broker that was
+        killed hands over old news behind newer, which moves no state."""
         by = collections.defaultdict(list)
         for t in known.transitions:
             if t["device"] in devices.truth and t["rule"].startswith("chaos-"):
@@ -425,8 +554,13 @@ class Judge:
                 if value is not None and value not in levels:
                     self.say("value_that_nobody_said", (d, t["case"], value))
                 before = active
-            if rule.startswith("chaos-fast") or rule == "chaos-safe":
-                self._exactly(d, rule, ts, devices, lossy)
+            if (points is not None or not lossy) and (rule.startswith("chaos-fast") or
+                                                      rule == "chaos-safe"):
+                self._exactly(d, rule, ts, devices.truth[d] if points is None else
+                              in_turn(d, points.get(d, {}), acked))
+            elif points is not None and rule == "chaos-held":
+                self._held(d, ts, in_turn(d, points.get(d, {}), acked))
+        self._points(devices, lossy, points)
         openly = {(r, d) for r, d in known.open.values()}
         last = {(r, d): ts[-1]["state"] for (d, r), ts in by.items()}
         n = 0
@@ -447,24 +581,66 @@ class Judge:
         self.figures |= {"samples": sum(map(len, devices.truth.values())), "judged": n,
                          "open": len(known.open)}
 
-    def _exactly(self, d, rule, ts, devices, lossy):
-        """Without delays every turn of the truth is a turn of the case, and nothing else is."""
-        wanted = [v > 0.8 for _, v in devices.truth[d]]
-        wanted = [v for i, v in enumerate(wanted) if v != (wanted[i - 1] if i else False)]
+    def _points(self, devices, lossy, points):
+        """What is in the database is what the device said, all of it."""
+        for d, samples in devices.truth.items() if points is not None else ():
+            said, there = dict(samples), points.get(d, {})
+            for ts, level in there.items():
+                if said.get(ts) != level:
+                    self.say("point_that_nobody_said", (d, ts, level, said.get(ts)))
+            for ts in () if lossy else said.keys() - there.keys():
+                self.say("no_point_of_a_sample", (d, ts))
+
+    def _exactly(self, d, rule, ts, samples):
+        """Without delays every turn of the truth is a turn of the case, by the very sample, and
+        nothing else is."""
+        wanted, bad = [], False
+        for _, v in samples:
+            if (v > 0.8) != bad:
+                bad = not bad
+                wanted.append((bad, v))
         seen, active = [], False
         for t in ts:
             now = t["state"]["condition"] == "active"
             if now != active or (t["change"] == "recurred" and active):
-                seen.append(now)
+                seen.append((now, t["state"]["value"]))
             active = now
-        if not lossy and seen != wanted:
-            self.say("turns_differ", (d, rule, len(wanted), len(seen)))
+        if seen != wanted:
+            i = next((i for i, (a, b) in enumerate(zip(seen, wanted)) if a != b),
+                     min(len(seen), len(wanted)))
+            self.say("turns_differ", (d, rule, len(wanted), len(seen), f"from turn {i}",
+                                      wanted[i:i + 3], seen[i:i + 3]))
         self.figures["turns"] = self.figures.get("turns", 0) + len(seen)
+
+    def _held(self, d, ts, samples):
+        """With delays of a second: two seconds of one kind without a long gap are not missed."""
+        spans = []  # [from, to or None], by the samples' time
+        for t in ts:
+            s = t["state"]
+            if t["change"] in ("activated", "recurred"):
+                spans.append([milliseconds(s["since"]), None])
+            elif s["cleared"] and spans and spans[-1][1] is None:
+                spans[-1][1] = milliseconds(s["cleared"])
+        runs = []  # [bad, from, to]
+        for at, level in samples:
+            if runs and runs[-1][0] == (level > 0.8) and at - runs[-1][2] < 4000:
+                runs[-1][2] = at
+            else:
+                runs.append([level > 0.8, at, at])
+        for bad, begin, end in runs:
+            if end - begin < 2000:
+                continue
+            told = any(a <= end - (not bad) and (b is None or b > end) for a, b in spans)
+            if bad and not told:
+                self.say("bad_and_never_told", (d, begin, end))
+            if told and not bad:
+                self.say("good_and_told_as_bad", (d, begin, end))
+        self.figures["held_runs"] = self.figures.get("held_runs", 0) + len(runs)
 
     def kept(self, known, port):
         """The retained set is the open set, to the byte."""
         there = retained(port)
-        mine = {k: v if isinstance(v, bytes) else v.encode() for k, v in known.told.items()}
+        mine = {k: as_bytes(v) for k, v in known.told.items()}
         for k in there.keys() - mine.keys():
             self.say("retained_and_not_open", k)
         for k in mine.keys() - there.keys():
@@ -491,18 +667,49 @@ class Judge:
             elif n == 0 and not lossy:
                 self.say("not_answered", (c, operator.sent[c]))
             elif n == 0:
-                self.figures["commands_lost_by_broker"] = self.figures.get(
-                    "commands_lost_by_broker", 0) + 1
+                self.figures["commands_without_answer"] = self.figures.get(
+                    "commands_without_answer", 0) + 1
             for _, payload in answers.get(c, ()):
                 results[json.loads(payload)["result"]] += 1
         for c in answers.keys() - operator.sent.keys():
             self.say("answer_to_nobody", c)
         self.figures |= {"commands": len(operator.sent), "answers": dict(results)}
 
+    def effects(self, known, operator, listener):
+        """A command that was done made one transition, which the answer names; any other, none:
+        however often it came, and whether its answer was heard or not. The note is the command's
+        own."""
+        made, answers = collections.defaultdict(list), {}
+        for t in known.transitions:
+            note = t["state"]["note"]
+            if note is not None and note.encode() in operator.sent:
+                made[note.encode()].append(t)
+        for _, payload, _, correlation in listener.on("reply/"):
+            if correlation in operator.sent:
+                answers[correlation] = json.loads(payload)
+        for c, (firm, compound, case, verb) in operator.sent.items():
+            ts, a = made.get(c, []), answers.get(c)
+            if len(ts) > 1:
+                self.say("done_twice", (c, verb, [(t["case"], t["version"]) for t in ts]))
+            for t in ts:
+                if (t["case"], t["firm"], t["compound"]) != (case, firm, compound):
+                    self.say("done_elsewhere", (c, verb, case, t["case"]))
+            if a and a["result"] == "done" and not ts:
+                self.say("done_and_lost", (c, verb, case, a))
+            elif a and a["result"] == "done" and ts[0]["version"] != a["version"]:
+                self.say("done_as_another_version", (c, verb, a, ts[0]["version"]))
+            elif a and a["result"] != "done" and ts:
+                self.say("not_done_and_done", (c, verb, a))
+        self.figures["effects"] = sum(map(len, made.values()))
+
+    @staticmethod
+    def says(listener, gateway):
+        heard = listener.on(f"gateway/{gateway}/status")
+        return json.loads(heard[-1][1]) if heard else {}
+
     def status(self, listener, gateway, reason=None):
         """What the gateway's retained status says last."""
-        heard = listener.on(f"gateway/{gateway}/status")
-        s = json.loads(heard[-1][1]) if heard else {}
+        s = self.says(listener, gateway)
         if s.get("reason" if reason else "state") != (reason or "online"):
             self.say("status_wrong", (gateway, s))
 

@@ -294,6 +294,13 @@ def test_odd_values_and_clocks(bench, broker, influx):
     s = g.status()
     assert s["engine"]["times_replaced"] == 2 and s["engine"]["fields_unknown"] == 2
     assert balanced(g)["points"]["refused{unknown_metric}"] == 1
+    unknown = {n["name"]: n for n in json.loads(
+        g.ctl("--json", "profile", "unknown", "--profile", "gaihou-json").stdout)["names"]}
+    assert set(unknown) == {"nonsense", "what"}
+    assert unknown["nonsense"]["kind"] == "sump" and unknown["nonsense"]["device"] == "s1"
+    assert unknown["nonsense"]["count"] == 1 and unknown["what"]["last_ms"] >= before
+    assert "no metric of kind sump" in g.ctl("profile", "unknown").stdout
+    assert "gaihouctl profile unknown" in g.ctl("status").stdout
     bad = influx.query("SELECT * FROM sump_bad WHERE device='s1'")
     assert bad[0]["pump_on_raw"] == "yes" and bad[0]["time"] == t
 

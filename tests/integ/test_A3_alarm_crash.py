@@ -92,6 +92,46 @@ def renumber(heard):
     return heard + [(topic, json.dumps({**s, "seq": s["seq"] + 1}).encode(), *rest)]
 
 
+def spoilt_store(known, change):
+    other = alarm_chaos.Known.__new__(alarm_chaos.Known)
+    other.__dict__ |= known.__dict__ | {"transitions": change(list(known.transitions))}
+    return other
+
+
+def the_judge_sees_the_store(known, desk, operator, devices, points):
+    """A store that lost one transition, or has one twice, or was told of another sample."""
+    def first(**wanted):
+        return next(i for i, t in enumerate(known.transitions)
+                    if all(t[k] == v for k, v in wanted.items()))
+    last_words = {t["case"]: i for i, t in enumerate(known.transitions)}.values()
+    inner = next(i for i in range(len(known.transitions)) if i not in last_words)
+    j = alarm_chaos.Judge()
+    j.cases(spoilt_store(known, lambda ts: ts[:inner] + ts[inner + 1:]))
+    assert j.wrong["versions_differ"]
+    i = first(rule="chaos-fast", change="activated")
+    other = {**known.transitions[i]}
+    other["state"] = {**other["state"], "value": other["state"]["value"] + 1e-4}
+    j = alarm_chaos.Judge()
+    j.truth(spoilt_store(known, lambda ts: ts[:i] + [other] + ts[i + 1:]), devices, True, points)
+    assert j.wrong["turns_differ"]
+    d = known.transitions[i]["device"]
+    j = alarm_chaos.Judge()
+    j.truth(known, devices, False, {**points, d: dict(list(points[d].items())[1:])})
+    assert j.wrong["no_point_of_a_sample"]
+    done = next(t for t in known.transitions if t["state"]["note"])
+    j = alarm_chaos.Judge()
+    j.effects(spoilt_store(known, lambda ts: ts + [done]), operator, desk)
+    assert j.wrong["done_twice"]
+    j = alarm_chaos.Judge()
+    j.effects(spoilt_store(known, lambda ts: [t for t in ts if t is not done]), operator, desk)
+    assert j.wrong["done_and_lost"]
+    told = [(0, alarm_chaos.PREFIX + "/" + t, p) for t, p, _, _ in desk.on("events/") +
+            desk.on("urgent/")]
+    j = alarm_chaos.Judge()
+    j.wire(known, [t for t in told if t != told[0]])
+    assert set(j.wrong) == {"never_on_the_wire"}
+
+
 def the_judge_sees(known, desk, operator):
     for change, wrong in ((drop_one("events/"), "never_heard"),
                           (drop_one("urgent/"), "never_heard_urgent"),
@@ -117,15 +157,19 @@ def judge(broker, influx, desk, devices, operator, routine, safety):
     assert urgent == {SAFE}
     known = mine.add(theirs)
     j = alarm_chaos.Judge()
+    points = alarm_chaos.levels(influx)
     j.streams(known, desk, False)
-    j.truth(known, devices, False)
+    j.cases(known)
+    j.truth(known, devices, False, points)
     j.kept(known, broker.port)
     j.commands(operator, desk, False)
+    j.effects(known, operator, desk)
     j.history(known, influx)
     for gateway in ("test", "test-ls"):
         j.status(desk, gateway)
     assert not j.wrong, (j.said, j.figures)
     the_judge_sees(known, desk, operator)
+    the_judge_sees_the_store(known, desk, operator, devices, points)
     assert len({t["stream"] for t in known.transitions}) == 2  # no new epoch by a kill
     for g, gateway in ((routine, "test"), (safety, "test-ls")):
         g.stop()

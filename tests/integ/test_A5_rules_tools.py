@@ -1,4 +1,5 @@
 """gaihouctl rules: check, test, backtest and explain, and the pages that teach them."""
+import datetime
 import json
 import re
 import shutil
@@ -226,6 +227,14 @@ def test_backtest(past, tmp_path):
                          "--json").stdout)
     assert [a["device"] for a in j["alarms"]] == ["s1", "s2", "s1"]
     assert [a["cleared"] is None for a in j["alarms"]] == [False, False, True]
+    assert j["standing"] == []
+    # what was raised before the period and goes on is no alarm of it, and not passed over either
+    after = datetime.datetime.fromisoformat(j["alarms"][2]["at"]) + datetime.timedelta(milliseconds=1)
+    late = ("backtest", "--from", after.isoformat(), "--dir", dir_, "--rules", tmp_path / "new.yaml")
+    assert ("Active already when it began, and not counted: sump-high, 1 time, 1 of them all the time: "
+            "what always fires says nothing.") in rules(*late).stdout
+    j = json.loads(rules(*late, "--json").stdout)
+    assert j["raised"] == 0 and [a["device"] for a in j["standing"]] == ["s1"]
     j = json.loads(rules("backtest", "--from", "2020-01-01", "--to", "2020-02-01", "--dir", dir_,
                          "--json").stdout)
     assert j["raised"] == 0

@@ -14,6 +14,7 @@ struct inode {
     struct inode *next;
     char *now, *disk; /* `cap` bytes each; what is beyond the size is zero */
     uint64_t size, disk_size, cap;
+    uint64_t read; /* bytes of it, since fake_file_read_begin */
     unsigned mapped;
     bool locked;
 };
@@ -329,8 +330,19 @@ int file_read(struct file *f, uint64_t at, void *p, size_t n, size_t *out_n)
     size_t got = at >= f->i->size ? 0 : f->i->size - at < n ? (size_t)(f->i->size - at) : n;
     if (got)
         memcpy(p, f->i->now + at, got);
+    if (!fake_file_read_unseen)
+        f->i->read += got;
     *out_n = got;
     return 0;
+}
+
+bool fake_file_read_unseen;
+
+void fake_file_read_begin(void)
+{
+    for (struct inode *i = inodes; i; i = i->next)
+        i->read = 0;
+    fake_file_read_unseen = false;
 }
 
 int file_write(struct file *f, uint64_t at, const void *p, size_t n)
@@ -538,6 +550,17 @@ static bool is_below(const char *path, const char *folder)
 {
     size_t n = strlen(folder);
     return strncmp(path, folder, n) == 0 && path[n] == '/';
+}
+
+int64_t fake_file_read_too_much(const char *folder)
+{
+    int64_t most = 0;
+    for (size_t k = 0; k < n_names; k++) {
+        const struct inode *i = names[k].now;
+        if (i && is_below(names[k].path, folder) && (int64_t)(i->read - i->size) > most)
+            most = (int64_t)(i->read - i->size);
+    }
+    return most;
 }
 
 struct fake_copy *fake_file_copy(const char *folder)

@@ -32,6 +32,11 @@ extern void (*fake_file_death)(void);
 /* Would these bytes, and the file's name, survive a power cut? */
 bool fake_file_durable(const char *path, uint64_t at, uint64_t n);
 bool fake_file_exists(const char *path);
+/* From fake_file_read_begin on, how many bytes more were read of a file below the folder than it
+ * has: the most of any of them. Not counted while fake_file_read_unseen. */
+void fake_file_read_begin(void);
+extern bool fake_file_read_unseen;
+int64_t fake_file_read_too_much(const char *folder);
 /* A file as it comes with the machine: written and synced. */
 void fake_file_put(const char *path, const char *text);
 

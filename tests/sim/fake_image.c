@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "io/image.h"
+#include "sim/fakes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,6 +15,15 @@ struct image {
     struct buf bytes;
     int result;
 };
+
+enum fake_image_mood fake_image_mood;
+
+void image_limits(struct image *i, unsigned silent_ms, unsigned whole_ms)
+{
+    (void)i;
+    (void)silent_ms;
+    (void)whole_ms;
+}
 
 static int keep(void *ctx, const void *p, size_t n)
 {
@@ -24,8 +34,12 @@ int image_take(image_save_fn *save, const void *what, int *out_why, struct image
 {
     struct image *i = mem_zalloc(sizeof(*i));
     buf_init(&i->bytes, (size_t)1 << 30);
+    if (fake_image_mood == IMAGE_NOTHING) {
+        image_free(i);
+        return -ENOMEM;
+    }
     i->result = save(what, keep, &i->bytes);
-    *out_why = 0;
+    *out_why = fake_image_mood == IMAGE_UNFORKED ? -ENOMEM : 0;
     *out = i;
     return 0;
 }
@@ -39,6 +53,10 @@ int image_read(struct image *i, image_put_fn *put, void *ctx)
         n = i->bytes.len - at < PIECE ? i->bytes.len - at : PIECE;
         r = put(ctx, i->bytes.data + at, n);
     }
+    if (r == 0 && fake_image_mood == IMAGE_KILLED) /* when nearly all was said */
+        r = -ECHILD;
+    if (r == 0 && fake_image_mood == IMAGE_SLOW)
+        r = -ETIMEDOUT;
     return r ? r : i->result;
 }
 

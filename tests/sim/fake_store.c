@@ -320,7 +320,7 @@ void store_close(struct store *s)
 
 struct query {
     struct store *s;
-    bool quarantine;
+    bool quarantine, lines;
     uint64_t id;
     char reason[32], device[65], topic[128];
     store_letter_fn *fn;
@@ -341,10 +341,10 @@ void store_ask(struct store *s, enum store_query q, const struct store_filter *f
 
 static bool wanted(const struct query *q, const struct fake_row *r, uint64_t id)
 {
-    return !r->is_line && !r->replayed && r->quarantine == q->quarantine &&
+    return r->is_line == q->lines && !r->replayed && r->quarantine == q->quarantine &&
            (q->id == 0 || q->id == id) &&
            (!q->reason[0] || strcmp(q->reason, r->reason) == 0) &&
-           (!q->device[0] || strcmp(q->device, r->device) == 0) &&
+           (!q->device[0] || strcmp(q->device, q->lines ? r->sink : r->device) == 0) &&
            strncmp(q->topic, r->topic, strlen(q->topic)) == 0;
 }
 
@@ -367,8 +367,8 @@ static void answer_letters(void *ctx)
                                  .payload = r->payload,
                                  .payload_len = r->len,
                                  .flags = r->flags,
-                                 .device = r->device,
-                                 .device_len = strlen(r->device)};
+                                 .device = q.lines ? r->sink : r->device,
+                                 .device_len = strlen(q.lines ? r->sink : r->device)};
         q.fn(q.ctx, i + 1, &l);
         n++;
     }
@@ -381,6 +381,7 @@ void store_letters(struct store *s, bool quarantine, const struct store_filter *
     struct query *q = mem_zalloc(sizeof(*q));
     *q = (struct query){
         .s = s, .quarantine = quarantine, .id = f->id, .fn = fn, .done = done, .ctx = ctx};
+    q->lines = f->lines;
     (void)snprintf(q->reason, sizeof(q->reason), "%s", f->reason ? f->reason : "");
     (void)snprintf(q->device, sizeof(q->device), "%s", f->device ? f->device : "");
     (void)snprintf(q->topic, sizeof(q->topic), "%s", f->topic_prefix ? f->topic_prefix : "");
@@ -406,6 +407,15 @@ void store_mark_replayed(struct store *s, bool quarantine, const uint64_t *ids, 
     sim_after(sim_random(1000000), answer_marked, q, true);
 }
 
+static void count_retaken(struct store_stats *out, const struct fake_row *r)
+{
+    size_t i = 0;
+    while (out->retaken[i].sink[0] && strcmp(out->retaken[i].sink, r->sink) != 0)
+        i++;
+    (void)snprintf(out->retaken[i].sink, sizeof(out->retaken[i].sink), "%s", r->sink);
+    out->retaken[i].lines++;
+}
+
 void store_stats(const struct store *s, struct store_stats *out)
 {
     *out = s->stats;
@@ -413,5 +423,7 @@ void store_stats(const struct store *s, struct store_stats *out)
     for (size_t i = 0; i < disk.rows.n; i++) {
         out->dead_rows += !disk.rows.r[i].quarantine;
         out->quarantine_rows += disk.rows.r[i].quarantine;
+        if (disk.rows.r[i].is_line && disk.rows.r[i].replayed)
+            count_retaken(out, &disk.rows.r[i]);
     }
 }

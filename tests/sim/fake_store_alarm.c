@@ -414,6 +414,7 @@ static void answer_outbox(void *ctx)
                                          .was_firm = a->was_firm,
                                          .was_compound = a->was_compound,
                                          .seq = a->seq,
+                                         .offset = a->is_reply ? 0 : a->at.offset,
                                          .topic = a->topic,
                                          .correlation = a->correlation,
                                          .correlation_len = a->correlation_len,
@@ -561,6 +562,10 @@ void fake_alarm_stats(struct store_stats *out)
     out->outbox_rows = disk.waiting;
     out->delivered = disk.done;
     out->repeated = disk.repeated;
-    for (size_t i = 0; i < disk.n_alarms; i++)
-        out->transitions += !disk.alarms[i]->is_reply;
+    for (size_t i = 0; i < disk.n_alarms; i++) {
+        const struct fake_alarm *a = disk.alarms[i];
+        out->transitions += !a->is_reply;
+        if (!a->is_reply && a->at.offset > out->alarm_offset)
+            out->alarm_offset = a->at.offset;
+    }
 }

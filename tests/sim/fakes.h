@@ -15,6 +15,10 @@
 extern uint64_t fake_loop_job_ns; /* how long pool jobs wait and take, at most */
 void fake_loop_signal(int signum);
 
+/* -- image: what becomes of the process that says the engine's state -------------------------- */
+enum fake_image_mood { IMAGE_WELL, IMAGE_UNFORKED, IMAGE_NOTHING, IMAGE_KILLED, IMAGE_SLOW };
+extern enum fake_image_mood fake_image_mood;
+
 /* -- broker: one, with a session that outlives connections ----------------------------------- */
 struct fake_message {
     uint64_t id; /* the scenario's */

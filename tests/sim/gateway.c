@@ -250,7 +250,13 @@ int __wrap_app_open_all(struct app *a, struct loaded *l)
 {
     gateway_app = a;
     record_log.sync = (enum conf_sync)a->conf->journal.sync;
-    return __real_app_open_all(a, l);
+    fake_file_read_begin();
+    int r = __real_app_open_all(a, l);
+    /* They are the longest files of a start: each is read once, and perhaps its head before. */
+    int64_t more = fake_file_read_too_much(a->paths.snapshots);
+    if (more > 64)
+        sim_fail("a start read a snapshot, and %" PRId64 " bytes of it again", more);
+    return r;
 }
 
 /* Every generation that ever was: the reference needs them, whatever the gateway removed. It must
@@ -390,7 +396,9 @@ int __wrap_pipeline_open(const struct pipeline_options *o, struct err *err,
 {
     struct position newest[4];
     compare_journal(o->journal);
+    fake_file_read_unseen = true; /* this is not the gateway */
     int n = snapshot_list(o->snapshot_dir, newest, 4);
+    fake_file_read_unseen = false;
     sim_trace("%d snapshots, newest at %" PRIu64 ", store's cursor at %" PRIu64, n,
               n > 0 ? newest[0].offset : 0, o->store_cursor.offset);
     for (size_t i = 0; i < o->n_sinks; i++) {

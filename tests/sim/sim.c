@@ -11,6 +11,8 @@
  *   publish [qos=0] [retain] COMPOUND/DEVICE PAYLOAD   "@-90s" in it: the time then, in ms
  *   answer ID well|down|503|timeout|auth|full
  *   store remember|restore|lose            broker up|down|forgets     disk full|free     acks lost|arrive     clock +TIME|-TIME|[un]synchronised
+ *   poison mended|back                     the databases take level=666, too; or no longer
+ *   image well|unforked|nothing|killed|slow  what becomes of the process that writes a snapshot
  *   alerts up|down|empty                   the broker of alarms: needs option alerts: {broker: a}
  *   crash   powercut   stop   start   reload   rot SUBSTRING   http METHOD PATH [BODY]
  *   expect [no] log TEXT       expect [no] line ID TEXT      expect lines ID TEXT N
@@ -536,6 +538,16 @@ static void machine(const char *verb, char *p)
             fake_alerts_broker(is(p, "up"));
     } else if (is(verb, "disk")) {
         fake_file_limit(is(p, "full")); /* one byte: nothing grows */
+    } else if (is(verb, "poison")) {
+        fake_db_poison = is(p, "mended") ? NULL : "level=666";
+        if (fake_db_poison)
+            fake_db_all_old(); /* what was taken meanwhile is no mistake */
+    } else if (is(verb, "image")) {
+        fake_image_mood = is(p, "well")       ? IMAGE_WELL
+                          : is(p, "unforked") ? IMAGE_UNFORKED
+                          : is(p, "nothing")  ? IMAGE_NOTHING
+                          : is(p, "killed")   ? IMAGE_KILLED
+                                              : IMAGE_SLOW;
     } else if (is(verb, "acks")) {
         fake_mqtt_acks_lost = is(p, "lost");
     } else if (is(verb, "clock")) {
@@ -639,6 +651,7 @@ static void run_file(const char *file)
 {
     sim_reset(1);
     gateway_reset();
+    fake_image_mood = IMAGE_WELL;
     fake_mqtt_reset();
     fake_store_reset();
     fake_httpc_reset();

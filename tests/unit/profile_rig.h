@@ -212,7 +212,10 @@ static inline const char *rig_bytes(struct rig *r, const char *topic, const void
         for (size_t i = 0; i < r->out.n_samples; i++)
             rig_sample(r, &b, &r->out.samples[i]);
         if (r->out.unknown)
-            (void)buf_printf(&b, " unknown %u", r->out.unknown);
+            (void)buf_printf(&b, " unknown %u:", r->out.unknown);
+        for (unsigned i = 0; i < r->out.unknown && i < DECODE_MAX_UNKNOWN; i++)
+            (void)buf_printf(&b, " %.*s", (int)r->out.unknown_names[i].n,
+                             r->out.unknown_names[i].p);
         break;
     case PROFILE_IGNORED:
         (void)buf_printf(&b, "%s %s", ledger_class(r->v.count), ledger_reason(r->v.count));

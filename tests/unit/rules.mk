@@ -26,6 +26,10 @@ $(B)/unit/test_ctl_%: $(O)/tests/unit/test_ctl_%.o $(O)/obj/ctl/%.c.o $(LIB)
 $(B)/unit/test_engine_samples: private LDFLAGS_ALL += -Wl,--wrap=profile_decode
 # No process can be made when the test says so.
 $(B)/unit/test_image: private LDFLAGS_ALL += -Wl,--wrap=fork
+# What is read is counted.
+$(B)/unit/test_snapshot: private LDFLAGS_ALL += -Wl,--wrap=file_read
+# How often the alarms' series are made is counted.
+$(B)/unit/test_engine_alarm: private LDFLAGS_ALL += -Wl,--wrap=gen_build
 # The engine's word about alarms is the test's.
 $(B)/unit/test_pipeline_alerts: private LDFLAGS_ALL += -Wl,--wrap=engine_new,--wrap=engine_record,--wrap=engine_adopt_cases
 

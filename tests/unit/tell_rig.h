@@ -3,7 +3,7 @@
 #define TESTS_TELL_RIG_H
 /*
  * tell_rig — what test_tell stands on: loop, store, MQTT client and commands' words, played by the
- * test in one virtual time. Included by test_tell.c only. Answers of the store come in order, a turn
+ * test in one virtual time. Included by test_tell*.c only. Answers of the store come in order, a turn
  * later; the broker acknowledges when the test lets it.
  */
 #include "unit.h"
@@ -182,7 +182,7 @@ static struct {
     size_t n;
     struct fake_case cases[400];
     size_t n_cases;
-    uint64_t epoch, epoch_last;
+    uint64_t epoch, epoch_last, alarm_offset;
     uint64_t journalled; /* the last epoch of the journal; settle() lets the store have it */
     loop_fn *on_outbox;
     void *ctx;
@@ -294,11 +294,20 @@ void store_stats(const struct store *s, struct store_stats *out)
     *out = (struct store_stats){0};
     for (size_t i = 0; i < db.n; i++)
         out->outbox_rows += !db.rows[i].done;
+    out->alarm_offset = db.alarm_offset;
     for (size_t i = 0; i < db.n; i++)
         out->outbox_urgent += !db.rows[i].done && db.rows[i].o.urgent;
 }
 
 /* A transition of case `id`: state and event, or its end. */
+/* Where a case with such an id began: "gateway.lane.epoch.PLACE.n", to base 36. */
+static uint64_t place(const char *id)
+{
+    for (int dots = 0; *id && dots < 3; id++)
+        dots += *id == '.';
+    return strtoull(id, NULL, 36);
+}
+
 static struct fake_out *commit(const char *firm, const char *compound, const char *id,
                                unsigned tell, uint64_t seq, const char *stream)
 {
@@ -318,6 +327,7 @@ static struct fake_out *commit(const char *firm, const char *compound, const cha
                               .compound = o->compound,
                               .case_id = o->case_id,
                               .seq = seq,
+                              .offset = place(id),
                               .payload = o->payload,
                               .len = strlen(o->payload)};
     size_t i = 0;
@@ -518,7 +528,11 @@ void mqtt_close(struct mqtt *m)
 int mqtt_resubscribe(struct mqtt *m, const struct mqtt_filter *filters, size_t n)
 {
     (void)m;
+    bool had = mq.alerts_filter;
     mq.alerts_filter = has_alerts(filters, n);
+    for (size_t i = 0; i < mq.n_kept && !had && mq.alerts_filter && mq.connected; i++)
+        if (mq.kept[i].there && strncmp(mq.kept[i].topic, "gaihou/v1/alerts/", 17) == 0)
+            message(mq.kept[i].topic, mq.kept[i].payload, true, NULL, NULL);
     return 0;
 }
 int mqtt_send(struct mqtt *m, const struct mqtt_out *o)

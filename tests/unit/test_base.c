@@ -51,6 +51,27 @@ static void test_buf(void **state)
     buf_done(&b);
 }
 
+/* As calloc, whether or not there are large pages; and gathering changes nothing, here or where
+ * nothing is. */
+static void test_large(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 4096, (8 << 20) - 1, 8 << 20, (19 << 20) + 5};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        unsigned char *p = mem_zalloc_large(sizes[i], 1);
+        for (size_t k = 0; k < sizes[i]; k += 511) {
+            assert_int_equal(p[k], 0);
+            p[k] = (unsigned char)(k % 251);
+        }
+        mem_gather(p, sizes[i]);
+        for (size_t k = 0; k < sizes[i]; k += 511)
+            assert_int_equal(p[k], k % 251);
+        free(p);
+    }
+    mem_gather(NULL, 0);
+    mem_gather(NULL, (size_t)64 << 20);
+}
+
 static void test_arena(void **state)
 {
     (void)state;
@@ -302,11 +323,12 @@ static void test_log(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buf),      cmocka_unit_test(test_arena),
-        cmocka_unit_test(test_mem),      cmocka_unit_test(test_err),
-        cmocka_unit_test(test_problems), cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_hash),     cmocka_unit_test(test_table),
-        cmocka_unit_test(test_utf8),     cmocka_unit_test(test_log),
+        cmocka_unit_test(test_buf),     cmocka_unit_test(test_large),
+        cmocka_unit_test(test_arena),   cmocka_unit_test(test_mem),
+        cmocka_unit_test(test_err),     cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_nearest), cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_table),   cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

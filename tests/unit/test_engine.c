@@ -404,6 +404,47 @@ static void rot_is_counted(void **state)
     rig_done(&r);
 }
 
+static void again(struct rig *r, const char *topic, const char *body)
+{
+    struct record rec = base(r, RECORD_REINJECT);
+    snprintf(r->room, 1 << 19, "%s", body);
+    rec.topic = topic;
+    rec.topic_len = strlen(topic);
+    rec.body = r->room;
+    rec.body_len = strlen(body);
+    rec.messages = r->messages;
+    give(r, &rec);
+}
+
+/* Each message is dead or quarantined once, however often it is tried. */
+static void what_is_tried_again_is_counted_once(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r);
+    message(&r, D1, "{\"level\":", 0, 1);
+    message(&r, "gaihou/v1/up/c1/nobody", "{\"level\":1}", 0, 2);
+    message(&r, "some/where/else", "{\"level\":1}", 0, 3);
+    for (int i = 0; i < 3; i++) {
+        again(&r, D1, "{\"level\":");
+        again(&r, "gaihou/v1/up/c1/nobody", "{\"level\":1}");
+        again(&r, "some/where/else", "{\"level\":1}");
+    }
+    again(&r, D1, "{\"level\":1}");
+    again(&r, D1, "{\"level\":1}");
+    assert_int_equal(count(&r, "c1", LEDGER_DEAD_BAD_JSON), 1);
+    assert_int_equal(count(&r, "c1", LEDGER_AGAIN_DEAD), 3);
+    assert_int_equal(count(&r, "c1", LEDGER_DECODED), 2);
+    assert_int_equal(count(&r, "-", LEDGER_QUARANTINED), 1);
+    assert_int_equal(count(&r, "-", LEDGER_AGAIN_QUARANTINED), 3);
+    assert_int_equal(count(&r, "-", LEDGER_DEAD_NO_SOURCE), 1);
+    assert_int_equal(count(&r, "-", LEDGER_AGAIN_DEAD), 3);
+    assert_int_equal(r.seen->n_letters, 12); /* the letter is kept anew, with its own reason */
+    assert_string_equal(r.seen->letters[3].reason, "bad_json");
+    balanced(&r);
+    rig_done(&r);
+}
+
 /* The new hardware has the old one's identifier, which is that one's code, too. */
 static void an_identifier_that_goes_on(void **state)
 {
@@ -429,6 +470,7 @@ int main(void)
         cmocka_unit_test(burst),
         cmocka_unit_test(a_clock_that_stands_still),
         cmocka_unit_test(an_identifier_that_goes_on),
+        cmocka_unit_test(what_is_tried_again_is_counted_once),
         cmocka_unit_test(redelivery_without_clock),
         cmocka_unit_test(long_redelivery),
         cmocka_unit_test(no_redelivery_after_reach),

@@ -868,6 +868,42 @@ static void a_snapshot_without_alarms(void **state)
     bench_free(b);
 }
 
+struct gen;
+static unsigned built;
+void __real_gen_build(struct gen *g, const struct world *w, uint64_t engine_ns,
+                      int64_t wall_ms);
+void __wrap_gen_build(struct gen *g, const struct world *w, uint64_t engine_ns,
+                      int64_t wall_ms);
+void __wrap_gen_build(struct gen *g, const struct world *w, uint64_t engine_ns, int64_t wall_ms)
+{
+    built++;
+    __real_gen_build(g, w, engine_ns, wall_ms);
+}
+
+/* A million series take a second to make: a start makes them once. */
+static void a_load_makes_series_once(void **state)
+{
+    (void)state;
+    uint64_t seed = unit_seed();
+    struct bench *b = bench_of(conf_text);
+    struct buf good;
+    b->other = another_world();
+    for (int i = 0; i < 200; i++)
+        random_record(b, &seed);
+    save(b->e, &good);
+    struct engine *e = engine_of(b);
+    engine_use(e, b->now);
+    built = 0;
+    assert_int_equal(engine_load(e, good.data, good.len), 0);
+    assert_int_equal(built, 1);
+    same_state(b->e, e);
+    assert_int_equal(engine_load(e, good.data, good.len), 0); /* over another state, too */
+    same_state(b->e, e);
+    engine_free(e);
+    buf_done(&good);
+    bench_free(b);
+}
+
 /* What version 3 wrote knew no counters: they begin at 0, and all else goes on. */
 static void a_snapshot_without_counters(void **state)
 {
@@ -947,6 +983,7 @@ int main(void)
         cmocka_unit_test(a_rule_vanishes),
         cmocka_unit_test(replay_is_live),
         cmocka_unit_test(a_snapshot_without_alarms),
+        cmocka_unit_test(a_load_makes_series_once),
         cmocka_unit_test(a_snapshot_without_counters),
         cmocka_unit_test(broken_snapshots),
     };

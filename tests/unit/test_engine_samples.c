@@ -6,6 +6,7 @@
 #include "engine_rig.h"
 
 #include "core/judge.h"
+#include "core/strange.h"
 
 #define TOPIC "vendor/gw1/data"
 
@@ -591,16 +592,23 @@ static void a_clock_alone_survives(void **state)
 static void mappings_of_other_kinds(void **state)
 {
     (void)state;
+    const struct strange_name *names[STRANGE_NAMES];
     struct rig r;
     struct engine_stats s;
     vendor_rig(&r);
     TELL(&r, {.device = "d1", .level = 1, .of_another_kind = true});
     engine_stats(r.e, &s);
     assert_int_equal(s.fields_unknown, 0);
+    assert_int_equal(strange_list(engine_strange(r.e), names), 0);
     assert_int_equal(count(&r, "c1", LEDGER_POINTS_REFUSED_EMPTY), 1);
     TELL(&r, {.device = "d1", .level = 1, .unknown_field = true});
     engine_stats(r.e, &s);
     assert_int_equal(s.fields_unknown, 1);
+    assert_int_equal(strange_list(engine_strange(r.e), names), 1);
+    assert_string_equal(names[0]->name, "nothing");
+    assert_string_equal(names[0]->kind, "sump");
+    assert_string_equal(names[0]->device, "d1");
+    assert_string_equal(names[0]->profile, "gaihou-json");
     assert_int_equal(count(&r, "c1", LEDGER_POINTS_REFUSED_METRIC), 1);
     balanced(&r);
     rig_done(&r);

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -214,7 +215,7 @@ static void failures_are_told(void **state)
 {
     (void)state;
     assert_int_equal(read_of(save_fails, NULL, keep), -ENOBUFS);
-    assert_int_equal(read_of(save_dies, NULL, keep), -EIO);
+    assert_int_equal(read_of(save_dies, NULL, keep), -ECHILD);
     assert_int_equal(read_of(save_words, &words, refuse), -ENOSPC);
     fork_fails = EAGAIN;
     assert_int_equal(read_of(save_fails, NULL, keep), -ENOBUFS);
@@ -223,6 +224,93 @@ static void failures_are_told(void **state)
     image_free(take(0)); /* never read: the child, in the middle of it, goes */
     nobody_is_left();
     image_free(NULL);
+}
+
+static int save_for_ever(const void *what, image_put_fn *put, void *ctx)
+{
+    const useconds_t *pause_us = what;
+    for (;;) {
+        int r = put(ctx, "x", 1);
+        if (r != 0)
+            return r;
+        (void)usleep(*pause_us);
+    }
+}
+
+static void is_given_up(useconds_t pause_us, unsigned silent_ms, unsigned whole_ms)
+{
+    struct image *i = NULL;
+    struct buf b;
+    int why;
+    buf_init(&b, 1 << 20);
+    assert_int_equal(image_take(save_for_ever, &pause_us, &why, &i), 0);
+    image_limits(i, silent_ms, whole_ms);
+    assert_int_equal(image_read(i, keep, &b), -ETIMEDOUT);
+    assert_true(b.len > 0);
+    image_free(i); /* and the child ends: this does not wait for it */
+    nobody_is_left();
+    buf_done(&b);
+}
+
+/* A child that says nothing more, and one that always says something and never all. */
+static void a_slow_one_is_given_up(void **state)
+{
+    (void)state;
+    is_given_up(3600000000u, 50, 60000);
+    is_given_up(1000, 60000, 50);
+}
+
+static int slowly(void *ctx, const void *p, size_t n)
+{
+    (void)usleep(2000);
+    return keep(ctx, p, n);
+}
+
+/* It is the disk that is slow: the child's pages are there twice all the same. */
+static void so_is_one_that_is_read_slowly(void **state)
+{
+    (void)state;
+    struct image *i = take(0);
+    struct buf b;
+    buf_init(&b, WORDS * 16);
+    image_limits(i, 60000, 100);
+    assert_int_equal(image_read(i, slowly, &b), -ETIMEDOUT);
+    assert_true(b.len > 0 && b.len < WORDS * sizeof(*words));
+    image_free(i);
+    nobody_is_left();
+    buf_done(&b);
+}
+
+static int save_without_end(const void *what, image_put_fn *put, void *ctx)
+{
+    int r = 0;
+    while (r == 0)
+        r = put(ctx, what, 1 << 20);
+    return r;
+}
+
+/* Neither a process nor memory: said, and nothing is left behind. In a process of its own, because
+ * its memory is to be short. */
+static void with_neither(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip();
+#endif
+    int status;
+    pid_t pid = __real_fork();
+    if (pid == 0) {
+        struct image *i = NULL;
+        int why = 0;
+        struct rlimit none = {1 << 20, 1 << 20}; /* what is mapped already stays */
+        fork_fails = ENOMEM;
+        if (setrlimit(RLIMIT_AS, &none) != 0)
+            _exit(2);
+        _exit(image_take(save_without_end, words, &why, &i) == -ENOMEM && !i ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 /* -- the parent's things ---------------------------------------------------------------------- */
@@ -337,6 +425,9 @@ int main(void)
         cmocka_unit_test(among_threads),
         cmocka_unit_test(without_a_process),
         cmocka_unit_test(failures_are_told),
+        cmocka_unit_test(a_slow_one_is_given_up),
+        cmocka_unit_test(so_is_one_that_is_read_slowly),
+        cmocka_unit_test(with_neither),
         cmocka_unit_test(has_nothing_of_the_parent),
         cmocka_unit_test(dies_with_the_parent),
         cmocka_unit_test(takes_no_signals),

@@ -627,6 +627,22 @@ static void test_many_short_lives(void **state)
     fake_stop(&f);
 }
 
+/* A broker that crashes again and again, or a bad line, looks the same: who must not wait longer
+ * than so long does not, whatever it may be. */
+static void test_many_short_lives_of_one_in_a_hurry(void **state)
+{
+    (void)state;
+    struct fake f = {.hang_up_after_suback = 1};
+    struct client c = {.id = "hurry"};
+    fake_start(&f);
+    client_url(&c, 0, "mqtt", "127.0.0.1", f.port);
+    client_open(&c, (struct mqtt_options){.retry_max_s = 1});
+    WAIT(downs(c.log) == 3, 30);
+    WAIT(downs(c.log) == 5, 15);
+    client_close(&c);
+    fake_stop(&f);
+}
+
 /* mosquitto 2.0.11 only closes the connection; a broker that follows the standard says 0x8E. */
 static void test_taken_over(void **state)
 {
@@ -721,6 +737,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_ask),
         cmocka_unit_test(test_close_while_connecting),
         cmocka_unit_test(test_many_short_lives),
+        cmocka_unit_test(test_many_short_lives_of_one_in_a_hurry),
         cmocka_unit_test(test_broker_restarts),
         cmocka_unit_test(test_leave_and_return),
         cmocka_unit_test(test_redelivery),

@@ -194,12 +194,15 @@ static void begin(struct rig *r)
                                  .known = r->opened.cursor.offset,
                                  .known_engine_ns = r->opened.cursor.tick};
     assert_int_equal(journal_open(&jo, &err, &rec, &r->journal), 0);
+    struct snapshots *snapshots = NULL;
+    assert_int_equal(snapshots_open(r->snapshots, &snapshots), 0);
     struct pipeline_options po = {.loop = r->loop,
                                   .journal = r->journal,
                                   .store = r->store,
                                   .store_cursor = r->opened.cursor,
                                   .store_fresh = r->opened.fresh,
                                   .epoch_from = r->opened.epoch_from,
+                                  .snapshots = snapshots,
                                   .snapshot_dir = r->snapshots,
                                   .content_dir = r->contents,
                                   .conf = &r->conf,
@@ -209,6 +212,7 @@ static void begin(struct rig *r)
                                   .ctx = r};
     if (pipeline_open(&po, &err, &r->pipeline) != 0)
         fail_msg("%s", err.text);
+    snapshots_close(snapshots);
 }
 
 static void start(struct rig *r)

@@ -211,7 +211,7 @@ static void test_fields(void **state)
                     "      - {in: $.b, same: true, prefix: s_, names: {fw: firmware}}\n"
                     "      - {in: $.c, value: value, time: time, same: true}\n");
     SAYS("{\"a\":{\"L\":1,\"skip\":2,\"status\":2,\"T\":219,\"other\":1,\"more\":{}}}",
-         "d1 level=1 pump_on=false open=true temperature=21.9 unknown 2");
+         "d1 level=1 pump_on=false open=true temperature=21.9 unknown 2: other more");
     SAYS("{\"b\":{\"level\":9,\"s_level\":1,\"s_fw\":3,\"s_nothing\":4}}",
          "d1 level=1 firmware='3' ?nothing");
     SAYS("{\"ts\":1767225600000,\"c\":{\"level\":{\"value\":1,\"time\":1767225601000},"

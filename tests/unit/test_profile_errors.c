@@ -280,6 +280,72 @@ static void test_examples_run(void **state)
     problems_free(p);
 }
 
+/* What follows "decode:" in the message, whose next lines are given; what is warned of. */
+static void reaches(const char *message, const char *expected)
+{
+    char *text = mem_printf(
+        "version: 1\nprofile: t\nkinds: [sump, gas]\ntopics: [\"up/{dev}\"]\ndevice: "
+        "\"{dev}\"\ncodecs:\n  tl: {tlv: {key: [u8], unknown: stop, items: [\n    {key: [1], "
+        "name: level, type: u8, bits: {low: 0, rest: [1, 7]}},\n    {key: [2], name: hist, "
+        "list: true, fields: [{name: v, type: u8}, {name: t, type: u8}]},\n    {key: [\"*\"], "
+        "name: \"ch{0}\", type: u8}]}}\n  st: {struct: [{name: kind, type: u8}, {switch: kind, "
+        "cases: {1: [{name: one, type: u8}], 2: [{name: two, fields: [{name: in, type: "
+        "u8}]}]}}, {name: all, repeat: rest, fields: [{name: x, type: u8}]}, {decode: tl, "
+        "bytes: rest}]}\n  pt: {pattern: \"{name:4},{_},{value}\"}\n  cs: {csv: {names: [a, "
+        "null, c]}}\n  mb: {modbus: {registers: [{at: 0, name: r, type: u16be}]}}\nmessages:\n "
+        " - name: m\n%s",
+        message);
+    const char *p = text;
+    bool good = rig_files(&r, &p, 1);
+    if (!good || strcmp(r.all, expected) != 0) {
+        print_error("%s\n%s\nexpected: %s\n", message, r.all, expected);
+        fail();
+    }
+    free(text);
+}
+
+static void test_what_codecs_never_give(void **state)
+{
+    (void)state;
+    reaches(
+        "    decode: tl\n    values: {level: $.level, starts: $.rest, temperature: $.ch12}\n",
+        "");
+    reaches("    decode: tl\n    values: {level: $._unknown, starts: \"$.hist[0].t\"}\n", "");
+    reaches("    decode: tl\n    values: {level: $.levl}\n",
+            "p:18:21: warning: its codec never gives \"levl\", nothing comes of it; did you "
+            "mean \"level\"?\n");
+    reaches("    decode: tl\n    values: {level: $.level.deep, starts: $.chx}\n",
+            "p:18:21: warning: its codec never gives \"deep\", nothing comes of it\np:18:43: "
+            "warning: its codec never gives \"chx\", nothing comes of it\n");
+    reaches("    decode: tl\n    each: \"$.hist[*]\"\n    values: {level: \"@.v\", starts: "
+            "\"@.w\"}\n",
+            "p:19:37: warning: its codec never gives \"w\", nothing comes of it\n");
+    reaches("    decode: tl\n    values: {level: \"$.level[0]\"}\n",
+            "p:18:22: warning: its codec never gives a list there, nothing comes of it\n");
+    reaches("    decode: tl\n    fields: {in: $, names: {level: level, lvl: starts}}\n",
+            "p:18:43: warning: its codec never gives \"lvl\", nothing comes of it; did you "
+            "mean \"low\"?\n");
+    reaches("    decode: [hex, st]\n    values: {level: $.kind, starts: $.one, temperature: "
+            "$.two.in}\n",
+            "");
+    reaches("    decode: st\n    values: {level: $.ch3, starts: \"$.all[1].x\", temperature: "
+            "$.two.out}\n",
+            "p:18:63: warning: its codec never gives \"out\", nothing comes of it\n");
+    reaches("    also: {f: {from: $.data, decode: [base64, mb]}}\n    values: {level: $f.r, "
+            "starts: $f.unit, temperature: $f.q}\n",
+            "p:18:57: warning: its codec never gives \"q\", nothing comes of it\n");
+    reaches("    decode: pt\n    values: {level: $.value, starts: $._}\n",
+            "p:18:38: warning: its codec never gives \"_\", nothing comes of it\n");
+    reaches("    decode: cs\n    values: {level: $.a, starts: $.4, temperature: $.b}\n",
+            "p:18:52: warning: its codec never gives \"b\", nothing comes of it\n");
+    reaches("    decode: csv\n    values: {level: \"$[2]\", starts: $.a}\n",
+            "p:18:37: warning: its codec never gives \"a\", nothing comes of it\n");
+    reaches("    decode: text\n    values: {firmware: $, level: $.x}\n",
+            "p:18:34: warning: its codec never gives \"x\", nothing comes of it\n");
+    reaches("    decode: cbor\n    values: {level: $.whatever}\n", "");
+    reaches("    values: {level: \"$.whatever[3].deep\"}\n", "");
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -297,11 +363,17 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_file),          cmocka_unit_test(test_kinds_and_topics),
-        cmocka_unit_test(test_messages),      cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_texts),         cmocka_unit_test(test_values),
-        cmocka_unit_test(test_when_and_time), cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_examples),      cmocka_unit_test(test_examples_run),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_kinds_and_topics),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_when_and_time),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_examples),
+        cmocka_unit_test(test_examples_run),
+        cmocka_unit_test(test_what_codecs_never_give),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

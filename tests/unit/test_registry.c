@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/buf.h"
+#include "core/lineproto.h"
 #include "core/registry.h"
 #include "unit/golden.h"
 
@@ -321,6 +322,56 @@ static void hundred_thousand_devices(void **state)
     buf_done(&d);
 }
 
+/* Whatever is in them, the series are what the line protocol makes of the tags. */
+static void series_are_the_line_protocols(void **state)
+{
+    (void)state;
+    static const char *const points[] = {"",    "p1",  "a.b-c_D", "a b",  "x=y", "北",   "-",
+                                         "a,b", "a\\", "\\",      "a\\b", ".",   "\"q\""};
+    static const char *const buildings[] = {"", "b01", "B-2.x"};
+    char compounds[] = "compound\nc-1\nC.2_x\n", *rows = NULL;
+    size_t len = 0, n = 0;
+    FILE *f = open_memstream(&rows, &len);
+    (void)fputs("device,kind,compound,building,point\n", f);
+    for (size_t i = 0; i < sizeof(points) / sizeof(*points); i++)
+        for (size_t k = 0; k < 3; k++, n++) {
+            (void)fprintf(f, "d.%zu_%s,sump,%s,%s,\"", n, k ? "x" : "", k & 1 ? "c-1" : "C.2_x",
+                          buildings[k]);
+            for (const char *c = points[i]; *c; c++)
+                (void)fprintf(f, "%s%c", *c == '"' ? "\"" : "", *c);
+            (void)fputs("\"\n", f);
+        }
+    (void)fclose(f);
+    struct registry_input in[3] = {{"compounds.csv", compounds, sizeof(compounds) - 1},
+                                   {"devices.csv", rows, len},
+                                   {"params.csv", NULL, 0}};
+    struct problems *p = problems_new(10);
+    struct registry *r = NULL;
+    assert_int_equal(registry_parse(&in[0], &in[1], &in[2], catalog, p, &r), 0);
+    assert_int_equal(registry_devices(r), n);
+    for (size_t i = 0; i < n; i++) {
+        const struct device *d = registry_device_at(r, i);
+        const struct lineproto_tag tags[] = {{"building", d->building},
+                                             {"compound", d->compound->code},
+                                             {"device", d->code},
+                                             {"point", d->point}};
+        struct buf b;
+        buf_init(&b, 1000);
+        assert_string_equal(d->point, points[i / 3]);
+        assert_int_equal(lineproto_put_series(&b, "sump", tags, 4), 0);
+        assert_string_equal(d->series, buf_cstr(&b));
+        assert_int_equal(d->series_len, b.len);
+        buf_clear(&b);
+        assert_int_equal(lineproto_put_series(&b, "sump_bad", tags, 4), 0);
+        assert_string_equal(d->series_bad, buf_cstr(&b));
+        assert_int_equal(d->series_bad_len, b.len);
+        buf_done(&b);
+    }
+    registry_free(r);
+    problems_free(p);
+    free(rows);
+}
+
 static void problems_have_a_ceiling(void **state)
 {
     (void)state;
@@ -349,6 +400,7 @@ int main(void)
         cmocka_unit_test(encodings),
         cmocka_unit_test(columns_in_any_order),
         cmocka_unit_test(hundred_thousand_devices),
+        cmocka_unit_test(series_are_the_line_protocols),
         cmocka_unit_test(problems_have_a_ceiling),
     };
     return cmocka_run_group_tests(tests, load_catalog, drop_catalog);

@@ -359,6 +359,24 @@ static void lints_are_warnings(void **state)
     says(HEAD RULE "levels: [{severity: minor, when: level > -1, off: level < -2}]}\n",
          "a.yaml:5:92: warning: is always true: all values in the plausible ranges of sump in "
          "the catalogue fit\n");
+    says(HEAD RULE "levels: [{severity: minor, when: level > 1 or level < 2, off: pump_on}]}\n",
+         "a.yaml:5:92: warning: is always true: all values in the plausible ranges of sump in "
+         "the catalogue fit\n");
+    says(HEAD RULE
+         "levels: [{severity: minor, when: level > 2 and level < 1, off: pump_on}]}\n",
+         "a.yaml:5:92: warning: can never be true: the plausible ranges of sump in the "
+         "catalogue leave no such value\n");
+    says(HEAD RULE "levels: [{severity: minor, when: level > 2, off: level < 0}]}\n",
+         "a.yaml:5:92: warning: off can never be true: the plausible ranges of sump in the "
+         "catalogue leave no such value, and what began does not end\n");
+    says(HEAD RULE LEVEL ", schedule: {windows: [{days: [mon, tue], from: \"22:00\", to: "
+                         "\"23:59\"}, {days: [tue, wed], from: \"00:00\", to: \"06:00\"}]}}\n",
+         "a.yaml:5:10: warning: schedule: between two windows it rests for 1 min, first on "
+         "Monday "
+         "at 23:59: a window ends before the minute in `to`\n");
+    says(HEAD RULE LEVEL ", schedule: {windows: [{days: mon, from: \"22:00\", to: \"23:00\"}, "
+                         "{days: mon, from: \"23:30\", to: \"24:00\"}]}}\n",
+         "");
     says(HEAD RULE LEVEL ", schedule: {windows: [{from: \"06:00\", to: \"06:00\"}]}}\n",
          "a.yaml:5:10: warning: schedule: the windows leave nothing out, it is always in "
          "force\n");

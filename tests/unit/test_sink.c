@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "io/file.h"
 
+#include <errno.h>
 #include <ftw.h>
 #include <sys/stat.h>
 #include <setjmp.h>
@@ -193,6 +194,65 @@ void store_commit(struct store *s, struct store_batch *b, store_fn *fn, void *ct
     loop_timer_start(p->t, 1, 0);
 }
 
+/* Refused lines that it keeps, from id 1 on; and which of them were marked. */
+static struct {
+    const char *lines[8];
+    bool marked[8];
+    store_letter_fn *letter;
+    store_letters_done_fn *done;
+    store_fn *fn;
+    void *ctx;
+    struct loop_timer *t;
+} letters;
+
+static void letters_later(void *ctx)
+{
+    uint64_t n = 0;
+    (void)ctx;
+    loop_timer_free(letters.t);
+    for (size_t i = 0; i < 8 && letters.lines[i]; i++) {
+        struct store_letter l = {.payload = letters.lines[i],
+                                 .payload_len = strlen(letters.lines[i])};
+        if (!letters.marked[i]) {
+            letters.letter(letters.ctx, i + 1, &l);
+            n++;
+        }
+    }
+    letters.done(letters.ctx, 0, n);
+}
+
+void store_letters(struct store *s, bool quarantine, const struct store_filter *f,
+                   store_letter_fn *fn, store_letters_done_fn *done, void *ctx)
+{
+    (void)s;
+    assert_true(!quarantine && f->lines && strcmp(f->device, "influx") == 0);
+    letters.letter = fn;
+    letters.done = done;
+    letters.ctx = ctx;
+    letters.t = loop_timer_new(loop, letters_later, NULL);
+    loop_timer_start(letters.t, 1, 0);
+}
+
+static void marked_later(void *ctx)
+{
+    (void)ctx;
+    loop_timer_free(letters.t);
+    letters.fn(letters.ctx, 0);
+}
+
+void store_mark_replayed(struct store *s, bool quarantine, const uint64_t *ids, size_t n,
+                         store_fn *fn, void *ctx)
+{
+    (void)s;
+    (void)quarantine;
+    for (size_t i = 0; i < n; i++)
+        letters.marked[ids[i] - 1] = true;
+    letters.fn = fn;
+    letters.ctx = ctx;
+    letters.t = loop_timer_new(loop, marked_later, NULL);
+    loop_timer_start(letters.t, 1, 0);
+}
+
 /* -- fixture
  * -------------------------------------------------------------------------------------- */
 
@@ -274,6 +334,7 @@ static int begin(void **state)
     (void)state;
     memset(&db, 0, sizeof(db));
     memset(&kept, 0, sizeof(kept));
+    memset(&letters, 0, sizeof(letters));
     db.start = 100;
     offset = 0;
     number = 0;
@@ -824,6 +885,78 @@ static void test_a_log_that_cannot_be_written(void **state)
     check_once(0, 100);
 }
 
+/* -- refused lines, once more ---------------------------------------------------------------- */
+
+static struct sink_retaken retaken;
+static int answered;
+
+static void on_retaken(void *ctx, const struct sink_retaken *r)
+{
+    assert_ptr_equal(ctx, &answered);
+    retaken = *r;
+    answered++;
+}
+
+static bool was_answered(void)
+{
+    return answered > 0;
+}
+
+static void retake(void)
+{
+    answered = 0;
+    assert_int_equal(sink_retake(sink, 0, NULL, 0, on_retaken, &answered), 0);
+    assert_int_equal(sink_retake(sink, 0, NULL, 0, on_retaken, &answered), -EBUSY);
+    run_until(was_answered, 10);
+}
+
+static void lines_go_once_more(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"m n=1i 1", "m bad=1 2", "m n=3i 3", "m n=4i 4"};
+    memcpy(letters.lines, lines, sizeof(lines));
+    open_sink();
+    db.away = true;
+    retake();
+    assert_true(retaken.taken == 0 && retaken.refused == 0 && retaken.lines == 4);
+    assert_non_null(strstr(retaken.problem, "unavailable"));
+    db.away = false;
+    retake();
+    assert_true(retaken.taken == 3 && retaken.refused == 1);
+    assert_string_equal(retaken.problem, "");
+    assert_true(letters.marked[0] && !letters.marked[1] && letters.marked[2]);
+    assert_true(db.stored[1] && db.stored[3] && db.stored[4]);
+    retake(); /* only what was not marked */
+    assert_true(retaken.lines == 1 && retaken.taken == 0 && retaken.refused == 1);
+    db.unreadable = "nothing at all"; /* mended */
+    retake();
+    assert_true(retaken.lines == 1 && retaken.taken == 1 && letters.marked[1]);
+    assert_int_equal(stats().made, 0); /* the log and its account know nothing of it */
+}
+
+/* Whatever it waits for when the sink is closed, who asked is told once. */
+static void closed_meanwhile(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"m n=1i 1", "m hang=1 2"};
+    memcpy(letters.lines, lines, sizeof(lines));
+    db.hang = "hang";
+    open_sink();
+    answered = 0;
+    assert_int_equal(sink_retake(sink, 0, NULL, 0, on_retaken, &answered), 0);
+    shut_sink(); /* before the store has answered */
+    assert_int_equal(answered, 1);
+    assert_string_equal(retaken.problem, "the gateway stops");
+    open_sink();
+    run_until(settled, 10);
+    assert_int_equal(sink_retake(sink, 0, NULL, 0, on_retaken, &answered), 0);
+    while (db.hung == 0)
+        run_until(settled, 10);
+    shut_sink(); /* while the database has it */
+    assert_int_equal(answered, 2);
+    assert_false(letters.marked[0] || letters.marked[1]);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(int argc, char **argv)
@@ -832,6 +965,8 @@ int main(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
     log_set_level(LOG_ERROR_);
     const struct CMUnitTest tests[] = {
+        CASE(lines_go_once_more),
+        CASE(closed_meanwhile),
         CASE(test_points_arrive),
         CASE(test_the_same_bytes_again),
         CASE(test_refused_lines_are_found),

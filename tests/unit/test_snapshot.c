@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "io/file.h"
 #include "io/snapshot.h"
 #include "unit/scratch.h"
 
@@ -102,6 +103,97 @@ static void test_damage_falls_back(void **state)
     assert_true(why.text[0] != '\0');
 }
 
+static uint64_t bytes_read;
+int __real_file_read(struct file *f, uint64_t at, void *p, size_t n, size_t *out_n);
+int __wrap_file_read(struct file *f, uint64_t at, void *p, size_t n, size_t *out_n);
+int __wrap_file_read(struct file *f, uint64_t at, void *p, size_t n, size_t *out_n)
+{
+    int r = __real_file_read(f, at, p, n, out_n);
+    bytes_read += r == 0 ? *out_n : 0;
+    return r;
+}
+
+#define HEAD  48
+#define STATE 200000 /* more than is read at a time */
+
+static void put_long(uint64_t offset)
+{
+    char *text = malloc(STATE + 1);
+    memset(text, (int)('a' + offset % 26), STATE);
+    text[STATE] = '\0';
+    put(offset, text);
+    free(text);
+}
+
+static void is_newest(struct snapshots *s, const struct position *max, uint64_t offset)
+{
+    struct snapshot one;
+    assert_int_equal(snapshots_newest(s, max, &why, &one), 0);
+    assert_int_equal(one.position.offset, offset);
+    assert_int_equal(one.len, STATE);
+    for (size_t i = 0; i < STATE; i++)
+        assert_int_equal(((char *)one.bytes)[i], 'a' + offset % 26);
+}
+
+/* What a start asks: is it damaged, what does it know, is it beyond the store, what is in it. */
+static void test_each_is_read_once(void **state)
+{
+    (void)state;
+    struct snapshots *s;
+    put_long(1);
+    put_long(2);
+    bytes_read = 0;
+    assert_int_equal(snapshots_open(dir, &s), 0);
+    is_newest(s, NULL, 2);
+    assert_false(snapshots_beyond(s, &(struct position){2, 20, 200}));
+    is_newest(s, &(struct position){2, 20, 200}, 2);
+    assert_string_equal(why.text, "");
+    snapshots_close(s);
+    assert_int_equal(bytes_read, 2 * HEAD + STATE); /* of the other one the head */
+
+    bytes_read = 0; /* a store that was put back */
+    assert_int_equal(snapshots_open(dir, &s), 0);
+    is_newest(s, NULL, 2);
+    assert_true(snapshots_beyond(s, &(struct position){1, 10, 100}));
+    is_newest(s, &(struct position){1, 10, 100}, 1);
+    assert_true(snapshots_beyond(s, &(struct position){1, 10, 99}));
+    snapshots_close(s);
+    assert_int_equal(bytes_read, 2 * HEAD + 2 * STATE);
+}
+
+static void test_damage_is_seen_once(void **state)
+{
+    (void)state;
+    struct snapshots *s;
+    struct snapshot one;
+    put_long(1);
+    put_long(2);
+    damage(2, HEAD + STATE - 1);
+    bytes_read = 0;
+    assert_int_equal(snapshots_open(dir, &s), 0);
+    for (int i = 0; i < 3; i++) {
+        is_newest(s, NULL, 1);
+        assert_non_null(strstr(why.text, "snapshot-0000000000000002.bin"));
+    }
+    assert_false(
+        snapshots_beyond(s, &(struct position){1, 10, 100})); /* it is not a good one */
+    snapshots_close(s);
+    assert_int_equal(bytes_read, 2 * HEAD + 2 * STATE);
+    /* one that is cut or goes on is not read at all */
+    char path[320];
+    (void)snprintf(path, sizeof(path), "%s/snapshot-0000000000000001.bin", dir);
+    for (int longer = -1; longer <= 1; longer += 2) {
+        assert_int_equal(truncate(path, HEAD + STATE + longer), 0);
+        bytes_read = 0;
+        assert_int_equal(snapshots_open(dir, &s), 0);
+        assert_int_equal(snapshots_newest(s, NULL, &why, &one), -ENOENT);
+        assert_non_null(strstr(why.text, "not as long as it says"));
+        assert_false(snapshots_beyond(s, &(struct position){0}));
+        snapshots_close(s);
+        assert_int_equal(bytes_read, 2 * HEAD + STATE);
+    }
+}
+
 static void test_discard(void **state)
 {
     (void)state;
@@ -120,6 +212,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_two_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_falls_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_each_is_read_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damage_is_seen_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_discard, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

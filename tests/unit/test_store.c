@@ -308,6 +308,121 @@ static void replays(void **state)
     assert_int_equal(stats(b).quarantine_rows, 1);
 }
 
+static void on_refused_line(void *ctx, uint64_t id, const struct store_letter *l)
+{
+    struct bench *b = ctx;
+    assert_int_equal(l->payload_len, 7);
+    assert_memory_equal(l->payload, "a b=1 2", 7);
+    assert_int_equal(l->device_len, 6);
+    assert_memory_equal(l->device, "influx", 6);
+    b->ids[b->n_letters++] = id;
+}
+
+static void lines_of(struct bench *b, struct store_filter f)
+{
+    f.lines = true;
+    b->n_letters = 0;
+    b->pending++;
+    store_letters(b->store, false, &f, on_refused_line, on_letters, b);
+    wait_all(b);
+    assert_int_equal(b->status, 0);
+}
+
+static void mark(struct bench *b, const uint64_t *ids, size_t n)
+{
+    b->pending++;
+    store_mark_replayed(b->store, false, ids, n, on_commit, b);
+    wait_all(b);
+    assert_int_equal(b->status, 0);
+}
+
+/* A line is counted as retaken once, however often it is marked, and over a restart. */
+static void lines_are_taken_again(void **state)
+{
+    struct bench *b = *state;
+    open_store(b);
+    struct store_batch *batch = store_batch_new();
+    struct store_line line = {"influx", 9,         1, 1800000000000000000, "field_type", "no",
+                              400,      "a b=1 2", 7};
+    struct store_letter l = letter(1, "a/b/c", "{\"v\":1}");
+    for (line.line = 1; line.line <= 5; line.line++)
+        store_batch_line(batch, &line);
+    line.sink = "other";
+    store_batch_line(batch, &line);
+    store_batch_dead(batch, &l);
+    commit_later(b, batch);
+    wait_all(b);
+    assert_int_equal(stats(b).retaken[0].lines, 0);
+    lines_of(b, (struct store_filter){.device = "influx"});
+    assert_int_equal(b->n_letters, 5);
+    lines_of(b, (struct store_filter){.device = "influx", .reason = "parse"});
+    assert_int_equal(b->n_letters, 0);
+    lines_of(b, (struct store_filter){.device = "influx", .limit = 2});
+    assert_int_equal(b->n_letters, 2);
+    uint64_t ids[2] = {b->ids[0], b->ids[1]};
+    mark(b, ids, 2);
+    mark(b, ids, 2); /* as after a crash between the database and the mark */
+    assert_string_equal(stats(b).retaken[0].sink, "influx");
+    assert_int_equal(stats(b).retaken[0].lines, 2);
+    lines_of(b, (struct store_filter){.device = "influx"});
+    assert_int_equal(b->n_letters, 3);
+    lines_of(b, (struct store_filter){.device = "influx", .id = ids[0]});
+    assert_int_equal(b->n_letters, 0);
+    reopen(b);
+    assert_int_equal(stats(b).retaken[0].lines, 2);
+    letters(b, false, (struct store_filter){0}); /* messages are another thing */
+    assert_int_equal(b->n_letters, 1);
+    mark(b, b->ids, 1);
+    assert_string_equal(stats(b).retaken[1].sink, "");
+    (void)ask(b, STORE_DEAD_PURGE, (struct store_filter){0});
+    assert_int_equal(stats(b).retaken[0].lines, 2); /* what happened, happened */
+}
+
+static json_int_t messages_of_first(struct bench *b)
+{
+    json_t *devices =
+        json_object_get(ask(b, STORE_QUARANTINE_LIST, (struct store_filter){0}), "devices");
+    return json_integer_value(json_object_get(json_array_get(devices, 0), "messages"));
+}
+
+static void put_again(struct bench *b, uint64_t from, uint64_t to)
+{
+    for (uint64_t i = from; i <= to; i++) {
+        struct store_batch *batch = store_batch_new();
+        struct store_letter l = letter(i, "p/q", "{\"v\":1}");
+        l.reason = "unknown_device";
+        l.device = "pump-1";
+        l.device_len = 6;
+        l.again = true;
+        store_batch_quarantine(batch, &l);
+        commit_later(b, batch);
+    }
+    wait_all(b);
+}
+
+/* A message that is tried again was not said again. */
+static void quarantine_counts_messages_once(void **state)
+{
+    struct bench *b = *state;
+    open_store(b);
+    for (uint64_t i = 1; i <= 30; i++) /* of which 20 are kept */
+        put_unknown(b, i, "p/q", "pump-1");
+    wait_all(b);
+    letters(b, true, (struct store_filter){.device = "pump-1"});
+    assert_int_equal(b->n_letters, 20);
+    b->pending++;
+    store_mark_replayed(b->store, true, b->ids, 10, on_commit, b);
+    wait_all(b);
+    put_again(b, 101, 110);
+    assert_int_equal(messages_of_first(b), 30);
+    letters(b, true, (struct store_filter){.device = "pump-1"});
+    b->pending++;
+    store_mark_replayed(b->store, true, b->ids, b->n_letters, on_commit, b); /* all: it goes */
+    wait_all(b);
+    put_again(b, 201, 205);
+    assert_int_equal(messages_of_first(b), 5); /* those that are known of */
+}
+
 static void close_answers_all(void **state)
 {
     struct bench *b = *state;
@@ -482,6 +597,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(keeps_and_tells, setup, teardown),
         cmocka_unit_test_setup_teardown(dead_ceiling, setup, teardown),
         cmocka_unit_test_setup_teardown(dead_rate, setup, teardown),
+        cmocka_unit_test_setup_teardown(lines_are_taken_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(quarantine_counts_messages_once, setup, teardown),
         cmocka_unit_test_setup_teardown(quarantine_table, setup, teardown),
         cmocka_unit_test_setup_teardown(replays, setup, teardown),
         cmocka_unit_test_setup_teardown(close_answers_all, setup, teardown),

@@ -13,7 +13,7 @@ static const char catalog_text[] =
     "    en: Sump\n"
     "    metrics:\n"
     "      level: {type: float, unit: m, min: 0, max: 10, zh: 水位, en: Level}\n";
-static const char compounds_text[] = "compound,name\nc1,一村\n";
+static const char compounds_text[] = "compound,name,firm\nc1,一村,f1\n";
 static const char devices_text[] = "device,source_id,kind,compound\nd1,s1,sump,c1\n"
                                    "d2,s2,sump,c1\nd3,s3,sump,c1\n";
 static const char devices_later[] = "device,source_id,kind,compound\nd3,s3,sump,c1\n"
@@ -38,6 +38,7 @@ static const char zone_text[] = "-9223372036854775808 28800\n1798761600 32400\n"
 struct texts {
     const char *sources, *zone;
     const char *devices;     /* NULL: devices_text */
+    const char *compounds;   /* NULL: compounds_text */
     const char *profiles[4]; /* file names are p0.yaml … */
     const char *rules[4];    /* r0.yaml … */
     const char *conf, *params;
@@ -50,6 +51,7 @@ static const char usual_conf[] = "brokers: [{id: a, url: mqtt://h}, {id: b, url:
 static void bundle_of(const struct texts *t, struct buf *out)
 {
     const char *devices = t->devices ? t->devices : devices_text;
+    const char *compounds = t->compounds ? t->compounds : compounds_text;
     char *conf = mem_printf("gateway: {id: g}\n"
                             "%s"
                             "sources:\n%s",
@@ -57,7 +59,7 @@ static void bundle_of(const struct texts *t, struct buf *out)
     struct world_text parts[WORLD_PARTS] = {
         [WORLD_CONF] = {"/etc/t/gaihou.yaml", conf, strlen(conf)},
         [WORLD_CATALOG] = {"/etc/t/catalog.yaml", catalog_text, strlen(catalog_text)},
-        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds_text, strlen(compounds_text)},
+        [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", compounds, strlen(compounds)},
         [WORLD_DEVICES] = {"/etc/t/devices.csv", devices, strlen(devices)},
     };
     static const char *const names[] = {"/etc/t/p0.yaml", "/etc/t/p1.yaml", "/etc/t/p2.yaml",
@@ -280,6 +282,38 @@ static void rules_ask_of_the_registry(void **state)
     world_free(w);
 }
 
+/* Lints that need the registry. */
+static void somebody_must_hear(void **state)
+{
+    (void)state;
+    char said[512];
+    struct texts t = {.sources = NATIVE,
+                      .conf = TOLD,
+                      .compounds = "compound,name,merged_into\nc1,一村,\nc2,二村,c1\n",
+                      .rules = {RULE_HEAD("r")}};
+    struct world *w = open_world(&t, said);
+    assert_string_equal(said,
+                        "compounds.csv: warning: no owner: 1 compound with devices under "
+                        "rules has no firm, and nobody is told of what happens there: c1");
+    world_free(w);
+    t.compounds = "compound,name,merged_into,firm\nc1,一村,c2,\nc2,二村,,f1\n";
+    world_free(good(&t)); /* what it is merged into has one */
+    t.compounds = "compound,name,firm\nc1,一村,f1\nc2,二村,\n";
+    world_free(good(&t)); /* nothing is there that could alarm */
+    t.compounds = "compound,name,tier\nc1,一村,basic\n";
+    t.rules[0] = RULE_HEAD("r") "    only: {tiers: standard}\n";
+    w = open_world(&t, said);
+    assert_string_equal(said, "/etc/t/r0.yaml:5: warning: rule r: what `only` leaves is no "
+                              "device of the registry: it can never alarm");
+    world_free(w);
+    t.compounds = NULL;
+    t.rules[0] = RULE_HEAD("r") "    only: {tiers: standard, firms: f9}\n";
+    w = open_world(&t, said);
+    assert_string_equal(said,
+                        "/etc/t/r0.yaml:5: warning: rule r: no compound has the firm \"f9\"");
+    world_free(w);
+}
+
 static void wrong_rules_are_told(void **state)
 {
     (void)state;
@@ -491,6 +525,7 @@ int main(void)
         cmocka_unit_test(rules_come_in_the_order_of_their_names),
         cmocka_unit_test(rules_ask_of_the_configuration),
         cmocka_unit_test(rules_ask_of_the_registry),
+        cmocka_unit_test(somebody_must_hear),
         cmocka_unit_test(wrong_rules_are_told),
         cmocka_unit_test(lints_know_the_interval),
         cmocka_unit_test(what_another_filter_covers_is_not_subscribed),

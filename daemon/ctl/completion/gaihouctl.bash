@@ -8,7 +8,7 @@ _gaihouctl()
     --state) words="open closed any" ;;
     --severity) words="critical major minor warning info" ;;
     devices) words="list show silent audit" ;;
-    profile) words="list test new" ;;
+    profile) words="list test new unknown" ;;
     quarantine) words="list show adopt purge" ;;
     dead) words="list show replay purge" ;;
     journal) words="info verify dump export replay" ;;

@@ -1,0 +1,65 @@
+"""What `make install` puts where, below DESTDIR and PREFIX: all that the pages say is installed, and it works."""
+import json
+import re
+import subprocess
+
+import jsonschema
+import pytest
+
+from conftest import BIN, TOP, VARIANT
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    to = tmp_path_factory.mktemp("installed")
+    install(to)
+    return to
+
+
+def install(to, **more):
+    words = [f"{k}={v}" for k, v in {"PREFIX": "/opt/gaihou", "SYSCONFDIR": "/etc", **more}.items()]
+    out = subprocess.run(["make", "-s", "install", f"VARIANT={VARIANT}", f"DESTDIR={to}", *words], cwd=TOP,
+                         capture_output=True, text=True, timeout=600, check=False)
+    assert out.returncode == 0, out.stdout + out.stderr
+
+
+def test_schemas_are_where_the_pages_say(tree):
+    share = tree / "opt/gaihou/share/gaihou"
+    for f in (TOP / "docs/schemas").glob("*.json"):
+        assert (share / "schemas" / f.name).read_text(encoding="utf-8") == f.read_text(encoding="utf-8")
+        assert (share / "schemas" / f.name).stat().st_mode & 0o777 == 0o644
+    schema = json.loads((share / "schemas/state.json").read_text(encoding="utf-8"))
+    example = json.loads((share / "schemas/example-state.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(example)
+    for page in ("docs/firms.md", "docs/firms.zh-CN.md", "daemon/man/gaihou-mqtt.7"):
+        assert "/usr/share/gaihou/schemas" in (TOP / page).read_text(encoding="utf-8"), page
+
+
+def test_what_the_man_pages_name_is_there(tree):
+    """Every file below /usr/share that a page names, with this PREFIX."""
+    named = set()
+    for page in (TOP / "daemon/man").glob("*.[1-9]"):
+        named |= set(re.findall(r"/usr/share/gaihou/[^\s,;)]+", page.read_text(encoding="utf-8")))
+    assert len(named) >= 3
+    for path in named:
+        path = path.rstrip(".").replace("/usr/", "opt/gaihou/")
+        assert list(tree.glob(path)), path
+    for page in (TOP / "daemon/man").glob("*.[1-9]"):
+        assert (tree / f"opt/gaihou/share/man/man{page.suffix[1]}" / page.name).exists()
+
+
+def test_programs_run_and_the_example_is_good(tree):
+    etc = tree / "etc/gaihou"
+    run = [tree / "opt/gaihou/bin/gaihoud", "--check", "--config", etc / "gaihou.yaml"]
+    out = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    assert out.returncode == 0, out.stderr
+    assert (BIN / "gaihouctl").read_bytes() == (tree / "opt/gaihou/bin/gaihouctl").read_bytes()
+
+
+def test_what_people_changed_stays(tree):
+    mine = tree / "etc/gaihou/compounds.csv"
+    mine.write_text("compound\nmine\n", encoding="utf-8")
+    (tree / "opt/gaihou/share/gaihou/schemas/state.json").write_text("{}", encoding="utf-8")
+    install(tree)
+    assert mine.read_text(encoding="utf-8") == "compound\nmine\n"
+    assert len((tree / "opt/gaihou/share/gaihou/schemas/state.json").read_text(encoding="utf-8")) > 100
