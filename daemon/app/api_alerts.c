@@ -40,16 +40,18 @@ static bool take_time(struct httpd_request *r, const char *key, int64_t *out)
 
 static bool take_filter(struct httpd_request *r, struct store_alert_filter *f)
 {
+    static const char *const places[STORE_PLACES] = STORE_PLACE_NAMES;
     enum severity severity;
     *f = (struct store_alert_filter){.id = httpd_query(r, "case"),
                                      .compound = httpd_query(r, "compound"),
-                                     .building = httpd_query(r, "building"),
                                      .firm = httpd_query(r, "firm"),
                                      .device = httpd_query(r, "device"),
                                      .rule = httpd_query(r, "rule"),
                                      .severity = httpd_query(r, "severity"),
                                      .limit = api_query_u64(r, "limit", 0),
                                      .before = api_query_u64(r, "before", 0)};
+    for (int i = 0; i < STORE_PLACES; i++)
+        f->place[i] = httpd_query(r, places[i]);
     if (f->severity && severity_parse(f->severity, strlen(f->severity), &severity) != 0) {
         api_error(r, 400, "severity: expected critical, major, minor, warning or info");
         return false;

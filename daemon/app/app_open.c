@@ -21,7 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EX_IOERR_ 74
+#define EX_IOERR_  74
+#define EX_CONFIG_ 78
 /* Pool jobs that may be under way at a time: the journal's sync and its next segment, a snapshot, a reload,
  * clients being closed (two); and each sink writes a block. None waits for another's disk. */
 #define POOL_JOBS 6
@@ -259,6 +260,38 @@ static int open_store(struct app *a, struct store_opened *out)
     return r;
 }
 
+/* The lines of VictoriaMetrics have no texts, and those of InfluxDB no meaning for it: what waits in
+ * a log can only be taken by such a database as it was made for. Its folder says which. */
+static int check_dialect(struct app *a, size_t i)
+{
+    static const char *const dialects[] = {"influx\n", "numbers\n"};
+    const struct conf_sink *c = &a->conf->sinks[i];
+    const char *now = dialects[c->type == CONF_VICTORIAMETRICS];
+    char *path = mem_printf("%s/%s/dialect", a->paths.outbound, c->id), *was = NULL;
+    uint64_t waiting = outbound_pending_lines(sink_outbound(a->sinks[i]));
+    size_t len = 0;
+    int r = file_load(path, sizeof("numbers\n"), &was, &len);
+    if (r != 0 && r != -ENOENT) {
+        log_error("%s: cannot be read: %s", path, strerror(-r));
+    } else if (r == 0 && strcmp(was, now) != 0 && waiting > 0) {
+        log_error("sink %s: %llu lines wait that were written for %s, sinks.type is %s now: "
+                  "expected the type as it was until they are taken, or another id for the "
+                  "new database",
+                  c->id, (unsigned long long)waiting,
+                  strcmp(was, dialects[1]) == 0 ? "victoriametrics" : "InfluxDB",
+                  conf_sink_type_name(c->type));
+        a->exit_code = EX_CONFIG_;
+        r = -EINVAL;
+    } else if (r != 0 || strcmp(was, now) != 0) {
+        r = file_store(path, now, strlen(now));
+        if (r != 0)
+            log_error("%s: cannot be written: %s", path, strerror(-r));
+    }
+    free(was);
+    free(path);
+    return r;
+}
+
 static int open_sink(struct app *a, size_t i)
 {
     const struct conf_sink *c = &a->conf->sinks[i];
@@ -288,6 +321,8 @@ static int open_sinks(struct app *a)
     a->sinks_before = mem_zalloc_array(a->conf->n_sinks, sizeof(*a->sinks_before));
     for (size_t i = 0; i < a->conf->n_sinks; i++) {
         int r = open_sink(a, i);
+        if (r == 0)
+            r = check_dialect(a, i);
         if (r != 0)
             return r;
     }

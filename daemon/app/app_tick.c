@@ -20,15 +20,31 @@
 #define OWN_MAX_BYTES ((size_t)1 << 20)
 #define WATCHDOG_NS   100000000000u /* an append of our own must have succeeded within */
 
+static int append_own(struct app *a, struct buf *body)
+{
+    size_t at = 0;
+    for (bool more = true; more;) {
+        struct journal_stats j;
+        journal_stats(a->journal, &j);
+        buf_clear(body);
+        more = report_own(&a->sources, &a->rates, &at, body) && !j.low_space;
+        int r = app_append(a, &(struct record){.type = RECORD_STATS,
+                                               .broker = 255,
+                                               .body = body->data ? body->data : "",
+                                               .body_len = body->len});
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+/* The ledger of many compounds is several records. */
 static void own_metrics(struct app *a)
 {
+    uint64_t most = a->conf->journal.segment_bytes / 4;
     struct buf body;
-    buf_init(&body, OWN_MAX_BYTES);
-    report_own(&a->sources, &a->rates, &body);
-    int r = app_append(a, &(struct record){.type = RECORD_STATS,
-                                           .broker = 255,
-                                           .body = body.data ? body.data : "",
-                                           .body_len = body.len});
+    buf_init(&body, most < OWN_MAX_BYTES ? (size_t)most : OWN_MAX_BYTES);
+    int r = append_own(a, &body);
     buf_done(&body);
     if (r == 0) {
         a->last_own_append_ns = loop_hrtime_ns();

@@ -17,6 +17,7 @@
 #define EVERY_NS      60000000000u
 #define TIGHT_NS      1000000000u
 #define FIRST_RECORDS 64
+#define MAX_SNAPSHOTS 8
 
 /* -- taking one --------------------------------------------------------------------------- */
 
@@ -357,6 +358,37 @@ static int stand_at_the_beginning(struct pipeline *p, struct err *err)
     return e == 0 ? 0 : err_errno(err, e, "journal: its first records cannot be read");
 }
 
+/* The store is older than every snapshot, and the journal does not reach back to it: what lies between
+ * is in neither. To begin without a state would lose the devices' and the accounts, too. */
+static int restore_beyond_store(struct pipeline *p, struct position *out_at)
+{
+    struct position seen[MAX_SNAPSHOTS];
+    int n = snapshot_list(p->o.snapshot_dir, seen, MAX_SNAPSHOTS), r = -ENOENT;
+    while (r != 0 && n-- > 0) { /* the oldest loses least */
+        struct snapshot one;
+        struct err why;
+        if (snapshot_load_newest(p->o.snapshot_dir, &seen[n], &why, &one) != 0)
+            continue;
+        *out_at = one.position;
+        r = try_snapshot(p, one.bytes, one.len);
+        free(one.bytes);
+    }
+    if (r == 0)
+        log_warn("store: it knows nothing above %llu, the oldest snapshot is at %llu, and the "
+                 "journal does not reach back: letters and alarms of what lies between are "
+                 "lost to it",
+                 (unsigned long long)p->o.store_cursor.offset,
+                 (unsigned long long)out_at->offset);
+    return r;
+}
+
+static bool reaches_back(const struct pipeline *p)
+{
+    struct journal_stats j;
+    journal_stats(p->o.journal, &j);
+    return j.first <= SEGMENT_HEADER;
+}
+
 int pipeline_restore(struct pipeline *p, struct snapshots *snapshots, struct err *err)
 {
     /* not beyond what the store knows; a fresh store knows nothing of any, and that is said */
@@ -382,6 +414,10 @@ int pipeline_restore(struct pipeline *p, struct snapshots *snapshots, struct err
         if (at.offset == 0)
             break;
         max = (struct position){at.offset - 1, UINT64_MAX, UINT64_MAX};
+    }
+    if (p->o.store_cursor.offset > 0 && !reaches_back(p) && restore_beyond_store(p, &at) == 0) {
+        p->stats.snapshot = at;
+        return open_reader(p, at.offset, err);
     }
     int e = stand_at_the_beginning(p, err);
     return e == 0 ? open_reader(p, 0, err) : e;

@@ -35,14 +35,16 @@ void report_rates_feed(struct report_rates *r, const struct report_sources *s, d
     struct engine_stats e;
     engine_stats(pipeline_engine(s->pipeline), &e);
     uint64_t messages = s->ingest ? ingest_appends(s->ingest) : 0;
-    r->messages_s = (double)(messages - r->messages) / seconds;
-    r->points_s = (double)(e.points - r->points) / seconds;
+    if (r->fed) {
+        r->messages_s = (double)(messages - r->messages) / seconds;
+        r->points_s = (double)(e.points - r->points) / seconds;
+    }
     r->messages = messages;
     r->points = e.points;
     for (size_t i = 0; i < s->n_sinks && i < 64; i++) {
         struct sink_stats k;
         sink_stats(s->sinks[i], &k);
-        r->sink_s[i] = (double)(k.accepted - r->sink_accepted[i]) / seconds;
+        r->sink_s[i] = r->fed ? (double)(k.accepted - r->sink_accepted[i]) / seconds : 0;
         r->sink_accepted[i] = k.accepted;
     }
     for (size_t i = 0; s->ingest && i < ingest_brokers(s->ingest) && i < 16; i++) {
@@ -51,6 +53,7 @@ void report_rates_feed(struct report_rates *r, const struct report_sources *s, d
         r->broker_s[i] = (double)(m.messages - r->broker_messages[i]) / seconds;
         r->broker_messages[i] = m.messages;
     }
+    r->fed = true;
 }
 
 /* -- the ledger --------------------------------------------------------------------------- */

@@ -27,6 +27,7 @@ struct report_sources {
 
 /* Rates over the last seconds; fed once a second. */
 struct report_rates {
+    bool fed; /* what is counted from earlier lives on is no rate */
     uint64_t messages, points;
     double messages_s, points_s;
     double sink_s[64];
@@ -44,8 +45,10 @@ void report_strange(const struct report_sources *s, const char *profile, struct 
 void report_ledger(const struct report_sources *s, struct buf *out);
 /* What firms may know of it (gaihou-mqtt(7), gateway/<id>/status), without a time. */
 void report_gateway(const struct report_sources *s, struct buf *out);
-/* The body of RECORD_STATS. */
-void report_own(const struct report_sources *s, const struct report_rates *r, struct buf *out);
+/* The body of a RECORD_STATS, whole lines as many as `out` has room for: first of all the gateway's
+ * own, then the ledger from row *at on, which goes on. True: there is more of it. */
+bool report_own(const struct report_sources *s, const struct report_rates *r, size_t *at,
+                struct buf *out);
 /* One line for systemd's STATUS. */
 void report_line(const struct report_sources *s, const struct report_rates *r, char *out,
                  size_t size);

@@ -248,6 +248,9 @@ static void metrics_tell(const struct report_sources *s, struct buf *b)
     one_u(b, "gaihou_tell_told_total", "counter", "Messages that the broker took.", t.told);
     one_u(b, "gaihou_tell_urgent_total", "counter", "Of them, on the life-safety lane.",
           t.urgent_told);
+    one_u(b, "gaihou_tell_refused_total", "counter", "Messages that the broker refused.",
+          t.refused);
+    one_u(b, "gaihou_tell_refused_firms", "gauge", "Firms that wait for that.", t.held);
     one_u(b, "gaihou_tell_foreign", "gauge", "Retained topics of others, left alone.",
           t.foreign);
     one_u(b, "gaihou_tell_commands_refused_total", "counter",
@@ -409,26 +412,34 @@ static void own_gateway(const struct report_sources *s, const struct report_rate
     }
 }
 
-void report_own(const struct report_sources *s, const struct report_rates *r, struct buf *b)
+static void own_ledger(const struct report_sources *s, const struct ledger_row *row,
+                       struct buf *b)
+{
+    own_series(s, b, "gaihou_ledger", "compound", row->compound);
+    for (int c = 0; c < LEDGER_N; c++) {
+        const char *reason = ledger_reason((enum ledger_count)c);
+        char key[64];
+        (void)snprintf(key, sizeof(key), "%s%s%s", ledger_class((enum ledger_count)c),
+                       reason[0] ? "_" : "", reason);
+        own_u(b, key, row->n[c]);
+    }
+    (void)buf_putc(b, '\n');
+}
+
+bool report_own(const struct report_sources *s, const struct report_rates *r, size_t *at,
+                struct buf *b)
 {
     const struct ledger *l = engine_ledger(pipeline_engine(s->pipeline));
-    own_gateway(s, r, b);
-    for (size_t i = 0; i < ledger_rows(l); i++) {
-        const struct ledger_row *row = ledger_at(l, i);
+    if (*at == 0)
+        own_gateway(s, r, b);
+    for (; *at < ledger_rows(l); ++*at) {
         size_t before = b->len;
-        own_series(s, b, "gaihou_ledger", "compound", row->compound);
-        for (int c = 0; c < LEDGER_N; c++) {
-            const char *reason = ledger_reason((enum ledger_count)c);
-            char key[64];
-            (void)snprintf(key, sizeof(key), "%s%s%s", ledger_class((enum ledger_count)c),
-                           reason[0] ? "_" : "", reason);
-            own_u(b, key, row->n[c]);
-        }
-        (void)buf_putc(b, '\n');
-        if (b->failed) { /* more compounds than one record carries: whole lines only */
-            b->len = before;
-            buf_clear(b);
-            return;
-        }
+        own_ledger(s, ledger_at(l, *at), b);
+        if (!b->failed)
+            continue;
+        b->failed = false; /* whole lines only */
+        b->len = before;
+        return before > 0;
     }
+    return false;
 }

@@ -14,6 +14,7 @@
 #define STATUS_EVERY_S 60
 #define STATUS_APART_S 3 /* a problem's text may change every second */
 #define STUCK_NS       60000000000u
+#define URGENT_NS      8000000000u /* looked at every second: known within the 10 s of the duty */
 #define IDLE_NS        300000000u  /* nothing to tell for so long: a stop need not wait */
 #define FAREWELL_NS    1000000000u /* at most for the last words */
 #define CHANGES_S      5 /* of a firm's presence: what flickers is recorded when it stands */
@@ -108,9 +109,10 @@ static void record_presence(struct tell *t, struct tell_firm *f)
     f->recorded_online = f->online;
 }
 
-/* Life-safety that waits for 60 s with none of it getting through is an alarm of our own, which
- * core/engine_alarm.c makes of this record. It ends when one gets through, or none waits: that is
- * said once in any case, because a former process may have said the other. */
+/* Life-safety has 10 s (GB/T 26875.1). When it waits with none of it getting through, or the broker
+ * refuses a firm's, that is an alarm of our own, which core/engine_alarm.c makes of this record. It
+ * ends when one gets through, or none waits: that is said once in any case, because a former process
+ * may have said the other. */
 static void record_delivery(struct tell *t, uint64_t waiting, uint64_t now)
 {
     bool through = t->n.urgent_told != t->last_urgent;
@@ -119,7 +121,8 @@ static void record_delivery(struct tell *t, uint64_t waiting, uint64_t now)
         t->urgent_since_ns = 0;
     if (waiting > 0 && t->urgent_since_ns == 0)
         t->urgent_since_ns = now;
-    bool fails = waiting > 0 && now - t->urgent_since_ns >= STUCK_NS;
+    bool fails =
+        waiting > 0 && (now - t->urgent_since_ns >= URGENT_NS || tell_holds_life(t, URGENT_NS));
     if ((!fails && waiting > 0 && !through) ||
         (t->delivery_recorded && t->delivery_fails == fails) ||
         !append_presence(t, RECORD_DELIVERY, !fails))
@@ -340,12 +343,14 @@ static void on_tick(void *ctx)
         return;
     work(t);
     tell_agree_tick(t);
+    tell_holds_tick(t);
     if (t->phase == TELL_AGREED && !t->set.head)
         tell_set_clear(&t->touched);
     if (t->stopping)
         stop_tick(t);
-    else if (t->phase == TELL_AWAY || (t->phase == TELL_AGREED && !t->set.head &&
-                                       loop_now_ns(t->o.loop) >= t->hold_until_ns))
+    else if (t->phase == TELL_AWAY ||
+             (t->phase == TELL_AGREED && !t->set.head && t->n_holds == 0 && !t->compare &&
+              loop_now_ns(t->o.loop) >= t->hold_until_ns))
         loop_timer_stop(t->tick);
 }
 
@@ -433,6 +438,7 @@ void tell_stats(const struct tell *t, struct tell_stats *out)
                                   : "away";
     store_stats(t->o.store, &s);
     out->waiting = s.outbox_rows;
+    out->held = tell_holds_count(t);
     out->commands = atomic_load_explicit(&t->commands, memory_order_relaxed);
     out->commands_refused = atomic_load_explicit(&t->refused, memory_order_relaxed);
     for (size_t i = 0; i < t->n_firms; i++) {
@@ -443,7 +449,7 @@ void tell_stats(const struct tell *t, struct tell_stats *out)
         mqtt_stats(t->mqtt, &m);
     if (m.problem[0])
         (void)snprintf(out->problem, sizeof(out->problem), "%s", m.problem);
-    else if (t->hold_until_ns > loop_now_ns(t->o.loop))
+    else if (out->held > 0 || t->hold_until_ns > loop_now_ns(t->o.loop))
         (void)snprintf(out->problem, sizeof(out->problem), "the broker refuses a message: %s",
                        t->refused_what);
     else if (t->stuck.broken)

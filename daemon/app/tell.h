@@ -22,7 +22,9 @@
  * given its numbers to what waits: else one number could mean two things.
  *
  * A missing broker stops nothing but the telling. When something waits and nothing gets through
- * for 60 s, it is said once, and once when it is over.
+ * for 60 s, it is said once, and once when it is over; life-safety that waits is an alarm of our own
+ * within 10 s. What the broker refuses to a firm is tried again after 5 s, then more rarely (not
+ * life-safety); other firms do not wait for it.
  *
  * All on the loop, but for the client's callbacks, which hand over to it; they append commands
  * to the journal themselves.
@@ -72,6 +74,8 @@ struct tell_stats {
     uint64_t snapshots, replies,
         expired;            /* requests answered; replies told; too late to tell */
     uint64_t undeliverable; /* messages that the broker can never take: too large */
+    uint64_t refused,
+        held; /* messages that the broker did not take; firms that wait for that, now */
     uint64_t presence_online, presence_absent; /* firms, now, of those that ever said */
     double oldest_waiting_s; /* how long something waits without anything getting through */
     char problem[512];       /* what is wrong now, for people; "" if nothing */

@@ -9,7 +9,7 @@
 #include "app/tell_private.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "base/num.h"
+#include "core/cases.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,28 +30,10 @@ uint64_t tell_payload_hash(const void *p, size_t len)
 
 /* -- case ids -------------------------------------------------------------------------------- */
 
-static int digit36(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'Z' ? c - 'A' + 10 : -1;
-}
-
 uint64_t tell_case_offset(const struct tell *t, const char *case_id)
 {
-    size_t mine = strlen(t->mine);
-    uint64_t v = 0;
-    if (strncmp(case_id, t->mine, mine) != 0)
-        return 0;
-    const char *p = strchr(case_id + mine, '.'); /* behind the epoch */
-    if (!p)
-        return 0;
-    int digits = 0;
-    for (p++; digit36(*p) >= 0 && digits < 12; p++, digits++) /* 36^12 < 2^63 */
-        v = v * 36 + (uint64_t)digit36(*p);
-    return *p == '.' && digits > 0 ? v : 0;
+    uint64_t offset = 0;
+    return case_id_is_of(case_id, strlen(case_id), t->mine, &offset) ? offset : 0;
 }
 
 /* The last level of a topic. */

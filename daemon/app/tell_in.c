@@ -288,7 +288,8 @@ static void on_command(struct tell *t, const struct mqtt_message *m, const struc
         refuse(t); /* what is retained was not meant now, the rest proves nobody */
         return;
     }
-    if (l[3].n <= mine || memcmp(l[3].p, t->mine, mine) != 0)
+    if (l[3].n <= mine || memcmp(l[3].p, t->mine, mine) != 0 ||
+        (!case_id_is_of(l[3].p, l[3].n, t->mine, NULL) && case_id_is_whole(l[3].p, l[3].n)))
         return; /* another gateway's or lane's: left to its owner in silence */
     if (case_verb_parse(l[4].p, l[4].n, &verb) != 0)
         answer_now(t, m, l, ANSWER_BAD, "there is no such verb");
@@ -388,8 +389,13 @@ static uint64_t number_member(struct json_value v, const char *key)
 static void on_epoch(struct tell *t, const struct mqtt_message *m)
 {
     struct json_value v;
+    const char *stream;
+    size_t n, head = strlen(t->stream_head);
     if (parse(t, m, &v) != 0)
         return;
+    if (text_member(v, "stream", &stream, &n) &&
+        (n <= head || memcmp(stream, t->stream_head, head) != 0))
+        return; /* of a gateway whose name with its lane reads like ours */
     struct tell_event *e = event(TELL_EPOCH);
     e->id = number_member(v, "epoch");
     if (e->id > EPOCH_MAX)

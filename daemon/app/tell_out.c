@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REFUSED_NS    5000000000u /* a refusal is tried again after so long */
 #define SAY_AGAIN_NS  3600000000000u
 #define TOPIC_CEILING 2048
 
@@ -177,15 +176,24 @@ void tell_pump(struct tell *t)
 
 static void refused(struct tell *t, const struct tell_flight *f)
 {
-    uint64_t held, now = loop_now_ns(t->o.loop);
+    uint64_t held;
     const char *what = f->kind == FLIGHT_ITEM ? f->item->topic : f->row->case_id;
-    t->hold_until_ns = now + REFUSED_NS;
-    (void)snprintf(t->refused_what, sizeof(t->refused_what), "%s", what);
+    t->n.refused++;
+    t->set_refused |= f->kind == FLIGHT_ITEM && f->item->topic_hash;
+    (void)snprintf(t->refused_what, sizeof(t->refused_what), "%s", what ? what : "a reply");
     tell_tick_soon(t);
-    if (log_allowed(&t->refusal, now, SAY_AGAIN_NS, &held))
+    if (f->kind == FLIGHT_ITEM &&
+        log_allowed(&t->refusal, loop_now_ns(t->o.loop), SAY_AGAIN_NS, &held))
         log_error("alerts: the broker refuses a message (%s): what may our user publish there "
-                  "(its ACL)? Trying again",
+                  "(its ACL)?",
                   what);
+}
+
+/* Of no order, and not worth a firm's alarms: who asked asks again, and a place that a case has left is
+ * emptied by the next comparison. */
+static bool is_given_up(const struct tell_flight *f, int status)
+{
+    return status == -EACCES && f->step & (TELL_REPLY | TELL_LEAVE);
 }
 
 void tell_answered(struct tell *t, uint64_t token, int status)
@@ -203,14 +211,19 @@ void tell_answered(struct tell *t, uint64_t token, int status)
         tell_item_free(f.item);
         return;
     }
+    char firm[65];
+    (void)snprintf(firm, sizeof(firm), "%s", f.row->firm ? f.row->firm : "");
     if (status == -EINVAL)
         say_undeliverable(t, f.row->case_id, f.row->len, status);
-    if (status == 0 || status == -EINVAL) {
+    if (status == 0 || status == -EINVAL || is_given_up(&f, status)) {
         tell_row_acked(t, &f);
     } else {
         tell_row_back(t, &f);
         t->n.resent++;
+        if (status == -EACCES)
+            tell_hold_refused(t, &f);
     }
+    tell_hold_settle(t, firm);
 }
 
 void tell_lost(struct tell *t)
@@ -225,6 +238,7 @@ void tell_lost(struct tell *t)
         }
     }
     t->n_flights = 0;
+    tell_holds_lift(t);
     tell_items_clear(&t->own);
     tell_items_clear(&t->set);
     tell_items_clear(&t->direct);

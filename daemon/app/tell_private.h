@@ -8,6 +8,7 @@
  *   tell_in.c     what the client's callbacks hand over; commands go into the journal there
  *   tell_out.c    the window: what goes out, in which order, and what came back
  *   tell_rows.c   the outbox in memory: rows, their messages, done-marks
+ *   tell_hold.c   firms to whom the broker refuses messages
  *   tell_agree.c  per connection: the retained topics read, the epoch decided, the open set
  *                 compared with them
  *   tell_answer.c snapshots, and answers to commands that never reach the journal
@@ -34,6 +35,7 @@ enum {
     TELL_CORRELATION_MAX = 256,
     TELL_TOPIC_MAX = 512, /* below the prefix */
     TELL_FIRMS_MAX = 10000,
+    TELL_HOLDS_MAX = 256, /* firms that wait for a refusal; more: all of them do */
 };
 
 /* A message that is not of the outbox. */
@@ -58,11 +60,32 @@ struct tell_row {
     char *payload, *correlation;
     size_t len, correlation_len;
     int64_t expires_wall_ms;
-    bool done; /* and marked */
+    bool done;     /* and marked */
+    uint8_t trial; /* of these lanes (bits): it tries whether the broker takes messages again */
 };
-struct tell_rows {
+struct tell_rows { /* by id, ascending */
     struct tell_row *head, **tail;
     size_t n, bytes;
+    uint64_t last_id; /* UINT64_MAX: not known */
+};
+
+/* A firm to whom the broker refuses messages: those on `urgent/`, or the others. */
+enum tell_lane_kind { TELL_ROUTINE, TELL_LIFE, TELL_LANES };
+struct tell_lane {
+    bool held, trying, said;
+    unsigned pause_s;
+    uint64_t since_ns, until_ns;
+    uint64_t from_id; /* of the rows that were left in the store, the first; 0: none */
+};
+struct tell_hold {
+    char firm[65];
+    struct tell_lane lanes[TELL_LANES];
+    uint64_t high; /* up to here its rows are read again */
+    bool disorder; /* later rows were taken while an earlier one was refused */
+};
+struct tell_part { /* of a row that left memory: what of it the broker has */
+    uint64_t id;
+    unsigned steps;
 };
 
 /* What a firm may ask of us: tokens of two buckets, by the hash of its name. Every command is a record
@@ -207,9 +230,12 @@ struct tell {
     struct tell_asking *reading, *reading_urgent; /* a question is under way … */
     bool news, more; /* … or needed: rows were committed; the store has further ones */
     bool urgent_again;
-    size_t urgent_unsent;  /* messages on `urgent/` of `rows` */
-    uint64_t *told_urgent; /* ids whose urgent message went ahead; ascending */
-    size_t n_told_urgent, cap_told_urgent;
+    uint64_t read_high; /* the highest id that was ever read */
+    uint64_t
+        read_back; /* what is to be read again after the present answer; UINT64_MAX: nothing */
+    size_t urgent_unsent;    /* messages on `urgent/` of `rows` */
+    struct tell_part *parts; /* by id, ascending */
+    size_t n_parts, cap_parts;
     uint64_t *done;
     size_t n_done, cap_done;
 
@@ -218,7 +244,17 @@ struct tell {
     size_t n_flights;
     uint64_t token;
     struct tell_items own, set, direct;
-    uint64_t hold_until_ns; /* after a refusal */
+    uint64_t hold_until_ns; /* after refusals to too many firms */
+
+    /* tell_hold.c */
+    struct tell_hold *holds;
+    size_t n_holds;
+    struct tell_asking *trial; /* the question for the row that is tried */
+    char trial_firm[65];
+    enum tell_lane_kind trial_kind;
+    bool trial_found;
+    bool set_refused; /* something of the comparison was */
+    bool compare;     /* again: retained topics may hold older states */
 
     /* tell_answer.c */
     struct tell_snapshot *snapshots, **snapshots_end; /* the first one is being read */
@@ -285,6 +321,28 @@ void tell_row_sent(struct tell *t, const struct tell_flight *f);
 void tell_row_acked(struct tell *t, const struct tell_flight *f);
 void tell_row_back(struct tell *t, const struct tell_flight *f); /* to be sent again */
 void tell_flush_done(struct tell *t);                            /* marks to the store */
+
+/* *at leaves memory, but what the broker has of it is remembered; ahead: its message on `urgent/` stays
+ * and goes alone. */
+void tell_row_park(struct tell *t, struct tell_row **at, bool ahead);
+void tell_urgent_park(struct tell *t, struct tell_row **at); /* of `urgent` */
+/* A row of the store's is put where it belongs, to try whether the broker takes it. */
+void tell_row_try(struct tell *t, const struct store_out *o, bool urgent);
+
+/* tell_hold.c */
+struct tell_hold *tell_hold_of(const struct tell *t, const char *firm); /* NULL: it has none */
+unsigned tell_hold_allows(const struct tell *t, const struct tell_row *r); /* steps */
+void tell_hold_refused(struct tell *t,
+                       const struct tell_flight *f); /* the row may go with it */
+void tell_hold_passed(struct tell *t, struct tell_row *r, unsigned step); /* it was taken */
+/* *at leaves memory if nothing of it can be sent; true: it did. */
+bool tell_hold_park(struct tell *t, struct tell_hold *h, struct tell_row **at);
+void tell_hold_settle(struct tell *t, const char *firm); /* what cannot be sent leaves memory */
+void tell_holds_read(struct tell *t);                    /* a stretch of the outbox was */
+void tell_holds_lift(struct tell *t);                    /* all of them, with the link */
+void tell_holds_tick(struct tell *t);
+bool tell_holds_life(const struct tell *t, uint64_t for_ns); /* life-safety, for so long */
+size_t tell_holds_count(const struct tell *t);
 
 /* tell_agree.c */
 void tell_agree_up(struct tell *t);

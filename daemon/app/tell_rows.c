@@ -2,7 +2,8 @@
 /*
  * The outbox in memory: a stretch of its rows, from the oldest that is not told, each with the
  * messages that it means. With a backlog in the store the life-safety rows behind that stretch are
- * read apart, and their message on `urgent/` goes ahead.
+ * read apart, and their message on `urgent/` goes ahead. Rows of a firm that is held (tell_hold.c)
+ * are left in the store.
  */
 #include "app/tell_private.h"
 #include "base/check.h"
@@ -32,29 +33,48 @@ static void row_free(struct tell_row *r)
     free(r);
 }
 
-static void list_add(struct tell_rows *l, struct tell_row *r)
+/* By id; nearly always it is the last one. */
+static struct tell_row **list_insert(struct tell_rows *l, struct tell_row *r)
 {
-    *l->tail = r;
-    l->tail = &r->next;
+    struct tell_row **at = l->last_id < r->id ? l->tail : &l->head;
+    while (*at && (*at)->id < r->id)
+        at = &(*at)->next;
+    r->next = *at;
+    *at = r;
+    if (!r->next) {
+        l->tail = &r->next;
+        l->last_id = r->id;
+    }
     l->n++;
     l->bytes += r->len;
+    return at;
+}
+
+static struct tell_row *list_take(struct tell_rows *l, struct tell_row **at)
+{
+    struct tell_row *r = *at;
+    *at = r->next;
+    if (!r->next) {
+        l->tail = at;
+        l->last_id = UINT64_MAX; /* not known: looked for from the head */
+    }
+    if (!l->head)
+        l->last_id = 0;
+    l->n--;
+    l->bytes -= r->len;
+    return r;
 }
 
 static void list_pop(struct tell_rows *l)
 {
-    struct tell_row *r = l->head;
-    l->head = r->next;
-    if (!l->head)
-        l->tail = &l->head;
-    l->n--;
-    l->bytes -= r->len;
-    row_free(r);
+    row_free(list_take(l, &l->head));
 }
 
 void tell_rows_init(struct tell *t)
 {
     list_init(&t->rows);
     list_init(&t->urgent);
+    t->read_back = UINT64_MAX;
 }
 
 void tell_rows_done(struct tell *t)
@@ -67,32 +87,53 @@ void tell_rows_done(struct tell *t)
         t->reading->t = NULL;
     if (t->reading_urgent)
         t->reading_urgent->t = NULL;
-    free(t->told_urgent);
+    if (t->trial)
+        t->trial->t = NULL;
+    free(t->holds);
+    free(t->parts);
     free(t->done);
 }
 
-/* -- urgent messages that went ahead ---------------------------------------------------------- */
+/* -- rows that are told in part, and not in memory ------------------------------------------- */
 
-static void went_ahead(struct tell *t, uint64_t id)
+static size_t part_place(const struct tell *t, uint64_t id)
 {
-    if (t->n_told_urgent == t->cap_told_urgent) {
-        t->cap_told_urgent = t->cap_told_urgent ? t->cap_told_urgent * 2 : 64;
-        t->told_urgent =
-            mem_realloc_array(t->told_urgent, t->cap_told_urgent, sizeof(*t->told_urgent));
+    size_t from = 0, to = t->n_parts;
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (t->parts[mid].id < id)
+            from = mid + 1;
+        else
+            to = mid;
     }
-    t->told_urgent[t->n_told_urgent++] = id;
+    return from;
 }
 
-static bool was_ahead(struct tell *t, uint64_t id)
+static void part_add(struct tell *t, uint64_t id, unsigned has)
 {
-    for (size_t i = 0; i < t->n_told_urgent; i++) {
-        if (t->told_urgent[i] != id)
-            continue;
-        memmove(&t->told_urgent[i], &t->told_urgent[i + 1],
-                (--t->n_told_urgent - i) * sizeof(t->told_urgent[0]));
-        return true;
+    size_t at = part_place(t, id);
+    if (at < t->n_parts && t->parts[at].id == id) {
+        t->parts[at].steps |= has;
+        return;
     }
-    return false;
+    if (t->n_parts == t->cap_parts) {
+        t->cap_parts = t->cap_parts ? t->cap_parts * 2 : 64;
+        t->parts = mem_realloc_array(t->parts, t->cap_parts, sizeof(*t->parts));
+    }
+    memmove(&t->parts[at + 1], &t->parts[at], (t->n_parts - at) * sizeof(t->parts[0]));
+    t->parts[at] = (struct tell_part){id, has};
+    t->n_parts++;
+}
+
+/* What the broker has of it; it is remembered no longer. */
+static unsigned part_take(struct tell *t, uint64_t id)
+{
+    size_t at = part_place(t, id);
+    if (at == t->n_parts || t->parts[at].id != id)
+        return 0;
+    unsigned has = t->parts[at].steps;
+    memmove(&t->parts[at], &t->parts[at + 1], (--t->n_parts - at) * sizeof(t->parts[0]));
+    return has;
 }
 
 /* The row of that id in a list, or NULL. */
@@ -127,24 +168,78 @@ static struct tell_row *copy(const struct store_out *o)
     return r;
 }
 
+static struct tell_row **take(struct tell *t, struct tell_row *r)
+{
+    r->sent = r->acked = part_take(t, r->id) & r->tell;
+    if (r->tell & ~r->acked & TELL_URGENT) {
+        if (find(&t->urgent, r->id))
+            r->sent |= TELL_URGENT; /* its own row there answers for it */
+        else
+            t->urgent_unsent++;
+    }
+    if (!t->cursor || r->id < t->cursor->id)
+        t->cursor = r;
+    return list_insert(&t->rows, r);
+}
+
 static void on_row(void *ctx, const struct store_out *o)
 {
     struct tell *t = ((struct tell_asking *)ctx)->t;
     if (!t || o->id <= t->read_to)
         return; /* the same again, as after an answer that was cut short */
-    struct tell_row *r = copy(o);
+    bool again = o->id <= t->read_high;
     t->read_to = o->id;
-    if (r->tell & TELL_URGENT) {
-        if (was_ahead(t, r->id))
-            r->sent = r->acked = TELL_URGENT;
-        else if (find(&t->urgent, r->id))
-            r->sent = TELL_URGENT; /* its own row there answers for it */
-        else
-            t->urgent_unsent++;
+    if (!again)
+        t->read_high = o->id;
+    struct tell_hold *h = t->n_holds ? tell_hold_of(t, o->firm) : NULL;
+    if (again && (!h || find(&t->rows, o->id)))
+        return; /* of others, who have been told meanwhile, or it is here */
+    struct tell_row **at = take(t, copy(o));
+    if (h)
+        (void)tell_hold_park(t, h, at);
+}
+
+void tell_row_try(struct tell *t, const struct store_out *o, bool urgent)
+{
+    struct tell_row *r = find(urgent ? &t->urgent : &t->rows, o->id);
+    if (!r && urgent) {
+        r = copy(o);
+        r->tell = TELL_URGENT;
+        (void)list_insert(&t->urgent, r);
+    } else if (!r) {
+        r = copy(o);
+        (void)take(t, r);
     }
-    list_add(&t->rows, r);
-    if (!t->cursor)
-        t->cursor = r;
+    r->trial |= (uint8_t)(1u << (urgent ? TELL_LIFE : TELL_ROUTINE));
+}
+
+void tell_row_park(struct tell *t, struct tell_row **at, bool ahead)
+{
+    struct tell_row *r = *at;
+    if (t->cursor == r)
+        t->cursor = r->next;
+    if (r->tell & ~r->sent & TELL_URGENT)
+        t->urgent_unsent--;
+    (void)list_take(&t->rows, at);
+    if (r->acked)
+        part_add(t, r->id, r->acked);
+    if (!ahead || find(&t->urgent, r->id)) {
+        row_free(r);
+        return;
+    }
+    r->tell = TELL_URGENT;
+    r->sent = r->acked = r->trial = 0;
+    (void)list_insert(&t->urgent, r);
+}
+
+void tell_urgent_park(struct tell *t, struct tell_row **at)
+{
+    struct tell_row *own = find(&t->rows, (*at)->id);
+    if (own && own->sent & ~own->acked & TELL_URGENT) {
+        own->sent &= ~(unsigned)TELL_URGENT;
+        t->urgent_unsent++;
+    }
+    row_free(list_take(&t->urgent, at));
 }
 
 static void on_urgent_row(void *ctx, const struct store_out *o)
@@ -153,11 +248,14 @@ static void on_urgent_row(void *ctx, const struct store_out *o)
     if (!t || o->id <= t->urgent_read_to)
         return;
     t->urgent_read_to = o->id;
-    if (o->id <= t->read_to || !(o->tell & TELL_URGENT))
-        return; /* `rows` has it */
+    if (o->id <= t->read_high || !(o->tell & TELL_URGENT))
+        return; /* `rows` has it, or had */
     struct tell_row *r = copy(o);
     r->tell = TELL_URGENT;
-    list_add(&t->urgent, r);
+    if (tell_hold_allows(t, r) & TELL_URGENT)
+        (void)list_insert(&t->urgent, r);
+    else
+        row_free(r); /* it comes with its row */
 }
 
 static void on_read(void *ctx, int status, uint64_t n, bool more)
@@ -168,7 +266,15 @@ static void on_read(void *ctx, int status, uint64_t n, bool more)
         return;
     t->reading = NULL;
     t->urgent_again |= more && !t->more;
+    if (status == 0 && !more && t->read_to < t->read_high)
+        t->read_to = t->read_high; /* nothing else is there */
     t->more = status == 0 && more;
+    if (t->read_back < t->read_to) {
+        t->read_to = t->read_back;
+        t->more = true;
+    }
+    t->read_back = UINT64_MAX;
+    tell_holds_read(t);
     if (status == 0 && !t->closed)
         tell_pump(t);
 }
@@ -274,10 +380,10 @@ bool tell_next_urgent(struct tell *t, struct tell_flight *out, struct buf *topic
                       struct mqtt_out *m)
 {
     for (struct tell_row *r = t->rows.head; r && t->urgent_unsent > 0; r = r->next)
-        if (r->tell & ~r->sent & TELL_URGENT)
+        if (r->tell & ~r->sent & TELL_URGENT & tell_hold_allows(t, r))
             return next_of(t, r, TELL_URGENT, out, topic, m);
     for (struct tell_row *r = t->urgent.head; r; r = r->next)
-        if (!r->sent) {
+        if (!r->sent && tell_hold_allows(t, r) & TELL_URGENT) {
             (void)next_of(t, r, TELL_URGENT, out, topic, m);
             out->kind = FLIGHT_URGENT;
             return true;
@@ -300,6 +406,7 @@ bool tell_next_row(struct tell *t, struct tell_flight *out, struct buf *topic,
             t->n.expired++;
             left = r->tell & ~r->sent;
         }
+        left &= tell_hold_allows(t, r);
         for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
             if (left & steps[i])
                 return next_of(t, r, steps[i], out, topic, m);
@@ -367,6 +474,7 @@ void tell_row_acked(struct tell *t, const struct tell_flight *f)
 {
     struct tell_row *r = f->row;
     r->acked |= f->step;
+    tell_hold_passed(t, r, f->step);
     if (f->step == TELL_URGENT)
         t->n.urgent_told++;
     if (f->kind == FLIGHT_URGENT) {
@@ -375,7 +483,7 @@ void tell_row_acked(struct tell *t, const struct tell_flight *f)
         if (own) {
             own->acked |= TELL_URGENT;
         } else {
-            went_ahead(t, id);
+            part_add(t, id, TELL_URGENT);
         }
         while (t->urgent.head && t->urgent.head->acked)
             list_pop(&t->urgent);

@@ -163,7 +163,8 @@ void alarm_expect(const struct alarm *a, const struct device *d, bool near)
     }
     const char *at = (const char *)v->series;
     if (at)
-        for (size_t i = 0; i < gen_plan(&a->g, d)->bytes && i < (size_t)8 * LINE; i += LINE)
+        for (size_t i = offsetof(struct series, newest_ns), n = gen_plan(&a->g, d)->bytes;
+             i < n && i < (size_t)8 * LINE; i += LINE)
             __builtin_prefetch(at + i);
 }
 
@@ -193,7 +194,7 @@ void alarm_sample(struct alarm *a, const struct alarm_sample *s)
     due_clean(a);
 }
 
-/* -- life and links --------------------------------------------------------------------------- */
+/* -- life ------------------------------------------------------------------------------------- */
 
 static struct moment moment_at(uint64_t engine_ns, int64_t wall_ms)
 {
@@ -214,31 +215,6 @@ void alarm_alive(struct alarm *a, const struct device *d, uint64_t engine_ns)
         due_set(a, &v->queued, engine_ns + 1, d->index, DUE_SILENCE);
     }
     due_clean(a);
-}
-
-void alarm_link(struct alarm *a, unsigned broker, bool up, uint64_t engine_ns)
-{
-    if (broker >= MAX_BROKERS)
-        return;
-    a->now_ns = engine_ns;
-    if (up && !a->links[broker].up) {
-        a->links[broker].up_ns = engine_ns;
-        a->links[broker].again_ns = 0;
-    }
-    a->links[broker].up = up;
-}
-
-void alarm_link_again(struct alarm *a, unsigned broker, uint64_t engine_ns)
-{
-    if (broker >= MAX_BROKERS)
-        return;
-    struct link *l = &a->links[broker];
-    a->now_ns = engine_ns;
-    if (!l->up && l->up_ns == 0)
-        l->up_ns = engine_ns;
-    else if (!l->up)
-        l->again_ns = engine_ns;
-    l->up = true;
 }
 
 void alarm_heard(struct alarm *a, const struct device *d, unsigned broker)
@@ -262,7 +238,7 @@ static void sweep_device(struct alarm *a, const struct moment *m, const struct r
     if (pos == UINT32_MAX || !w.series)
         return;
     struct moment n = *m; /* a reload or a schedule never ends what endangers life */
-    n.keeps = is_urgent(rule, w.device);
+    n.keeps = is_urgent(rule, w.device) && !a->g.rules[rule->index].ends;
     silence_again(a, m, &w, pos);
     for (struct series *s = w.dev->series; s; s = s->next) {
         w.series = s;
@@ -328,10 +304,7 @@ static void fire(struct alarm *a, const struct due *x, const struct moment *m)
         return;
     }
     struct whom w = gen_whom(&a->g, x->device, (x->sub >> 16) - 1);
-    if ((x->sub & 0xffff) == DUE_COND)
-        count_due(a, m, &w);
-    else
-        seat_due(a, m, &w, x->sub & 0xffff);
+    seat_due(a, m, &w, x->sub & 0xffff);
 }
 
 void alarm_tick(struct alarm *a, uint64_t due, int64_t wall_ms)

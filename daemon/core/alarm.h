@@ -95,7 +95,7 @@ struct alarm_out {
 
 struct alarm_stats {
     uint64_t instances, active, pending, silent, flapping; /* now */
-    uint64_t samples, evaluations, unknown, late, events;  /* since the process began */
+    uint64_t samples, evaluations, unknown, late, events;  /* ever: see alarm_counted */
     uint64_t timers;                                       /* waiting now */
 };
 
@@ -130,6 +130,8 @@ void alarm_stats(const struct alarm *a, struct alarm_stats *out);
 /* Its large tables (engine_tables). */
 void alarm_tables(const struct alarm *a, void (*fn)(void *ctx, const void *p, size_t n),
                   void *ctx);
+/* Counting goes on from these: alarm_save leaves them to who saves. */
+void alarm_counted(struct alarm *a, const struct alarm_stats *s);
 
 /* The instance's present state as an event (change is meaningless). False: no such instance. */
 bool alarm_look(const struct alarm *a, const struct rule *r, const struct device *d,

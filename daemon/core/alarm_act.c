@@ -107,6 +107,15 @@ void alarm_stats(const struct alarm *a, struct alarm_stats *out)
     out->flapping = a->gauges[GAUGE_FLAPPING];
 }
 
+void alarm_counted(struct alarm *a, const struct alarm_stats *s)
+{
+    a->stats = (struct alarm_stats){.samples = s->samples,
+                                    .evaluations = s->evaluations,
+                                    .unknown = s->unknown,
+                                    .late = s->late,
+                                    .events = s->events};
+}
+
 void act_free(struct alarm *a, struct act *t)
 {
     struct whom w = gen_whom(&a->g, t->device, t->ordinal);

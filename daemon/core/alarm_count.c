@@ -23,7 +23,6 @@ static unsigned cond_of(struct plan *p, const struct expr *x)
         return UINT32_MAX;
     p->conds = mem_realloc_array(p->conds, p->n_conds + 1, sizeof(*p->conds));
     p->conds[p->n_conds] = (struct plan_cond){.x = {.x = x}, .hash = hash};
-    p->timed_conds |= expr_is_timed(x) || expr_window_ns(x) > 0;
     return (unsigned)p->n_conds++;
 }
 
@@ -73,22 +72,15 @@ double count_of(const struct alarm *a, unsigned count, uint32_t device)
     return group == UINT32_MAX ? (double)NAN : (double)c->n[group];
 }
 
-void cond_free(struct cond_state *c, size_t n)
-{
-    for (size_t i = 0; c && i < n; i++)
-        expr_state_free(c->windows[i]);
-    free(c);
-}
-
 static bool device_meets(const struct dev *v, size_t cond)
 {
     for (const struct series *s = v->series; s; s = s->next)
-        if (s->cond && s->cond->truth >> cond & 1)
+        if (s->truth >> cond & 1)
             return true;
     return false;
 }
 
-static void note_dirty(struct alarm *a, uint32_t count, uint32_t group)
+static void note_dirty(struct alarm *a, uint32_t count, uint32_t group, uint32_t was)
 {
     for (size_t i = 0; i < a->n_dirty; i++)
         if (a->dirty[i].count == count && a->dirty[i].group == group)
@@ -97,7 +89,7 @@ static void note_dirty(struct alarm *a, uint32_t count, uint32_t group)
         a->cap_dirty = a->cap_dirty ? a->cap_dirty * 2 : 16;
         a->dirty = mem_realloc_array(a->dirty, a->cap_dirty, sizeof(*a->dirty));
     }
-    a->dirty[a->n_dirty++] = (struct dirty){count, group};
+    a->dirty[a->n_dirty++] = (struct dirty){count, group, was};
 }
 
 static void add(struct alarm *a, const struct device *d, size_t cond, int by)
@@ -107,94 +99,106 @@ static void add(struct alarm *a, const struct device *d, size_t cond, int by)
         uint32_t group = a->g.areas[c->area].group[d->index];
         if (c->kind != d->kind || c->cond != cond || group == UINT32_MAX)
             continue;
+        note_dirty(a, i, group, c->n[group]);
         c->n[group] += (uint32_t)by;
-        note_dirty(a, i, group);
     }
 }
 
+/* It reads last values only: nothing in it is timed (core/expr.h). */
 static void look(struct alarm *a, const struct moment *m, const struct whom *w, size_t cond)
 {
     struct plan_expr *x = &w->plan->conds[cond].x;
-    struct cond_state *c = w->series->cond;
     struct expr_env env;
-    if (m->from)
-        eval_feed(x, c->windows[cond], w, m);
-    eval_env(a, w, NULL, m->from ? m->order_ns : m->engine_ns, m->wall_ms, &env);
+    eval_env(a, w, NULL, m->order_ns, m->wall_ms, &env);
     eval_aim(a, w, x, false, &env);
-    bool is = expr_eval(x->x, c->windows[cond], &env) == EXPR_TRUE;
-    if (is != (c->truth >> cond & 1)) {
-        bool was = device_meets(w->dev, cond);
-        c->truth ^= UINT64_C(1) << cond;
-        if (was != device_meets(w->dev, cond))
-            add(a, w->device, cond, was ? -1 : 1);
-    }
-    uint64_t wake = expr_wake_ns(x->x, c->windows[cond], &env);
-    if (wake == NEVER)
+    bool is = expr_eval(x->x, NULL, &env) == EXPR_TRUE;
+    if (is == (w->series->truth >> cond & 1))
         return;
-    due_set(a, &c->queued, wake < m->engine_ns + MS_NS ? m->engine_ns + MS_NS : wake,
-            w->device->index, ((uint32_t)w->series->ordinal + 1) << 16 | DUE_COND);
+    bool was = device_meets(w->dev, cond);
+    w->series->truth ^= UINT64_C(1) << cond;
+    if (was != device_meets(w->dev, cond))
+        add(a, w->device, cond, was ? -1 : 1);
 }
 
 /* A condition that reads other points is the device's own. */
-static void look_all(struct alarm *a, const struct moment *m, struct whom w, uint64_t touched)
+void count_sample(struct alarm *a, const struct moment *m, const struct whom *said)
 {
-    struct series *said = w.series;
+    struct whom w = *said;
     for (size_t i = 0; i < w.plan->n_conds; i++) {
         const struct plan_expr *x = &w.plan->conds[i].x;
-        w.series = x->cross ? w.dev->series : said;
-        if (w.series && (x->mask & touched || touched == UINT64_MAX))
+        w.series = x->cross ? w.dev->series : said->series;
+        if (w.series && x->mask & (m->carried | m->bad))
             look(a, m, &w, i);
     }
 }
 
-void count_sample(struct alarm *a, const struct moment *m, const struct whom *w)
+static bool expr_cares(const struct plan_expr *x, const struct dirty *d, uint32_t now)
 {
-    look_all(a, m, *w, m->carried | m->bad);
+    for (unsigned i = 0; i < x->n_counts; i++)
+        if (x->counts[i] == d->count && expr_count_matters(x->x, i, d->was, now))
+            return true;
+    return false;
 }
 
-void count_due(struct alarm *a, const struct moment *m, const struct whom *w)
+/* Does it change anything for the rule that the count is another now? */
+static bool cares(const struct plan_rule *r, const struct dirty *d, uint32_t now)
 {
-    look_all(a, m, *w, UINT64_MAX);
+    for (size_t l = 0; r->counts && l < r->rule->n_levels; l++)
+        if (expr_cares(&r->on[l], d, now) || expr_cares(&r->off[l], d, now))
+            return true;
+    return false;
 }
 
-void count_arm(struct alarm *a, const struct moment *m)
+static bool plan_cares(const struct plan *p, const struct dirty *d, uint32_t now)
 {
-    bool any = false;
-    for (size_t i = 0; i < a->g.n_plans; i++)
-        any |= a->g.plans[i].timed_conds;
-    for (uint32_t i = 0; any && i < a->g.n_devs; i++) {
-        struct whom w = gen_whom(&a->g, i, 0);
-        for (struct series *s = w.plan->timed_conds ? w.dev->series : NULL; s; s = s->next) {
-            w.series = s;
-            if (s->cond->queued == 0)
-                count_due(a, m, &w);
-        }
-    }
-}
-
-static bool reads(const struct plan_rule *r, uint32_t count)
-{
-    for (size_t l = 0; l < r->rule->n_levels; l++) {
-        for (unsigned i = 0; i < r->on[l].n_counts; i++)
-            if (r->on[l].counts[i] == count)
-                return true;
-        for (unsigned i = 0; i < r->off[l].n_counts; i++)
-            if (r->off[l].counts[i] == count)
-                return true;
-    }
+    for (size_t i = 0; p->counts && i < p->n_rules; i++)
+        if (cares(&p->rules[i], d, now))
+            return true;
     return false;
 }
 
 static void tell_device(struct alarm *a, const struct moment *m, uint32_t device,
-                        uint32_t count)
+                        const struct dirty *d, uint32_t now)
 {
     struct whom w = gen_whom(&a->g, device, 0);
     for (unsigned i = 0; i < w.plan->n_rules; i++) {
-        if (!w.plan->rules[i].counts || !reads(&w.plan->rules[i], count))
+        if (!cares(&w.plan->rules[i], d, now))
             continue;
         for (w.series = w.dev->series; w.series; w.series = w.series->next)
             alarm_eval(a, m, &w, i);
     }
+}
+
+/* So many are not for one step: the rules are swept, a stretch at a time. */
+static void tell_many(struct alarm *a, const struct moment *m, const struct plan *p,
+                      const struct dirty *d, uint32_t now)
+{
+    for (size_t i = 0; i < p->n_rules; i++)
+        if (cares(&p->rules[i], d, now))
+            due_sweep_count(a, p->rules[i].rule->index, m->engine_ns);
+}
+
+/* In a storm a count changes with every sample, and is read by a whole district: whoever reads it is
+ * looked at when it crosses a number that a rule compares it with. */
+static void tell_group(struct alarm *a, const struct moment *m, const struct dirty *d)
+{
+    const struct count *c = &a->g.counts[d->count];
+    const struct area *x = &a->g.areas[c->area];
+    uint32_t now = c->n[d->group], from = x->first[d->group], to = x->first[d->group + 1];
+    uint64_t kinds = 0;
+    bool any = false;
+    if (now == d->was)
+        return;
+    for (size_t i = 0; i < a->g.n_plans; i++)
+        if (plan_cares(&a->g.plans[i], d, now)) {
+            any = true;
+            kinds |= UINT64_C(1) << a->g.plans[i].kind->index % 64;
+            if (to - from > SWEEP)
+                tell_many(a, m, &a->g.plans[i], d, now);
+        }
+    for (uint32_t k = from; any && to - from <= SWEEP && k < to; k++)
+        if (kinds >> a->g.kind_of[x->members[k]] % 64 & 1)
+            tell_device(a, m, x->members[k], d, now);
 }
 
 void count_flush(struct alarm *a, const struct moment *m)
@@ -202,13 +206,8 @@ void count_flush(struct alarm *a, const struct moment *m)
     struct moment n = *m;
     n.from = NULL;
     n.carried = n.bad = 0;
-    for (size_t i = 0; i < a->n_dirty; i++) {
-        const struct area *x = &a->g.areas[a->g.counts[a->dirty[i].count].area];
-        uint32_t group = a->dirty[i].group;
-        for (uint32_t k = x->first[group]; k < x->first[group + 1]; k++)
-            if (a->g.plans[a->g.kind_of[x->members[k]]].counts)
-                tell_device(a, &n, x->members[k], a->dirty[i].count);
-    }
+    for (size_t i = 0; i < a->n_dirty; i++)
+        tell_group(a, &n, &a->dirty[i]);
     a->n_dirty = 0;
 }
 
@@ -227,7 +226,7 @@ static void see(struct alarm *a, struct whom *w, size_t cond, const struct momen
     eval_env(a, w, NULL, m->engine_ns, m->wall_ms, &env);
     eval_aim(a, w, x, false, &env);
     if (expr_eval(x->x, NULL, &env) == EXPR_TRUE)
-        w->series->cond->truth |= UINT64_C(1) << cond;
+        w->series->truth |= UINT64_C(1) << cond;
 }
 
 void count_seen(struct alarm *a, struct plan *p, const struct plan *before,

@@ -12,14 +12,16 @@
 #include "base/mem.h"
 #include "core/alarm_private.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WAYS   4
 #define FAR_MS (INT64_C(366) * 86400000)
 
-#define MAX_SPARE 64         /* chunks that are kept for the next ones */
-#define MAX_EMPTY (1u << 16) /* entries of a heap that is kept although it is empty */
+#define TIDY_CHUNKS 8          /* looked at in one step for what is dead */
+#define MAX_SPARE   64         /* chunks that are kept for the next ones */
+#define MAX_EMPTY   (1u << 16) /* entries of a heap that is kept although it is empty */
 
 static bool before(const struct due *a, const struct due *b)
 {
@@ -107,18 +109,33 @@ static void spare(struct far *f, struct far_chunk *c)
     f->spare = c;
 }
 
+/* With what was taken out of it to be tidied. */
+static struct far_chunk *take_pile(struct far *f, unsigned pile)
+{
+    struct far_chunk **end = &f->piles[pile];
+    if (!f->tidy || f->tidy_pile != pile)
+        return *end;
+    while (*end)
+        end = &(*end)->next;
+    *end = f->tidy;
+    f->tidy = NULL;
+    return f->piles[pile];
+}
+
 /* The pile of what is next is dealt out again: its least span is near now. */
 static void come_near(struct alarm *a)
 {
     struct far *f = &a->far;
     unsigned pile = (unsigned)__builtin_ctzll(f->some);
-    struct far_chunk *c = f->piles[pile], *next;
+    struct far_chunk *c = take_pile(f, pile), *next;
     uint64_t least = UINT64_MAX;
     for (const struct far_chunk *i = c; i; i = i->next)
         for (unsigned k = 0; k < i->n; k++)
             least = i->due[k].ns < least ? i->due[k].ns : least;
     f->piles[pile] = NULL;
     f->some &= ~(UINT64_C(1) << pile);
+    if (!c)
+        return;
     f->now = least >> FAR_SHIFT;
     if (a->cap_heap > MAX_EMPTY) { /* so many at once are an exception, after a start */
         free(a->heap);
@@ -142,8 +159,14 @@ void due_clear(struct alarm *a)
             next = c->next;
             spare(f, c);
         }
+    for (struct far_chunk *c = f->tidy, *next; c; c = next) {
+        next = c->next;
+        spare(f, c);
+    }
+    f->tidy = NULL;
     memset(f->piles, 0, sizeof(f->piles));
     f->some = f->n = 0;
+    f->tidies = false;
     f->now = a->now_ns >> FAR_SHIFT;
     a->n_heap = a->n_stale = 0;
 }
@@ -198,8 +221,6 @@ uint64_t *due_queued(struct alarm *a, uint32_t device, uint32_t sub)
     unsigned pos = sub & 0xffff;
     if (!w.series)
         return NULL;
-    if (pos == DUE_COND)
-        return w.series->cond ? &w.series->cond->queued : NULL;
     struct seat *seat = pos < w.plan->n_rules ? &seats_of(w.plan, w.series)[pos] : NULL;
     return seat && seat->act ? &act_at(a, seat->act)->queued : NULL;
 }
@@ -210,32 +231,39 @@ static bool is_alive(struct alarm *a, const struct due *x)
     return queued && *queued == x->ns;
 }
 
-/* Half of them dead: as if they had never been. */
+/* A chunk that was taken out: what is alive goes back. */
+static void tidy(struct alarm *a, struct far_chunk *c)
+{
+    size_t dead = 0;
+    a->far.n -= c->n;
+    for (unsigned k = 0; k < c->n; k++)
+        if (is_alive(a, &c->due[k]))
+            push_far(a, a->far.tidy_pile, c->due[k]);
+        else
+            dead++;
+    a->n_stale -= a->n_stale < dead ? a->n_stale : dead;
+    spare(&a->far, c);
+}
+
+/* Half of those that are far are dead: a stretch of them in each step, until all were looked at, pile by
+ * pile. What is near goes by itself. */
 static void compact(struct alarm *a)
 {
     struct far *f = &a->far;
-    size_t n = 0;
-    for (size_t i = 0; i < a->n_heap; i++)
-        if (is_alive(a, &a->heap[i]))
-            a->heap[n++] = a->heap[i];
-    a->n_heap = n;
-    for (size_t i = n / WAYS + 1; n > 0 && i-- > 0;)
-        if (i < n)
-            down(a->heap, n, i);
-    for (unsigned pile = 0; pile < FAR_PILES; pile++) {
-        struct far_chunk *c = f->piles[pile], *next;
-        f->piles[pile] = NULL;
-        f->some &= ~(UINT64_C(1) << pile);
-        for (; c; c = next) {
-            next = c->next;
-            f->n -= c->n;
-            for (unsigned k = 0; k < c->n; k++)
-                if (is_alive(a, &c->due[k]))
-                    push_far(a, pile, c->due[k]);
-            spare(f, c);
+    for (unsigned i = 0; i < TIDY_CHUNKS && f->tidies; i++) {
+        while (!f->tidy && f->tidies) {
+            f->tidies = ++f->tidy_pile < FAR_PILES;
+            if (!f->tidies)
+                return;
+            f->tidy = f->piles[f->tidy_pile];
+            f->piles[f->tidy_pile] = NULL;
         }
+        struct far_chunk *c = f->tidy;
+        f->tidy = c->next;
+        tidy(a, c);
+        if (!f->tidy && !f->piles[f->tidy_pile])
+            f->some &= ~(UINT64_C(1) << f->tidy_pile);
     }
-    a->n_stale = 0;
 }
 
 void due_clean(struct alarm *a)
@@ -250,11 +278,13 @@ void due_clean(struct alarm *a)
             a->due_changed = false;
         }
     }
-    if (a->n_stale > 4096 && a->n_stale > (a->n_heap + a->far.n) / 2) {
-        compact(a);
-        a->due_changed = true;
-        due_clean(a);
+    struct far *f = &a->far;
+    if (!f->tidies && a->n_stale > 4096 && a->n_stale > (a->n_heap + f->n) / 2) {
+        f->tidies = true;
+        f->tidy_pile = UINT_MAX;
     }
+    if (f->tidies)
+        compact(a);
 }
 
 void due_drop(struct alarm *a, uint64_t *queued)
@@ -298,10 +328,6 @@ void due_rebuild(struct alarm *a)
             put_back(a, i, DUE_CATCH);
         if (a->g.uplink_is && a->g.uplink_is[i])
             put_back(a, i, DUE_UPLINK);
-        if (a->g.plans[a->g.kind_of[i]].n_conds == 0)
-            continue;
-        for (const struct series *s = v->series; s; s = s->next)
-            put_back(a, i, ((uint32_t)s->ordinal + 1) << 16 | DUE_COND);
     }
     for (uint32_t i = 1; i <= a->n_acts; i++) {
         const struct act *t = act_at(a, i);
@@ -322,8 +348,18 @@ void due_sweep(struct alarm *a, unsigned index, uint64_t engine_ns)
 {
     struct rule_state *s = &a->g.rules[index];
     s->cursor = 0;
+    s->ends = false;
     s->sweep_ns = engine_ns;
     due_set(a, &s->queued, engine_ns + 1, DUE_RULES, index);
+}
+
+/* Because what the rule counts changed. Under another sweep it only begins again. */
+void due_sweep_count(struct alarm *a, unsigned index, uint64_t engine_ns)
+{
+    struct rule_state *s = &a->g.rules[index];
+    bool ends = s->cursor == UINT32_MAX || s->ends;
+    due_sweep(a, index, engine_ns);
+    s->ends = ends;
 }
 
 /* When its schedule changes next; a change that has come begins a sweep. */
@@ -338,6 +374,7 @@ void due_rule(struct alarm *a, unsigned index, uint64_t engine_ns, int64_t wall_
     int64_t next = rule_next_boundary(r, rules_calendar(w->rules), w->zone, wall_ms);
     if (in_force != s->in_force) {
         s->in_force = in_force;
+        s->ends = false;
         s->cursor = 0;
         s->sweep_ns = engine_ns;
     }

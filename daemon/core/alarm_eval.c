@@ -15,6 +15,7 @@
 struct verdict {
     enum expr_truth on[RULE_MAX_LEVELS], over[RULE_MAX_LEVELS];
     bool mute[RULE_MAX_LEVELS]; /* over, were it not for the silence */
+    struct expr_deaf deaf; /* the silence may be ours: nothing follows; to_ns 0: it is not */
 };
 
 static uint64_t max_gap_ns(const struct rule *r, const struct device *d)
@@ -44,6 +45,8 @@ void eval_env(struct alarm *a, const struct whom *w, const struct rule *r, uint6
         if (!registry_param(world->registry, w->device, p->name, &a->params[i]))
             a->params[i] = p->has_default ? p->def : NAN;
     }
+    if (r)
+        link_deaf(a, w, out);
 }
 
 static const struct series *input_series(const struct whom *w, const struct expr_input *i)
@@ -157,15 +160,23 @@ static bool is_old(const struct moment *m, const struct whom *w, const struct pl
     return m->engine_ns - newest > max_gap_ns(r->rule, w->device);
 }
 
+/* The silence of who cannot be heard is ours, not its own: clocks that silence moves stand still. */
+static bool is_ours(struct alarm *a, const struct moment *m, const struct whom *w,
+                    const struct plan_rule *r, struct expr_deaf *out)
+{
+    *out = (struct expr_deaf){0};
+    return !m->from && r->hears && !r->counts && link_is_deaf(a, w, out);
+}
+
 static void judge(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, const struct act *t, struct expr_env *env,
                   struct verdict *out)
 {
     bool witness = has_witness(m, w, r), in_force = a->g.rules[r->rule->index].in_force;
-    bool old = is_old(m, w, r);
+    bool old = is_old(m, w, r), deaf = is_ours(a, m, w, r, &out->deaf);
     for (size_t l = 0; l < r->rule->n_levels; l++) {
         enum expr_truth on = EXPR_UNKNOWN, off = EXPR_UNKNOWN;
-        if (witness) {
+        if (witness && !deaf) {
             enum rule_unknown how = r->rule->unknown;
             enum expr_truth raw = ask(a, w, &r->on[l], old, act_windows(t, l, false), env);
             a->stats.unknown += raw == EXPR_UNKNOWN;
@@ -241,18 +252,22 @@ static bool is_frozen(const struct moment *m, const struct whom *w, const struct
            m->engine_ns - w->dev->alive_ns > fresh_ns(r->rule, w->device);
 }
 
-/* On the axis of the delays. */
-static uint64_t delay_now(const struct moment *m, const struct act *t)
+/* On the axis of the delays; no later than we could hear. */
+static uint64_t delay_now(const struct moment *m, const struct act *t,
+                          const struct expr_deaf *deaf)
 {
+    uint64_t now = m->engine_ns;
     if (m->from)
         return m->order_ns;
-    return m->engine_ns > t->lag_ns ? m->engine_ns - t->lag_ns : 0;
+    if (deaf->to_ns && deaf->from_ns < now)
+        now = deaf->from_ns;
+    return now > t->lag_ns ? now - t->lag_ns : 0;
 }
 
 static void delays(const struct moment *m, const struct whom *w, const struct plan_rule *r,
                    struct act *t, const struct verdict *v)
 {
-    uint64_t now = delay_now(m, t);
+    uint64_t now = delay_now(m, t, &v->deaf);
     uint64_t gap = max_gap_ns(r->rule, w->device);
     t->waits = r->rule->mode == RULE_HOLD && is_old(m, w, r);
     for (size_t l = 0; l < r->rule->n_levels; l++) {
@@ -341,10 +356,12 @@ static const char *close_schedule(const struct whom *w, const struct plan_rule *
 }
 
 static void wait_for(struct alarm *a, const struct moment *m, const struct whom *w,
-                     const struct plan_rule *r, struct act *t, struct expr_env *env)
+                     const struct plan_rule *r, struct act *t, const struct verdict *v,
+                     struct expr_env *env)
 {
-    uint64_t now = delay_now(m, t);
-    t->due = t->wake_ns = NEVER;
+    uint64_t now = delay_now(m, t, &v->deaf);
+    t->due = NEVER;
+    t->wake_ns = v->deaf.to_ns ? v->deaf.to_ns : NEVER;
     for (size_t l = 0; l < r->rule->n_levels; l++) {
         const struct delay *d = &t->delays[l];
         uint64_t whole = (int)l > t->level ? r->levels[l].for_ns : r->levels[l].off_for_ns;
@@ -408,7 +425,7 @@ static void run(struct alarm *a, const struct moment *m, const struct whom *w,
     move(m, r, t, &v);
     if (!a->g.rules[r->rule->index].in_force && (reason = close_schedule(w, r, t)))
         t->changed_ms = m->stamp_ms;
-    wait_for(a, m, w, r, t, env);
+    wait_for(a, m, w, r, t, &v, env);
     tell(a, m, w, r, t, before, reason);
     tell_quality(a, m, w, r, t);
     act_settle(a, w, r, t);

@@ -33,6 +33,7 @@ static void plan_expr(struct plan *p, struct expr *x, struct plan_expr *out)
     out->n_inputs = (uint8_t)expr_inputs(x, &out->inputs);
     out->timed = expr_is_timed(x);
     out->windows = expr_window_ns(x) > 0;
+    out->hears = expr_hears_silence(x);
     for (unsigned i = 0; i < out->n_inputs; i++)
         out->cross |= out->inputs[i].point != NULL;
     for (unsigned i = 0; i < out->n_inputs; i++) {
@@ -54,6 +55,7 @@ static void plan_rule(struct plan *p, const struct rule *r, struct plan_rule *ou
             out->mask |= both[k]->mask;
             out->cross |= both[k]->cross;
             out->keeps |= both[k]->timed || both[k]->windows;
+            out->hears |= both[k]->hears;
         }
     }
     out->plain = out->levels && !out->cross && !out->keeps && r->n_params == 0;
@@ -167,11 +169,6 @@ static struct series *series_new(struct gen *g, struct plan *p, const struct dev
     }
     if (!point)
         g->devs[d->index].patience_s = patience_of(p, s, d);
-    if (p->n_conds) {
-        s->cond = mem_zalloc(sizeof(*s->cond) + p->n_conds * sizeof(s->cond->windows[0]));
-        for (size_t i = 0; i < p->n_conds; i++)
-            s->cond->windows[i] = expr_state_new(p->conds[i].x.x);
-    }
     return s;
 }
 
@@ -223,6 +220,7 @@ static void build_rules(struct gen *g, int64_t wall_ms)
         for (size_t i = 0; i < g->plans[k].n_rules; i++) {
             const struct plan_rule *p = &g->plans[k].rules[i];
             g->rules[p->rule->index].counts |= p->counts;
+            g->rules[p->rule->index].hears |= p->hears;
             for (size_t l = 0; l < p->rule->n_levels; l++)
                 g->rules[p->rule->index].by_wall |= p->on[l].timed || p->off[l].timed;
         }
@@ -360,18 +358,11 @@ void alarm_tables(const struct alarm *a, void (*fn)(void *ctx, const void *p, si
     }
 }
 
-static void series_done(struct series *s, const struct plan *p)
-{
-    free(s->point);
-    cond_free(s->cond, p->n_conds);
-}
-
 void gen_done(struct gen *g)
 {
     for (size_t i = 0; i < g->n_devs; i++) {
-        const struct device *d = registry_device_at(g->world->registry, i);
         for (struct series *s = g->devs[i].series; s; s = s->next)
-            series_done(s, gen_plan(g, d));
+            free(s->point);
         rare_free(g->devs[i].rare);
     }
     for (size_t i = 0; i < g->n_plans; i++) {

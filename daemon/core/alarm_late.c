@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct rare *rare_of(struct dev *v)
 {
@@ -132,6 +133,27 @@ struct past *late_past(struct rare *r, const struct whom *w)
     while (*at)
         at = &(*at)->next;
     return *at = p;
+}
+
+void late_move(const struct whom *old, const struct whom *now)
+{
+    const struct past *from = old->dev->rare ? old->dev->rare->pasts : NULL;
+    while (from && from->series != old->series)
+        from = from->next;
+    if (!from)
+        return;
+    struct past *to = late_past(now->dev->rare, now);
+    for (unsigned i = 0; i < old->plan->n_slots; i++)
+        for (unsigned k = 0; k < now->plan->n_slots; k++)
+            if (strcmp(old->plan->metrics[i]->name, now->plan->metrics[k]->name) == 0)
+                to->last[k] = from->last[i];
+    for (size_t i = 0; i < old->plan->n_rules; i++)
+        for (size_t k = 0; from->shadows[i].open && k < now->plan->n_rules; k++) {
+            const struct rule *r = old->plan->rules[i].rule, *n = now->plan->rules[k].rule;
+            if (r->hash == n->hash && strcmp(r->id, n->id) == 0 &&
+                seats_of(now->plan, now->series)[k].flags & SEAT_LEVELS)
+                to->shadows[k] = from->shadows[i];
+        }
 }
 
 void late_old(struct alarm *a, const struct moment *m, const struct whom *w,

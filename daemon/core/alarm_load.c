@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define MAGIC   0x314d4c4147494147u
-#define VERSION 2u
+#define VERSION 3u
 #define FAR_MS  (INT64_C(1) << 60)
 
 struct reader {
@@ -125,6 +125,7 @@ static void get_last(struct reader *r, struct expr_last *last, size_t n)
 static void get_flap(struct reader *r, const struct rule *rule, struct act *t)
 {
     unsigned cap = rule->flap_changes < 256 ? rule->flap_changes : 256;
+    int most = rule->n_levels ? (int)rule->n_levels - 1 : 0;
     expect(r, rule->damps && cap > 0);
     if (r->failed)
         return;
@@ -134,13 +135,14 @@ static void get_flap(struct reader *r, const struct rule *rule, struct act *t)
     f->last_ns = get_queued(r);
     f->on = get_bool(r);
     f->up = get_bool(r);
-    f->worst = (int8_t)get_between(r, STATE_NORMAL, (int)rule->n_levels - 1, 2);
+    /* 0 until it is on, of a rule without levels too */
+    f->worst = (int8_t)get_between(r, STATE_NORMAL, most, 2);
     uint64_t packed = get_u64(r);
     expect(r, packed >> 32 <= cap && (uint32_t)packed < cap);
     f->n = (uint16_t)(r->failed ? 0 : packed >> 32);
     f->at = (uint16_t)(r->failed ? 0 : packed & 0xffff);
     get(r, f->when, cap * sizeof(f->when[0]));
-    expect(r, !f->on || f->worst > STATE_NORMAL);
+    expect(r, !f->on || (f->worst > STATE_NORMAL && f->worst < (int)rule->n_levels));
 }
 
 static void get_delay(struct reader *r, struct delay *d)
@@ -230,14 +232,11 @@ static void get_series(struct reader *r, struct whom *w, bool own)
     w->series->gap_ns = get_u64(r);
     w->series->gap_to = get_u64(r);
     get_last(r, w->series->last, w->plan->n_slots);
-    if (w->series->cond) {
-        size_t n = w->plan->n_conds;
-        w->series->cond->truth = get_u64(r);
-        expect(r, n == 64 || w->series->cond->truth >> n == 0);
-        w->series->cond->queued = get_queued(r);
-        for (size_t i = 0; i < n && !r->failed; i++)
-            if (w->plan->conds[i].x.windows)
-                get_window(r, &w->plan->conds[i].x, &w->series->cond->windows[i]);
+    if (w->plan->n_conds) {
+        w->series->truth = get_u64(r);
+        expect(r, w->plan->n_conds == 64 || w->series->truth >> w->plan->n_conds == 0);
+        if (r->version < 3)
+            expect(r, get_u64(r) == 0); /* a timer that nothing set */
     }
     get_seats(r, w);
 }
@@ -319,7 +318,9 @@ static void get_rules(struct reader *r)
         uint64_t cursor = get_u64(r);
         expect(r, cursor < g->n_devs || cursor == UINT32_MAX);
         s->cursor = r->failed ? UINT32_MAX : (uint32_t)cursor;
-        s->in_force = get_bool(r);
+        unsigned bits = (unsigned)get_between(r, 0, r->version < 3 ? 1 : 3, 0);
+        s->in_force = bits & 1;
+        s->ends = bits >> 1;
     }
 }
 
@@ -340,17 +341,27 @@ static void get_uplinks(struct reader *r)
     }
 }
 
+static void get_link(struct reader *r, struct link *l)
+{
+    l->up_ns = get_u64(r);
+    l->again_ns = r->version < 2 ? 0 : get_u64(r);
+    l->up = get_bool(r);
+    l->lost_ns = r->version < 3 ? r->a->now_ns : get_u64(r);
+    l->n_deaf = r->version < 3 ? 0 : (size_t)get_up_to(r, MAX_DEAF);
+    get(r, l->deaf, l->n_deaf * sizeof(l->deaf[0]));
+    for (size_t i = 0; i < l->n_deaf; i++)
+        expect(r, l->deaf[i].from_ns <= l->deaf[i].to_ns &&
+                      (i == 0 || l->deaf[i - 1].to_ns <= l->deaf[i].from_ns));
+}
+
 static void get_all(struct reader *r)
 {
     struct alarm *a = r->a;
     a->now_ns = get_u64(r);
     a->wall_off_ms = get_ms(r);
     a->wall_known = get_bool(r);
-    for (size_t i = 0; i < MAX_BROKERS; i++) {
-        a->links[i].up_ns = get_u64(r);
-        a->links[i].again_ns = r->version < 2 ? 0 : get_u64(r);
-        a->links[i].up = get_bool(r);
-    }
+    for (size_t i = 0; i < MAX_BROKERS && !r->failed; i++)
+        get_link(r, &a->links[i]);
     get_rules(r);
     expect(r, get_u64(r) == a->g.n_devs);
     for (uint32_t i = 0; i < a->g.n_devs && !r->failed; i++)

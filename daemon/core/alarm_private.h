@@ -23,6 +23,7 @@
 #define MAX_BROKERS 64
 #define NO_BROKER   255
 #define NO_SLOT     255
+#define MAX_DEAF    8    /* spans of a link that are remembered one by one */
 #define SWEEP       2048 /* devices of its kinds that a tick of a rule's sweep looks at */
 
 /* What an act is, or was told as: a level, or one of these. */
@@ -40,6 +41,7 @@ struct plan_expr {
     bool cross;   /* reads other points: its values are gathered */
     bool timed;   /* may change by time alone */
     bool windows; /* has windows */
+    bool hears;   /* these, or age(): it takes silence for a word */
 };
 
 struct plan_rule {
@@ -49,6 +51,7 @@ struct plan_rule {
     uint64_t mask;
     bool cross, keeps; /* keeps: windows or time, so an act for good */
     bool counts;
+    bool hears; /* silence says something to it */
     bool plain; /* its levels ask for nothing but last values of its own point */
 };
 
@@ -69,7 +72,6 @@ struct plan {
     struct plan_cond *conds;
     size_t n_rules, n_conds;
     bool counts;          /* a rule counts */
-    bool timed_conds;     /* a condition may change by time alone */
     uint64_t cross_masks; /* any rule that reads other points */
     uint8_t slots[CATALOG_MAX_METRICS];
     const struct metric *metrics[CATALOG_MAX_METRICS]; /* by slot */
@@ -88,21 +90,16 @@ struct seat {
     uint8_t flags;
 };
 
+/* Each sample needs what stands from newest_ns on, and mostly nothing before it. */
 struct series {
-    uint64_t newest_ns;      /* order time of its newest sample */
     uint64_t gap_ns, gap_to; /* old news between these is news */
     char *point;             /* NULL: the device's own */
     struct series *next;     /* of the same device */
-    struct cond_state *cond; /* NULL: no conditions are counted here */
+    uint64_t truth;          /* of the conditions that are counted, by condition */
     uint32_t device;
     uint16_t ordinal;        /* of the device's points, from 0 */
+    uint64_t newest_ns;      /* order time of its newest sample */
     struct expr_last last[]; /* by slot; the seats come behind */
-};
-
-struct cond_state {
-    uint64_t queued;
-    uint64_t truth; /* by condition */
-    struct expr_state *windows[];
 };
 
 enum {
@@ -116,15 +113,16 @@ enum {
 /* SILENT: for any rule, if only for the quality of what is active; MISSED: for one that tells;
  * HEARD: of late, which its timer has yet to see. */
 
+/* What each sample needs stands first, then what its timer needs. */
 struct dev {
     struct series *series;
-    uint64_t alive_ns; /* last sign of life; since_ns until there is one */
-    uint64_t since_ns; /* known since */
-    uint64_t queued;   /* silence */
-    struct rare *rare;
+    uint64_t alive_ns;   /* last sign of life; since_ns until there is one */
     uint32_t patience_s; /* of its least patient rule, at most; 0: it is looked up */
     uint8_t broker;
     uint8_t flags;
+    uint64_t queued;   /* silence */
+    uint64_t since_ns; /* known since */
+    struct rare *rare;
 };
 
 /* An alarm that was over before we heard of it. */
@@ -139,7 +137,6 @@ struct shadow {
 struct past { /* old news of one series, evaluated apart */
     struct series *series;
     struct past *next;
-    uint64_t newest_ns;
     struct shadow *shadows; /* by rule of the kind */
     struct expr_last last[];
 };
@@ -233,14 +230,21 @@ struct rule_state {
     uint64_t sweep_ns; /* a sweep began then */
     uint32_t cursor;   /* devices that it looked at; UINT32_MAX: no sweep */
     bool in_force;
+    bool ends; /* what the sweep sees may end what endangers life, too: it is what others say */
     bool by_wall; /* scheduled or timed: a step of the wall clock concerns it */
     bool counts;
+    bool hears;
 };
 
 struct link {
     uint64_t up_ns;    /* since when, but for moments in which nothing was lost */
     uint64_t again_ns; /* the end of the last such moment; 0: none since up_ns */
     bool up;
+    /* Down since, or before the last moment that lost nothing; of what is over, when it may have lost
+     * something: ascending. Where there are too many, the two that are closest are one. */
+    uint64_t lost_ns;
+    size_t n_deaf;
+    struct expr_deaf deaf[MAX_DEAF];
 };
 
 struct due {
@@ -260,12 +264,14 @@ struct far {
     uint64_t some; /* piles with anything in them */
     uint64_t now;  /* the present span */
     size_t n, n_spare;
+    struct far_chunk *tidy; /* taken out of tidy_pile, to be looked at for what is dead */
+    unsigned tidy_pile;
+    bool tidies;
 };
 
 /* due.sub: of a device, */
 enum { DUE_SILENCE, DUE_CATCH, DUE_UPLINK, DUE_SEATS = 1 << 16 };
-/* or (ordinal + 1) << 16 | position of the rule, DUE_COND for the series' conditions; */
-#define DUE_COND 0xffffu
+/* or (ordinal + 1) << 16 | position of the rule; */
 /* of this device: the rule of that index. */
 #define DUE_RULES UINT32_MAX
 
@@ -309,10 +315,12 @@ struct alarm {
     struct expr_last scratch[CATALOG_MAX_METRICS];
     double params[EXPR_MAX_PARAMS];
     double counts[EXPR_MAX_COUNTS];
+    struct expr_deaf deaf[MAX_BROKERS * (MAX_DEAF + 1)];
 };
 
 struct dirty {
     uint32_t count, group;
+    uint32_t was; /* before this step */
 };
 
 /* Whom a look concerns. */
@@ -410,6 +418,7 @@ int64_t alarm_wall(const struct alarm *a, uint64_t engine_ns);
 void alarm_wall_take(struct alarm *a, uint64_t engine_ns, int64_t wall_ms);
 void due_rule(struct alarm *a, unsigned index, uint64_t engine_ns, int64_t wall_ms);
 void due_sweep(struct alarm *a, unsigned index, uint64_t engine_ns);
+void due_sweep_count(struct alarm *a, unsigned index, uint64_t engine_ns);
 
 /* alarm_eval.c */
 void alarm_eval(struct alarm *a, const struct moment *m, const struct whom *w, unsigned pos);
@@ -460,6 +469,20 @@ bool uplink_hides(const struct alarm *a, uint32_t device);
 bool uplink_is_told(const struct alarm *a, uint32_t device, unsigned pos);
 unsigned uplink_silent(const struct alarm *a, uint32_t device);
 
+/* alarm_link.c */
+/* When nothing that the device says can have reached us, as age() wants it. */
+void link_deaf(struct alarm *a, const struct whom *w, struct expr_env *out);
+/* Can it not be heard now, or not have been heard since it can? Then since when, and until when (NEVER:
+ * nobody knows). */
+bool link_is_deaf(const struct alarm *a, const struct whom *w, struct expr_deaf *out);
+bool link_is_cut_off(const struct alarm *a, const struct dev *v);
+/* The link of the device's broker: since when it is up. */
+struct link_since {
+    uint64_t up_ns,
+        kept_ns; /* kept: what was kept for a moment has come by then; 0: there was none */
+};
+struct link_since link_since(const struct alarm *a, const struct dev *v);
+
 /* alarm_late.c */
 void late_hold(struct alarm *a, const struct moment *m, const struct whom *w, bool unread);
 void late_due(struct alarm *a, uint32_t device, const struct moment *m);
@@ -467,6 +490,9 @@ void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
               const struct alarm_sample *s);
 void rare_free(struct rare *r);
 struct past *late_past(struct rare *r, const struct whom *w); /* made if it is not there */
+/* What was read back of a series, for the same series of another generation: rules that are the same go
+ * on, others begin anew. */
+void late_move(const struct whom *old, const struct whom *now);
 
 /* alarm.c */
 double alarm_value(const struct field *f);
@@ -478,8 +504,6 @@ void alarm_reset_bare(struct alarm *a, const struct world *w, uint64_t engine_ns
 
 /* alarm_count.c */
 void count_sample(struct alarm *a, const struct moment *m, const struct whom *w);
-void count_due(struct alarm *a, const struct moment *m, const struct whom *w);
-void count_arm(struct alarm *a, const struct moment *m); /* those that time alone changes */
 void count_flush(struct alarm *a, const struct moment *m);
 void count_spared(struct alarm *a, const struct moment *m, const struct whom *w);
 void count_again(struct alarm *a); /* all, from the series' truths */
@@ -488,6 +512,5 @@ void count_seen(struct alarm *a, struct plan *p, const struct plan *before,
                 const struct moment *m);
 double count_of(const struct alarm *a, unsigned count, uint32_t device);
 void gen_counts(struct gen *g); /* finds what is counted; before blocks are sized */
-void cond_free(struct cond_state *c, size_t n);
 
 #endif

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define MAGIC      0x314d4c4147494147u /* "GAIGALM1" */
-#define VERSION    2u
+#define VERSION    3u
 #define WINDOW_MAX ((size_t)1 << 20)
 
 /* -- writing ---------------------------------------------------------------------------------- */
@@ -134,13 +134,8 @@ static void put_series(const struct alarm *a, struct writer *w, const struct pla
     put_u64(w, s->gap_ns);
     put_u64(w, s->gap_to);
     put_last(w, s->last, p->n_slots);
-    if (s->cond) {
-        put_u64(w, s->cond->truth);
-        put_u64(w, s->cond->queued);
-        for (size_t i = 0; i < p->n_conds; i++)
-            if (p->conds[i].x.windows)
-                put_window(w, &p->conds[i].x, s->cond->windows[i]);
-    }
+    if (p->n_conds)
+        put_u64(w, s->truth);
     for (size_t i = 0; i < p->n_rules; i++)
         n += seats[i].act || seats[i].flags & SEAT_SILENT;
     put_u64(w, n);
@@ -216,7 +211,7 @@ static void put_rules(const struct alarm *a, struct writer *w)
         put_u64(w, s->queued);
         put_u64(w, s->sweep_ns);
         put_u64(w, s->cursor);
-        put_u8(w, s->in_force);
+        put_u8(w, (unsigned)(s->in_force | s->ends << 1));
     }
 }
 
@@ -234,6 +229,9 @@ int alarm_save(const struct alarm *a, int (*fn)(void *ctx, const void *p, size_t
         put_u64(w, a->links[i].up_ns);
         put_u64(w, a->links[i].again_ns);
         put_u8(w, a->links[i].up);
+        put_u64(w, a->links[i].lost_ns);
+        put_u64(w, a->links[i].n_deaf);
+        put(w, a->links[i].deaf, a->links[i].n_deaf * sizeof(a->links[i].deaf[0]));
     }
     put_rules(a, w);
     put_u64(w, a->g.n_devs);

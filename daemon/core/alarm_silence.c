@@ -9,45 +9,23 @@
  */
 #include "core/alarm_private.h"
 
-#define BLAME_MIN 3            /* members that must be quiet … */
-#define KEPT_NS   60000000000u /* in which a broker hands over what it kept for a moment */
-#define LOOK_NS   (5 * KEPT_NS) /* while the link is down, who is overdue is looked at so often */
+#define BLAME_MIN 3 /* members that must be quiet … */
+#define LOOK_NS                                                                                \
+    (5 * 60 * SECOND_NS) /* while the link is down, who is overdue is looked at so often */
 
 static uint64_t most(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
 }
 
-static bool is_cut_off(const struct alarm *a, const struct dev *v)
-{
-    if (v->broker < MAX_BROKERS)
-        return !a->links[v->broker].up;
-    for (size_t i = 0; i < a->g.world->conf->n_brokers && i < MAX_BROKERS; i++)
-        if (!a->links[i].up)
-            return true;
-    return false;
-}
-
-static struct link link_of(const struct alarm *a, const struct dev *v)
-{
-    struct link all = {.up = true};
-    if (v->broker < MAX_BROKERS)
-        return a->links[v->broker];
-    for (size_t i = 0; i < a->g.world->conf->n_brokers && i < MAX_BROKERS; i++) {
-        all.up_ns = most(all.up_ns, a->links[i].up_ns);
-        all.again_ns = most(all.again_ns, a->links[i].again_ns);
-    }
-    return all;
-}
-
 /* When the silence of that rule's patience ends, if nothing is heard. */
 static uint64_t silent_at(const struct alarm *a, const struct whom *w, uint64_t after)
 {
-    struct link l = link_of(a, w->dev);
+    struct link_since l = link_since(a, w->dev);
     uint64_t due = w->dev->alive_ns + after;
     if (l.up_ns)
         due = most(due, l.up_ns + most(after, interval_ns(w->device)));
-    return l.again_ns ? most(due, l.again_ns + KEPT_NS) : due;
+    return most(due, l.kept_ns);
 }
 
 void silence_arm(struct alarm *a, uint32_t device)
@@ -60,7 +38,7 @@ void silence_arm(struct alarm *a, uint32_t device)
             continue;
         uint64_t after = silence_ns(w.plan->rules[i].rule, w.device);
         uint64_t at = silent_at(a, &w, after);
-        if (is_cut_off(a, w.dev)) {
+        if (link_is_cut_off(a, w.dev)) {
             uint64_t wait = most(after, interval_ns(w.device));
             at = most(at, a->now_ns + (wait < LOOK_NS ? wait : LOOK_NS));
         }
@@ -232,6 +210,17 @@ bool uplink_is_told(const struct alarm *a, uint32_t device, unsigned pos)
     return u->by_members && u->pos == pos;
 }
 
+/* Blamed by its members in that rule's name, and then found silent itself by another rule: the alarm
+ * stays until somebody there speaks. */
+static bool is_still_blamed(const struct alarm *a, uint32_t device, unsigned pos)
+{
+    const struct gen *g = &a->g;
+    if (!g->uplink_is || !g->uplink_is[device])
+        return false;
+    const struct uplink *u = &g->uplinks[g->uplink_is[device] - 1];
+    return u->down && u->pos == pos;
+}
+
 /* -- beginning and end -------------------------------------------------------------------- */
 
 /* What is active at the device's points is as it was last seen. */
@@ -275,7 +264,9 @@ void silence_again(struct alarm *a, const struct moment *m, const struct whom *w
         return;
     if (silent && in_force)
         set_silent(a, m, w, pos, true);
-    else if (t && t->silent && (!silent || (!in_force && r->resolve_on_close)))
+    else if (t && t->silent &&
+             ((!silent && !is_still_blamed(a, w->device->index, pos)) ||
+              (!in_force && r->resolve_on_close)))
         set_silent(a, m, w, pos, false);
 }
 
@@ -293,7 +284,7 @@ void silence_due(struct alarm *a, uint32_t device, const struct moment *m)
     for (unsigned i = 0; w.series && i < w.plan->n_rules; i++) {
         struct seat *seat = &seats_of(w.plan, w.series)[i];
         if ((seat->flags & (SEAT_SILENCE | SEAT_SILENT)) != SEAT_SILENCE ||
-            is_cut_off(a, w.dev) ||
+            link_is_cut_off(a, w.dev) ||
             silent_at(a, &w, silence_ns(w.plan->rules[i].rule, w.device)) > m->engine_ns)
             continue;
         seat->flags |= SEAT_SILENT;

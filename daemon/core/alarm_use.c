@@ -155,14 +155,10 @@ static void move_values(const struct whom *old, struct whom *now)
         for (unsigned k = 0; k < now->plan->n_slots; k++)
             if (strcmp(old->plan->metrics[i]->name, now->plan->metrics[k]->name) == 0)
                 to->last[k] = from->last[i];
-    for (size_t i = 0; from->cond && i < old->plan->n_conds; i++)
-        for (size_t k = 0; to->cond && k < now->plan->n_conds; k++)
-            if (old->plan->conds[i].hash == now->plan->conds[k].hash) {
-                to->cond->truth |= (from->cond->truth >> i & 1) << k;
-                expr_state_free(to->cond->windows[k]);
-                to->cond->windows[k] = carry(&old->plan->conds[i].x, from->cond->windows[i],
-                                             &now->plan->conds[k].x);
-            }
+    for (size_t i = 0; i < old->plan->n_conds; i++)
+        for (size_t k = 0; k < now->plan->n_conds; k++)
+            if (old->plan->conds[i].hash == now->plan->conds[k].hash)
+                to->truth |= (from->truth >> i & 1) << k;
 }
 
 static void drop_device(struct change *c, struct whom *old, const char *reason)
@@ -193,12 +189,9 @@ static void move_device(struct change *c, uint32_t index)
     now.dev->since_ns = old.dev->since_ns;
     now.dev->broker = old.dev->broker;
     now.dev->flags = old.dev->flags & (uint8_t) ~(DEV_SILENT | DEV_MISSED);
-    now.dev->rare = old.dev->rare;
-    old.dev->rare = NULL;
-    if (now.dev->rare) { /* what was read back so far stays unsaid */
-        struct rare kept = *now.dev->rare;
+    if (old.dev->rare) {
+        struct rare kept = *old.dev->rare;
         kept.pasts = NULL;
-        rare_free(now.dev->rare);
         now.dev->rare = mem_dup(&kept, sizeof(kept));
     }
     for (old.series = old.dev->series; old.series; old.series = old.series->next) {
@@ -212,6 +205,7 @@ static void move_device(struct change *c, uint32_t index)
         }
         move_values(&old, &now);
         move_seats(c, &old, &now);
+        late_move(&old, &now);
     }
 }
 
@@ -309,7 +303,6 @@ static void start(struct change *c, const struct gen *old)
         silence_arm(a, i);
         settle_device(c, i);
     }
-    count_arm(a, &c->m);
     a->n_dirty = 0;
     due_clean(a);
 }

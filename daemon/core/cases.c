@@ -65,6 +65,7 @@ void cases_free(struct cases *c)
         free(c->firms[i].firm);
     cases_tally_free(c);
     free(c->firms);
+    free(c->due);
     free(c->memory);
     free(c->ended);
     free(c->shelves);
@@ -167,6 +168,8 @@ void cases_link(struct cases *c, struct case_open *o)
     if (o->lost)
         c->last_lost = o;
     c->n++;
+    o->serial = ++c->serial;
+    cases_due_renew(c, o);
     cases_count_firm(c, o->firm, true);
     cases_tally_add(c, o);
     put_in_buckets(c, o);
@@ -187,6 +190,7 @@ void cases_unlink(struct cases *c, struct case_open *o)
     if (c->last_lost == o)
         c->last_lost = o->prev; /* lost, too, or none */
     c->n--;
+    cases_due_drop(c, o);
     cases_count_firm(c, o->firm, false);
     cases_tally_drop(c, o);
 }
@@ -495,30 +499,16 @@ void cases_stream(struct cases *c, const char *stream)
 
 /* -- timers ---------------------------------------------------------------------------------- */
 
-void cases_reckon_due(struct cases *c)
-{
-    c->next_due = c->last_lost ? 0 : CASES_NEVER;
-    for (const struct case_open *o = c->first; o && c->next_due > 0; o = o->next) {
-        uint64_t due = (o->masks & MASK_SHELVED) ? o->shelved_until : CASES_NEVER;
-        if (due < c->next_due)
-            c->next_due = due;
-    }
-    for (size_t i = 0; i < c->n_shelves; i++)
-        if (c->shelves[i].until < c->next_due)
-            c->next_due = c->shelves[i].until;
-}
-
 uint64_t cases_next_due(const struct cases *c)
 {
     return c->next_due;
 }
 
-static struct case_open *first_due(struct cases *c)
+static struct case_open *first_due(const struct cases *c)
 {
-    for (struct case_open *o = c->first; o; o = o->next)
-        if (o->lost || ((o->masks & MASK_SHELVED) && o->shelved_until == c->next_due))
-            return o;
-    return NULL;
+    if (c->last_lost)
+        return c->first;
+    return c->n_due > 0 && c->due[0]->shelved_until == c->next_due ? c->due[0] : NULL;
 }
 
 /* The condition holds and the store knows no case: a new one. */
@@ -568,6 +558,7 @@ void cases_tick(struct cases *c, const struct position *at, uint64_t due, int64_
         o->one_shot = false;
         o->shelved_until = 0;
         o->shelved_until_ms = 0;
+        cases_due_renew(c, o);
         cases_emit(c, o, CASE_UNSHELVED,
                    &(struct case_cause){.wall_ms = wall_ms, .reason = "expired"}, false);
     } else {

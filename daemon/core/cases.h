@@ -178,8 +178,8 @@ struct cases_out {
 };
 
 struct cases_stats {
-    uint64_t open, unacknowledged, shelved, test, by_severity[SEVERITIES]; /* open, now */
-    uint64_t transitions, delivered, withheld, commands, refused, repeated;
+    uint64_t open, unacknowledged, shelved, test, by_severity[SEVERITIES];  /* open, now */
+    uint64_t transitions, delivered, withheld, commands, refused, repeated; /* ever */
     uint64_t not_opened; /* there were CASES_MAX_OPEN already */
 };
 
@@ -190,6 +190,10 @@ void cases_use(struct cases *c, const struct world *before, const struct world *
                uint64_t engine_ns, int64_t wall_ms);
 /* "cq-nanan/all/1", from the stream record on; new cases carry it. */
 void cases_stream(struct cases *c, const char *stream);
+/* A case id, GATEWAY.LANE.EPOCH.OFFSET.ORDINAL[.N]: is it one of `head`, "GATEWAY.LANE."? Names may
+ * contain dots, so a beginning proves nothing. out_offset: its place in the journal, or NULL. */
+bool case_id_is_of(const char *id, size_t len, const char *head, uint64_t *out_offset);
+bool case_id_is_whole(const char *id, size_t len); /* one of anybody's */
 /* at: of the running step; case ids come from it. */
 void cases_event(struct cases *c, const struct position *at, const struct alarm_event *ev);
 void cases_command(struct cases *c, const struct position *at, const struct case_command *cmd);
@@ -200,6 +204,8 @@ void cases_own(struct cases *c, const struct position *at, const char *rule, con
 uint64_t cases_next_due(const struct cases *c);
 void cases_tick(struct cases *c, const struct position *at, uint64_t due, int64_t wall_ms);
 void cases_stats(const struct cases *c, struct cases_stats *out);
+/* Counting goes on from these: cases_save leaves them to who saves. */
+void cases_counted(struct cases *c, const struct cases_stats *s);
 /* The number of open, and unacknowledged, cases by compound, firm and severity: gaihou_open. */
 typedef void cases_count_fn(void *ctx, const char *compound, const char *firm,
                             enum severity severity, uint64_t open, uint64_t unacknowledged);

@@ -310,6 +310,7 @@ static struct outcome shelve(struct doing *d)
     o->one_shot = !timed;
     o->shelved_until = until;
     o->shelved_until_ms = until_ms;
+    cases_due_renew(d->c, o);
     struct outcome out = done(d, CASE_SHELVED, false);
     cases_reckon_due(d->c);
     return out;
@@ -324,6 +325,7 @@ static struct outcome unshelve(struct doing *d)
     o->one_shot = false;
     o->shelved_until = 0;
     o->shelved_until_ms = 0;
+    cases_due_renew(d->c, o);
     struct outcome out = done(d, CASE_UNSHELVED, false);
     cases_reckon_due(d->c);
     return out;
@@ -382,8 +384,13 @@ static bool foreign(const struct cases *c, const struct case_command *cmd)
     while (same < own &&
            (id[same] == c->stream[same] || (c->stream[same] == '/' && id[same] == '.')))
         same++;
-    if (same == own)
-        return false;
+    if (same == own) { /* "a.all." begins all ids of a gateway named "a.all", too */
+        char *head = mem_strndup(id, own);
+        bool others =
+            !case_id_is_of(id, strlen(id), head, NULL) && case_id_is_whole(id, strlen(id));
+        free(head);
+        return others;
+    }
     for (size_t i = 0; i < sizeof(lanes) / sizeof(lanes[0]); i++)
         if (strstr(id, lanes[i]))
             return true;

@@ -119,6 +119,17 @@ void cases_stats(const struct cases *c, struct cases_stats *out)
     }
 }
 
+void cases_counted(struct cases *c, const struct cases_stats *s)
+{
+    c->stats = (struct cases_stats){.transitions = s->transitions,
+                                    .delivered = s->delivered,
+                                    .withheld = s->withheld,
+                                    .commands = s->commands,
+                                    .refused = s->refused,
+                                    .repeated = s->repeated,
+                                    .not_opened = s->not_opened};
+}
+
 void cases_count(const struct cases *c, cases_count_fn *fn, void *ctx)
 {
     for (size_t i = 0; i < c->n_rows; i++)

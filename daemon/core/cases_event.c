@@ -165,6 +165,7 @@ static void drop_one_shot(struct cases *c, struct case_open *o)
     o->one_shot = false;
     o->shelved_until = 0;
     o->shelved_until_ms = 0;
+    cases_due_renew(c, o);
     cases_reckon_due(c);
 }
 

@@ -68,6 +68,8 @@ struct case_open {
     uint64_t shelved_until; /* engine ns; of a shelved one */
     int64_t shelved_until_ms;
     bool one_shot;
+    uint64_t serial; /* in the order in which they were linked */
+    size_t due_at;   /* place among those that are shelved, from 1; 0: none */
     struct case_told told;
     int64_t stamp_from_ms, stamp_to_ms; /* of transitions: no two have the same */
 
@@ -133,6 +135,9 @@ struct cases {
     struct case_row **rows; /* sorted by (compound, firm, severity); none without open cases */
     size_t n_rows, cap_rows;
     uint64_t n_shelved, n_test;
+    struct case_open **due; /* a heap of the shelved ones */
+    size_t n_due, cap_due;
+    uint64_t serial, due_steps; /* steps: how much work it was */
     struct case_shelf *shelves; /* sorted by (kind, scope) */
     size_t n_shelves, cap_shelves;
     struct case_memory *memory; /* a ring of CASE_REPLIES_MAX; NULL: none yet */
@@ -178,10 +183,14 @@ bool cases_done(const struct case_open *o);                         /* by its po
 void cases_stamps_keep(struct cases *c, const struct case_open *o); /* it ends */
 void cases_stamps_take(const struct cases *c, struct case_open *o); /* it is new */
 void cases_finish(struct cases *c, struct case_open *o, uint64_t engine_ns);
-void cases_reckon_due(struct cases *c);
 void cases_set(char **where, const char *s);
 void case_step_set(struct case_step *s, int64_t ms, const struct case_cause *why);
 void case_step_clear(struct case_step *s);
+
+/* cases_due.c: the case was shelved, or is no longer. */
+void cases_due_renew(struct cases *c, struct case_open *o);
+void cases_due_drop(struct cases *c, struct case_open *o);
+void cases_reckon_due(struct cases *c);
 
 /* cases_event.c */
 char *cases_new_id(struct cases *c, const struct position *at);

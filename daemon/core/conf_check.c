@@ -358,7 +358,19 @@ static void check_broker_id(struct conf_ctx *x, const void *base, const char *pa
             broker);
 }
 
-/* ---- alerts ---- */
+/* ---- gateway, alerts ---- */
+
+/* The life-safety process of gateway "a" is "a-ls" among the gateways of a broker. */
+static void check_gateway(struct conf_ctx *x)
+{
+    const char *id = x->c->gateway.id;
+    size_t n = id ? strlen(id) : 0;
+    if (n >= 3 && memcmp(id + n - 3, "-ls", 3) == 0)
+        SAY(x, x->c, "gateway.id",
+            "gateway.id: \"%s\" is what the life-safety process of gateway \"%.*s\" calls "
+            "itself, expected an id that does not end with -ls",
+            id, (int)n - 3, id);
+}
 
 static void check_alerts(struct conf_ctx *x)
 {
@@ -494,6 +506,7 @@ static void check_any(struct conf_ctx *x, enum conf_home home, size_t n, const c
 void conf_check(struct conf_ctx *x)
 {
     struct conf *c = x->c;
+    check_gateway(x);
     check_journal(x);
     check_http(x);
     check_alerts(x);

@@ -93,7 +93,9 @@ const struct conf_option conf_options[] = {
      .shown = "gateway-1",
      .help = "name of this gateway, unique in the city",
      .man = "Part of the default client id and a tag of the gateway's own measurements.\nOnly "
-            ".Li A\\(enZ a\\(enz 0\\(en9 . _ - ,\nat most 64.",
+            ".Li A\\(enZ a\\(enz 0\\(en9 . _ - ,\nat most 64; not with\n.Li -ls\nat its end, "
+            "which "
+            "the life-safety process adds to it.",
      .zh = "网关编号，全市唯一"},
     {.path = "gateway.timezone",
      CONF_ZONE,
@@ -441,7 +443,9 @@ const struct conf_option conf_options[] = {
          "may have\n.Cm retention_policy , username , password_file\n.It Cm influxdb2\nneeds\n"
          ".Cm org , bucket , token_file\n.It Cm influxdb3\nneeds\n.Cm database ;\nmay have\n"
          ".Cm token_file\n.It Cm victoriametrics\nneeds nothing; may have\n.Cm username , "
-         "password_file ,\nor\n.Cm token_file\n.El",
+         "password_file ,\nor\n.Cm token_file\n.El\nBetween\n"
+         ".Cm victoriametrics\nand the others it changes only while no line waits: they are "
+         "written for one or the other.",
      .zh = "数据库类型"},
     {.path = "sinks.url",
      CONF_HTTP_URL,

@@ -257,22 +257,21 @@ static void native(struct engine *e, const struct record *r, int64_t received_ms
     count_outcome(v, &o);
 }
 
-static void quarantine(struct verdict *v, const char *reason)
+/* Of two lanes one keeps strangers, or both would. */
+static bool keeps_strangers(const struct engine *e)
 {
-    v->count = LEDGER_QUARANTINED;
-    v->row = LEDGER_NONE;
-    v->reason = reason;
-    v->quarantine = true;
+    return e->world->conf->gateway.lane != CONF_LANE_LIFE_SAFETY;
 }
 
-/* Of 100,000 devices no cache holds what a message needs: it is on its way while JSON is parsed. */
-static void fetch(const struct engine *e, const struct device *d)
+static void quarantine(const struct engine *e, struct verdict *v, const char *reason)
 {
-    const char *s = (const char *)&e->devices[d->index];
-    for (size_t i = 0; i < sizeof(struct device_state); i += 64)
-        __builtin_prefetch(s + i, 1);
-    __builtin_prefetch(d->series);
-    __builtin_prefetch(d->series + d->series_len);
+    v->row = LEDGER_NONE;
+    v->count = LEDGER_OTHER_LANE;
+    if (!keeps_strangers(e))
+        return;
+    v->count = LEDGER_QUARANTINED;
+    v->reason = reason;
+    v->quarantine = true;
 }
 
 /* The device is in the topic: what is not for us is known before anything is decoded. */
@@ -284,12 +283,12 @@ static void take_native(struct engine *e, const struct record *r, bool again, st
     const struct device *d = find_device(e, v->device, v->compound, &why);
     if (d) {
         v->row = e->devices[d->index].row;
-        fetch(e, d);
+        engine_ahead_fetch(e, d); /* is on its way while JSON is parsed */
     }
     if (again)
         v->count = LEDGER_DUPLICATE; /* counted once, whatever it was the first time */
     else if (!d)
-        quarantine(v, why);
+        quarantine(e, v, why);
     else if (!world_serves(e->world, d))
         v->count = LEDGER_OTHER_LANE;
     else if ((r->flags & RECORD_RETAIN) && r->type == RECORD_MESSAGE)
@@ -335,9 +334,13 @@ static void resolve(struct engine *e, const struct verdict *v, int64_t received_
             continue;
         }
         const struct device *d = find_device(e, device, compound, &why);
-        if (!d) {
+        if (!d && keeps_strangers(e)) {
             o->unknown++;
             note_stranger(strangers, device, compound, why);
+            continue;
+        }
+        if (!d) {
+            o->other_lane++;
             continue;
         }
         if (!o->first)

@@ -6,15 +6,15 @@
  */
 #include "base/check.h"
 #include "base/mem.h"
-#include "core/engine_private.h"
+#include "core/engine_count_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAGIC 0x31474e4548474147u /* "GAGHENG1" */
-/* 1 is read, too: it knew no clocks, points, ids; and 2, which knew no alarms. */
-#define VERSION   3u
+/* 1 is read, too: it knew no clocks, points, ids; 2, which knew no alarms; and 3, no counters. */
+#define VERSION   4u
 #define SPARKPLUG ((size_t)1 << 30) /* bytes that births may take */
 
 /* -- writing ------------------------------------------------------------------------------ */
@@ -190,6 +190,17 @@ static void save_sparkplug(const struct engine *e, struct writer *w)
     buf_done(&b);
 }
 
+static void save_counters(const struct engine *e, struct writer *w)
+{
+    struct engine_counters c;
+    engine_counters_look(e, &c);
+    put_u64(w, c.n);
+    for (size_t i = 0; i < c.n; i++) {
+        put_text(w, c.list[i].name);
+        put_u64(w, *c.list[i].n);
+    }
+}
+
 static int put_alarms(void *ctx, const void *p, size_t len)
 {
     struct writer *w = ctx;
@@ -222,6 +233,7 @@ int engine_save(const struct engine *e, engine_put_fn *fn, void *ctx)
     save_clock(e, w);
     save_sparkplug(e, w);
     put_u64(w, (uint64_t)e->order_shift_ms);
+    save_counters(e, w);
     int alarms = engine_alarms_save(e, put_alarms, w);
     w->failed = w->failed ? w->failed : alarms;
     put_u64(w, MAGIC);
@@ -489,8 +501,18 @@ static void forget(struct engine *e)
     engine_free(fresh);
 }
 
+static void load_counters(struct reader *r, struct engine_counters *c)
+{
+    uint64_t n = get_u64(r);
+    for (uint64_t i = 0; i < n && !r->failed; i++) {
+        char name[256];
+        get_text(r, name);
+        engine_counters_set(c, name, get_u64(r));
+    }
+}
+
 /* All that is left but the mark at the end. Before version 3 they begin as new. */
-static void load_alarms(struct engine *e, struct reader *r)
+static void load_alarms(struct engine *e, struct reader *r, struct engine_counters *c)
 {
     if (r->failed)
         return;
@@ -499,6 +521,8 @@ static void load_alarms(struct engine *e, struct reader *r)
         return;
     }
     e->order_shift_ms = (int64_t)get_u64(r);
+    if (r->version >= 4)
+        load_counters(r, c);
     size_t left = (size_t)(r->end - r->p);
     if (r->failed || left < sizeof(uint64_t)) {
         r->failed = true;
@@ -512,7 +536,9 @@ static void load_alarms(struct engine *e, struct reader *r)
 int engine_load(struct engine *e, const char *bytes, size_t len)
 {
     struct reader r = {.p = bytes, .end = bytes + len};
+    struct engine_counters counted;
     char hash[256];
+    engine_counters(&counted);
     if (e->used)
         forget(e);
     e->used = true;
@@ -534,10 +560,11 @@ int engine_load(struct engine *e, const char *bytes, size_t len)
         load_sparkplug(e, &r);
     }
     engine_count_devices(e);
-    load_alarms(e, &r);
+    load_alarms(e, &r, &counted);
     if (get_u64(&r) != MAGIC || r.failed || r.p != r.end) {
         forget(e);
         return -EBADMSG;
     }
+    engine_counters_use(e, &counted);
     return 0;
 }

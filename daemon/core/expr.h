@@ -95,10 +95,14 @@ void expr_free(struct expr *x);
 
 size_t expr_inputs(const struct expr *x, const struct expr_input **out);
 size_t expr_counts(const struct expr *x, const struct expr_count **out);
+/* May what is said change when count_over of that index goes from one number to another? False only
+ * where it is compared with constants that both are on the same side of. */
+bool expr_count_matters(const struct expr *x, unsigned count, double from, double to);
 /* Indexes into scope.params that it reads, of their first EXPR_MAX_PARAMS. */
 size_t expr_params(const struct expr *x, const uint8_t **out);
 uint64_t expr_window_ns(const struct expr *x); /* its longest window; 0: it has none */
 bool expr_is_timed(const struct expr *x);      /* may change without a sample, by time alone */
+bool expr_hears_silence(const struct expr *x); /* has age(), absent() or a window */
 /* Same meaning, whatever the spelling: the reload's diff and a lint. */
 uint64_t expr_hash(const struct expr *x);
 /* What follows when each input may be any value of its metric's plausible range: EXPR_FALSE
@@ -115,6 +119,10 @@ struct expr_last {  /* the last good value of one input; bool 0/1, enum its code
     uint64_t at_ns; /* engine order time of the last good value; 0: never */
 };
 
+struct expr_deaf { /* from when until when nothing that was said could reach us */
+    uint64_t from_ns, to_ns;
+};
+
 struct expr_env {
     uint64_t now_ns;
     int64_t wall_ms;   /* Unix time that belongs to now_ns */
@@ -125,6 +133,12 @@ struct expr_env {
     const double *params; /* by index into scope.params, in the parameter's own unit; NaN: no
                              value: unknown. NULL when it reads none */
     const double *counts; /* by index of expr_counts */
+    /* age() is the longest time that nothing was heard of it while we could hear: it stands still
+     * within these spans, in the order of their beginnings, and once we hear again until the
+     * silence since then is as long (and no shorter than `grace_ns`). */
+    const struct expr_deaf *deaf;
+    size_t n_deaf;
+    uint64_t grace_ns;
 };
 
 /* Where input i is found in expr_env.last; i itself until bound. Before any evaluation. */

@@ -60,10 +60,33 @@ static double truth(double v)
     return isnan(v) ? NAN : v != 0;
 }
 
-static double age(const struct expr_env *env, unsigned slot)
+/* A stretch in which we could hear and heard nothing; not the first one, it counts only when who is
+ * there should have spoken. */
+static uint64_t stretch(const struct expr_env *env, uint64_t since, uint64_t from, uint64_t to)
+{
+    uint64_t ns = to > from ? to - from : 0;
+    return from == since || ns >= env->grace_ns ? ns : 0;
+}
+
+struct expr_age expr_age_of(const struct expr_env *env, unsigned slot)
 {
     uint64_t since = env->last[slot].at_ns ? env->last[slot].at_ns : env->since_ns;
-    return env->now_ns > since ? (double)(env->now_ns - since) / EXPR_NANOS : 0;
+    uint64_t from = since, now = env->now_ns, most = 0;
+    for (size_t i = 0; i < env->n_deaf && env->deaf[i].from_ns <= now; i++) {
+        const struct expr_deaf *d = &env->deaf[i];
+        if (d->to_ns <= from)
+            continue;
+        uint64_t ns = stretch(env, since, from, d->from_ns);
+        most = ns > most ? ns : most;
+        from = d->to_ns;
+    }
+    if (from > now && from > since)
+        return (struct expr_age){most, from};
+    uint64_t ns = stretch(env, since, from, now);
+    if (from == since || (ns >= most && ns > 0))
+        return (struct expr_age){ns > most ? ns : most, 0};
+    uint64_t behind = most > env->grace_ns ? most : env->grace_ns;
+    return (struct expr_age){most, from > UINT64_MAX - behind ? UINT64_MAX : from + behind};
 }
 
 double expr_apply(const struct expr *x, const struct expr_code *i, double a, double b)
@@ -110,7 +133,7 @@ double expr_leaf_value(const struct expr *x, const struct expr_state *s,
     case OP_COUNT:
         return env->counts[i->a];
     case OP_AGE:
-        return age(env, i->n);
+        return (double)expr_age_of(env, i->n).ns / EXPR_NANOS;
     case OP_WINDOW:
     case OP_WINTRUE:
         if (!s)
@@ -137,6 +160,28 @@ double expr_leaf_value(const struct expr *x, const struct expr_state *s,
     v = env->last[i->n].v;                                                                     \
     *sp++ = isnan(v) ? NAN : v op i->k;                                                        \
     break
+
+bool expr_count_matters(const struct expr *x, unsigned count, double from, double to)
+{
+    for (const struct expr_code *i = x->code; i->op != OP_END; i++) {
+        const struct expr_code *k = i + 1, *op = i + 2;
+        if (i->op != OP_COUNT || i->a != count)
+            continue;
+        bool behind = i > x->code && i[-1].op == OP_CONST; /* 3 < count_over(…) */
+        if (behind && k->op >= OP_LT && k->op <= OP_NE) {
+            if (expr_compare((enum expr_op)k->op, i[-1].k, from) !=
+                expr_compare((enum expr_op)k->op, i[-1].k, to))
+                return true;
+        } else if (k->op == OP_CONST && op->op >= OP_LT && op->op <= OP_NE) {
+            if (expr_compare((enum expr_op)op->op, from, k->k) !=
+                expr_compare((enum expr_op)op->op, to, k->k))
+                return true;
+        } else {
+            return true;
+        }
+    }
+    return false;
+}
 
 enum expr_truth expr_eval(const struct expr *x, struct expr_state *s,
                           const struct expr_env *env)

@@ -174,6 +174,14 @@ bool expr_is_timed(const struct expr *x)
     return x->timed;
 }
 
+bool expr_hears_silence(const struct expr *x)
+{
+    bool hears = x->n_windows > 0;
+    for (const struct expr_code *i = x->code; !hears && i->op != OP_END; i++)
+        hears = i->op == OP_AGE;
+    return hears;
+}
+
 uint64_t expr_hash(const struct expr *x)
 {
     return x->hash;

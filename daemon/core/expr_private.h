@@ -266,6 +266,13 @@ static inline int expr_arity(enum expr_op op)
            op == OP_IF_FALSE;
 }
 
+/* The age of the input in that slot. */
+struct expr_age {
+    uint64_t ns;
+    uint64_t stands_to; /* it does not grow until then; 0: it grows; UINT64_MAX: nobody knows */
+};
+struct expr_age expr_age_of(const struct expr_env *env, unsigned slot);
+
 /* expr_plausible, of conditions that only compare values with constants; EXPR_UNKNOWN of others. */
 enum expr_truth expr_try_all(const struct expr *x);
 

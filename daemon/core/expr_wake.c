@@ -62,7 +62,14 @@ static struct line leaf(struct waking *w, const struct expr_state *s, const stru
         if (ms > 0 && ms < INT64_MAX / 2000000)
             wake_at(w, w->env->now_ns + (uint64_t)ms * 1000000);
     }
-    return (struct line){expr_leaf_value(x, s, w->env, i), i->op == OP_AGE};
+    double slope = 0;
+    if (i->op == OP_AGE) {
+        uint64_t stands_to = expr_age_of(w->env, i->n).stands_to;
+        slope = stands_to == 0;
+        if (stands_to != UINT64_MAX)
+            wake_at(w, stands_to);
+    }
+    return (struct line){expr_leaf_value(x, s, w->env, i), slope};
 }
 
 static struct line branch(struct waking *w, const struct expr_code *i, struct line a,

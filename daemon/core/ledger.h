@@ -13,6 +13,9 @@
  * be used is `again`: dead and quarantined count messages, each once, however often they are tried. Rows are kept by the compound's code, so
  * that they outlive the registry; "-" holds what belongs to no compound. The counters are part
  * of the engine's state: a snapshot and the replay of what follows give the same numbers again.
+ *
+ * Names of columns stand in snapshots and dashboards, and are never taken away: bad_shape is
+ * counted by nobody (what is JSON of another form is bad_json).
  */
 #include "base/buf.h"
 

@@ -296,9 +296,10 @@ static void take_device(struct sheet *s, struct device *d)
         sheet_error(s, DEVICE, "no series can be named for device \"%s\"", d->code);
         return;
     }
-    /* a series ends with its device when it has no point: the code is stored there already */
+    /* a series ends with its device when it has no point: the code is stored there already, and
+     * near what each point needs */
     size_t n = strlen(d->code);
-    d->code = *d->point ? sheet_keep(s, DEVICE) : d->series_bad + d->series_bad_len - n;
+    d->code = *d->point ? sheet_keep(s, DEVICE) : d->series + d->series_len - n;
     d->point = sheet_keep(s, POINT);
     d->source_id = *sheet_text(s, SOURCE_ID) ? sheet_keep(s, SOURCE_ID) : d->code;
     d->unit = sheet_keep(s, UNIT);
@@ -311,6 +312,7 @@ static void take_device(struct sheet *s, struct device *d)
     sheet_link_note(s, &s->links[0], d->index, d->uplink);
     sheet_link_note(s, &s->links[1], d->index, sheet_keep(s, REPLACES));
     s->lines[d->index] = (uint32_t)s->row->line;
+    r->compounds[d->compound->index].n_devices++;
     r->devices[r->n_devices++] = *d;
     table_add(&r->by_code, registry_hash(d->code, n), d->index);
     table_add(&r->by_source, registry_hash(d->source_id, strlen(d->source_id)), d->index);

@@ -14,6 +14,8 @@
 #define WATCH_S    2u
 #define WATCH_PAGE "200"
 
+enum { N_FILTERS = 11 }; /* that pick cases */
+
 /* Not json_string(): core/json.h has a function of that name, and the library's is linked first. */
 static json_t *text_new(const char *s)
 {
@@ -280,7 +282,7 @@ static json_int_t news(const struct ctl *c, struct ctl_param *p, size_t n, json_
     json_t *all = json_array(), *j = NULL, *row;
     json_int_t newest = last, oldest = 0;
     char before[32];
-    struct ctl_param pages[12];
+    struct ctl_param pages[N_FILTERS + 2];
     size_t i;
     bool more = true;
     memcpy(pages, p, n * sizeof(*p));
@@ -331,8 +333,10 @@ int ctl_alerts(const struct ctl *c, int argc, char **argv)
 {
     static const char usage[] =
         "alerts [list | show CASE | watch | history] [--state open|closed|any] [--compound C]\n"
-        "       [--building B] [--firm F] [--device D] [--rule R] [--severity S] [--from T]\n"
-        "       [--to T] [--limit N] [--before ID]\n"
+        "       [--district D] [--street S] [--community C] [--grid G] [--building B] [--firm "
+        "F]\n"
+        "       [--device D] [--rule R] [--severity S] [--case ID] [--from T] [--to T]\n"
+        "       [--limit N] [--before ID]\n"
         "       gaihouctl alerts tests [device/D|building/C/B|compound/C] [--from T] [--to T]\n"
         "       [--kind K]";
     const char *id = NULL;
@@ -340,22 +344,25 @@ int ctl_alerts(const struct ctl *c, int argc, char **argv)
     const char *verb = ctl_verb(argc, argv, &at);
     if (strcmp(verb, "tests") == 0)
         return ctl_tests(c, argc - 1, argv + 1);
-    struct ctl_param p[] = {{"compound", NULL}, {"building", NULL}, {"firm", NULL},
-                            {"device", NULL},   {"rule", NULL},     {"severity", NULL},
-                            {"case", NULL},     {"from", NULL},     {"to", NULL},
-                            {"limit", NULL},    {"before", NULL},   {"state", NULL}};
-    if (!ctl_options(argc - at, argv + at, p, 12, &id))
+    /* those that pick, those that bound, and of which state */
+    struct ctl_param p[] = {
+        {"compound", NULL}, {"district", NULL}, {"street", NULL}, {"community", NULL},
+        {"grid", NULL},     {"building", NULL}, {"firm", NULL},   {"device", NULL},
+        {"rule", NULL},     {"severity", NULL}, {"case", NULL},   {"from", NULL},
+        {"to", NULL},       {"limit", NULL},    {"before", NULL}, {"state", NULL}};
+    enum { ALL = sizeof(p) / sizeof(p[0]) };
+    if (!ctl_options(argc - at, argv + at, p, ALL, &id))
         return CTL_USAGE;
     if (strcmp(verb, "show") == 0 && id)
         return show(c, id);
     if (id)
         return ctl_usage(usage);
     if (strcmp(verb, "history") == 0)
-        return history(c, p, 11);
+        return history(c, p, ALL - 1);
     if (strcmp(verb, "watch") == 0)
-        return watch(c, p, 7);
+        return watch(c, p, N_FILTERS);
     if (strcmp(verb, "list") != 0)
         return ctl_usage(usage);
-    return ctl_list(c, ctl_path("/api/v1/alerts", p, 12), "cases", alerts_spec, alerts_keys, 9,
+    return ctl_list(c, ctl_path("/api/v1/alerts", p, ALL), "cases", alerts_spec, alerts_keys, 9,
                     alerts_prepare_case);
 }

@@ -11,7 +11,10 @@
 
 #define MAX_CASES 1000
 
-enum { P_COMPOUND, P_BUILDING, P_FIRM, P_DEVICE, P_RULE, P_SEVERITY, N_FILTERS };
+static const char *const filters[] = {"compound", "district", "street", "community",
+                                      "grid",     "building", "firm",   "device",
+                                      "rule",     "severity"};
+enum { N_FILTERS = sizeof(filters) / sizeof(filters[0]) };
 enum { W_BY, W_NOTE, W_VERSION, W_FOR, W_UNTIL, W_TO, W_PHOTO, N_WORDS };
 
 struct order {
@@ -31,7 +34,8 @@ static int usage(const char *verb)
         "       [--for DURATION | --until TIME] [--to NAME] [--photo URL]%s%s",
         verb, test ? "device/D|building/C/B|compound/C…" : "CASE…",
         test ? ""
-             : "\n       gaihouctl VERB [--compound C] [--building B] [--firm F] [--device D] ",
+             : "\n       gaihouctl VERB [--compound C] [--district D] [--street S] "
+               "[--community C]\n       [--grid G] [--building B] [--firm F] [--device D] ",
         test ? "" : "[--rule R] [--severity S] [--yes] …");
     int code = ctl_usage(text);
     free(text);
@@ -192,8 +196,6 @@ static int order_one(const struct ctl *c, const struct order *o, const char *id,
 int ctl_work(const struct ctl *c, int argc, char **argv)
 {
     struct order *o = mem_zalloc(sizeof(*o));
-    static const char *const filters[] = {"compound", "building", "firm",
-                                          "device",   "rule",     "severity"};
     static const char *const words[] = {"by", "note", "version", "for", "until", "to", "photo"};
     int code = CTL_USAGE;
     for (size_t i = 0; i < N_FILTERS; i++)

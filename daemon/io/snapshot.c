@@ -425,12 +425,26 @@ int snapshots_newest(struct snapshots *s, const struct position *max, struct err
     return -ENOENT;
 }
 
+/* In pieces: the one that is in memory stays. */
+static bool is_good(struct snapshots *s, struct found *f)
+{
+    struct position at;
+    if (f->good || f->bad)
+        return f->good;
+    int e = check(s->dir, f->serial, &at);
+    f->good = e == 0;
+    f->bad = e < 0;
+    if (f->bad)
+        (void)err_errno(&f->why, e, "%s/%s%016" PRIx64 "%s", s->dir, prefix, f->serial, suffix);
+    return f->good;
+}
+
 bool snapshots_beyond(struct snapshots *s, const struct position *p)
 {
     for (size_t i = 0; i < s->n; i++) {
         struct found *f = &s->at[i];
         struct position at = position_in(f->head);
-        if (!f->bad && position_cmp(&at, p) > 0 && (f->good || load(s, f)))
+        if (!f->bad && position_cmp(&at, p) > 0 && is_good(s, f))
             return true;
     }
     return false;

@@ -360,7 +360,8 @@ static void job_free(struct job *j)
     free((char *)j->alert_filter.rule);
     free((char *)j->alert_filter.severity);
     free((char *)j->alert_filter.state);
-    free((char *)j->alert_filter.building);
+    for (int i = 0; i < STORE_PLACES; i++)
+        free((char *)j->alert_filter.place[i]);
     free(j);
 }
 
@@ -718,7 +719,8 @@ void store_ask_alerts(struct store *s, enum store_alert_query q,
     c.rule = mem_strdup(f->rule);
     c.severity = mem_strdup(f->severity);
     c.state = mem_strdup(f->state);
-    c.building = mem_strdup(f->building);
+    for (int i = 0; i < STORE_PLACES; i++)
+        c.place[i] = mem_strdup(f->place[i]);
     *j = (struct job){
         .kind = JOB_ALERTS, .alert_query = q, .alert_filter = c, .json_fn = fn, .ctx = ctx};
     submit(s, j);

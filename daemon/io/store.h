@@ -204,9 +204,21 @@ typedef void store_case_fn(void *ctx, const struct store_case *c);
 void store_open_cases(struct store *s, const char *firm, store_case_fn *fn,
                       store_outs_done_fn *done, void *ctx);
 
+enum store_place { /* of a case, as its state says: where it was then */
+                   STORE_DISTRICT,
+                   STORE_STREET,
+                   STORE_COMMUNITY,
+                   STORE_GRID,
+                   STORE_BUILDING,
+                   STORE_PLACES
+};
+#define STORE_PLACE_NAMES                                                                      \
+    {                                                                                          \
+        "district", "street", "community", "grid", "building"                                  \
+    }
 struct store_alert_filter {                                              /* NULL or 0: any */
     const char *id, *compound, *firm, *device, *rule, *severity, *state; /* "open", "closed" */
-    const char *building;                                                /* as it was then */
+    const char *place[STORE_PLACES];
     int64_t from_ms, to_ms;
     uint64_t limit, before; /* as in store_filter */
     bool test;              /* of history: only what was marked as a test */

@@ -43,16 +43,20 @@ static void put_raw(struct jsonw *w, const char *key, sqlite3_stmt *st, int col)
 }
 
 /* Where it was, its state says; one that cannot be read was nowhere. */
-#define BUILDING                                                                               \
-    " AND (?10 IS NULL OR iif(json_valid(CAST(x.json AS TEXT)),"                               \
-    " json_extract(CAST(x.json AS TEXT), '$.place.building'), NULL)=?10)"
+#define PLACE(n, name)                                                                         \
+    " AND (?" n " IS NULL OR iif(json_valid(CAST(x.json AS TEXT)),"                            \
+    " json_extract(CAST(x.json AS TEXT), '$.place." name "'), NULL)=?" n ")"
+#define FIRST_PLACE 10
+#define PLACES                                                                                 \
+    PLACE("10", "district")                                                                    \
+    PLACE("11", "street") PLACE("12", "community") PLACE("13", "grid") PLACE("14", "building")
 
-/* Parameters ?1 … ?9 always exist, ?11 in history. */
+/* Parameters ?1 … ?9 always exist, ?15 in history. */
 #define FILTERS(t)                                                                             \
     " (?1 IS NULL OR " t "case_id=?1) AND (?2 IS NULL OR " t "compound=?2)"                    \
     " AND (?3 IS NULL OR " t "firm=?3) AND (?4 IS NULL OR " t "device=?4)"                     \
     " AND (?5 IS NULL OR " t "rule=?5) AND (?6 IS NULL OR " t "severity=?6)"                   \
-    " AND (?9=0 OR " t "id<?9)" BUILDING
+    " AND (?9=0 OR " t "id<?9)" PLACES
 
 static int prepare(struct store_db *db, const char *sql, const struct store_alert_filter *f,
                    sqlite3_stmt **out)
@@ -68,9 +72,11 @@ static int prepare(struct store_db *db, const char *sql, const struct store_aler
     sqlite3_bind_int64(*out, 7, f->from_ms);
     sqlite3_bind_int64(*out, 8, f->to_ms);
     sqlite3_bind_int64(*out, 9, (sqlite3_int64)f->before);
-    store_bind_text(*out, 10, f->building);
-    if (sqlite3_bind_parameter_index(*out, "?11") > 0)
-        sqlite3_bind_int(*out, 11, f->test);
+    if (sqlite3_bind_parameter_count(*out) >= FIRST_PLACE)
+        for (int i = 0; i < STORE_PLACES; i++)
+            store_bind_text(*out, FIRST_PLACE + i, f->place[i]);
+    if (sqlite3_bind_parameter_index(*out, "?15") > 0)
+        sqlite3_bind_int(*out, 15, f->test);
     return 0;
 }
 
@@ -224,7 +230,7 @@ static int history(struct store_db *db, const struct store_alert_filter *f, stru
                                      : "";
     return narrowed(db, TRANSITIONS, narrow,
                     FILTERS("t.") " AND (?7=0 OR t.wall_ms>=?7) AND (?8=0 OR t.wall_ms<?8)"
-                                  " AND (?11=0 OR t.test=1) ORDER BY t.id DESC",
+                                  " AND (?15=0 OR t.test=1) ORDER BY t.id DESC",
                     f, "transitions", put_transition, w);
 }
 

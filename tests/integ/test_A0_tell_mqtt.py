@@ -2,6 +2,7 @@
 with the broker's own access lists; lost and emptied brokers; what the gateway says of itself."""
 import contextlib
 import json
+import signal
 import subprocess
 import time
 
@@ -219,6 +220,35 @@ def test_a_firm_hears_and_commands_only_its_own(bench, guarded, firms):
     assert [r["result"] for r in bad] == ["bad"]
     assert yulin.on("alerts/yulin/c1")[-1]["ack"] is None
     assert spy.heard == []
+
+
+def test_a_firm_that_the_broker_refuses_holds_up_no_other(bench, tmp_path, firms):
+    """Somebody forgot lihua in the broker's ACL; the broker says so in each PUBACK."""
+    right = ACL.read_text(encoding="utf-8")
+    wrong = "".join(f"topic write gaihou/v1/{t}/yulin/#\n" for t in ("alerts", "events", "urgent"))
+    acl = tmp_path / "acl"
+    lines = [x for x in right.splitlines()
+             if x not in [f"topic write gaihou/v1/{t}/#" for t in ("alerts", "events", "urgent")]]
+    at = lines.index("user gaihou") + 1
+    acl.write_text("\n".join(lines[:at]) + "\n" + wrong + "\n".join(lines[at:]) + "\n",
+                   encoding="utf-8")
+    acl.chmod(0o600)
+    broker = bench.mosquitto("allow_anonymous false", f"password_file {password_file(tmp_path)}",
+                             f"acl_file {acl}")
+    g = gateway_at(bench, broker).start()
+    g.until(agreed(g), 30)
+    yulin, lihua = firms(broker, "yulin"), firms(broker, "lihua")
+    feed(broker, "s3", 0.93, "c2")
+    g.until(lambda: g.metrics()["gaihou_tell_refused_firms"][""] == 1, 15)
+    feed(broker, "s1", 0.93)
+    until(lambda: yulin.on("events/yulin/c1"), 3, "no pause of 5 s for who is not refused")
+    assert lihua.on("events") == []
+    acl.write_text(right, encoding="utf-8")
+    broker.signal(signal.SIGHUP)
+    until(lambda: lihua.on("alerts/lihua/c2") and lihua.on("events/lihua/c2"), 30)
+    g.until(lambda: g.metrics()["gaihou_tell_refused_firms"][""] == 0, 15)
+    assert g.metrics()["gaihou_tell_refused_total"][""] >= 1
+    g.until(agreed(g), 30)
 
 
 def test_a_retained_command_is_not_done_again(bench, guarded, firms):

@@ -2,9 +2,11 @@
 #include "sim/gateway.h"
 #include "app/pipeline_private.h"
 #include "app/report_private.h"
+#include "app/sink_int.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "core/engine_count_private.h"
 #include "core/lineproto.h"
 #include "io/content.h"
 #include "io/file.h"
@@ -355,6 +357,20 @@ static void not_ahead(const char *what, const struct position *snapshot,
                  limit->tick, limit->ordinal);
 }
 
+/* What a sink has not written yet, and not given up, lies behind the snapshot. */
+static void sink_not_behind(const struct sink *s, const struct position *snapshot)
+{
+    for (const struct queued *q = s->queue; q; q = q->next) {
+        const struct position *from = &q->b->info.from;
+        if (!q->b->shed && position_cmp(from, snapshot) <= 0)
+            sim_fail("the snapshot at (%" PRIu64 ", %" PRIu64 ", %" PRIu64
+                     ") is ahead of sink %s, which waits to write from (%" PRIu64 ", %" PRIu64
+                     ", %" PRIu64 ")",
+                     snapshot->offset, snapshot->tick, snapshot->ordinal, s->conf->id,
+                     from->offset, from->tick, from->ordinal);
+    }
+}
+
 int __real_snapshot_commit(struct snapshot_writer *w, uint64_t *out_release);
 int __wrap_snapshot_commit(struct snapshot_writer *w, uint64_t *out_release);
 int __wrap_snapshot_commit(struct snapshot_writer *w, uint64_t *out_release)
@@ -366,6 +382,8 @@ int __wrap_snapshot_commit(struct snapshot_writer *w, uint64_t *out_release)
               at.ordinal);
     must_be_durable(at.offset, "a snapshot");
     not_ahead("the store's cursor", &at, &cursor);
+    for (size_t i = 0; i < a->n_sinks; i++)
+        sink_not_behind(a->sinks[i], &at);
     return __real_snapshot_commit(w, out_release);
 }
 
@@ -400,6 +418,11 @@ int __real_journal_release(struct journal *j, uint64_t offset, const char *archi
 int __wrap_journal_release(struct journal *j, uint64_t offset, const char *archive_dir);
 int __wrap_journal_release(struct journal *j, uint64_t offset, const char *archive_dir)
 {
+    struct position newest[2];
+    int n = snapshot_list(gateway_app->paths.snapshots, newest, 2);
+    if (n < 2 || offset > newest[1].offset)
+        sim_fail("the journal is released to %" PRIu64 ", beyond the second of %d snapshots",
+                 offset, n);
     if (offset > record_log.released)
         record_log.released = offset;
     return __real_journal_release(j, offset, archive_dir);
@@ -702,6 +725,18 @@ static void judge_ledger(struct reference *ref)
         sim_fail("the ledger does not balance");
 }
 
+/* What /metrics count of the engine: each thing once, over all lives. */
+static void judge_counters(struct reference *ref)
+{
+    struct engine_counters real, want;
+    engine_counters_look(gateway_app->pipeline->engine, &real);
+    engine_counters_look(ref->engine, &want);
+    for (size_t i = 0; i < want.n; i++)
+        if (*real.list[i].n != *want.list[i].n)
+            sim_fail("counter %s is %" PRIu64 ", expected %" PRIu64, want.list[i].name,
+                     *real.list[i].n, *want.list[i].n);
+}
+
 static void judge_letters(struct reference *ref)
 {
     const struct fake_row *rows;
@@ -813,6 +848,7 @@ void gateway_judge(bool exact)
     buf_init(&ref->line, 1 << 20);
     run_reference(ref);
     judge_ledger(ref);
+    judge_counters(ref);
     judge_letters(ref);
     judge_alarms(ref);
     for (size_t i = 0; i < gateway_app->n_sinks; i++)

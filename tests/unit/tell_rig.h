@@ -3,7 +3,7 @@
 #define TESTS_TELL_RIG_H
 /*
  * tell_rig — what test_tell stands on: loop, store, MQTT client and commands' words, played by the
- * test in one virtual time. Included by test_tell.c only. Answers of the store come in order, a turn
+ * test in one virtual time. Included by test_tell*.c only. Answers of the store come in order, a turn
  * later; the broker acknowledges when the test lets it.
  */
 #include "unit.h"
@@ -528,7 +528,11 @@ void mqtt_close(struct mqtt *m)
 int mqtt_resubscribe(struct mqtt *m, const struct mqtt_filter *filters, size_t n)
 {
     (void)m;
+    bool had = mq.alerts_filter;
     mq.alerts_filter = has_alerts(filters, n);
+    for (size_t i = 0; i < mq.n_kept && !had && mq.alerts_filter && mq.connected; i++)
+        if (mq.kept[i].there && strncmp(mq.kept[i].topic, "gaihou/v1/alerts/", 17) == 0)
+            message(mq.kept[i].topic, mq.kept[i].payload, true, NULL, NULL);
     return 0;
 }
 int mqtt_send(struct mqtt *m, const struct mqtt_out *o)

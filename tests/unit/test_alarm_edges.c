@@ -333,6 +333,41 @@ static void an_hour_makes_no_alarm_of_what_is_old(void **state)
     rig_end(&r);
 }
 
+/* -- reloads ---------------------------------------------------------------------------------- */
+
+#define AT_ONCE                                                                                \
+    RULE("high", "sump", "levels: [{severity: major, when: level > 0.8, off: level < 0.6}]")
+#define OTHER   RULE("dry", "sump", "levels: [{severity: minor, when: level < 0.01}]")
+#define EARLIER RULE("aa", "sump", "levels: [{severity: minor, when: battery_pct < 1}]")
+
+/* What is read back of the past is not lost by a reload, nor by what else came with it. */
+static void a_reload_forgets_no_open_episode(void **state)
+{
+    (void)state;
+    enum { NOTHING, MORE_RULES, FEWER, CHANGED, HOW };
+    static const char *const rules[HOW] = {
+        RULES(AT_ONCE OTHER), RULES(EARLIER AT_ONCE OTHER), RULES(AT_ONCE),
+        RULES(RULE("high", "sump", "levels: [{severity: major, when: level > 0.85}]") OTHER)};
+    for (unsigned how = 0; how < HOW; how++) {
+        struct rig r;
+        rig_start(&r, rig_devices, RULES(AT_ONCE OTHER));
+        say(&r, 1 * MIN, "s1", "level=0.1");
+        say(&r, 60 * MIN, "s1", "level=0.1");
+        for (unsigned i = 2; i < 60; i++) {
+            rig_say(&r, 61 * MIN, "s1", i >= 10 && i < 20 ? "level=0.9" : "level=0.1",
+                    (struct said){.order = i * MIN});
+            if (i == 14) {
+                rig_reload(&r, rig_devices, rules[how]);
+                rig_restart(&r);
+            }
+        }
+        rig_to(&r, 62 * MIN);
+        told(&r, how == CHANGED ? "3660 high s1 episode normal major good late 900..1200\n"
+                                : "3660 high s1 episode normal major good late 600..1200\n");
+        rig_end(&r);
+    }
+}
+
 /* -- schedules -------------------------------------------------------------------------------- */
 
 #define MORNING(more)                                                                          \
@@ -360,6 +395,48 @@ static void a_schedule_ends_nothing_that_endangers_life(void **state)
     told(&r, "60 pump d1 activated active minor good\n"
              "1800 pump d1 cleared normal minor good schedule\n");
     rig_end(&r);
+}
+
+#define SHIFT                                                                                  \
+    RULE("wet", "sump",                                                                        \
+         "levels: [{severity: minor, when: level > 0.8, off: level < 0.6}], schedule: "        \
+         "{windows: [{days: [sat], from: \"08:00\", to: \"08:30\"}], on_close: resolve}")
+
+/* What ends with its window says how well that is known: of whom nobody has heard it is stale. So live,
+ * after a restart or a reload within the window, and when nobody was there as it closed. */
+static void what_a_schedule_ends_is_stale_of_the_silent_only(void **state)
+{
+    (void)state;
+    enum { LIVE, RESTART, RELOAD, LATER, HOW };
+    for (unsigned how = 0; how < HOW; how++) {
+        struct rig r;
+        rig_start(&r, rig_devices, RULES(SHIFT));
+        for (unsigned i = 1; i < 30; i++) {
+            say(&r, i * MIN, "s1", "level=0.9");
+            if (i <= 10)
+                say(&r, i * MIN, "s2", "level=0.9");
+            if (i == 20 && how == RESTART)
+                rig_restart(&r);
+            if (i == 20 && how == RELOAD)
+                rig_reload(&r, rig_devices, RULES(SHIFT OTHER));
+        }
+        told(&r,
+             "60 wet s1 activated active minor good\n60 wet s2 activated active minor good\n"
+             "780 wet s2 quality active minor stale\n");
+        if (how == LATER) {
+            rig_restart(&r);
+            r.now = BOOT + 31 * MIN;
+            rig_reload(&r, rig_devices, RULES(SHIFT));
+        }
+        rig_to(&r, 32 * MIN);
+        if (how == LATER)
+            told(&r, "1860 wet s1 cleared normal minor good schedule\n"
+                     "1860 wet s2 cleared normal minor stale schedule\n");
+        else
+            told(&r, "1800 wet s1 cleared normal minor good schedule\n"
+                     "1800 wet s2 cleared normal minor stale schedule\n");
+        rig_end(&r);
+    }
 }
 
 /* A holiday in another age is a change that time never reaches. */
@@ -538,7 +615,9 @@ int main(void)
         cmocka_unit_test(what_was_read_is_not_read_again),
         cmocka_unit_test(only_the_last_of_a_queue_is_counted),
         cmocka_unit_test(an_hour_makes_no_alarm_of_what_is_old),
+        cmocka_unit_test(a_reload_forgets_no_open_episode),
         cmocka_unit_test(a_schedule_ends_nothing_that_endangers_life),
+        cmocka_unit_test(what_a_schedule_ends_is_stale_of_the_silent_only),
         cmocka_unit_test(a_far_holiday_is_far),
         cmocka_unit_test(a_changed_rule_raises_nothing_that_is_not_true),
         cmocka_unit_test(a_changed_rule_of_life_safety_still_rises),

@@ -314,9 +314,29 @@ static void other_lanes(void **state)
     assert_int_equal(count(&r, "c1", LEDGER_DECODED), 1);
     assert_int_equal(r.seen->n, 1);
     line_is(&r, 0, "sump,building=1,compound=c1,device=d3 level=1 ");
-    assert_int_equal(r.seen->n_letters, 1);
     balanced(&r);
     rig_done(&r);
+}
+
+/* Of two lanes that hear the same, one keeps whom nobody knows. */
+static void strangers_are_the_routine_lanes(void **state)
+{
+    (void)state;
+    for (int ls = 0; ls < 2; ls++) {
+        struct rig r;
+        vendor_rig_of(&r, ls ? "life-safety" : "routine");
+        TELL(&r, {.device = "nobody", .level = 1}, {.device = "old", .level = 1});
+        TELL(&r, {.device = "d3", .level = 1}, {.device = "nobody", .level = 1});
+        message(&r, "gaihou/v1/up/c1/nobody", "{\"level\":1}", 0, 90);
+        message(&r, "gaihou/v1/up/c1/old", "{\"level\":1}", 0, 91);
+        message(&r, "gaihou/v1/up/c2/d3", "{\"level\":1}", 0, 92); /* another compound's */
+        assert_int_equal(count(&r, "-", LEDGER_QUARANTINED), ls ? 0 : 4);
+        assert_int_equal(count(&r, "-", LEDGER_OTHER_LANE), ls ? 4 : 0);
+        assert_int_equal(r.seen->n_letters, ls ? 0 : 6);
+        assert_int_equal(r.seen->n, ls);
+        balanced(&r);
+        rig_done(&r);
+    }
 }
 
 /* -- points ---------------------------------------------------------------------------------- */
@@ -703,6 +723,7 @@ int main(void)
         cmocka_unit_test(candidates_in_order),
         cmocka_unit_test(signs_of_life),
         cmocka_unit_test(other_lanes),
+        cmocka_unit_test(strangers_are_the_routine_lanes),
         cmocka_unit_test(points_are_series),
         cmocka_unit_test(too_many_points),
         cmocka_unit_test(message_ids),

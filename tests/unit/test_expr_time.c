@@ -3,7 +3,7 @@
  * What is said about conditions (hash, plausible, subject, limit, explanation), and what time
  * does to them.
  */
-#include "core/expr.h"
+#include "core/expr_private.h"
 
 #include <errno.h>
 #include <math.h>
@@ -354,6 +354,19 @@ static void time_alone_wakes(void **state)
     zone_free(z);
 }
 
+/* When we could not hear, of the next hours. */
+static size_t outages(uint64_t *random, struct expr_deaf *out, size_t n)
+{
+    uint64_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        at += 1 + unit_random(random) % (1200 * S);
+        out[i].from_ns = at;
+        at += 1 + unit_random(random) % (400 * S);
+        out[i].to_ns = at;
+    }
+    return n;
+}
+
 /* Between two samples a truth changes at no time before the one that was named. */
 static void never_too_late(void **state)
 {
@@ -376,6 +389,8 @@ static void never_too_late(void **state)
         const struct expr_input *in;
         size_t inputs = expr_inputs(x, &in), changed = 0;
         uint64_t now = S;
+        struct expr_deaf deaf[200];
+        size_t n_deaf = outages(&random, deaf, t & 1 ? 200 : 0);
         for (int i = 0; i < 3000; i++) {
             now += unit_random(&random) % (90 * S) / 1000000 * 1000000;
             unsigned k = (unsigned)(unit_random(&random) % inputs);
@@ -383,6 +398,9 @@ static void never_too_late(void **state)
             expr_feed(x, s, k, last[k].v, now);
             struct expr_env env = env_at(now);
             env.wall_ms = (int64_t)(now / 1000000);
+            env.deaf = deaf;
+            env.n_deaf = n_deaf;
+            env.grace_ns = t & 2 ? 40 * S : 0;
             enum expr_truth first = expr_eval(x, s, &env);
             uint64_t wakes = expr_wake_ns(x, s, &env);
             assert_true(wakes > now);
@@ -410,6 +428,41 @@ static void never_too_late(void **state)
         expr_state_free(s);
         expr_free(x);
     }
+}
+
+/* Our own silence is nobody's age, and ends nothing either. */
+static void age_stands_still_while_we_hear_nothing(void **state)
+{
+    (void)state;
+    uint64_t random = unit_seed();
+    struct expr *x = compiled("age(level) > $wait");
+    double wait[4] = {0, 0, 0, 0};
+    for (int run = 0; run < 200; run++) {
+        struct expr_deaf deaf[20];
+        struct expr_env env = env_at(0);
+        env.params = wait;
+        env.deaf = deaf;
+        env.n_deaf = outages(&random, deaf, 20);
+        env.grace_ns = unit_random(&random) % 100 * S;
+        uint64_t said = unit_random(&random) % (2000 * S), before = 0;
+        fill(x, NULL, 0, 0);
+        last[0] = (struct expr_last){1, said + 1};
+        for (uint64_t now = said + 1; now < said + 4000 * S; now += 7 * S) {
+            env.now_ns = now;
+            uint64_t age = expr_age_of(&env, 0).ns, silent = now - said - 1;
+            bool could_hear = true;
+            for (size_t i = 0; i < env.n_deaf; i++)
+                could_hear &= now < deaf[i].from_ns || now - 7 * S >= deaf[i].to_ns;
+            assert_true(age >= before && age <= silent);
+            if (now > said + 8 * S && !could_hear)
+                assert_true(age <= before + 14 * S || age <= env.grace_ns + 7 * S);
+            for (size_t i = 0; i < env.n_deaf; i++)
+                if (now >= deaf[i].from_ns + 7 * S && now < deaf[i].to_ns && now > said + 8 * S)
+                    assert_true(age == before);
+            before = age;
+        }
+    }
+    expr_free(x);
 }
 
 static void slots_are_bound(void **state)
@@ -459,10 +512,15 @@ static void slots_are_bound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(spelling_does_not_matter), cmocka_unit_test(what_cannot_be_is_said),
-        cmocka_unit_test(subject_and_limit),        cmocka_unit_test(parts_are_explained),
-        cmocka_unit_test(the_clock_is_local),       cmocka_unit_test(time_alone_wakes),
-        cmocka_unit_test(never_too_late),           cmocka_unit_test(slots_are_bound),
+        cmocka_unit_test(spelling_does_not_matter),
+        cmocka_unit_test(what_cannot_be_is_said),
+        cmocka_unit_test(subject_and_limit),
+        cmocka_unit_test(parts_are_explained),
+        cmocka_unit_test(the_clock_is_local),
+        cmocka_unit_test(time_alone_wakes),
+        cmocka_unit_test(never_too_late),
+        cmocka_unit_test(slots_are_bound),
+        cmocka_unit_test(age_stands_still_while_we_hear_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -161,6 +161,22 @@ static void test_each_is_read_once(void **state)
     assert_int_equal(bytes_read, 2 * HEAD + 2 * STATE);
 }
 
+/* The newest stands before an older one, as behind a store that was put back. */
+static void test_newest_stays(void **state)
+{
+    (void)state;
+    struct snapshots *s;
+    put_long(9);
+    put_long(2);
+    bytes_read = 0;
+    assert_int_equal(snapshots_open(dir, &s), 0);
+    is_newest(s, NULL, 2);
+    assert_true(snapshots_beyond(s, &(struct position){5, 0, 0}));
+    is_newest(s, &(struct position){5, 0, 0}, 2);
+    snapshots_close(s);
+    assert_int_equal(bytes_read, 3 * HEAD + 2 * STATE);
+}
+
 static void test_damage_is_seen_once(void **state)
 {
     (void)state;
@@ -213,6 +229,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_two_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_falls_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_each_is_read_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_newest_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_is_seen_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_discard, setup, teardown),
     };

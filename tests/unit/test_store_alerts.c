@@ -546,6 +546,35 @@ static void another_epoch(void **state)
 
 /* -- questions ---------------------------------------------------------------------------------- */
 
+/* The same code on every level: each filter looks at its own. */
+static void places_of_cases(void **state)
+{
+    struct bench *b = *state;
+    struct made m;
+    const char *json;
+    open_store(b);
+    static const char *const places[STORE_PLACES] = STORE_PLACE_NAMES;
+    for (int i = 0; i < STORE_PLACES; i++) { /* the same code on every level */
+        char id[16], words[80];
+        (void)snprintf(id, sizeof(id), "p%d", i);
+        (void)snprintf(words, sizeof(words), "x\",\"place\":{\"%s\":\"g-7\"},\"y\":\"",
+                       places[i]);
+        make(&m, id, words);
+        put_at(b, 1010 + (uint64_t)i, &m.t);
+    }
+    for (int i = 0; i < STORE_PLACES; i++) {
+        char want[24];
+        struct store_alert_filter f = {0};
+        f.place[i] = "g-7";
+        (void)snprintf(want, sizeof(want), "\"case\":\"p%d\"", i);
+        json = ask(b, STORE_ALERT_LIST, f);
+        assert_int_equal(count(json, "\"opened\":"), 1);
+        assert_true(says(json, want));
+        json = ask(b, STORE_ALERT_HISTORY, f);
+        assert_int_equal(count(json, "\"waiting\":"), 1);
+    }
+}
+
 static void questions(void **state)
 {
     struct bench *b = *state;
@@ -582,11 +611,11 @@ static void questions(void **state)
     put_at(b, 1000, &m.t);
     make(&m, "k31", "x\",\"place\":{\"building\":\"13\"},\"y\":\"");
     put_at(b, 1001, &m.t);
-    json = ask(b, STORE_ALERT_LIST, (struct store_alert_filter){.building = "3"});
+    json = ask(b, STORE_ALERT_LIST, (struct store_alert_filter){.place[STORE_BUILDING] = "3"});
     assert_int_equal(count(json, "\"opened\":"), 1);
     assert_true(says(json, "\"case\":\"k30\""));
     json = ask(b, STORE_ALERT_HISTORY,
-               (struct store_alert_filter){.building = "13", .compound = "cq-1"});
+               (struct store_alert_filter){.place[STORE_BUILDING] = "13", .compound = "cq-1"});
     assert_int_equal(count(json, "\"waiting\":"), 1);
     assert_true(says(json, "\"case\":\"k31\""));
     json = ask(b, STORE_ALERT_LIST, (struct store_alert_filter){.state = "odd"});
@@ -819,19 +848,10 @@ static void old_history_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(tells_a_life),
-        TEST(records_and_moves),
-        TEST(not_twice),
-        TEST(nobody_tells),
-        TEST(marks),
-        TEST(replies),
-        TEST(epochs),
-        TEST(another_epoch),
-        TEST(questions),
-        TEST(crashes),
-        TEST(migrates),
-        TEST(many_at_once),
-        TEST(old_history_goes),
+        TEST(tells_a_life), TEST(records_and_moves), TEST(not_twice), TEST(nobody_tells),
+        TEST(marks),        TEST(replies),           TEST(epochs),    TEST(another_epoch),
+        TEST(questions),    TEST(places_of_cases),   TEST(crashes),   TEST(migrates),
+        TEST(many_at_once), TEST(old_history_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

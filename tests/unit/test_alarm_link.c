@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Silence of our own: while our link is down, and until who is there could have spoken again, no
+ * condition takes it for silence of a device. */
+#include "alarm_rig.h"
+
+#define GONE(delay)                                                                            \
+    RULE("gone", "sump",                                                                       \
+         "levels: [{severity: minor, when: \"absent(level, 30m)\", for: " delay "}]")
+#define SUMPS RIG_HEAD "s1,sump,c1,b1,60s,,\ns2,sump,c1,b1,60s,,\n"
+
+static void link_to(struct rig *r, uint64_t ns, bool up)
+{
+    rig_to(r, ns);
+    alarm_link(r->a, 0, up, r->now);
+}
+
+/* To that time, in steps, with a restart at each. */
+static void go(struct rig *r, uint64_t ns, bool restarts)
+{
+    while (restarts && r->now + 7 * MIN < BOOT + ns) {
+        rig_to(r, r->now - BOOT + 7 * MIN);
+        rig_restart(r);
+    }
+    rig_to(r, ns);
+}
+
+static void absent_waits(bool restarts)
+{
+    struct rig r;
+    rig_start(&r, SUMPS, RULES(GONE("0s")));
+    say(&r, 1 * MIN, "s1", "level=0.1");
+    go(&r, 20 * MIN, restarts);
+    link_to(&r, 20 * MIN, false);
+    go(&r, 5 * HOUR, restarts);
+    link_to(&r, 5 * HOUR, true);
+    go(&r, 5 * HOUR + 25 * MIN, restarts);
+    told(&r, "");
+    say(&r, 5 * HOUR + 25 * MIN, "s1", "level=0.1");
+    go(&r, 5 * HOUR + 54 * MIN, restarts);
+    told(&r, "19800 gone s2 activated active minor stale\n"); /* 30 minutes after the link */
+    go(&r, 5 * HOUR + 56 * MIN, restarts);
+    told(&r, "21300 gone s1 activated active minor stale\n");
+    rig_end(&r);
+}
+
+static void absent_waits_for_the_link(void **state)
+{
+    (void)state;
+    absent_waits(false);
+}
+
+static void absent_waits_for_the_link_over_restarts(void **state)
+{
+    (void)state;
+    absent_waits(true);
+}
+
+static void what_was_absent_stays_so(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, SUMPS, RULES(GONE("0s")));
+    say(&r, 1 * MIN, "s1", "level=0.1");
+    say(&r, 25 * MIN, "s2", "level=0.1");
+    rig_to(&r, 40 * MIN);
+    told(&r, "1860 gone s1 activated active minor stale\n");
+    for (unsigned i = 0; i < 20; i++) { /* more outages than are remembered */
+        link_to(&r, (40 + i * 30) * MIN, false);
+        rig_restart(&r);
+        link_to(&r, (50 + i * 30) * MIN, true);
+    }
+    told(&r, ""); /* s2: never was it quiet for so long while it could be heard */
+    say(&r, 10 * HOUR + 45 * MIN, "s1", "level=0.1");
+    told(&r, "38700 gone s1 cleared normal minor good\n");
+    rig_to(&r, 10 * HOUR + 49 * MIN);
+    told(&r, "");
+    rig_end(&r);
+}
+
+/* The delay of what was true already stands still, too. */
+static void a_delay_does_not_run_while_the_link_is_down(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, RIG_HEAD "s1,sump,c1,b1,60s,,\n", RULES(GONE("20m")));
+    say(&r, 1 * MIN, "s1", "level=0.1");
+    link_to(&r, 41 * MIN, false); /* 10 of its 20 minutes are over */
+    rig_to(&r, 90 * MIN);
+    rig_restart(&r);
+    link_to(&r, 101 * MIN, true);
+    rig_to(&r, 111 * MIN);
+    told(&r, "");
+    rig_to(&r, 113 * MIN); /* an interval, and the other ten */
+    told(&r, "6720 gone s1 activated active minor stale\n");
+    rig_end(&r);
+}
+
+static void a_window_that_runs_empty_by_us_raises_nothing(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, SUMPS,
+              RULES(RULE("mute", "sump",
+                         "levels: [{severity: minor, when: \"count(level, 10m) < 1\"}]")));
+    say(&r, 1 * MIN, "s1", "level=0.1");
+    say(&r, 2 * MIN, "s2", "level=0.1");
+    link_to(&r, 5 * MIN, false);
+    rig_to(&r, 2 * HOUR);
+    rig_restart(&r);
+    link_to(&r, 2 * HOUR, true);
+    say(&r, 2 * HOUR + 30 * S, "s1", "level=0.1");
+    told(&r, "");
+    rig_to(&r, 2 * HOUR + 5 * MIN);
+    told(&r, "7260 mute s2 activated active minor stale\n");
+    rig_end(&r);
+}
+
+/* A moment in which the broker kept everything is no outage. */
+static void a_blink_stops_no_age(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, RIG_HEAD "s1,sump,c1,b1,15m,,\n", RULES(GONE("0s")));
+    say(&r, 15 * MIN, "s1", "level=0.1");
+    for (unsigned i = 1; i <= 11; i++) {
+        rig_to(&r, i * 5 * MIN - MIN);
+        alarm_link(r.a, 0, false, r.now);
+        rig_to(&r, i * 5 * MIN - 30 * S);
+        alarm_link_again(r.a, 0, r.now);
+        rig_restart(&r);
+    }
+    /* After 30 minutes, when what was kept for the blink before has come. */
+    told(&r, "2730 gone s1 activated active minor good\n");
+    rig_end(&r);
+}
+
+/* What version 2 wrote knows no outages. */
+static void an_older_state_is_read(void **state)
+{
+    (void)state;
+    enum { HEAD = 33, LINKS = 64, OLD = 17, NEW = 33, SPAN = 16 };
+    struct rig r;
+    struct rig_bytes b = {0};
+    rig_start(&r, RIG_HEAD "s1,sump,c1,b1,60s,,\n", RULES(GONE("0s")));
+    say(&r, 1 * MIN, "s1", "level=0.1");
+    link_to(&r, 10 * MIN, false);
+    assert_int_equal(alarm_save(r.a, rig_put, &b), 0);
+    char *to = b.p + HEAD, *from = b.p + HEAD;
+    for (unsigned i = 0; i < LINKS; i++) {
+        uint64_t n;
+        memmove(to, from, OLD);
+        memcpy(&n, from + OLD + 8, sizeof(n));
+        to += OLD;
+        from += NEW + n * SPAN;
+    }
+    memmove(to, from, (size_t)(b.p + b.n - from));
+    b.n -= (size_t)(from - to);
+    b.p[8] = 2;
+    alarm_free(r.a);
+    r.a = alarm_new(&(struct alarm_out){&r, rig_event});
+    alarm_use(r.a, NULL, r.w, BOOT, WALL0);
+    assert_int_equal(alarm_load(r.a, b.p, b.n), 0);
+    rig_to(&r, 3 * HOUR);
+    told(&r, "");
+    link_to(&r, 3 * HOUR, true);
+    rig_to(&r, 4 * HOUR);
+    told(&r, "12600 gone s1 activated active minor stale\n");
+    free(b.p);
+    rig_end(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(absent_waits_for_the_link),
+        cmocka_unit_test(absent_waits_for_the_link_over_restarts),
+        cmocka_unit_test(what_was_absent_stays_so),
+        cmocka_unit_test(a_delay_does_not_run_while_the_link_is_down),
+        cmocka_unit_test(a_window_that_runs_empty_by_us_raises_nothing),
+        cmocka_unit_test(a_blink_stops_no_age),
+        cmocka_unit_test(an_older_state_is_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How much work very many shelved cases are, counted and not timed; and whose case an id is. */
+#include "cases_rig.h"
+
+#include "base/buf.h"
+#include "core/cases_private.h"
+
+enum { MANY = 4000, DEPTH = 13 }; /* 2^12 > MANY / 2 */
+
+struct storm {
+    struct cases *c;
+    struct position at;
+    uint64_t ns, unshelved;
+    char ids[MANY][64], last[64];
+    unsigned n;
+};
+
+static void on_transition(void *ctx, const struct transition *t)
+{
+    struct storm *s = ctx;
+    if (t->change == CASE_ACTIVATED)
+        snprintf(s->ids[s->n++], sizeof(s->ids[0]), "%s", t->case_id);
+    if (t->change != CASE_UNSHELVED)
+        return;
+    snprintf(s->last, sizeof(s->last), "%s", t->device);
+    s->unshelved++;
+}
+
+static void command(struct storm *s, unsigned i, enum case_verb verb, const char *payload)
+{
+    char room[64 + JSON_PADDING] = "";
+    snprintf(room, 64, "%s", payload);
+    cases_command(s->c, &s->at,
+                  &(struct case_command){.firm = "f1",
+                                         .compound = "qby",
+                                         .case_id = s->ids[i],
+                                         .verb = verb,
+                                         .payload = room,
+                                         .payload_len = strlen(payload),
+                                         .engine_ns = s->ns,
+                                         .wall_ms = WALL0_MS});
+}
+
+static struct cases *another(struct storm *s, const struct world *w)
+{
+    struct cases *c = cases_new(&(struct cases_out){s, on_transition, NULL});
+    cases_use(c, NULL, w, s->ns, WALL0_MS);
+    cases_stream(c, "cq/all/1");
+    return c;
+}
+
+/* All of them, by one command each; all come back at one time, in the order in which they began. */
+static void many_are_shelved_and_come_back(void **state)
+{
+    (void)state;
+    struct storm *s = mem_zalloc(sizeof(*s));
+    struct buf devices;
+    buf_init(&devices, (size_t)1 << 20);
+    assert_int_equal(buf_puts(&devices, "device,kind,compound,building\n"), 0);
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(buf_printf(&devices, "x%04u,sump,qby,3\n", i), 0);
+    struct world *w =
+        rig_world(rig_conf_text, rig_compounds_text, buf_cstr(&devices), rig_rules_text);
+    s->ns = ENGINE0;
+    s->at = (struct position){4096, ENGINE0, 0};
+    s->c = another(s, w);
+    const struct rule *rule = rules_find(w->rules, "ack-1", 5);
+    for (unsigned i = 0; i < MANY; i++) {
+        struct alarm_event ev = {.change = ALARM_ACTIVATED,
+                                 .rule = rule,
+                                 .device = registry_device_at(w->registry, i),
+                                 .point = "",
+                                 .condition = ALARM_ACTIVE,
+                                 .severity = SEVERITY_MINOR,
+                                 .value = NAN,
+                                 .limit = NAN,
+                                 .since_ms = WALL0_MS,
+                                 .time_ms = WALL0_MS,
+                                 .engine_ns = s->ns,
+                                 .wall_ms = WALL0_MS};
+        s->at.ordinal++;
+        cases_event(s->c, &s->at, &ev);
+    }
+    assert_int_equal(s->n, MANY);
+    for (unsigned i = MANY; i-- > 0;) /* the last one first */
+        command(s, i, VERB_SHELVE, "{\"for\":\"1h\",\"by\":\"me\"}");
+    for (unsigned i = 0; i < MANY; i += 4)
+        command(s, i, VERB_UNSHELVE, "{\"by\":\"me\"}");
+    assert_int_equal(s->unshelved, MANY / 4);
+    assert_int_equal(cases_next_due(s->c), s->ns + 3600 * SECOND_NS);
+    struct buf saved;
+    buf_init(&saved, (size_t)64 << 20);
+    assert_int_equal(cases_save(s->c, rig_append, &saved), 0);
+    struct cases *old = s->c;
+    s->c = another(s, w);
+    assert_int_equal(cases_load(s->c, saved.data, saved.len), 0);
+    cases_use(s->c, NULL, w, s->ns, WALL0_MS);
+    s->unshelved = 0;
+    for (uint64_t due; (due = cases_next_due(s->c)) != UINT64_MAX; s->at.ordinal++) {
+        char before[64];
+        snprintf(before, sizeof(before), "%s", s->last);
+        assert_int_equal(due, s->ns + 3600 * SECOND_NS);
+        cases_tick(s->c, &s->at, due, WALL0_MS + 3600000);
+        assert_true(s->unshelved == 1 || strcmp(s->last, before) > 0);
+    }
+    assert_int_equal(s->unshelved, MANY - MANY / 4);
+    assert_in_range(old->due_steps, MANY, MANY * 2 * DEPTH);
+    assert_in_range(s->c->due_steps, MANY, MANY * 2 * DEPTH);
+    cases_free(old);
+    cases_free(s->c);
+    buf_done(&saved);
+    buf_done(&devices);
+    world_free(w);
+    free(s);
+}
+
+/* Names may contain dots: what begins with our name and lane may be another gateway's, whose it stays. */
+static void names_that_begin_like_ours(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id;
+        bool ours, whole;
+    } ids[] = {{"cq.all.1.a.0", true, true},
+               {"cq.all.1795219200.zz9.1.b", true, true},
+               {"cq.all.all.1.a.0", false, true},
+               {"cq.all.all.1.a.0.1", false, true},
+               {"cq.all.x.routine.1.a.0.1", false, true},
+               {"cq.all.5.all.1.a.0", false, true},
+               {"other.life-safety.1.a.0", false, true},
+               {"cq.all.all.1", false, false},
+               {"cq.all.1.a", false, false},
+               {"cq.all.1.a.0.", false, false},
+               {"cq.all.1.a..0", false, false},
+               {"cq.all.1a.a.0", false, false},
+               {"cq.all.1.A.0", false, false},
+               {"cq.all.1.a.0.1.2", false, false},
+               {"cq.all.", false, false},
+               {"", false, false}};
+    struct cases_rig *r = rig_new();
+    rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+    assert_true(case_id_is_of(r->seen[0].id, strlen(r->seen[0].id), "cq.all.", NULL));
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        const char *id = ids[i].id;
+        if (case_id_is_of(id, strlen(id), "cq.all.", NULL) != ids[i].ours ||
+            case_id_is_whole(id, strlen(id)) != ids[i].whole)
+            fail_msg("%s", id);
+        if (!*id || strncmp(id, "cq.all.", 7) != 0)
+            continue;
+        enum case_answer expected =
+            ids[i].whole && !ids[i].ours ? (enum case_answer)99 : ANSWER_UNKNOWN;
+        assert_int_equal(rig_ask(r, "f1", "qby", id, VERB_ACK, "{}", NULL), expected);
+    }
+    uint64_t offset = 0;
+    assert_true(case_id_is_of("cq.all.1.zz.0", 13, "cq.all.", &offset));
+    assert_int_equal(offset, 35 * 36 + 35);
+    rig_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(many_are_shelved_and_come_back),
+                                       cmocka_unit_test(names_that_begin_like_ours)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A broker that refuses what we publish to some firms: nobody else waits for that, life-safety least of
+ * all. */
+#include "tell_rig.h"
+
+#include "app/tell_private.h"
+
+enum { WK_ROUTINE = 1, WK_URGENT = 2, LH_ROUTINE = 4, LH_URGENT = 8 };
+
+static bool is_below(const char *topic, const char *head)
+{
+    return strncmp(topic, head, strlen(head)) == 0;
+}
+
+static bool is_refused(const char *topic, unsigned refuses)
+{
+    bool urgent = is_below(topic, P "urgent/"), wk = strstr(topic, "/wk/"),
+         lh = strstr(topic, "/lh/");
+    unsigned what = urgent ? WK_URGENT : WK_ROUTINE;
+    return (wk && refuses & what) || (lh && refuses & what << 2);
+}
+
+/* The broker answers all that is under way. */
+static size_t answer(unsigned refuses)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < mq.n; i++) {
+        if (mq.sent[i].acked || mq.sent[i].connection != mq.connection)
+            continue;
+        bool no = is_refused(mq.sent[i].topic, refuses);
+        ack_one(&mq.sent[i], no ? -EACCES : 0);
+        n += no;
+    }
+    return n;
+}
+
+static void run(unsigned ms, unsigned refuses)
+{
+    for (unsigned i = 0; i < ms; i += 10) {
+        (void)answer(refuses);
+        run_ms(10);
+    }
+}
+
+static size_t sent(const char *topic, size_t from)
+{
+    size_t n = 0;
+    for (size_t i = from; i < mq.n; i++)
+        n += strcmp(mq.sent[i].topic, topic) == 0;
+    return n;
+}
+
+static void rows(const char *firm, const char *compound, unsigned first, unsigned n,
+                 unsigned tell_steps)
+{
+    for (unsigned i = first; i < first + n; i++) {
+        char id[32];
+        snprintf(id, sizeof(id), "cq.all.1.%s.%x", firm, i);
+        commit(firm, compound, id, tell_steps, i, "cq/all/1");
+    }
+}
+
+static bool all_done(const char *firm)
+{
+    for (size_t i = 0; i < db.n; i++)
+        if (strcmp(db.rows[i].firm, firm) == 0 && !db.rows[i].done)
+            return false;
+    return true;
+}
+
+static void nobody_waits_for_another_firm(void **state)
+{
+    (void)state;
+    start(1, 0);
+    db.chunk = 7;
+    up();
+    settle();
+    rows("wk", "c1", 1, 40, TELL_STATE | TELL_EVENT);
+    run(200, WK_ROUTINE);
+    assert_int_equal(stats().held, 1);
+    assert_non_null(strstr(stats().problem, "refuses"));
+    size_t from = mq.n;
+    for (unsigned i = 1; i <= 20; i++) {
+        rows("lh", "c3", i, 1, TELL_STATE | TELL_EVENT);
+        run(60, WK_ROUTINE);
+        assert_true(all_done("lh"));
+    }
+    assert_int_equal(tell->rows.n, 0); /* what waits takes nobody's room */
+    rows("wk", "c1", 41, 40, TELL_STATE | TELL_EVENT);
+    run(3000, WK_ROUTINE);
+    assert_int_equal(sent(P "events/wk/c1", from), 0);
+    /* One is tried after 5 s, and after 10 more. */
+    run(2000, WK_ROUTINE);
+    size_t tried = sent(P "alerts/wk/c1/cq.all.1.wk.1", from);
+    assert_int_equal(tried, 1);
+    run(8000, WK_ROUTINE);
+    assert_int_equal(sent(P "alerts/wk/c1/cq.all.1.wk.1", from), 1);
+    run(3000, WK_ROUTINE);
+    assert_int_equal(sent(P "alerts/wk/c1/cq.all.1.wk.1", from), 2);
+    assert_int_equal(sent(P "events/wk/c1", from), 2); /* with it */
+    assert_true(stats().refused >= 3);
+    /* It is put right: all of them, in their order. */
+    from = mq.n;
+    run(25000, 0);
+    assert_true(all_done("wk"));
+    unsigned next = 1;
+    for (size_t i = from; i < mq.n; i++) {
+        if (strcmp(mq.sent[i].topic, P "events/wk/c1") != 0)
+            continue;
+        assert_string_equal(mq.sent[i].payload,
+                            db.rows[next > 40 ? next + 19 : next - 1].payload);
+        next++;
+    }
+    assert_int_equal(next, 81);
+    assert_int_equal(stats().held, 0);
+    assert_string_equal(stats().problem, "");
+    finish();
+}
+
+/* Neither waits for the other. */
+static void life_safety_has_a_lane_of_its_own(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    rows("wk", "c1", 1, 3, TELL_STATE | TELL_EVENT);
+    run(200, WK_ROUTINE);
+    for (unsigned i = 4; i < 24; i++) {
+        size_t from = mq.n;
+        rows("wk", "c1", i, 1, TELL_URGENT | TELL_STATE | TELL_EVENT);
+        run(60, WK_ROUTINE);
+        assert_int_equal(sent(P "urgent/wk/c1", from), 1);
+    }
+    size_t all = sent(P "urgent/wk/c1", 0);
+    run(70000, 0);
+    assert_true(all_done("wk"));
+    assert_int_equal(sent(P "urgent/wk/c1", 0), all); /* once each */
+    assert_int_equal(stats().urgent_told, 20);
+    /* and the other way round */
+    size_t from = mq.n;
+    rows("wk", "c1", 24, 20, TELL_URGENT | TELL_STATE | TELL_EVENT);
+    run(1000, WK_URGENT);
+    assert_int_equal(sent(P "events/wk/c1", from), 20);
+    assert_false(all_done("wk"));
+    assert_int_equal(tell->rows.n, 0);
+    size_t tries = sent(P "urgent/wk/c1", from);
+    run(30000, WK_URGENT);
+    assert_in_range(sent(P "urgent/wk/c1", from) - tries, 5, 6); /* every 5 s */
+    run(7000, 0);
+    assert_true(all_done("wk"));
+    assert_int_equal(sent(P "events/wk/c1", from), 20);
+    assert_int_equal(stats().urgent_told, 40);
+    finish();
+}
+
+/* That others' life-safety gets through does not hide that a firm's does not. */
+static void a_refused_firm_is_an_alarm_of_our_own(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    tell_second(tell, "{}", 2);
+    size_t before = count_records(RECORD_PRESENCE);
+    rows("wk", "c1", 1, 1, TELL_URGENT | TELL_STATE | TELL_EVENT);
+    for (unsigned i = 1; i <= 10; i++) {
+        rows("lh", "c3", i, 1, TELL_URGENT | TELL_STATE | TELL_EVENT);
+        run(1000, WK_URGENT);
+        assert_true(all_done("lh"));
+        tell_second(tell, "{}", 2);
+    }
+    assert_int_equal(count_records(RECORD_PRESENCE), before + 1);
+    assert_string_equal(last_body(RECORD_PRESENCE), "offline");
+    run(6000, 0);
+    tell_second(tell, "{}", 2);
+    tell_second(tell, "{}", 2);
+    assert_string_equal(last_body(RECORD_PRESENCE), "online");
+    finish();
+}
+
+/* A reply that is refused is given up; it holds nobody's alarms. */
+static void a_refused_reply_holds_nothing(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    struct fake_out *o = commit("wk", "c1", "cq.all.1.b.1", TELL_REPLY, 0, "cq/all/1");
+    db.cases[0].open = false;
+    snprintf(o->topic, sizeof(o->topic), "reply/wk/me");
+    o->o.topic = o->topic;
+    o->o.expires_wall_ms = INT64_MAX / 2000;
+    run(100, WK_ROUTINE);
+    assert_true(o->done);
+    assert_true(find_sent(P "reply/wk/me", 0) != SIZE_MAX);
+    assert_int_equal(stats().held, 0);
+    rows("wk", "c1", 1, 1, TELL_STATE | TELL_EVENT);
+    run(100, 0);
+    assert_true(all_done("wk"));
+    finish();
+}
+
+/* More firms than are told apart: then all of them wait. */
+static void very_many_firms(void **state)
+{
+    (void)state;
+    start(1, 0);
+    mq.window = 100;
+    up();
+    settle();
+    for (unsigned i = 0; i < 300; i++) {
+        char firm[16];
+        snprintf(firm, sizeof(firm), "f%u", i);
+        rows(firm, "c1", i, 1, TELL_EVENT);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        for (size_t k = 0; k < mq.n; k++)
+            if (!mq.sent[k].acked)
+                ack_one(&mq.sent[k], -EACCES);
+        run_ms(10);
+    }
+    assert_int_equal(stats().held, 256);
+    settle();
+    for (size_t i = 0; i < db.n; i++)
+        assert_true(db.rows[i].done);
+    finish();
+}
+
+static void at_random(uint64_t seed)
+{
+    static const char *const firms[] = {"wk", "wk", "lh"}, *const compounds[] = {"c1", "c2",
+                                                                                 "c3"};
+    uint64_t rnd = seed;
+    unsigned refuses = 0, seq[3] = {0};
+    start(1, 1 << 20);
+    keep(P "gateway/cq/epoch", "{\"epoch\":1,\"offset\":1}");
+    mq.window = 1 + (unsigned)(unit_random(&rnd) % 7);
+    db.chunk = 1 + unit_random(&rnd) % 6;
+    up();
+    for (unsigned i = 0; i < 300; i++) {
+        unsigned w = (unsigned)(unit_random(&rnd) % 3);
+        char id[32];
+        switch (unit_random(&rnd) % 12) {
+        case 0:
+            refuses = (unsigned)unit_random(&rnd) % 16;
+            break;
+        case 1:
+            refuses = 0;
+            break;
+        case 2:
+            if (mq.connected)
+                down(unit_random(&rnd) % 6);
+            break;
+        case 3:
+            if (!mq.connected)
+                up();
+            break;
+        case 4:
+        case 5:
+        case 6:
+            snprintf(id, sizeof(id), "cq.all.1.%u.%x", w, (unsigned)(unit_random(&rnd) % 6));
+            commit(firms[w], compounds[w], id,
+                   TELL_EVENT | (unit_random(&rnd) % 4 == 0 ? TELL_CLOSE : TELL_STATE) |
+                       (unit_random(&rnd) % 3 == 0 ? TELL_URGENT : 0),
+                   ++seq[w], "cq/all/1");
+            break;
+        default:
+            if (mq.connected)
+                (void)answer(refuses);
+        }
+        run_ms((unsigned)(unit_random(&rnd) % 8 * (unit_random(&rnd) % 20 == 0 ? 1000 : 20)));
+    }
+    if (!mq.connected)
+        up();
+    run(130000, 0);
+    settle();
+    for (size_t i = 0; i < db.n; i++)
+        assert_true(db.rows[i].done);
+    assert_int_equal(stats().held, 0);
+    assert_int_equal(tell->n_holds, 0);
+    assert_int_equal(tell->n_parts, 0);
+    for (size_t i = 0; i < db.n_cases; i++) {
+        char topic[128];
+        snprintf(topic, sizeof(topic), P "alerts/%s/%s/%s", db.cases[i].firm,
+                 db.cases[i].compound, db.cases[i].case_id);
+        const char *has = on_broker(topic);
+        if (db.cases[i].open)
+            assert_string_equal(has ? has : "nothing", db.cases[i].payload);
+        else
+            assert_null(has);
+    }
+    for (unsigned w = 0; w < 3; w++) { /* every transition reached its firm */
+        char topic[64];
+        snprintf(topic, sizeof(topic), P "events/%s/%s", firms[w], compounds[w]);
+        unsigned got = 0;
+        for (size_t i = 0; i < mq.n; i++)
+            if (strcmp(mq.sent[i].topic, topic) == 0) {
+                unsigned s =
+                    (unsigned)strtoul(strstr(mq.sent[i].payload, "\"seq\":") + 6, NULL, 10);
+                assert_true(s <= got + 1);
+                got = s > got ? s : got;
+            }
+        assert_int_equal(got, seq[w]);
+    }
+    finish();
+}
+
+static uint64_t last_seed;
+
+static int say_seed(void **state)
+{
+    (void)state;
+    print_message("last run's own seed: %llu\n", (unsigned long long)last_seed);
+    return 0;
+}
+
+static void whatever_is_refused_is_told_in_the_end(void **state)
+{
+    (void)state;
+    uint64_t seed = unit_seed();
+    for (int i = 0; i < 100; i++) {
+        last_seed = unit_random(&seed);
+        at_random(last_seed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nobody_waits_for_another_firm),
+        cmocka_unit_test(life_safety_has_a_lane_of_its_own),
+        cmocka_unit_test(a_refused_firm_is_an_alarm_of_our_own),
+        cmocka_unit_test(a_refused_reply_holds_nothing),
+        cmocka_unit_test(very_many_firms),
+        cmocka_unit_test_teardown(whatever_is_refused_is_told_in_the_end, say_seed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
