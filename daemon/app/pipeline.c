@@ -81,6 +81,33 @@ static void pass(struct pipeline *p, const struct record *r)
     p->read_to = r->end;
 }
 
+/* As journal_read(), which is some records ahead: the engine fetches what they will look at. */
+static int next_record(struct pipeline *p, struct record *out)
+{
+    int k = p->early_end;
+    while (k == 1 && p->n_early < PIPELINE_AHEAD) {
+        struct record *r = &p->early[(p->early_at + p->n_early) % PIPELINE_AHEAD];
+        k = journal_read(p->reader, r);
+        if (k == 1) {
+            p->n_early++;
+            engine_expect(p->engine, r);
+        } else {
+            p->early_bad = *r;
+        }
+    }
+    p->early_end = 1;
+    if (p->n_early > 0) {
+        if (k < 0)
+            p->early_end = k; /* its turn comes */
+        *out = p->early[p->early_at];
+        p->early_at = (p->early_at + 1) % PIPELINE_AHEAD;
+        p->n_early--;
+        return 1;
+    }
+    *out = p->early_bad;
+    return k;
+}
+
 /* One slice. Returns how many records were passed; *out_more: there may be more. */
 static size_t slice(struct pipeline *p, bool *out_more)
 {
@@ -98,7 +125,7 @@ static size_t slice(struct pipeline *p, bool *out_more)
             }
         }
         struct record r;
-        int k = journal_read(p->reader, &r);
+        int k = next_record(p, &r);
         if (k == 0) {
             p->read_to = journal_reader_at(p->reader);
             *out_more = false;
@@ -382,6 +409,7 @@ int pipeline_open(const struct pipeline_options *o, struct err *err, struct pipe
     p->handed.last = &p->handed.first;
     p->answers_end = &p->answers;
     p->epoch_from = o->epoch_from;
+    p->early_end = 1;
     p->worlds[p->n_worlds++] = o->world;
     p->engine = engine_new(&(struct engine_out){.ctx = p,
                                                 .point = on_point,

@@ -11,7 +11,8 @@
 
 #include <stdatomic.h>
 
-#define MAX_WORLDS 8
+#define MAX_WORLDS     8
+#define PIPELINE_AHEAD (ENGINE_AHEAD + 1)
 
 struct answered { /* a command's answer, told when its effect is committed */
     struct answered *next;
@@ -72,7 +73,11 @@ struct pipeline {
     struct pipeline_options o;
     struct engine *engine;
     struct journal_reader *reader;
-    uint64_t read_to; /* the reader's place */
+    uint64_t read_to;                    /* what was passed; the reader is ahead of it */
+    struct record early[PIPELINE_AHEAD]; /* read and not passed yet: a ring */
+    size_t early_at, n_early;
+    int early_end;           /* 1; or how journal_read() failed behind them, */
+    struct record early_bad; /* and where */
 
     struct world
         *worlds[MAX_WORLDS]; /* oldest first; [0] may be in use, the last is the newest */

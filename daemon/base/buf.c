@@ -59,21 +59,27 @@ int buf_puts(struct buf *b, const char *s)
 
 int buf_putc(struct buf *b, char c)
 {
-    return buf_put(b, &c, 1);
+    if (!b->data || b->len == b->cap)
+        return buf_put(b, &c, 1);
+    b->data[b->len++] = c;
+    return 0;
 }
 
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
     va_list again;
+    size_t left = b->data ? b->cap - b->len : 0; /* and the NUL's place */
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, again);
+    int n = vsnprintf(b->data ? b->data + b->len : NULL, b->data ? left + 1 : 0, fmt, again);
     va_end(again);
     if (n < 0)
         return -EINVAL;
-    char *at = buf_room(b, (size_t)n);
-    if (!at)
-        return -ENOBUFS;
-    (void)vsnprintf(at, (size_t)n + 1, fmt, ap);
+    if (!b->data || (size_t)n > left) {
+        char *at = buf_room(b, (size_t)n);
+        if (!at)
+            return -ENOBUFS;
+        (void)vsnprintf(at, (size_t)n + 1, fmt, ap);
+    }
     b->len += (size_t)n;
     return 0;
 }

@@ -12,12 +12,29 @@ void jsonw_init(struct jsonw *w, struct buf *out)
     *w = (struct jsonw){.out = out};
 }
 
+/* Bytes that stand in a string as they are: all but a few do, so they are copied in runs. */
+static size_t plain(const char *s, size_t n, bool valid)
+{
+    size_t i = 0;
+    for (; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c == '"' || c == '\\' || c < 0x20 || c == 0x7f || (c >= 0x80 && !valid))
+            break;
+    }
+    return i;
+}
+
 static void put_string(struct buf *b, const char *s, size_t n)
 {
     static const char hex[] = "0123456789abcdef";
     bool valid = utf8_valid(s, n);
     (void)buf_putc(b, '"');
     for (size_t i = 0; i < n; i++) {
+        size_t run = plain(s + i, n - i, valid);
+        (void)buf_put(b, s + i, run);
+        i += run;
+        if (i == n)
+            break;
         unsigned char c = (unsigned char)s[i];
         if (c == '"' || c == '\\') {
             (void)buf_putc(b, '\\');
@@ -27,10 +44,8 @@ static void put_string(struct buf *b, const char *s, size_t n)
         } else if (c < 0x20 || c == 0x7f) {
             char u[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
             (void)buf_put(b, u, sizeof(u));
-        } else if (c >= 0x80 && !valid) {
-            (void)buf_puts(b, "\xef\xbf\xbd");
         } else {
-            (void)buf_putc(b, (char)c);
+            (void)buf_puts(b, "\xef\xbf\xbd");
         }
     }
     (void)buf_putc(b, '"');
@@ -89,14 +104,16 @@ void jsonw_strn(struct jsonw *w, const char *key, const char *s, size_t n)
 
 void jsonw_u64(struct jsonw *w, const char *key, uint64_t v)
 {
+    char text[24];
     begin(w, key);
-    (void)buf_printf(w->out, "%llu", (unsigned long long)v);
+    (void)buf_put(w->out, text, num_put_u64(text, v));
 }
 
 void jsonw_i64(struct jsonw *w, const char *key, int64_t v)
 {
+    char text[24];
     begin(w, key);
-    (void)buf_printf(w->out, "%lld", (long long)v);
+    (void)buf_put(w->out, text, num_put_i64(text, v));
 }
 
 void jsonw_double(struct jsonw *w, const char *key, double v)

@@ -37,6 +37,20 @@ uint32_t table_find(const struct table *t, uint64_t hash, table_same *same, cons
     }
 }
 
+void table_expect(const struct table *t, uint64_t hash)
+{
+    if (t->cap > 0)
+        __builtin_prefetch(&t->slots[hash & (t->cap - 1)]);
+}
+
+uint32_t table_guess(const struct table *t, uint64_t hash)
+{
+    for (size_t i = hash & (t->cap - 1); t->cap > 0; i = (i + 1) & (t->cap - 1))
+        if (t->slots[i].value == UINT32_MAX || t->slots[i].hash == (uint32_t)(hash >> 32))
+            return t->slots[i].value;
+    return UINT32_MAX;
+}
+
 static void place(struct table *t, uint64_t hash, uint32_t value)
 {
     size_t i = hash & (t->cap - 1);

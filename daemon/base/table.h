@@ -28,6 +28,10 @@ void table_done(struct table *t);
 /* The value whose key is `key`, or UINT32_MAX. hash: hash64 with hash_seed(). */
 uint32_t table_find(const struct table *t, uint64_t hash, table_same *same, const void *ctx,
                     const void *key, size_t key_len);
+/* For who asks soon: fetches what table_find() will read first; and later, what it would return if
+ * no two keys had one hash. */
+void table_expect(const struct table *t, uint64_t hash);
+uint32_t table_guess(const struct table *t, uint64_t hash);
 /* Adds without looking whether the key is there. */
 void table_add(struct table *t, uint64_t hash, uint32_t value);
 

@@ -163,7 +163,8 @@ void alarm_expect(const struct alarm *a, const struct device *d, bool near)
     }
     const char *at = (const char *)v->series;
     if (at)
-        for (size_t i = 0; i < gen_plan(&a->g, d)->bytes && i < (size_t)8 * LINE; i += LINE)
+        for (size_t i = offsetof(struct series, newest_ns), n = gen_plan(&a->g, d)->bytes;
+             i < n && i < (size_t)8 * LINE; i += LINE)
             __builtin_prefetch(at + i);
 }
 

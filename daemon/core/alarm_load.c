@@ -125,6 +125,7 @@ static void get_last(struct reader *r, struct expr_last *last, size_t n)
 static void get_flap(struct reader *r, const struct rule *rule, struct act *t)
 {
     unsigned cap = rule->flap_changes < 256 ? rule->flap_changes : 256;
+    int most = rule->n_levels ? (int)rule->n_levels - 1 : 0;
     expect(r, rule->damps && cap > 0);
     if (r->failed)
         return;
@@ -134,13 +135,14 @@ static void get_flap(struct reader *r, const struct rule *rule, struct act *t)
     f->last_ns = get_queued(r);
     f->on = get_bool(r);
     f->up = get_bool(r);
-    f->worst = (int8_t)get_between(r, STATE_NORMAL, (int)rule->n_levels - 1, 2);
+    /* 0 until it is on, of a rule without levels too */
+    f->worst = (int8_t)get_between(r, STATE_NORMAL, most, 2);
     uint64_t packed = get_u64(r);
     expect(r, packed >> 32 <= cap && (uint32_t)packed < cap);
     f->n = (uint16_t)(r->failed ? 0 : packed >> 32);
     f->at = (uint16_t)(r->failed ? 0 : packed & 0xffff);
     get(r, f->when, cap * sizeof(f->when[0]));
-    expect(r, !f->on || f->worst > STATE_NORMAL);
+    expect(r, !f->on || (f->worst > STATE_NORMAL && f->worst < (int)rule->n_levels));
 }
 
 static void get_delay(struct reader *r, struct delay *d)

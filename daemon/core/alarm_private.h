@@ -90,14 +90,15 @@ struct seat {
     uint8_t flags;
 };
 
+/* Each sample needs what stands from newest_ns on, and mostly nothing before it. */
 struct series {
-    uint64_t newest_ns;      /* order time of its newest sample */
     uint64_t gap_ns, gap_to; /* old news between these is news */
     char *point;             /* NULL: the device's own */
     struct series *next;     /* of the same device */
     uint64_t truth;          /* of the conditions that are counted, by condition */
     uint32_t device;
     uint16_t ordinal;        /* of the device's points, from 0 */
+    uint64_t newest_ns;      /* order time of its newest sample */
     struct expr_last last[]; /* by slot; the seats come behind */
 };
 
@@ -112,15 +113,16 @@ enum {
 /* SILENT: for any rule, if only for the quality of what is active; MISSED: for one that tells;
  * HEARD: of late, which its timer has yet to see. */
 
+/* What each sample needs stands first, then what its timer needs. */
 struct dev {
     struct series *series;
-    uint64_t alive_ns; /* last sign of life; since_ns until there is one */
-    uint64_t since_ns; /* known since */
-    uint64_t queued;   /* silence */
-    struct rare *rare;
+    uint64_t alive_ns;   /* last sign of life; since_ns until there is one */
     uint32_t patience_s; /* of its least patient rule, at most; 0: it is looked up */
     uint8_t broker;
     uint8_t flags;
+    uint64_t queued;   /* silence */
+    uint64_t since_ns; /* known since */
+    struct rare *rare;
 };
 
 /* An alarm that was over before we heard of it. */

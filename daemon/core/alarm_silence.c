@@ -210,6 +210,17 @@ bool uplink_is_told(const struct alarm *a, uint32_t device, unsigned pos)
     return u->by_members && u->pos == pos;
 }
 
+/* Blamed by its members in that rule's name, and then found silent itself by another rule: the alarm
+ * stays until somebody there speaks. */
+static bool is_still_blamed(const struct alarm *a, uint32_t device, unsigned pos)
+{
+    const struct gen *g = &a->g;
+    if (!g->uplink_is || !g->uplink_is[device])
+        return false;
+    const struct uplink *u = &g->uplinks[g->uplink_is[device] - 1];
+    return u->down && u->pos == pos;
+}
+
 /* -- beginning and end -------------------------------------------------------------------- */
 
 /* What is active at the device's points is as it was last seen. */
@@ -253,7 +264,9 @@ void silence_again(struct alarm *a, const struct moment *m, const struct whom *w
         return;
     if (silent && in_force)
         set_silent(a, m, w, pos, true);
-    else if (t && t->silent && (!silent || (!in_force && r->resolve_on_close)))
+    else if (t && t->silent &&
+             ((!silent && !is_still_blamed(a, w->device->index, pos)) ||
+              (!in_force && r->resolve_on_close)))
         set_silent(a, m, w, pos, false);
 }
 

@@ -187,7 +187,7 @@ static void close_part(struct block_builder *bb, struct open_block *o, int class
     struct block *b = mem_zalloc(sizeof(*b));
     b->info = (struct block_info){
         .class_ = class_ == POINT_KEEP ? POINT_KEEP : POINT_ROUTINE,
-        .from = o->from,
+        .from = o->placed ? o->from : (struct position){0}, /* then the running step's */
         .to = o->to,
         .min_time_ms = o->lines ? o->min_time_ms : 0,
         .max_time_ms = o->lines ? o->max_time_ms : 0,

@@ -18,6 +18,7 @@ struct engine *engine_new(const struct engine_out *out)
     e->ledger = ledger_new();
     e->place_next_ns = UINT64_MAX;
     e->rotate_next_ns = UINT64_MAX;
+    e->ahead_level = -1;
     e->alarms = engine_alarms_new(e);
     buf_init(&e->scratch, 65536);
     return e;
@@ -332,6 +333,7 @@ void engine_use(struct engine *e, const struct world *w)
     e->world = w;
     if (e->strange) /* what a new profile names is not strange any more */
         strange_clear(e->strange);
+    engine_ahead_use(e);
     free(e->heard);
     e->heard = mem_zalloc_array(w->conf->n_sources, sizeof(*e->heard));
     if (e->wall_known)

@@ -105,6 +105,10 @@ void engine_tables(const struct engine *e, engine_table_fn *fn, void *ctx);
 const struct world *engine_world(const struct engine *e);
 
 void engine_record(struct engine *e, const struct record *r);
+/* Optional, for each record ENGINE_AHEAD records before it is passed: what its message will look at is
+ * fetched meanwhile. Changes nothing. */
+#define ENGINE_AHEAD 4
+void engine_expect(struct engine *e, const struct record *r);
 /* A rotten stretch of the journal that held `messages` messages. */
 void engine_rot(struct engine *e, uint64_t offset, uint64_t end, uint64_t messages);
 /* Timers due at or before `engine_ns` fire, behind the last record. */

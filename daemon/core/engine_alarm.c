@@ -356,9 +356,9 @@ void engine_alarms_alive(struct engine *e, const struct record *r, const struct 
     settle(e->alarms, r->engine_ns);
 }
 
-void engine_alarms_expect(const struct engine *e, const struct device *d)
+void engine_alarms_expect(const struct engine *e, const struct device *d, bool near)
 {
-    alarm_expect(e->alarms->alarm, d, true);
+    alarm_expect(e->alarms->alarm, d, near);
 }
 
 void engine_alarms_sample(struct engine *e, const struct alarm_sample *s)

@@ -274,16 +274,6 @@ static void quarantine(const struct engine *e, struct verdict *v, const char *re
     v->quarantine = true;
 }
 
-/* Of 100,000 devices no cache holds what a message needs: it is on its way while JSON is parsed. */
-static void fetch(const struct engine *e, const struct device *d)
-{
-    const char *s = (const char *)&e->devices[d->index];
-    for (size_t i = 0; i < sizeof(struct device_state); i += 64)
-        __builtin_prefetch(s + i, 1);
-    __builtin_prefetch(d->series);
-    __builtin_prefetch(d->series + d->series_len);
-}
-
 /* The device is in the topic: what is not for us is known before anything is decoded. */
 static void take_native(struct engine *e, const struct record *r, bool again, struct verdict *v)
 {
@@ -293,7 +283,7 @@ static void take_native(struct engine *e, const struct record *r, bool again, st
     const struct device *d = find_device(e, v->device, v->compound, &why);
     if (d) {
         v->row = e->devices[d->index].row;
-        fetch(e, d);
+        engine_ahead_fetch(e, d); /* is on its way while JSON is parsed */
     }
     if (again)
         v->count = LEDGER_DUPLICATE; /* counted once, whatever it was the first time */

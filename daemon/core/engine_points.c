@@ -393,7 +393,7 @@ static void sample(struct engine *e, const struct record *r, struct taking *t, b
     struct reading g;
     struct series *series;
     if (e->alarms->wanted)
-        engine_alarms_expect(e, t->device);
+        engine_alarms_expect(e, t->device, true);
     if (!find_series(e, t, &series, o) || !read_values(e, t, &g, o))
         return;
     enum quality_reason doubt = stamp(e, t, catching_up, received_ms, &t->time_ms);

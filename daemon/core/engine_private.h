@@ -103,6 +103,13 @@ struct speech {
     bool timed, alive, news, repeated;
 };
 
+/* A message that comes: how far what it needs is fetched (core/engine_ahead.c). */
+struct ahead {
+    uint64_t hash;   /* of its device's code */
+    uint32_t device; /* registry index, from step 2 on */
+    unsigned step;   /* 0: none */
+};
+
 struct listener; /* core/engine_alarm_private.h */
 struct open_row;
 
@@ -163,6 +170,10 @@ struct engine {
     int64_t rotate_minute; /* of Unix time, last one done */
     size_t place_cursor;
 
+    struct ahead ahead[ENGINE_AHEAD];
+    unsigned ahead_at;
+    int ahead_level; /* of a topic, from its end, that names the device; -1: not known */
+
     struct engine_stats stats;
     struct strange *strange; /* NULL until there is one */
     size_t speaking;         /* whose message it is: of world->conf->sources */
@@ -197,6 +208,9 @@ bool engine_note_delivery(struct engine *e, const struct record *r);
 struct delivery *engine_delivery(struct broker_state *b, uint16_t packet_id);
 /* What is counted of devices, anew: after a load, a reload. */
 void engine_count_devices(struct engine *e);
+/* engine_ahead.c: a new world; what a device's message needs, now that the device is known */
+void engine_ahead_use(struct engine *e);
+void engine_ahead_fetch(const struct engine *e, const struct device *d);
 /* engine_message.c */
 void engine_message(struct engine *e, const struct record *r);
 /* A name that nobody uses; kind NULL: its profile does not name it. */
@@ -237,8 +251,8 @@ void engine_alarms_ready(struct engine *e, uint64_t engine_ns); /* … once the 
 /* The same, for what was saved to come into it: nothing waits in it yet. */
 void engine_alarms_stand(struct engine *e, uint64_t engine_ns);
 void engine_alarms_sample(struct engine *e, const struct alarm_sample *s);
-/* One comes. */
-void engine_alarms_expect(const struct engine *e, const struct device *d);
+/* One comes: soon, or (near) next. */
+void engine_alarms_expect(const struct engine *e, const struct device *d, bool near);
 void engine_alarms_alive(struct engine *e, const struct record *r, const struct device *d);
 void engine_alarms_link(struct engine *e, unsigned broker, bool up, uint64_t engine_ns);
 void engine_alarms_link_again(struct engine *e, unsigned broker, uint64_t engine_ns);

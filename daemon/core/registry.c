@@ -73,6 +73,23 @@ const struct device *registry_find_source(const struct registry *r, const char *
     return i == UINT32_MAX ? NULL : &r->devices[i];
 }
 
+uint64_t registry_expect(const struct registry *r, const char *code, size_t len)
+{
+    uint64_t hash = registry_hash(code, len);
+    table_expect(&r->by_code, hash);
+    return hash;
+}
+
+uint32_t registry_expected(const struct registry *r, uint64_t expected)
+{
+    uint32_t i = table_guess(&r->by_code, expected);
+    if (i != UINT32_MAX) {
+        __builtin_prefetch(&r->devices[i]);
+        __builtin_prefetch((const char *)&r->devices[i] + 63);
+    }
+    return i;
+}
+
 const struct device *registry_find_said(const struct registry *r, const char *id, size_t len)
 {
     const struct device *d = registry_find(r, id, len);

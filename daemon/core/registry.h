@@ -88,6 +88,10 @@ const struct device *registry_find_source(const struct registry *r, const char *
 /* Whom a message means by this id: the code goes before the source_id, but what is retired only
  * where nobody else has it (new hardware may have the old one's code as its source_id). */
 const struct device *registry_find_said(const struct registry *r, const char *id, size_t len);
+/* For who looks a code up soon: its place in the index is fetched; later, with what that returned, the
+ * device, whose number is a guess (UINT32_MAX: there is none). */
+uint64_t registry_expect(const struct registry *r, const char *code, size_t len);
+uint32_t registry_expected(const struct registry *r, uint64_t expected);
 const struct compound *registry_compound(const struct registry *r, const char *code,
                                          size_t len);
 /* The same, followed along merged_into to its end. */

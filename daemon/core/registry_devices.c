@@ -296,9 +296,10 @@ static void take_device(struct sheet *s, struct device *d)
         sheet_error(s, DEVICE, "no series can be named for device \"%s\"", d->code);
         return;
     }
-    /* a series ends with its device when it has no point: the code is stored there already */
+    /* a series ends with its device when it has no point: the code is stored there already, and
+     * near what each point needs */
     size_t n = strlen(d->code);
-    d->code = *d->point ? sheet_keep(s, DEVICE) : d->series_bad + d->series_bad_len - n;
+    d->code = *d->point ? sheet_keep(s, DEVICE) : d->series + d->series_len - n;
     d->point = sheet_keep(s, POINT);
     d->source_id = *sheet_text(s, SOURCE_ID) ? sheet_keep(s, SOURCE_ID) : d->code;
     d->unit = sheet_keep(s, UNIT);

@@ -201,3 +201,13 @@ bool topic_has(const struct topic_pattern *p, const char *name)
             return true;
     return false;
 }
+
+int topic_level(const struct topic_pattern *p, const char *name)
+{
+    if (p->levels[p->n - 1].sort == LEVEL_REST)
+        return -1;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->levels[i].sort == LEVEL_CAPTURE && strcmp(p->levels[i].text, name) == 0)
+            return (int)(p->n - 1 - i);
+    return -1;
+}

@@ -39,6 +39,9 @@ bool topic_matches(const struct topic_pattern *p, const char *topic, size_t len,
                    struct topic_match *out);
 /* Has the pattern a capture of that name? */
 bool topic_has(const struct topic_pattern *p, const char *name);
+/* Which level the capture of that name is, counted from the last one (0); -1: there is none, or more
+ * levels may follow. */
+int topic_level(const struct topic_pattern *p, const char *name);
 /* A topic cut into levels, so that many patterns can be tried on it. */
 struct topic_levels {
     size_t n; /* TOPIC_MAX_LEVELS + 1: more than any pattern has */

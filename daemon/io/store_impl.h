@@ -83,7 +83,7 @@ struct store_db {
     uint64_t q_devices, q_rows, q_bytes, q_not_kept;
     struct store_retaken retaken[STORE_SINKS];
     uint64_t open_cases, outbox_rows, outbox_urgent;
-    uint64_t alarm_offset; /* as it was opened */
+    uint64_t alarm_offset;                /* as it was opened */
     uint64_t outbox_put, outbox_put_seen; /* rows put, now and when the last commit ended */
     uint64_t transitions, repeated, told, pruned; /* since the process began */
     uint64_t epoch, epoch_last, epoch_from;

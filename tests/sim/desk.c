@@ -2,6 +2,7 @@
 #include "sim/desk.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "sim/clears.h"
 #include "sim/gateway.h"
 #include "sim/neighbour.h"
 
@@ -227,94 +228,6 @@ static void judge_kept(const struct fake_alarm *const *all, size_t n)
     free(ours);
 }
 
-/* -- what clears ------------------------------------------------------------------------------- */
-
-static bool speaks_of(const struct record *r, const char *device)
-{
-    return r->type == RECORD_MESSAGE &&
-           (memmem(r->topic, r->topic_len, device, strlen(device)) ||
-            memmem(r->body, r->body_len, device, strlen(device)) ||
-            strncmp(r->topic, "spBv1.0", 7) == 0);
-}
-
-/* Whose end is not its own device's word since it was told: others speak, or a window runs out; the
- * rule wants it, or it is a test; the word came before, and only its delay ended after. */
-static bool is_exempt(const char *json)
-{
-    static const char *const texts[] = {
-        "\"rule\":\"gaihou-", "\"rule\":\"many\"",      "\"rule\":\"trend\"",
-        "\"members\":",       "\"reason\":\"no_data\"", "\"test\":true"};
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-        if (strstr(json, texts[i]))
-            return true;
-    if (strstr(json, "\"device\":\"w") && strstr(json, "\"metric\":null"))
-        return true; /* an uplink that its members blamed: they spoke */
-    return strstr(json, "\"rule\":\"held\"") && number(json, "\"value\":") < 2;
-}
-
-/* Its device has said something since, or the rules are others. */
-static bool had_reason(const struct fake_alarm *since, const struct fake_alarm *a)
-{
-    const struct gateway_record *g;
-    size_t n = gateway_log(&g);
-    char *device = text(a->json, "\"device\":\"");
-    bool had = false;
-    for (size_t i = 0; i < n && !had; i++) {
-        const struct record *r = &g[i].r;
-        bool between = r->end > since->at.offset && r->end <= a->at.offset;
-        bool same = r->end == a->at.offset && r->engine_ns == a->at.tick;
-        /* a batch may say what is wrong and, of another time, that it is good again; the latter
-         * counts 5 s later when it has no time of its own and the link has just come up */
-        bool batch = r->end == since->at.offset && r->body_len > 0 &&
-                     (r->body[0] == '[' || memmem(r->body, r->body_len, "\"rec\":[", 7));
-        had = (between || same || batch) &&
-              (r->type == RECORD_GENERATION || speaks_of(r, device));
-    }
-    free(device);
-    return had;
-}
-
-/* It says that nobody hears its device now, and no rule wants silence to end it. */
-static bool is_by_silence(const char *json)
-{
-    static const char *const texts[] = {"\"no_data\":true", "\"reason\":\"no_data\"",
-                                        "\"rule\":\"many\"", "\"test\":true"};
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-        if (strstr(json, texts[i]))
-            return false;
-    return strstr(json, "\"quality\":\"stale\"");
-}
-
-/* When its case was told last as something that is wrong. */
-static const struct fake_alarm *active_before(const struct fake_alarm *const *all, size_t i)
-{
-    uint64_t hash = all[i]->case_hash;
-    while (i-- > 0)
-        if (all[i]->case_hash == hash && !all[i]->is_reply &&
-            (strcmp(all[i]->change, "activated") == 0 ||
-             strcmp(all[i]->change, "recurred") == 0 || strcmp(all[i]->change, "raised") == 0))
-            return all[i];
-    return NULL;
-}
-
-static void judge_clears(const struct fake_alarm *const *all, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        const struct fake_alarm *a = all[i];
-        if (a->is_reply || a->record || strcmp(a->change, "cleared") != 0)
-            continue;
-        const struct fake_alarm *since = active_before(all, i);
-        bool by_silence = is_by_silence(a->json);
-        if (by_silence && !(since && had_reason(since, a))) /* late words end it, too */
-            sim_fail("cleared by silence: %s", a->json);
-        if (!by_silence && !is_exempt(a->json) && since && !had_reason(since, a))
-            sim_fail("cleared at (%" PRIu64 ", %" PRIu64 ", %" PRIu64 "), active at (%" PRIu64
-                     ", %" PRIu64 ", %" PRIu64 "), and its device had not spoken: %s",
-                     a->at.offset, a->at.tick, a->at.ordinal, since->at.offset, since->at.tick,
-                     since->at.ordinal, a->json);
-    }
-}
-
 void desk_judge_told(void)
 {
     const struct fake_alarm *const *all;
@@ -330,7 +243,7 @@ void desk_judge(bool told)
 {
     const struct fake_alarm *const *all;
     size_t n = fake_store_alarms(&all);
-    judge_clears(all, n);
+    clears_judge(all, n);
     neighbour_judge();
     if (told)
         desk_judge_told();

@@ -162,14 +162,18 @@ static void put_rules(void)
         "        work: none\n        no_data: {policy: keep}\n"
         "        levels: [{severity: minor, when: \"count_over(building, sump, level > 4 m) >= "
         "2\", "
-        "off: \"count_over(building, sump, level > 4 m) == 0\"}]\n",
+        "off: \"count_over(building, sump, level > 4 m) == 0\"}]\n"
+        "%s",
         g % 2 ? "none" : "full", 4 + g % 3, 20 + g % 2 * 60,
         g % 4 == 3
             ? ""
             : "      - id: fire\n        kind: smoke\n        title: fire\n"
               "        action: run\n        work: ack\n        no_data: {policy: keep}\n"
               "        levels: [{severity: critical, when: level > 5, off: level < 4}]\n",
-        g % 3 ? 120 : 20, g % 3 == 2 ? "true" : "false", 12 + g % 2 * 20);
+        g % 3 ? 120 : 20, g % 3 == 2 ? "true" : "false", 12 + g % 2 * 20,
+        g % 3 == 1 ? ""
+                   : "      - {id: mute, kind: sump, title: mute, action: look, work: none, "
+                     "no_data: {after: 45s, policy: alert, severity: info}}\n");
     fake_file_put("/conf/rules.yaml", text);
 }
 
@@ -751,14 +755,12 @@ static pid_t start_batch(uint64_t from, uint64_t to, int *out_fd)
 }
 
 /* 0, or the seed that failed. */
-static uint64_t end_batch(int fd, pid_t pid)
+static uint64_t end_batch(int fd, int status)
 {
     uint64_t seed = 0, last = 0;
-    int status;
     while (read(fd, &seed, sizeof(seed)) == (ssize_t)sizeof(seed))
         last = seed;
     close(fd);
-    (void)waitpid(pid, &status, 0);
     if (status != 0 && WIFSIGNALED(status))
         fprintf(stderr, "seed %" PRIu64 ": signal %d\n", last, WTERMSIG(status));
     return status != 0 ? last : 0;
@@ -788,45 +790,60 @@ static void warm(void)
     }
 }
 
+static double seconds_since(const struct timespec *began)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - began->tv_sec) + (double)(now.tv_nsec - began->tv_nsec) / 1e9;
+}
+
 static int run_seeds(uint64_t from, uint64_t to, unsigned jobs)
 {
-    struct timespec began, now;
-    pid_t pids[16];
-    int fds[16];
-    unsigned failures = 0;
-    uint64_t done = 0, said = 0;
+    struct timespec began;
+    struct {
+        pid_t pid; /* 0: free */
+        int fd;
+        uint64_t first, last;
+    } batches[16] = {{0}};
+    unsigned failures = 0, running = 0;
+    uint64_t done = 0, next = from;
+    double said = 0;
     clock_gettime(CLOCK_MONOTONIC, &began);
     if (POOLED && to - from >= BATCH)
         warm();
-    for (uint64_t next = from; next <= to && failures < 5;) {
-        unsigned n = 0;
-        for (; n < jobs && next <= to; n++) {
-            uint64_t last = next + BATCH - 1 < to ? next + BATCH - 1 : to;
-            pids[n] = start_batch(next, last, &fds[n]);
-            done += last - next + 1;
-            next = last + 1;
+    while (running > 0 || (next <= to && failures < 5)) {
+        for (unsigned i = 0; i < jobs && next <= to && failures < 5; i++) {
+            if (batches[i].pid)
+                continue;
+            batches[i].first = next;
+            batches[i].last = next + BATCH - 1 < to ? next + BATCH - 1 : to;
+            batches[i].pid = start_batch(next, batches[i].last, &batches[i].fd);
+            next = batches[i].last + 1;
+            running++;
         }
-        for (unsigned i = 0; i < n; i++) {
-            uint64_t bad = end_batch(fds[i], pids[i]);
+        int status;
+        pid_t pid = waitpid(-1, &status, 0);
+        for (unsigned i = 0; i < jobs; i++) {
+            if (pid <= 0 || batches[i].pid != pid)
+                continue;
+            batches[i].pid = 0;
+            running--;
+            uint64_t bad = end_batch(batches[i].fd, status);
+            done += (bad ? bad : batches[i].last) - batches[i].first + 1;
             if (bad) {
                 failures++;
                 shrink(bad);
             }
         }
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        double s =
-            (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
-        if ((uint64_t)s / 60 > said) {
-            said = (uint64_t)s / 60;
+        double s = seconds_since(&began);
+        if (s - said >= 60) {
+            said = s;
             fprintf(stderr, "model: %" PRIu64 " seeds, %.0f a second\n", done,
                     (double)done / s);
         }
     }
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double s =
-        (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
-    printf("model: seeds %" PRIu64 "..%" PRIu64 ": %s, %.1f seeds/s\n", from, to,
-           failures ? "FAILED" : "good", (double)done / s);
+    printf("model: seeds %" PRIu64 "..%" PRIu64 ": %s, %" PRIu64 " run, %.1f seeds/s\n", from,
+           to, failures ? "FAILED" : "good", done, (double)done / seconds_since(&began));
     return failures ? 1 : 0;
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/rollback.h"
+#include "base/hash.h"
 #include "io/file.h"
 #include "io/snapshot.h"
 #include "sim/desk.h"
 #include "sim/fake_file.h"
 #include "sim/gateway.h"
+#include "sim/neighbour.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@ static struct {
     enum roll kind;
     unsigned sink, damaged;
     bool copied;
+    bool empties; /* the broker of alarms is put back with the store: it kept nothing */
     struct fake_copy *copy;
     struct position copied_at; /* the newest snapshot then */
 } roll;
@@ -24,6 +27,7 @@ void rollback_reset(enum roll kind, unsigned sink)
     memset(&roll, 0, sizeof(roll));
     roll.kind = kind;
     roll.sink = sink;
+    roll.empties = hash64(1, &sim_seed, sizeof(sim_seed)) % 2; /* draws nothing */
 }
 
 bool rollback_wanted(void)
@@ -114,6 +118,11 @@ static void restore_store(void)
     sim_trace("the store is restored, to %" PRIu64 "%s", cursor.offset, can ? "" : ", blindly");
     gateway_past_lost |= !can;
     gateway_store_restored = fake_store_restore();
+    if (roll.empties) {
+        sim_trace("… and the alerts' broker with it");
+        fake_alerts_empty();
+        neighbour_emptied();
+    }
 }
 
 /* A sink's log alone: likewise. */

@@ -11,6 +11,7 @@
  *   publish [qos=0] [retain] COMPOUND/DEVICE PAYLOAD   "@-90s" in it: the time then, in ms
  *   answer ID well|down|503|timeout|auth|full
  *   store remember|restore|lose            broker up|down|forgets     disk full|free     acks lost|arrive     clock +TIME|-TIME|[un]synchronised
+ *   folder remember|restore PATH             e.g. a sink's log, as it was; restored while the gateway is down
  *   poison mended|back                     the databases take level=666, too; or no longer
  *   image well|unforked|nothing|killed|slow  what becomes of the process that writes a snapshot
  *   alerts up|down|empty                   the broker of alarms: needs option alerts: {broker: a}
@@ -516,6 +517,20 @@ static void settle(void *ctx)
     sim_after(100000000, settle, NULL, false);
 }
 
+static void folder(char *p)
+{
+    static struct fake_copy *copy;
+    if (is(word(&p), "remember")) {
+        fake_file_copy_free(copy);
+        copy = fake_file_copy(p);
+    } else if (copy) {
+        fake_file_put_back(copy);
+        gateway_sink_restored = true;
+    } else {
+        wrong("nothing was remembered");
+    }
+}
+
 static void machine(const char *verb, char *p)
 {
     if (is(verb, "broker")) {
@@ -531,6 +546,8 @@ static void machine(const char *verb, char *p)
         else if (!fake_store_restore())
             wrong("nothing was remembered");
         gateway_store_restored |= !is(p, "remember");
+    } else if (is(verb, "folder")) {
+        folder(p);
     } else if (is(verb, "alerts")) {
         if (is(p, "empty"))
             fake_alerts_empty();

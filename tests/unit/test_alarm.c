@@ -151,6 +151,38 @@ static void an_uplink_is_blamed_by_its_members(void **state)
     rig_end(&r);
 }
 
+#define SOON        RULE("soon", "\"*\"", "no_data: {after: 10m, policy: alert}")
+#define LATE(after) RULE("late", "\"*\"", "no_data: {after: " after ", policy: alert}")
+
+/* Blamed in the name of a patient rule, then found silent itself by one that is not: a reload is no
+ * word of anybody. */
+static void who_was_blamed_and_is_silent_is_not_well(void **state)
+{
+    (void)state;
+    static const char devices[] =
+        RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,u1,\ns2,sump,c1,b1,60s,u1,\n"
+                 "s3,sump,c1,b1,60s,u1,\n";
+    struct rig r;
+    rig_start(&r, devices, RULES(LATE("40m") SOON));
+    for (unsigned i = 1; i <= 15; i++) {
+        say(&r, i * MIN, "u1", "rssi=1");
+        for (unsigned k = 0; k < 3 && i < 5; k++)
+            say(&r, i * MIN + k * S, (const char *[]){"s1", "s2", "s3"}[k], "level=0.1");
+    }
+    assert_int_equal(rig_look(&r, "late", "u1", "").condition, ALARM_ACTIVE);
+    rig_to(&r, 30 * MIN);
+    assert_int_equal(rig_look(&r, "soon", "u1", "").condition, ALARM_ACTIVE);
+    rig_reload(&r, devices, RULES(LATE("41m") SOON));
+    rig_to(&r, 31 * MIN);
+    assert_int_equal(rig_look(&r, "late", "u1", "").condition, ALARM_ACTIVE);
+    say(&r, 32 * MIN, "u1", "rssi=1");
+    for (unsigned k = 0; k < 3; k++)
+        say(&r, 32 * MIN + k * S, (const char *[]){"s1", "s2", "s3"}[k], "level=0.1");
+    assert_int_equal(rig_look(&r, "late", "u1", "").condition, ALARM_NORMAL);
+    assert_int_equal(rig_look(&r, "soon", "u1", "").condition, ALARM_NORMAL);
+    rig_end(&r);
+}
+
 static void devices_go_and_stay(void **state)
 {
     (void)state;
@@ -184,6 +216,27 @@ static void explains_itself(void **state)
     assert_int_equal(alarm_explain(r.a, rig_rule(&r, "high"), rig_device(&r, "m1"), "", &b),
                      -ENOENT);
     buf_done(&b);
+    rig_end(&r);
+}
+
+/* A rule without levels: a change of it that is remembered for flapping made states that nobody
+ * could read back. */
+static void silence_alone_is_read_back(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices,
+              RULES(DAMPED("offline", "\"*\"", "no_data: {after: 10m, policy: alert}")));
+    say(&r, 60 * S, "s1", "level=0.9");
+    rig_to(&r, 1000 * S);
+    rig_restart(&r);
+    assert_int_equal(rig_look(&r, "offline", "s1", "").condition, ALARM_ACTIVE);
+    for (uint64_t t = 1060; t < 6000; t += 700) { /* flapping, in the end */
+        say(&r, t * S, "s1", "level=0.9");
+        rig_restart(&r);
+        rig_to(&r, (t + 650) * S);
+        rig_restart(&r);
+    }
     rig_end(&r);
 }
 
@@ -264,8 +317,10 @@ int main(void)
         cmocka_unit_test(counts_devices_around),
         cmocka_unit_test(reads_other_points),
         cmocka_unit_test(an_uplink_is_blamed_by_its_members),
+        cmocka_unit_test(who_was_blamed_and_is_silent_is_not_well),
         cmocka_unit_test(devices_go_and_stay),
         cmocka_unit_test(explains_itself),
+        cmocka_unit_test(silence_alone_is_read_back),
         cmocka_unit_test(half_a_state_is_none),
         cmocka_unit_test(what_was_said_at_zero_is_kept),
         cmocka_unit_test(a_window_that_runs_out_in_silence_ends_nothing),

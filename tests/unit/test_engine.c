@@ -460,6 +460,45 @@ static void an_identifier_that_goes_on(void **state)
     rig_done(&r);
 }
 
+/* Whatever topics are said to come, of whatever world: what is passed gives the same. */
+static void what_comes_changes_nothing(void **state)
+{
+    static const char *const topics[] = {D1,
+                                         "gaihou/v1/up/c2/d2",
+                                         "",
+                                         "/",
+                                         "d1",
+                                         "gaihou/v1/up/c1/",
+                                         "gaihou/v1/up/c1/d9",
+                                         "gaihou/v1/up/c1/d1/more"};
+    enum { N = sizeof(topics) / sizeof(*topics), ROUNDS = 40 };
+    struct rig r[2];
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        rig_init(&r[k]);
+        struct record early = base(&r[k], RECORD_MESSAGE);
+        struct world *next = world_of("device,kind,compound,building\nd2,sump,c2,4\n");
+        for (size_t i = 0; i < ROUNDS; i++) {
+            char body[64];
+            early.topic = topics[(i * 3 + ENGINE_AHEAD) % N];
+            early.topic_len = strlen(early.topic);
+            early.type = i % 11 == 10 ? RECORD_STATS : RECORD_MESSAGE;
+            if (k)
+                engine_expect(r[k].e, &early);
+            snprintf(body, sizeof(body), "{\"level\":%zu.5}", i % 4);
+            message(&r[k], topics[i * 3 % N], body, 0, (unsigned)i + 1);
+            if (i == ROUNDS / 2)
+                engine_use(r[k].e, next);
+        }
+        world_free(r[k].w);
+        r[k].w = next;
+    }
+    assert_true(r[0].seen->n > 5 && r[0].seen->n_letters > 5);
+    assert_memory_equal(r[0].seen, r[1].seen, sizeof(*r[0].seen));
+    for (int k = 0; k < 2; k++)
+        rig_done(&r[k]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +519,7 @@ int main(void)
         cmocka_unit_test(place_of_all_and_of_what_changed),
         cmocka_unit_test(own_metrics),
         cmocka_unit_test(rot_is_counted),
+        cmocka_unit_test(what_comes_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

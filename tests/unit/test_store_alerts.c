@@ -19,6 +19,7 @@
 
 struct told { /* a row of the outbox, copied */
     uint64_t id, seq;
+    uint64_t offset;
     unsigned tell;
     bool urgent;
     char firm[32], compound[32], case_id[64], was_firm[32], was_compound[32], topic[64];
@@ -128,6 +129,7 @@ static void on_out(void *ctx, const struct store_out *o)
     struct told *r = &b->rows[b->n_rows++];
     *r = (struct told){.id = o->id,
                        .seq = o->seq,
+                       .offset = o->offset,
                        .tell = o->tell,
                        .urgent = o->urgent,
                        .expires = o->expires_wall_ms};
@@ -312,12 +314,14 @@ static void records_and_moves(void **state)
     assert_int_equal(outbox(b, 0, false), 4);
     assert_int_equal(b->rows[0].tell, TELL_EVENT);
     assert_int_equal(b->rows[0].seq, 1);
+    assert_int_equal(b->rows[0].offset, 100);
     assert_int_equal(b->rows[2].tell, TELL_STATE | TELL_EVENT | TELL_LEAVE);
     assert_string_equal(b->rows[2].was_firm, "wy1");
     assert_string_equal(b->rows[2].was_compound, "cq-1");
     assert_int_equal(b->rows[2].seq, 1); /* the other firm's own counter */
     assert_int_equal(b->rows[3].tell, TELL_CLOSE);
     assert_int_equal(b->rows[3].seq, 0);
+    assert_int_equal(b->rows[3].offset, 500);
     assert_string_equal(b->rows[3].firm, "wy2");
 }
 
