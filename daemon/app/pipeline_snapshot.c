@@ -360,18 +360,19 @@ static int stand_at_the_beginning(struct pipeline *p, struct err *err)
 
 /* The store is older than every snapshot, and the journal does not reach back to it: what lies between
  * is in neither. To begin without a state would lose the devices' and the accounts, too. */
-static int restore_beyond_store(struct pipeline *p, struct position *out_at)
+static int restore_beyond_store(struct pipeline *p, struct snapshots *snapshots,
+                                struct position *out_at)
 {
     struct position seen[MAX_SNAPSHOTS];
-    int n = snapshot_list(p->o.snapshot_dir, seen, MAX_SNAPSHOTS), r = -ENOENT;
+    size_t n = snapshots_told(snapshots, seen, MAX_SNAPSHOTS);
+    int r = -ENOENT;
     while (r != 0 && n-- > 0) { /* the oldest loses least */
         struct snapshot one;
-        struct err why;
-        if (snapshot_load_newest(p->o.snapshot_dir, &seen[n], &why, &one) != 0)
-            continue;
+        if (snapshots_newest(snapshots, &seen[n], NULL, &one) != 0 ||
+            position_cmp(&one.position, &seen[n]) != 0)
+            continue; /* damaged */
         *out_at = one.position;
         r = try_snapshot(p, one.bytes, one.len);
-        free(one.bytes);
     }
     if (r == 0)
         log_warn("store: it knows nothing above %llu, the oldest snapshot is at %llu, and the "
@@ -415,7 +416,8 @@ int pipeline_restore(struct pipeline *p, struct snapshots *snapshots, struct err
             break;
         max = (struct position){at.offset - 1, UINT64_MAX, UINT64_MAX};
     }
-    if (p->o.store_cursor.offset > 0 && !reaches_back(p) && restore_beyond_store(p, &at) == 0) {
+    if (p->o.store_cursor.offset > 0 && !reaches_back(p) &&
+        restore_beyond_store(p, snapshots, &at) == 0) {
         p->stats.snapshot = at;
         return open_reader(p, at.offset, err);
     }

@@ -425,6 +425,15 @@ int snapshots_newest(struct snapshots *s, const struct position *max, struct err
     return -ENOENT;
 }
 
+size_t snapshots_told(const struct snapshots *s, struct position *out, size_t n)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < s->n && k < n; i++)
+        if (!s->at[i].bad)
+            out[k++] = position_in(s->at[i].head);
+    return k;
+}
+
 /* In pieces: the one that is in memory stays. */
 static bool is_good(struct snapshots *s, struct found *f)
 {

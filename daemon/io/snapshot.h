@@ -49,6 +49,9 @@ void snapshots_close(struct snapshots *s); /* NULL is fine */
  * empty text if there was none. out->bytes are the set's, until another one is loaded. */
 int snapshots_newest(struct snapshots *s, const struct position *max, struct err *why,
                      struct snapshot *out);
+/* What those say of their positions that are not known to be damaged, newest first, at most n;
+ * without reading them. Returns how many. */
+size_t snapshots_told(const struct snapshots *s, struct position *out, size_t n);
 /* Is there a good one beyond `p`? */
 bool snapshots_beyond(struct snapshots *s, const struct position *p);
 /* The same by itself; out->bytes are the caller's. */

@@ -171,6 +171,10 @@ static void test_newest_stays(void **state)
     bytes_read = 0;
     assert_int_equal(snapshots_open(dir, &s), 0);
     is_newest(s, NULL, 2);
+    struct position told[3];
+    assert_int_equal(snapshots_told(s, told, 3), 2);
+    assert_int_equal(told[0].offset, 2);
+    assert_int_equal(told[1].offset, 9);
     assert_true(snapshots_beyond(s, &(struct position){5, 0, 0}));
     is_newest(s, &(struct position){5, 0, 0}, 2);
     snapshots_close(s);
