@@ -221,9 +221,10 @@ def test_completion_knows_every_command():
 
 
 def test_a_name_that_no_metric_has_is_told(bench, broker, influx):
-    """Only counted, but the last one can be asked for."""
+    """Counted, and by name."""
     g = small(bench, broker, [influx_sink(influx)]).start()
     publish(broker, [(topic("s2"), {"levle": 2, "level": 1})])
     wait_settled(g, 1)
-    assert g.status()["engine"]["unknown"] == {"device": "s2", "name": "levle"}
+    assert g.status()["engine"]["unknown"] == {"device": "s2", "name": "levle", "names": 1,
+                                               "profile": "gaihou-json"}
     assert '"levle" of s2' in g.ctl("status").stdout
