@@ -227,4 +227,4 @@ def test_a_name_that_no_metric_has_is_told(bench, broker, influx):
     wait_settled(g, 1)
     assert g.status()["engine"]["unknown"] == {"device": "s2", "name": "levle", "names": 1,
                                                "profile": "gaihou-json"}
-    assert '"levle" of s2' in g.ctl("status").stdout
+    assert 'most often "levle" (gaihou-json)' in g.ctl("status").stdout
