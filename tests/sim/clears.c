@@ -18,10 +18,11 @@ enum { DEVICES = sizeof(devices) / sizeof(devices[0]) };
 
 struct said { /* a record that may be a reason */
     uint64_t end, engine_ns;
-    unsigned who; /* bits of devices that it speaks of */
-    bool batch;   /* it may say several things of one device */
-    bool rules;   /* from here on other rules */
-    bool link;    /* a link or a process began: patience begins anew */
+    unsigned who;  /* bits of devices that it speaks of */
+    unsigned sure; /* of those whose word it is without doubt */
+    bool batch;    /* it may say several things of one device */
+    bool rules;    /* from here on other rules */
+    bool link;     /* a link or a process began: patience begins anew */
 };
 
 static struct {
@@ -57,6 +58,18 @@ static unsigned speaks_of(const struct record *r)
     return who;
 }
 
+/* A message of another compound, or one that cannot be read, is no sign of life of who it names: a
+ * numbered one of these two is. */
+static unsigned sure_of(const struct record *r, unsigned who)
+{
+    static const char topic[] = "gaihou/v1/up/c1/";
+    bool own =
+        r->topic_len > sizeof(topic) - 1 && memcmp(r->topic, topic, sizeof(topic) - 1) == 0;
+    return own && memmem(r->body, r->body_len, "\"n\":", 4)
+               ? who & (bit_of("d0", 2) | bit_of("d1", 2))
+               : 0;
+}
+
 static void read_history(void)
 {
     const struct gateway_record *g;
@@ -68,6 +81,7 @@ static void read_history(void)
         struct said s = {.end = r->end, .engine_ns = r->engine_ns};
         if (r->type == RECORD_MESSAGE) {
             s.who = speaks_of(r);
+            s.sure = sure_of(r, s.who);
             s.batch = r->body_len > 0 && (r->body[0] == '[' || r->topic[0] == 'v');
         } else if (r->type == RECORD_GENERATION) {
             s.rules = rules && (rules->body_len != r->body_len ||
@@ -116,6 +130,16 @@ static bool heard_within(const struct fake_alarm *a, unsigned who, uint64_t ns, 
     return false;
 }
 
+static bool surely_heard_within(const struct fake_alarm *a, unsigned who, uint64_t ns)
+{
+    for (size_t i = 0; i < history.n; i++) {
+        const struct said *s = &history.s[i];
+        if (s->end <= a->at.offset && s->engine_ns + ns >= a->at.tick && s->sure & who)
+            return true;
+    }
+    return false;
+}
+
 static uint64_t number(const char *json, const char *name)
 {
     const char *at = strstr(json, name);
@@ -151,7 +175,7 @@ static bool has_other_reason(const struct fake_alarm *since, const struct fake_a
     if (says(a, "\"rule\":\"held\""))
         return number(a->json, "\"value\":") < 2 && heard_within(a, who, 69 * SECOND_NS, false);
     if (says(a, "\"reason\":\"no_data\"")) /* `slow` wants that, of who is silent for 4 min */
-        return says(a, "\"rule\":\"slow\"") && !heard_within(a, who, 239 * SECOND_NS, false);
+        return says(a, "\"rule\":\"slow\"") && !surely_heard_within(a, who, 239 * SECOND_NS);
     /* Its members blamed it for their silence, and speak. It is not silent itself. */
     if (says(a, "\"device\":\"w1\"") && says(a, "\"no_data\":true"))
         return number(since->json, "\"members\":") == 3 &&
