@@ -54,6 +54,12 @@ void report_status(const struct report_sources *s, const struct report_rates *r,
     (void)s, (void)r;
     (void)buf_puts(out, "{}");
 }
+void report_strange(const struct report_sources *s, const char *profile, struct buf *out)
+{
+    (void)s;
+    (void)profile;
+    (void)buf_puts(out, "{}");
+}
 void report_ledger(const struct report_sources *s, struct buf *out)
 {
     (void)s;
@@ -63,6 +69,16 @@ void sink_stats(const struct sink *s, struct sink_stats *out)
 {
     (void)s;
     *out = (struct sink_stats){.state = "well"};
+}
+int sink_retake(struct sink *s, uint64_t id, const char *reason, uint64_t limit,
+                sink_retake_fn *fn, void *ctx)
+{
+    (void)s;
+    ASSERT(!reason || strlen(reason) <= f.size);
+    if (id % 3 == 1)
+        return -EBUSY;
+    fn(ctx, &(struct sink_retaken){.lines = limit});
+    return 0;
 }
 const struct engine *pipeline_engine(const struct pipeline *p)
 {
