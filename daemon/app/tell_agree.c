@@ -115,8 +115,7 @@ void tell_agree_retained(struct tell *t, struct tell_event *e)
     if (e->id > t->seen_epoch)
         t->seen_epoch = e->id;
     uint64_t offset = tell_case_offset(t, case_of(e->topic));
-    if (e->id >= t->broker_epoch && offset > t->broker_offset && t->epoch == 0 &&
-        e->id == t->o.epoch)
+    if (e->id == t->o.epoch && offset > t->broker_offset && t->epoch == 0)
         t->broker_offset = offset;
     if (t->phase == TELL_AGREED || t->n_retained == TELL_RETAINED_MAX)
         return;
@@ -133,11 +132,10 @@ void tell_agree_epoch(struct tell *t, const struct tell_event *e)
 {
     if (t->epoch > 0)
         return; /* our own, coming back */
-    if (e->id >= t->broker_epoch) {
+    if (e->id > t->broker_epoch)
         t->broker_epoch = e->id;
-        if (e->offset > t->broker_offset)
-            t->broker_offset = e->offset;
-    }
+    if (e->id == t->o.epoch && e->offset > t->broker_offset) /* others are of another journal */
+        t->broker_offset = e->offset;
 }
 
 /* -- the epoch ------------------------------------------------------------------------------- */

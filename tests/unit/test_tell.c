@@ -804,6 +804,19 @@ static void test_how_far_an_old_case_was_told(void **state)
     finish();
 }
 
+/* The data folder is a new one, the broker remembers the stream before: its places are those of
+ * another journal. Taken for ours, the next start would believe that its store had been restored. */
+static void test_places_of_another_journal(void **state)
+{
+    (void)state;
+    start(7, 0);
+    keep(P "gateway/cq/epoch", "{\"epoch\":6,\"offset\":9000}");
+    up();
+    settle();
+    assert_non_null(strstr(on_broker(P "gateway/cq/epoch"), "\"epoch\":7,\"offset\":0"));
+    finish();
+}
+
 static void on_stopped(void *ctx)
 {
     *(bool *)ctx = true;
@@ -984,6 +997,7 @@ int main(void)
         cmocka_unit_test(test_status_of_a_new_process),
         cmocka_unit_test(test_how_far_was_told),
         cmocka_unit_test(test_how_far_an_old_case_was_told),
+        cmocka_unit_test(test_places_of_another_journal),
         cmocka_unit_test(test_stop),
         cmocka_unit_test_teardown(test_random, say_seed),
     };
