@@ -458,6 +458,14 @@ static void adopt_one(struct cases *c, struct case_open *o,
     } else {
         o->quality = ALARM_UNKNOWN; /* nothing here knows how it is */
     }
+    /* A store that was put back may have given its id to another key: one case a key. */
+    struct case_open *same = cases_of(c, o->rule, o->device, o->point);
+    if (same) {
+        if (differs)
+            differs(ctx, same->id, "too many");
+        cases_unlink(c, same);
+        case_free(same);
+    }
     cases_link(c, o);
     cases_bind(c, o);
 }
