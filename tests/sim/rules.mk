@@ -2,6 +2,8 @@
 #   make sim         scenarios, and the crash model for some seeds (SEEDS=)
 #   make sim-long    10^6 seeds
 SEEDS      ?= 1..3000
+# One that found something: the store's word of an id belonged to another key (core/cases_save.c).
+SEED_ONCE  ?= 30012932
 SEEDS_LONG ?= 1..1000000
 
 SIM_FAKED := clock file image lock notify stop loop mqtt mqtt_connect mqtt_diagnose mqtt_subscribe mqtt_publish mqtt_send \
@@ -26,6 +28,7 @@ sim-scenarios: $(B)/sim/sim
 	$(Q)$< $(wildcard tests/sim/*.scn)
 sim-model: $(B)/sim/model
 	$(Q)$< --seeds $(SEEDS)
+	$(Q)$< --seeds $(SEED_ONCE)..$(SEED_ONCE)
 sim-long: sim-model-long sim-scenarios
 sim-model-long: $(B)/sim/model
 	$(Q)$< --seeds $(SEEDS_LONG)
