@@ -42,7 +42,7 @@ OPT_release += $(shell echo | $(CC) -mstringop-strategy=libcall -x c -c -o /dev/
 
 PKGS := libuv libcurl libfyaml sqlite3 libmicrohttpd libsystemd libzstd libxxhash libisal simdjson
 PAHO_LIBS_debian := -lpaho-mqtt3as
-PAHO_LIBS_lean   := -l:libpaho-mqtt3as.a -lssl -lcrypto
+PAHO_LIBS_lean   := -l:libpaho-mqtt3as.a
 PAHO_LIBS ?= $(PAHO_LIBS_$(PAHO))
 
 CPPFLAGS_ALL := -D_GNU_SOURCE -DGAIHOU_VERSION='"$(VERSION)"' -Idaemon -I$(O)/gen \
@@ -51,7 +51,7 @@ HARDEN := -fstack-protector-strong -fPIE
 CFLAGS_ALL   := -std=gnu17 $(WARN) $(WARN_C) $(OPT_$(VARIANT)) $(HARDEN) -pthread $(CFLAGS)
 CXXFLAGS_ALL := -std=c++17 $(WARN) $(OPT_$(VARIANT)) $(HARDEN) -fno-exceptions -pthread $(CXXFLAGS)
 LDFLAGS_ALL  := -pie -Wl,-z,relro -Wl,-z,now -pthread $(OPT_$(VARIANT)) $(LDFLAGS)
-LIBS := $(shell pkg-config --libs $(PKGS)) -lcsv -ldate-tz $(PAHO_LIBS) -lcrypto -lstdc++ -lm
+LIBS := $(shell pkg-config --libs $(PKGS)) -lcsv -ldate-tz $(PAHO_LIBS) -lstdc++ -lm
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2);)
@@ -78,8 +78,9 @@ all: $(B)/gaihoud $(B)/gaihouctl
 # $(call written_if_changed,words): two makes at once disturb neither
 written_if_changed = @mkdir -p $(@D); t=$@.$$$$; printf '%s\n' '$(subst ','\'',$(1))' >$$t; \
 	if cmp -s $@ $$t; then rm $$t; else mv $$t $@; fi
+# WERROR=1 makes no other code: who builds without it (make install does) builds nothing again
 $(O)/flags: FORCE
-	$(call written_if_changed,$(CC) $(CXX) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(CXXFLAGS_ALL))
+	$(call written_if_changed,$(filter-out -Werror,$(CC) $(CXX) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(CXXFLAGS_ALL)))
 # what is linked with other words is archived again first
 $(B)/link-flags: FORCE
 	$(call written_if_changed,$(CC) $(LDFLAGS_ALL) $(LIBS))
@@ -97,11 +98,12 @@ $(LIB): $(OBJ) $(B)/link-flags
 	@mkdir -p $(@D)
 	$(call say,AR,$@)rm -f $@; ar crs $@ $(filter %.o,$^)
 
+# put in place whole: what runs goes on with the old one, and nobody starts half a program
 $(B)/gaihoud: $(O)/obj/main.c.o $(LIB)
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@.new $^ $(LIBS) && mv -f $@.new $@
 
 $(B)/gaihouctl: $(CTL_OBJ) $(LIB)
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@.new $^ $(LIBS) && mv -f $@.new $@
 
 # -- tests --------------------------------------------------------------------
 $(O)/tests/%.o: tests/%.c $(O)/flags

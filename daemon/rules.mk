@@ -20,8 +20,8 @@ LIBS := $(O)/obj/io/paho/lean.c.o $(LIBS)
 endif
 
 # -- installing ----------------------------------------------------------------
-# Programs, man pages, completion, units, the user, the vendors' profiles, the rules, the schemas of
-# what firms hear, and an example configuration that passes --check. What people have changed in SYSCONFDIR is never written over.
+# Programs, man pages and the pages that they name, completion, units, the user, the vendors' profiles,
+# the rules, the schemas of what firms hear, and an example configuration that passes --check. What people have changed in SYSCONFDIR is never written over.
 MANDIR    ?= $(PREFIX)/share/man
 DATADIR   ?= $(PREFIX)/share
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
@@ -31,6 +31,7 @@ install: all
 	install -m 755 $(B)/gaihoud $(B)/gaihouctl $(D)$(PREFIX)/bin/
 	for f in daemon/man/*.[1-9]; do \
 	    install -D -m 644 $$f $(D)$(MANDIR)/man$${f##*.}/$${f##*/} || exit 1; done
+	for f in docs/*.md; do install -D -m 644 $$f $(D)$(DATADIR)/doc/gaihou/$${f##*/} || exit 1; done
 	install -D -m 644 daemon/ctl/completion/gaihouctl.bash \
 	    $(D)$(DATADIR)/bash-completion/completions/gaihouctl
 	install -D -m 644 daemon/ctl/completion/_gaihouctl \

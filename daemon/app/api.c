@@ -4,31 +4,71 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "core/json.h"
-#include "io/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_ANSWER  ((size_t)64 << 20)
-#define MAX_DEVICES 10000
-#define MAX_REPLAY  100000
-#define MAX_LINE    ((size_t)1 << 20)
+#define MAX_ANSWER ((size_t)64 << 20)
+#define STORED_MS  20
+#define STORED_NS  (10 * UINT64_C(1000000000))
+#define MAX_REPLAY 100000
+#define MAX_LINE   ((size_t)1 << 20)
+
+/* Taking messages up again: when the store has what came until the request, it hands letters, each
+ * becomes a record of the journal; when all are there the rows are marked. A crash between the two
+ * takes them up twice, and the engine's dedupe knows them. */
+struct api_replay {
+    struct api *api;
+    struct api_replay *next;
+    struct httpd_request *request;
+    bool quarantine;
+    uint64_t until, deadline_ns; /* end of the journal at the request */
+    uint64_t *ids;
+    size_t n;
+    int failed;
+};
+
+static void on_replay_timer(void *ctx);
 
 struct api *api_new(const struct api_options *o)
 {
     struct api *a = mem_zalloc(sizeof(*a));
     a->o = *o;
     api_commands_init(a);
+    a->replay_timer = loop_timer_new(o->loop, on_replay_timer, a);
     return a;
 }
 
 void api_free(struct api *a)
 {
-    if (a)
-        api_commands_done(a);
-    free(a);
+    if (!a)
+        return;
+    api_commands_done(a);
+    for (struct api_replay *p; (p = a->replays);) {
+        a->replays = p->next;
+        api_error(p->request, 503, API_STOPS);
+        free(p);
+    }
+    loop_timer_free(a->replay_timer);
+    a->closed = true;
+    if (a->in_flight == 0)
+        free(a);
+}
+
+/* The store answers what it was asked when it is closed, after us. False: the answer came then; all
+ * else is gone, and this was refused. `a` may be gone behind it. */
+static bool came_in_time(struct api *a, struct httpd_request *r)
+{
+    bool closed = a->closed;
+    a->in_flight--;
+    if (!closed)
+        return true;
+    api_error(r, 503, API_STOPS);
+    if (a->in_flight == 0)
+        free(a);
+    return false;
 }
 
 void api_answer(struct httpd_request *r, int status, const char *type, struct buf *b)
@@ -132,127 +172,6 @@ static void get_unknown(struct api *a, struct httpd_request *r, const char *rest
     api_answer(r, 200, "application/json", &b);
 }
 
-/* -- devices, compounds ------------------------------------------------------------------- */
-
-static bool is_silent(const struct api *a, const struct device *d)
-{
-    struct engine_device s;
-    engine_device(pipeline_engine(a->o.sources->pipeline), d, &s);
-    return d->expected_interval_s > 0 && !d->retired &&
-           clock_wall_ns() / 1000000 - s.last_seen_ms > (int64_t)d->expected_interval_s * 3000;
-}
-
-static void device_json(const struct api *a, const struct device *d, struct jsonw *w, bool all)
-{
-    struct engine_device s;
-    engine_device(pipeline_engine(a->o.sources->pipeline), d, &s);
-    jsonw_object(w, NULL);
-    jsonw_str(w, "device", d->code);
-    jsonw_str(w, "kind", d->kind->name);
-    jsonw_str(w, "compound", d->compound->code);
-    jsonw_str(w, "building", d->building);
-    jsonw_i64(w, "last_seen_ms", s.last_seen_ms);
-    jsonw_u64(w, "messages", s.messages);
-    jsonw_bool(w, "silent", is_silent(a, d));
-    jsonw_bool(w, "life_safety", d->life_safety);
-    jsonw_bool(w, "retired", d->retired);
-    if (all) {
-        jsonw_i64(w, "last_time_ms", s.last_time_ms);
-        jsonw_str(w, "source_id", d->source_id);
-        jsonw_str(w, "compound_name", d->compound->name);
-        jsonw_str(w, "unit", d->unit);
-        jsonw_str(w, "room", d->room);
-        jsonw_str(w, "point", d->point);
-        jsonw_str(w, "uplink", d->uplink);
-        jsonw_str(w, "vendor", d->vendor);
-        jsonw_str(w, "model", d->model);
-        jsonw_str(w, "replaces", d->replaces ? d->replaces->code : "");
-        jsonw_str(w, "replaced_by", d->replaced_by ? d->replaced_by->code : "");
-        jsonw_str(w, "series", d->series);
-        jsonw_u64(w, "expected_interval_s", d->expected_interval_s);
-        jsonw_str(w, "note", d->note);
-    }
-    jsonw_end_object(w);
-}
-
-static const struct registry *registry_of(const struct api *a)
-{
-    return engine_world(pipeline_engine(a->o.sources->pipeline))->registry;
-}
-
-static void get_devices(struct api *a, struct httpd_request *r, const char *rest)
-{
-    const struct registry *g = registry_of(a);
-    struct buf b;
-    struct jsonw w;
-    buf_init(&b, MAX_ANSWER);
-    jsonw_init(&w, &b);
-    if (rest[0]) {
-        const struct device *d = registry_find(g, rest, strlen(rest));
-        if (!d) {
-            buf_done(&b);
-            api_error(r, 404, "no such device in the registry");
-            return;
-        }
-        device_json(a, d, &w, true);
-        api_answer(r, 200, "application/json", &b);
-        return;
-    }
-    const char *compound = httpd_query(r, "compound"), *silent = httpd_query(r, "silent");
-    const char *one = httpd_query(r, "device");
-    uint64_t limit = api_query_u64(r, "limit", 1000), at = api_query_u64(r, "after", 0), n = 0;
-    limit = limit > MAX_DEVICES ? MAX_DEVICES : limit;
-    jsonw_object(&w, NULL);
-    jsonw_u64(&w, "total", registry_devices(g));
-    jsonw_array(&w, "devices");
-    for (; at < registry_devices(g) && n < limit; at++) {
-        const struct device *d = registry_device_at(g, at);
-        if ((compound && strcmp(d->compound->code, compound) != 0) ||
-            (one && strcmp(d->code, one) != 0) || (silent && !is_silent(a, d)))
-            continue;
-        device_json(a, d, &w, false);
-        n++;
-    }
-    jsonw_end_array(&w);
-    if (at < registry_devices(g))
-        jsonw_u64(&w, "after", at);
-    else
-        jsonw_null(&w, "after");
-    jsonw_end_object(&w);
-    api_answer(r, 200, "application/json", &b);
-}
-
-static void get_compounds(struct api *a, struct httpd_request *r, const char *rest)
-{
-    (void)rest;
-    const struct registry *g = registry_of(a);
-    size_t n = registry_compounds(g);
-    struct buf b;
-    struct jsonw w;
-    buf_init(&b, MAX_ANSWER);
-    jsonw_init(&w, &b);
-    jsonw_object(&w, NULL);
-    jsonw_array(&w, "compounds");
-    for (size_t i = 0; i < n; i++) {
-        const struct compound *c = registry_compound_at(g, i);
-        jsonw_object(&w, NULL);
-        jsonw_str(&w, "compound", c->code);
-        jsonw_str(&w, "name", c->name);
-        jsonw_str(&w, "district", c->district);
-        jsonw_str(&w, "street", c->street);
-        jsonw_str(&w, "community", c->community);
-        jsonw_str(&w, "firm", c->firm);
-        jsonw_str(&w, "tier", c->tier);
-        jsonw_str(&w, "merged_into", c->merged_into);
-        jsonw_str(&w, "split_from", c->split_from);
-        jsonw_u64(&w, "devices", c->n_devices);
-        jsonw_end_object(&w);
-    }
-    jsonw_end_array(&w);
-    jsonw_end_object(&w);
-    api_answer(r, 200, "application/json", &b);
-}
-
 /* -- the store ---------------------------------------------------------------------------- */
 
 void api_store_answered(void *ctx, int status, const char *json, size_t len)
@@ -307,10 +226,13 @@ static void quarantined(void *ctx, int status, const char *json, size_t len)
 {
     struct asked *q = ctx;
     struct httpd_request *r = q->request;
-    const struct world *w = engine_world(pipeline_engine(q->api->o.sources->pipeline));
+    struct api *a = q->api;
     struct json_value row, topic;
     const char *why;
     free(q);
+    if (!came_in_time(a, r))
+        return;
+    const struct world *w = engine_world(pipeline_engine(a->o.sources->pipeline));
     if (status != 0 || len < 2) {
         api_store_answered(r, status, json, len);
         return;
@@ -353,39 +275,36 @@ static void get_quarantine(struct api *a, struct httpd_request *r, const char *r
     struct asked *q = mem_zalloc(sizeof(*q));
     *q = (struct asked){a, r};
     f.device = rest;
+    a->in_flight++;
     store_ask(a->o.sources->store, STORE_QUARANTINE_SHOW, &f, quarantined, q);
+}
+
+/* All that is picked goes: who says how many means less than that. */
+static void purge(struct api *a, struct httpd_request *r, enum store_query q)
+{
+    struct store_filter f = filter_of(r);
+    if (httpd_query(r, "limit"))
+        api_error(r, 400, "limit: a purge has none, nothing was purged");
+    else
+        store_ask(a->o.sources->store, q, &f, api_store_answered, r);
 }
 
 static void post_dead_purge(struct api *a, struct httpd_request *r, const char *rest)
 {
     (void)rest;
-    struct store_filter f = filter_of(r);
-    store_ask(a->o.sources->store, STORE_DEAD_PURGE, &f, api_store_answered, r);
+    purge(a, r, STORE_DEAD_PURGE);
 }
 
 static void post_quarantine_purge(struct api *a, struct httpd_request *r, const char *rest)
 {
     (void)rest;
-    struct store_filter f = filter_of(r);
-    store_ask(a->o.sources->store, STORE_QUARANTINE_PURGE, &f, api_store_answered, r);
+    purge(a, r, STORE_QUARANTINE_PURGE);
 }
-
-/* Taking messages up again: the store hands letters, each becomes a record of the journal; when
- * all are there the rows are marked. A crash between the two takes them up twice, and the
- * engine's dedupe knows them. */
-struct replay {
-    struct api *api;
-    struct httpd_request *request;
-    bool quarantine;
-    uint64_t *ids;
-    size_t n;
-    int failed;
-};
 
 static void replay_letter(void *ctx, uint64_t id, const struct store_letter *l)
 {
-    struct replay *p = ctx;
-    if (p->failed || p->n == MAX_REPLAY)
+    struct api_replay *p = ctx;
+    if (p->api->closed || p->failed || p->n == MAX_REPLAY)
         return;
     p->failed = p->api->o.reinject(p->api->o.ctx, l);
     if (p->failed == 0) {
@@ -396,13 +315,17 @@ static void replay_letter(void *ctx, uint64_t id, const struct store_letter *l)
 
 static void replay_marked(void *ctx, int status)
 {
-    struct replay *p = ctx;
+    struct api_replay *p = ctx;
     char json[96];
     if (status == 0)
         status = p->failed;
     int n = snprintf(json, sizeof(json), "{\"replayed\":%zu}", p->n);
-    if (status == 0)
+    if (!came_in_time(p->api, p->request))
+        ;
+    else if (status == 0)
         httpd_answer(p->request, 200, "application/json", json, (size_t)n);
+    else if (status == -ESHUTDOWN)
+        api_error(p->request, 503, API_STOPS);
     else
         api_error(p->request, 500, strerror(-status));
     free(p->ids);
@@ -412,21 +335,59 @@ static void replay_marked(void *ctx, int status)
 static void replay_done(void *ctx, int status, uint64_t n)
 {
     (void)n;
-    struct replay *p = ctx;
+    struct api_replay *p = ctx;
     if (status != 0)
         p->failed = status;
-    store_mark_replayed(p->api->o.sources->store, p->quarantine, p->ids, p->n, replay_marked,
-                        p);
+    if (p->api->closed)
+        replay_marked(p, -ESHUTDOWN);
+    else
+        store_mark_replayed(p->api->o.sources->store, p->quarantine, p->ids, p->n,
+                            replay_marked, p);
 }
 
-static void replay(struct api *a, struct httpd_request *r, bool quarantine)
+static void replay_begin(struct api_replay *p)
 {
-    struct store_filter f = filter_of(r);
-    struct replay *p = mem_zalloc(sizeof(*p));
-    *p = (struct replay){.api = a, .request = r, .quarantine = quarantine};
+    struct store_filter f = filter_of(p->request);
     if (f.limit == 0)
         f.limit = MAX_REPLAY;
-    store_letters(a->o.sources->store, quarantine, &f, replay_letter, replay_done, p);
+    p->api->in_flight++;
+    store_letters(p->api->o.sources->store, p->quarantine, &f, replay_letter, replay_done, p);
+}
+
+static void on_replay_timer(void *ctx)
+{
+    struct api *a = ctx;
+    struct pipeline *pipeline = a->o.sources->pipeline;
+    uint64_t now = loop_hrtime_ns();
+    for (struct api_replay **at = &a->replays; *at;) {
+        struct api_replay *p = *at;
+        if (!pipeline_has_stored(pipeline, &p->until) && now < p->deadline_ns) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        replay_begin(p);
+    }
+    if (!a->replays)
+        loop_timer_stop(a->replay_timer);
+}
+
+/* What was received before is meant as well, and waits for a sync of the journal. A gateway that is
+ * far behind is not waited for: who asks again finds the rest. */
+static void replay(struct api *a, struct httpd_request *r, bool quarantine)
+{
+    struct api_replay *p = mem_zalloc(sizeof(*p));
+    *p = (struct api_replay){.api = a,
+                             .request = r,
+                             .quarantine = quarantine,
+                             .deadline_ns = loop_hrtime_ns() + STORED_NS};
+    if (pipeline_has_stored(a->o.sources->pipeline, &p->until)) {
+        replay_begin(p);
+        return;
+    }
+    p->next = a->replays;
+    a->replays = p;
+    loop_timer_start(a->replay_timer, STORED_MS, STORED_MS);
 }
 
 static void retaken(void *ctx, const struct sink_retaken *t)
@@ -513,9 +474,9 @@ static int replay_line(struct api *a, struct json *j, const char *text, size_t l
 static void post_journal_replay(struct api *a, struct httpd_request *r, const char *rest)
 {
     (void)rest;
-    size_t len, n = 0;
+    size_t len, n = 0, line = 0;
     const char *body = httpd_body(r, &len);
-    char *padded = mem_zalloc(len + JSON_PADDING), text[96];
+    char *padded = mem_zalloc(len + JSON_PADDING), text[160];
     struct json *j = json_new(MAX_LINE);
     struct buf payload;
     int status = 0;
@@ -528,13 +489,19 @@ static void post_journal_replay(struct api *a, struct httpd_request *r, const ch
             status = replay_line(a, j, padded + at, k, &payload);
         n += k > 0 && status == 0;
         at += k + 1;
+        line++;
     }
-    int m = snprintf(text, sizeof(text), status ? "line %zu: %s" : "{\"replayed\":%zu}",
-                     status ? n + 1 : n, strerror(-status));
-    if (status)
-        api_error(r, 400, text);
-    else
+    if (status) {
+        (void)snprintf(text, sizeof(text), "line %zu: %s", line,
+                       status == -EINVAL ? "expected what journal export writes: an object "
+                                           "with topic, wall_ns and payload_base64"
+                       : status == -ESHUTDOWN ? API_STOPS
+                                              : strerror(-status));
+        api_error(r, status == -ESHUTDOWN ? 503 : 400, text);
+    } else {
+        int m = snprintf(text, sizeof(text), "{\"replayed\":%zu}", n);
         httpd_answer(r, 200, "application/json", text, (size_t)m);
+    }
     buf_done(&payload);
     json_free(j);
     free(padded);
@@ -565,34 +532,53 @@ static void post_reload(struct api *a, struct httpd_request *r, const char *rest
 
 /* -- the table ---------------------------------------------------------------------------- */
 
+/* The keys of a query; a call that names another one is refused. */
+#define KEYS(...)                                                                              \
+    (const char *const[])                                                                      \
+    {                                                                                          \
+        __VA_ARGS__, NULL                                                                      \
+    }
+#define LETTERS KEYS("id", "reason", "device", "topic", "limit", "before")
+#define PICKS   KEYS("id", "limit", "device", "reason", "topic", "sink")
+#define ALERTS                                                                                 \
+    KEYS("case", "compound", "firm", "device", "rule", "severity", "district", "street",       \
+         "community", "grid", "building", "from", "to", "limit", "before", "state", "test")
+#define NONE                                                                                   \
+    (const char *const[])                                                                      \
+    {                                                                                          \
+        NULL                                                                                   \
+    }
+
 static const struct route {
     const char *method, *path; /* a path that ends in '/' also takes what follows it */
     void (*fn)(struct api *a, struct httpd_request *r, const char *rest);
+    const char *const *keys; /* ends with NULL. NULL: any, for those who ask from habit */
 } routes[] = {
-    {"GET", "/metrics", get_metrics},
-    {"GET", "/healthz", get_health},
-    {"GET", "/readyz", get_ready},
-    {"GET", "/api/v1/status", get_status},
-    {"GET", "/api/v1/ledger", get_ledger},
-    {"GET", "/api/v1/unknown", get_unknown},
-    {"GET", "/api/v1/devices", get_devices},
-    {"GET", "/api/v1/devices/", get_devices},
-    {"GET", "/api/v1/compounds", get_compounds},
-    {"GET", "/api/v1/alerts", api_get_alerts},
-    {"GET", "/api/v1/alerts/history", api_get_alert_history},
-    {"GET", "/api/v1/alerts/", api_get_alert},
-    {"POST", "/api/v1/alerts/", api_post_alert},
-    {"GET", "/api/v1/explain", api_get_explain},
-    {"GET", "/api/v1/dead", get_dead},
-    {"GET", "/api/v1/dead/", get_dead},
-    {"GET", "/api/v1/quarantine", get_quarantine},
-    {"GET", "/api/v1/quarantine/", get_quarantine},
-    {"POST", "/api/v1/dead/replay", post_dead_replay},
-    {"POST", "/api/v1/dead/purge", post_dead_purge},
-    {"POST", "/api/v1/quarantine/replay", post_quarantine_replay},
-    {"POST", "/api/v1/quarantine/purge", post_quarantine_purge},
-    {"POST", "/api/v1/journal/replay", post_journal_replay},
-    {"POST", "/api/v1/reload", post_reload},
+    {"GET", "/metrics", get_metrics, NULL},
+    {"GET", "/healthz", get_health, NULL},
+    {"GET", "/readyz", get_ready, NULL},
+    {"GET", "/api/v1/status", get_status, NONE},
+    {"GET", "/api/v1/ledger", get_ledger, NONE},
+    {"GET", "/api/v1/unknown", get_unknown, KEYS("profile")},
+    {"GET", "/api/v1/devices", api_get_devices,
+     KEYS("compound", "device", "silent", "limit", "after")},
+    {"GET", "/api/v1/devices/", api_get_device, NONE},
+    {"GET", "/api/v1/compounds", api_get_compounds, NONE},
+    {"GET", "/api/v1/alerts", api_get_alerts, ALERTS},
+    {"GET", "/api/v1/alerts/history", api_get_alert_history, ALERTS},
+    {"GET", "/api/v1/alerts/", api_get_alert, NONE},
+    {"POST", "/api/v1/alerts/", api_post_alert, PICKS},
+    {"GET", "/api/v1/explain", api_get_explain, KEYS("rule", "device", "point")},
+    {"GET", "/api/v1/dead", get_dead, LETTERS},
+    {"GET", "/api/v1/dead/", get_dead, LETTERS},
+    {"GET", "/api/v1/quarantine", get_quarantine, LETTERS},
+    {"GET", "/api/v1/quarantine/", get_quarantine, LETTERS},
+    {"POST", "/api/v1/dead/replay", post_dead_replay, PICKS},
+    {"POST", "/api/v1/dead/purge", post_dead_purge, PICKS},
+    {"POST", "/api/v1/quarantine/replay", post_quarantine_replay, PICKS},
+    {"POST", "/api/v1/quarantine/purge", post_quarantine_purge, PICKS},
+    {"POST", "/api/v1/journal/replay", post_journal_replay, PICKS},
+    {"POST", "/api/v1/reload", post_reload, PICKS},
 };
 
 static const char *route_rest(const struct route *t, const char *path)
@@ -612,19 +598,50 @@ static const char *bad_number(const struct httpd_request *r)
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         const char *s = httpd_query(r, numbers[i]);
         uint64_t v;
-        if (s && *s && num_get_u64(s, strlen(s), &v) != 0)
-            return numbers[i];
+        if (s && *s && (num_get_u64(s, strlen(s), &v) != 0 || (i == 0 && v == 0)))
+            return numbers[i]; /* no letter has the number 0, which is "any" behind here */
     }
     return NULL;
+}
+
+/* A misspelt key would pick all, and so would an empty text (a shell's variable that is not set) in a
+ * call that changes something. False: it was answered. */
+static bool picks_well(struct httpd_request *r, const char *const *keys, bool writes)
+{
+    size_t n = 0;
+    char text[160];
+    while (keys[n])
+        n++;
+    const char *other = httpd_query_other(r, keys, n);
+    for (size_t i = 0; i < n && !other && writes; i++) {
+        const char *s = httpd_query(r, keys[i]);
+        if (s && !*s) {
+            (void)snprintf(text, sizeof(text),
+                           "%s: is empty, expected a value, or no %s at all", keys[i], keys[i]);
+            api_error(r, 400, text);
+            return false;
+        }
+    }
+    if (!other)
+        return true;
+    const char *near = err_nearest(other, keys, n);
+    (void)snprintf(text, sizeof(text), "%.40s: nothing here is picked by that%s%s%s%s", other,
+                   writes ? ", nothing was done" : "", near ? "; did you mean " : "",
+                   near ? near : "", near ? "?" : "");
+    api_error(r, 400, text);
+    return false;
 }
 
 static void call(struct api *a, const struct route *t, struct httpd_request *r,
                  const char *rest)
 {
+    bool writes = strcmp(t->method, "POST") == 0;
     const char *bad = bad_number(r);
     char text[64];
-    if (strcmp(t->method, "POST") == 0 && !httpd_may_write(r)) {
+    if (writes && !httpd_may_write(r)) {
         api_error(r, 403, "writing verbs need the Unix socket, or a bearer token over TCP");
+    } else if (t->keys && !picks_well(r, t->keys, writes)) {
+        return;
     } else if (bad) {
         (void)snprintf(text, sizeof(text), "%s: expected a number", bad);
         api_error(r, 400, text);

@@ -20,14 +20,15 @@ struct api_options {
      */
     int (*reload)(void *ctx, void (*done)(void *ctx, int changed, const char *text),
                   void *done_ctx);
-    /* Appends a message that is taken up again. 0 or -errno. */
+    /* Appends a message that is taken up again. 0 or -errno; -ESHUTDOWN: the gateway stops. */
     int (*reinject)(void *ctx, const struct store_letter *l);
     bool (*ready)(
         void *ctx); /* can ingest; whether alarms can be told is looked up in sources */
-    /* Appends an operator's command. 0 or -errno; what the engine says of it comes by
+    /* Appends an operator's command. The same; what the engine says of it comes by
      * api_replied. */
     int (*command)(void *ctx, const struct case_command *c);
     void *ctx;
+    const char *archive_dir; /* of the journal; may be empty. NULL: none */
 };
 
 struct api *api_new(const struct api_options *o);

@@ -138,7 +138,7 @@ void api_commands_done(struct api *a)
 {
     for (struct api_pending *p; (p = a->pending);) {
         a->pending = p->next;
-        api_error(p->request, 503, "the gateway stops");
+        api_error(p->request, 503, API_STOPS);
         free(p);
     }
     loop_timer_free(a->timer);
@@ -259,7 +259,7 @@ void api_post_alert(struct api *a, struct httpd_request *r, const char *rest)
     free(id);
     if (e != 0) {
         free(take_pending(a, c.origin));
-        api_error(r, 503, strerror(-e));
+        api_error(r, 503, e == -ESHUTDOWN ? API_STOPS : strerror(-e));
     } else if (!loop_timer_active(a->timer)) {
         loop_timer_start(a->timer, TICK_MS, TICK_MS);
     }

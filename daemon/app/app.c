@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/app_private.h"
 #include "base/mem.h"
+#include "io/ahead.h"
 #include "io/notify.h"
+#include "io/snapshot.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,17 +25,18 @@ static void print_problems(const struct problems *p)
 }
 
 /* Everything that a start would load; the secrets too. */
-static int load_checked(const char *conf_path, struct loaded *out)
+static int load_checked(const char *conf_path, bool thorough, struct loaded *out)
 {
-    struct problems *problems = problems_new(MAX_PROBLEMS);
+    struct problems *problems = (thorough ? problems_new_thorough : problems_new)(MAX_PROBLEMS);
     struct app_secrets secrets = {0};
     int r = load_all(conf_path, problems, out);
-    if (r == 0) {
-        r = app_load_secrets(out->conf, &secrets, problems);
+    if (out->conf) {
+        if (app_load_secrets(out->conf, &secrets, problems) != 0)
+            r = -EINVAL;
         app_free_secrets(out->conf, &secrets);
-        if (r != 0)
-            load_free(out);
     }
+    if (r != 0)
+        load_free(out);
     print_problems(problems);
     problems_free(problems);
     return r;
@@ -52,7 +55,7 @@ static int run_examples(const struct world *w)
 int app_check(const char *conf_path)
 {
     struct loaded l = {0};
-    if (load_checked(conf_path, &l) != 0)
+    if (load_checked(conf_path, true, &l) != 0)
         return EX_CONFIG_;
     for (size_t i = 0; registry_remark(l.world->registry, i); i++)
         fprintf(stderr, "%s\n", registry_remark(l.world->registry, i));
@@ -71,7 +74,7 @@ int app_print_config(const char *conf_path)
 {
     struct loaded l = {0};
     struct buf out;
-    if (load_checked(conf_path, &l) != 0)
+    if (load_checked(conf_path, false, &l) != 0)
         return EX_CONFIG_;
     buf_init(&out, 16 << 20);
     if (conf_print(l.conf, &out) == 0)
@@ -170,6 +173,14 @@ void app_fatal(void *app, const char *why)
     loop_stop(a->loop);
 }
 
+void app_refused(void *app, const char *why)
+{
+    struct app *a = app;
+    log_error("%s", why);
+    a->exit_code = EX_CONFIG_;
+    loop_stop(a->loop);
+}
+
 static void reloaded_by_signal(void *ctx, int changed, const char *text)
 {
     (void)ctx;
@@ -190,14 +201,31 @@ static void on_hangup(void *ctx)
     }
 }
 
+static void read_ahead(void *ctx)
+{
+    struct app *a = ctx;
+    struct snapshot newest;
+    if (snapshots_open(a->paths.snapshots, &a->ahead_set) == 0)
+        (void)snapshots_newest(a->ahead_set, NULL, NULL, &newest);
+}
+
+/* The newest state is read while the files are, which takes as long. The folder is another process's,
+ * maybe: who takes the set looks whether it is still so (app_open.c). */
+static void load_begins(void *ctx, const struct conf *c)
+{
+    struct app *a = ctx;
+    app_name_paths(c, &a->paths);
+    a->ahead = ahead_begin(read_ahead, a);
+}
+
 int app_run(const char *conf_path)
 {
     struct app *a = mem_zalloc(sizeof(*a));
-    struct loaded l = {0};
+    struct loaded l = {.begins = load_begins, .ctx = a};
     a->conf_path = conf_path;
     a->lock = -1;
     a->exit_code = EX_CONFIG_;
-    if (load_checked(conf_path, &l) != 0)
+    if (load_checked(conf_path, false, &l) != 0)
         goto out;
     a->conf = l.conf;
     l.conf = NULL;
@@ -213,6 +241,8 @@ int app_run(const char *conf_path)
     loop_run(a->loop);
 out:
     app_close_all(a);
+    snapshots_close(app_take_ahead(a));
+    app_free_paths(&a->paths);
     int code = a->exit_code;
     load_free(&l);
     conf_free(a->conf);

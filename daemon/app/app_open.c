@@ -7,7 +7,7 @@
 #include "app/app_private.h"
 #include "base/mem.h"
 #include "base/num.h"
-#include "io/snapshot.h"
+#include "io/ahead.h"
 #include "io/clock.h"
 #include "io/content.h"
 #include "io/file.h"
@@ -15,6 +15,7 @@
 #include "io/lock.h"
 #include "io/pem.h"
 #include "io/secret.h"
+#include "io/snapshot.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,10 +24,10 @@
 
 #define EX_IOERR_  74
 #define EX_CONFIG_ 78
-/* Pool jobs that may be under way at a time: the journal's sync and its next segment, a snapshot, a reload,
- * clients being closed (two); and each sink writes a block. None waits for another's disk. */
-#define POOL_JOBS 6
-#define PEM_MAX   ((size_t)1 << 20)
+/* Pool jobs that may be under way at a time: the journal's sync and its next segment, a snapshot,
+ * a reload, clients being closed (two), a record that somebody asks for; and each sink writes a
+ * block. None waits for another's disk. */
+#define POOL_JOBS 7
 
 int app_append(struct app *a, const struct record *r)
 {
@@ -55,100 +56,53 @@ int app_append_generation(struct app *a, const struct world *w)
 
 /* -- secrets ------------------------------------------------------------------------------ */
 
-static void secret_at(const char *path, const struct conf *c, int line,
-                      struct problems *problems, char **out)
+static void secret_at(const char *path, const struct conf *c, const void *item,
+                      const char *option, struct problems *problems, char **out)
 {
     struct err err, remark;
     if (!path)
         return;
+    const struct conf_place at = conf_place(c, item, option);
     if (secret_load(path, &err, &remark, out) != 0)
-        problems_add(problems, c->file, line, 0, "%s", err.text);
+        problems_add(problems, c->file, at.line, at.col, "%s: %s", option, err.text);
     else if (remark.text[0])
-        problems_warn(problems, c->file, line, 0, "%s", remark.text);
+        problems_warn(problems, c->file, at.line, at.col, "%s: %s", option, remark.text);
 }
 
-struct pem { /* a file that TLS will want; text NULL: there is none, or that was said */
-    const char *option, *path;
-    char *text;
-    size_t n;
-};
-
-static struct pem pem_at(const char *option, const char *path, const struct conf *c, int line,
-                         struct problems *problems)
+static struct pem_file pem_of(const struct conf *c, const void *item, const char *option,
+                              const char *path, const struct pem_where *where)
 {
-    struct pem p = {.option = option, .path = path};
-    if (!path)
-        return p;
-    int r = file_load(path, PEM_MAX, &p.text, &p.n);
-    if (r == -EFBIG)
-        problems_add(problems, c->file, line, 0, "%s: %s is larger than %zu bytes", option,
-                     path, PEM_MAX);
-    else if (r != 0)
-        problems_add(problems, c->file, line, 0, "%s: cannot read %s: %s", option, path,
-                     strerror(-r));
-    else if (!memmem(p.text, p.n, "-----BEGIN ", 11))
-        problems_add(problems, c->file, line, 0,
-                     "%s: %s is no PEM file, expected one with a line \"-----BEGIN …-----\"",
-                     option, path);
-    else
-        return p;
-    if (r == 0)
-        free(p.text);
-    p.text = NULL;
-    return p;
-}
-
-static void pem_done(struct pem *p)
-{
-    if (p->text)
-        explicit_bzero(p->text, p->n);
-    free(p->text);
-}
-
-static void say_pem(const struct pem *p, int r, const struct err *err, const struct conf *c,
-                    int line, struct problems *problems)
-{
-    if (r < 0)
-        problems_add(problems, c->file, line, 0, "%s: %s: %s", p->option, p->path, err->text);
-    else if (r > 0)
-        problems_warn(problems, c->file, line, 0, "%s: %s: %s", p->option, p->path, err->text);
-}
-
-static void check_certificates(const struct pem *p, const struct conf *c, int line,
-                               struct problems *problems)
-{
-    struct err err;
-    if (p->text)
-        say_pem(p, pem_certificates(p->text, p->n, &err), &err, c, line, problems);
+    const struct conf_place at = conf_place(c, item, option);
+    struct pem_file f = {.option = option, .path = path, .line = at.line, .col = at.col};
+    pem_file_load(&f, where);
+    return f;
 }
 
 static void check_broker_pem(const struct conf *c, const struct conf_broker *b,
-                             const char *password, struct problems *problems)
+                             const char *password, const struct pem_where *where)
 {
-    struct err err;
-    struct pem ca = pem_at("brokers.tls.ca_file", b->tls.ca_file, c, b->line, problems);
-    struct pem cert = pem_at("brokers.tls.cert_file", b->tls.cert_file, c, b->line, problems);
-    struct pem key = pem_at("brokers.tls.key_file", b->tls.key_file, c, b->line, problems);
-    check_certificates(&ca, c, b->line, problems);
-    check_certificates(&cert, c, b->line, problems);
-    if (cert.text && key.text)
-        say_pem(&key, pem_key(cert.text, cert.n, key.text, key.n, password, &err), &err, c,
-                b->line, problems);
-    pem_done(&ca);
-    pem_done(&cert);
-    pem_done(&key);
+    struct pem_file ca = pem_of(c, b, "brokers.tls.ca_file", b->tls.ca_file, where);
+    struct pem_file cert = pem_of(c, b, "brokers.tls.cert_file", b->tls.cert_file, where);
+    struct pem_file key = pem_of(c, b, "brokers.tls.key_file", b->tls.key_file, where);
+    pem_file_certificates(&ca, where);
+    pem_file_certificates(&cert, where);
+    pem_file_key(&key, &cert, password, where);
+    pem_file_done(&ca);
+    pem_file_done(&cert);
+    pem_file_done(&key);
 }
 
 static void check_pem(const struct conf *c, const struct app_secrets *secrets,
                       struct problems *problems)
 {
+    const struct pem_where where = {c->file, problems};
     for (size_t i = 0; i < c->n_brokers; i++)
-        check_broker_pem(c, &c->brokers[i], secrets->broker_keys[i], problems);
+        check_broker_pem(c, &c->brokers[i], secrets->broker_keys[i], &where);
     for (size_t i = 0; i < c->n_sinks; i++) {
         const struct conf_sink *s = &c->sinks[i];
-        struct pem ca = pem_at("sinks.ca_file", s->ca_file, c, s->line, problems);
-        check_certificates(&ca, c, s->line, problems);
-        pem_done(&ca);
+        struct pem_file ca = pem_of(c, s, "sinks.ca_file", s->ca_file, &where);
+        pem_file_certificates(&ca, &where);
+        pem_file_done(&ca);
     }
 }
 
@@ -161,15 +115,18 @@ int app_load_secrets(const struct conf *c, struct app_secrets *out, struct probl
     out->sink_tokens = mem_zalloc_array(c->n_sinks, sizeof(char *));
     for (size_t i = 0; i < c->n_brokers; i++) {
         const struct conf_broker *b = &c->brokers[i];
-        secret_at(b->password_file, c, b->line, problems, &out->broker_passwords[i]);
-        secret_at(b->tls.key_password_file, c, b->line, problems, &out->broker_keys[i]);
+        secret_at(b->password_file, c, b, "brokers.password_file", problems,
+                  &out->broker_passwords[i]);
+        secret_at(b->tls.key_password_file, c, b, "brokers.tls.key_password_file", problems,
+                  &out->broker_keys[i]);
     }
     for (size_t i = 0; i < c->n_sinks; i++) {
         const struct conf_sink *s = &c->sinks[i];
-        secret_at(s->password_file, c, s->line, problems, &out->sink_passwords[i]);
-        secret_at(s->token_file, c, s->line, problems, &out->sink_tokens[i]);
+        secret_at(s->password_file, c, s, "sinks.password_file", problems,
+                  &out->sink_passwords[i]);
+        secret_at(s->token_file, c, s, "sinks.token_file", problems, &out->sink_tokens[i]);
     }
-    secret_at(c->http.token_file, c, 0, problems, &out->http_token);
+    secret_at(c->http.token_file, c, NULL, "http.token_file", problems, &out->http_token);
     check_pem(c, out, problems);
     return problems_errors(problems) == before ? 0 : -EINVAL;
 }
@@ -196,7 +153,8 @@ static int open_secrets(struct app *a)
 {
     struct problems *problems = problems_new(64);
     int r = app_load_secrets(a->conf, &a->secrets, problems);
-    for (size_t i = 0; i < problems_count(problems); i++)
+    for (size_t i = 0; r < 0 && i < problems_count(problems);
+         i++) /* warnings were told before */
         log_error("%s", problems_get(problems, i));
     problems_free(problems);
     return r;
@@ -204,11 +162,9 @@ static int open_secrets(struct app *a)
 
 /* -- folders ------------------------------------------------------------------------------ */
 
-static void name_paths(struct app *a)
+void app_name_paths(const struct conf *c, struct app_paths *p)
 {
-    const struct conf *c = a->conf;
     const char *suffix = c->gateway.lane == CONF_LANE_LIFE_SAFETY ? "-ls" : "";
-    struct app_paths *p = &a->paths;
     p->data = mem_printf("%s%s", c->gateway.data_dir, suffix);
     p->journal = mem_printf("%s/journal", p->data);
     p->archive = mem_printf("%s/archive", p->data);
@@ -218,6 +174,14 @@ static void name_paths(struct app *a)
     p->store = mem_printf("%s/store.db", p->data);
     p->epoch = mem_printf("%s/epoch", p->data);
     p->socket = c->http.socket ? mem_printf("%s%s", c->http.socket, suffix) : NULL;
+}
+
+void app_free_paths(struct app_paths *p)
+{
+    char *all[] = {p->data,     p->journal, p->archive, p->snapshots, p->generations,
+                   p->outbound, p->store,   p->epoch,   p->socket};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        free(all[i]);
 }
 
 static int open_folders(struct app *a)
@@ -378,8 +342,24 @@ static void known_positions(const struct app *a, const struct store_opened *s,
         *out = newest.position;
 }
 
-static int open_snapshots(const struct app *a, struct snapshots **out)
+struct snapshots *app_take_ahead(struct app *a)
 {
+    struct snapshots *s;
+    ahead_end(a->ahead);
+    a->ahead = NULL;
+    s = a->ahead_set;
+    a->ahead_set = NULL;
+    return s;
+}
+
+static int open_snapshots(struct app *a, struct snapshots **out)
+{
+    struct snapshots *ahead = app_take_ahead(a);
+    if (ahead && snapshots_still(ahead)) { /* the folder is ours alone now */
+        *out = ahead;
+        return 0;
+    }
+    snapshots_close(ahead);
     int r = snapshots_open(a->paths.snapshots, out);
     if (r != 0)
         log_error("%s: cannot be read: %s", a->paths.snapshots, strerror(-r));
@@ -494,11 +474,14 @@ static int open_pipeline(struct app *a, struct loaded *l, const struct store_ope
         .conf = &a->conf->journal,
         .world = l->world,
         .fatal = app_fatal,
+        .refused = app_refused,
         .rebirth = ask_rebirth,
         .reply = replied,
         .ctx = a};
     l->world = NULL;
     r = pipeline_open(&o, &err, &a->pipeline);
+    if (r == -EINVAL)
+        a->exit_code = EX_CONFIG_;
     if (r != 0)
         log_error("%s", err.text);
     else
@@ -509,16 +492,12 @@ static int open_pipeline(struct app *a, struct loaded *l, const struct store_ope
 }
 
 /* The first records of this process: that it began, and under which generation it goes on. */
-static int begin_records(struct app *a, const struct position *known)
+static int begin_records(struct app *a)
 {
-    char body[8 + sizeof(GAIHOU_VERSION)];
-    uint64_t ran_to = known->tick;
-    memcpy(body, &ran_to, 8);
-    memcpy(body + 8, GAIHOU_VERSION, sizeof(GAIHOU_VERSION));
     int r = app_append(a, &(struct record){.type = RECORD_START,
                                            .broker = 255,
-                                           .body = body,
-                                           .body_len = sizeof(body) - 1});
+                                           .body = GAIHOU_VERSION,
+                                           .body_len = strlen(GAIHOU_VERSION)});
     if (r == 0)
         r = app_append_generation(a, pipeline_newest(a->pipeline));
     if (r != 0)
@@ -560,23 +539,26 @@ static int reinject(void *ctx, const struct store_letter *l)
                        .topic_len = l->topic_len,
                        .body = l->payload,
                        .body_len = l->payload_len};
-    return app_append(a, &r);
+    return a->stopping ? -ESHUTDOWN : app_append(a, &r); /* the mark of the stop is the last */
 }
 
 /* An operator's: which case is all that its topic says. */
 static int command(void *ctx, const struct case_command *c)
 {
+    struct app *a = ctx;
     struct buf body;
+    if (a->stopping)
+        return -ESHUTDOWN;
     char *topic = mem_printf("-/-/%s/%s", c->case_id, case_verb_name(c->verb));
     buf_init(&body, 2 * CASE_PAYLOAD_MAX);
     int r = case_command_put(c, &body);
     if (r == 0)
-        r = app_append(ctx, &(struct record){.type = RECORD_COMMAND,
-                                             .broker = 255,
-                                             .topic = topic,
-                                             .topic_len = strlen(topic),
-                                             .body = body.data,
-                                             .body_len = body.len});
+        r = app_append(a, &(struct record){.type = RECORD_COMMAND,
+                                           .broker = 255,
+                                           .topic = topic,
+                                           .topic_len = strlen(topic),
+                                           .body = body.data,
+                                           .body_len = body.len});
     buf_done(&body);
     free(topic);
     return r;
@@ -592,7 +574,7 @@ static bool ready(void *ctx)
     for (size_t i = 0; i < ingest_brokers(a->ingest); i++) {
         struct mqtt_stats m;
         ingest_stats(a->ingest, i, &m);
-        if (!m.connected)
+        if (!m.subscribed) /* what is published before reaches nobody */
             return false;
     }
     return j.failed == 0;
@@ -616,7 +598,8 @@ static int open_http(struct app *a)
                                            .reinject = reinject,
                                            .ready = ready,
                                            .command = command,
-                                           .ctx = a});
+                                           .ctx = a,
+                                           .archive_dir = a->paths.archive});
     int r = httpd_open(
         a->loop,
         &(struct httpd_options){a->conf->http.listen, a->paths.socket, a->secrets.http_token},
@@ -638,7 +621,7 @@ static int open_past(struct app *a, struct loaded *l, const struct store_opened 
     r = open_journal(a, &known);
     r = r == 0 ? open_pipeline(a, l, s, snapshots) : r;
     snapshots_close(snapshots);
-    return r == 0 ? begin_records(a, &known) : r;
+    return r == 0 ? begin_records(a) : r;
 }
 
 int app_open_all(struct app *a, struct loaded *l)
@@ -651,7 +634,6 @@ int app_open_all(struct app *a, struct loaded *l)
              registry_devices(l->world->registry));
     for (size_t i = 0; registry_remark(l->world->registry, i); i++)
         log_info("%s", registry_remark(l->world->registry, i));
-    name_paths(a);
     loop_pool(POOL_JOBS + (unsigned)a->conf->n_sinks);
     a->loop = loop_new();
     a->deadline = loop_timer_new(a->loop, app_too_late, a);
@@ -702,9 +684,4 @@ void app_close_all(struct app *a)
     app_free_secrets(a->conf, &a->secrets);
     free(a->sinks);
     free(a->sinks_before);
-    struct app_paths *p = &a->paths;
-    char *all[] = {p->data,     p->journal, p->archive, p->snapshots, p->generations,
-                   p->outbound, p->store,   p->epoch,   p->socket};
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        free(all[i]);
 }

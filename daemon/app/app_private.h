@@ -24,6 +24,8 @@ struct app {
     struct app_paths paths;
     struct app_secrets secrets;
     int lock;
+    struct ahead *ahead;         /* reads the newest snapshot */
+    struct snapshots *ahead_set; /* its own until it has ended */
 
     struct loop *loop;
     struct httpc *httpc;
@@ -64,6 +66,10 @@ struct app {
 };
 
 /* app_open.c: one function a step, in the order of app_run; each logs its own failure */
+void app_name_paths(const struct conf *c, struct app_paths *p);
+void app_free_paths(struct app_paths *p);
+/* What was read ahead, or NULL; the caller's. */
+struct snapshots *app_take_ahead(struct app *a);
 int app_open_all(struct app *a, struct loaded *l);
 void app_close_all(struct app *a);
 int app_load_secrets(const struct conf *c, struct app_secrets *out, struct problems *problems);
@@ -83,5 +89,6 @@ int app_reload(void *app, void (*done)(void *ctx, int changed, const char *text)
 void app_stop(void *app);
 void app_too_late(void *app);
 void app_fatal(void *app, const char *why);
+void app_refused(void *app, const char *why); /* the same, but 78: a person has to look */
 
 #endif

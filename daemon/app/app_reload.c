@@ -36,9 +36,12 @@ static void load_work(void *ctx)
     struct app *a = ctx;
     struct app_secrets secrets = {0};
     int r = load_all(a->conf_path, a->loading_problems, &a->loading);
-    if (r == 0) {
-        (void)app_load_secrets(a->loading.conf, &secrets, a->loading_problems);
+    if (a->loading.conf) {
+        if (app_load_secrets(a->loading.conf, &secrets, a->loading_problems) != 0)
+            r = -EINVAL;
         app_free_secrets(a->loading.conf, &secrets);
+    }
+    if (r == 0) {
         /* The newest one stays: there is one reload at a time, and the engine has left the rest. */
         world_link(a->loading.world, pipeline_newest(a->pipeline));
         keep(a);
@@ -63,10 +66,12 @@ static void refuse(struct app *a)
     struct buf all;
     buf_init(&all, 1 << 20);
     for (size_t i = 0; i < problems_count(a->loading_problems); i++) {
-        log_error("%s", problems_get(a->loading_problems, i));
+        const char *said = problems_get(a->loading_problems, i);
+        log_write(strstr(said, ": warning: ") ? LOG_WARN_ : LOG_ERROR_, "%s", said);
         (void)buf_printf(&all, "%s\n", problems_get(a->loading_problems, i));
     }
-    log_error("reload: %zu errors; nothing was changed", problems_errors(a->loading_problems));
+    size_t errors = problems_errors(a->loading_problems);
+    log_error("reload: %zu error%s; nothing was changed", errors, errors == 1 ? "" : "s");
     (void)buf_puts(&all, "nothing was changed");
     finish(a, -1, buf_cstr(&all));
     buf_done(&all);

@@ -12,6 +12,8 @@
 
 #define SLICE_NS     8000000u /* one turn of draining */
 #define LINGER_MS    10
+#define PATIENT_MS   40 /* at most, where no alarm waits */
+#define PATIENT_N    160 /* messages that are worth a wake then: caches are warm by half of them */
 #define BUSY_RATE    1000 /* messages a second above which we linger */
 #define RETRY_MS     20
 #define TICK_MS      1000
@@ -49,7 +51,7 @@ static void on_step_end(void *ctx, const struct position *at)
     struct pipeline *p = ctx;
     for (size_t i = 0; i < p->o.n_sinks; i++)
         if (p->emit[i])
-            sink_step_end(p->o.sinks[i], at);
+            sink_step_end(p->o.sinks[i], at, p->passing);
 }
 
 /* Those of a replay were asked for when they were new. */
@@ -72,13 +74,18 @@ static bool stalls(struct pipeline *p)
 
 static void pass(struct pipeline *p, const struct record *r)
 {
+    struct err err;
+    p->passing = r->end;
     engine_record(p->engine, r);
     if (r->type == RECORD_STREAM)
         pipeline_stream(p, r);
-    if (r->type == RECORD_GENERATION) /* what was due before it belonged to the old one, and
-                                       * what follows from it stands behind it */
-        pipeline_switch(p, r);
     p->read_to = r->end;
+    if (r->type == RECORD_GENERATION && /* what was due before it belonged to the old one, and
+                                         * what follows from it stands behind it */
+        pipeline_switch(p, r, &err) != 0) {
+        p->running = false;
+        p->o.refused(p->o.ctx, err.text);
+    }
 }
 
 /* As journal_read(), which is some records ahead: the engine fetches what they will look at. */
@@ -140,6 +147,7 @@ static size_t slice(struct pipeline *p, bool *out_more)
                       "dead{corrupt}, the bytes stay in their segment",
                       (unsigned long long)r.offset, (unsigned long long)r.end,
                       (unsigned long long)r.messages);
+            p->passing = r.end;
             engine_rot(p->engine, r.offset, r.end, r.messages);
             p->read_to = r.end;
         } else {
@@ -169,24 +177,29 @@ static void caught_up(struct pipeline *p)
                  p->stats.replay_seconds);
 }
 
-/* Timers that are due fire when everything appended before them has been passed. */
+/* Timers are due and no record comes that would make them fire: one of ours says how late it is. What
+ * they give rise to waits for its sync like anything else, so that a life after this one finds the
+ * same cause. A journal that has no room keeps them waiting, and is asked again each second; whoever
+ * writes the record of our metrics says so. */
 static void live_tick(struct pipeline *p)
 {
-    uint64_t now, end;
-    if (engine_next_due(p->engine) == UINT64_MAX || p->adopt)
+    uint64_t now, end, due = engine_next_due(p->engine);
+    if (due == UINT64_MAX || p->adopt)
         return;
     journal_tick(p->o.journal, &now, &end);
-    if (p->read_to != end)
+    if (due > now || p->read_to != end)
         return;
-    engine_tick(p->engine, now);
-    pipeline_hurry(p);
+    struct record r = {.type = RECORD_TIME, .broker = 255, .topic = "", .body = ""};
+    p->tick_refused = journal_append(p->o.journal, &r, &end) != 0;
+    if (!p->tick_refused)
+        pipeline_drain(p);
 }
 
 /* The next timer, but not more often than PLACE_MS: those of places come in swarms. */
 static void arm_tick(struct pipeline *p)
 {
     uint64_t now, end, due = engine_next_due(p->engine), ms = TICK_MS;
-    if (due != UINT64_MAX) {
+    if (due != UINT64_MAX && !p->tick_refused) {
         journal_tick(p->o.journal, &now, &end);
         uint64_t wait = due > now ? (due - now) / 1000000 + 1 : 0;
         ms = wait < PLACE_MS ? PLACE_MS : wait < TICK_MS ? wait : TICK_MS;
@@ -198,12 +211,27 @@ static void arm_tick(struct pipeline *p)
     loop_timer_start(p->tick, ms, 0);
 }
 
+uint64_t pipeline_linger_ms(uint64_t rate, bool alarms)
+{
+    uint64_t ms = rate ? PATIENT_N * 1000 / rate : PATIENT_MS;
+    if (alarms || ms < LINGER_MS)
+        return LINGER_MS;
+    return ms < PATIENT_MS ? ms : PATIENT_MS;
+}
+
+static bool has_rules(const struct pipeline *p)
+{
+    const struct world *w = engine_world(p->engine);
+    return !w || rules_count(w->rules) > 0;
+}
+
 static void go_to_sleep(struct pipeline *p, size_t n)
 {
     uint64_t now = loop_hrtime_ns(), gap = now - p->drained_ns;
+    uint64_t rate = gap > 0 ? (uint64_t)n * 1000000000u / gap : 0;
     p->drained_ns = now;
-    if (n > 0 && gap > 0 && (uint64_t)n * 1000000000u / gap > BUSY_RATE) {
-        loop_timer_start(p->linger, LINGER_MS, 0);
+    if (rate > BUSY_RATE) {
+        loop_timer_start(p->linger, pipeline_linger_ms(rate, has_rules(p)), 0);
         return;
     }
     atomic_store(&p->asleep, 1);

@@ -38,6 +38,8 @@ struct pipeline_options {
     const struct conf_journal *conf;
     struct world *world;                       /* the newest one; becomes the pipeline's */
     void (*fatal)(void *ctx, const char *why); /* journal or store cannot go on: stop (74) */
+    /* The journal has records of a generation that this version cannot open: stop (78). */
+    void (*refused)(void *ctx, const char *why);
     /* The engine's, of messages that this process received; never in a replay. */
     void (*rebirth)(void *ctx, unsigned broker, const char *topic, size_t len);
     /* The engine's answer to a command of origin ≠ 0, when its effect is committed. May be of an
@@ -70,9 +72,13 @@ struct pipeline_stats {
                          new epoch (store_epoch is 0 soon) */
 };
 
-/* Loads the newest good snapshot that fits, and opens the reader behind it. Nothing runs yet.
+/* Loads the newest good snapshot that fits, and opens the reader behind it. Nothing runs yet. -EINVAL:
+ * what is kept was made under a generation that this version cannot open; nothing was changed.
  */
 int pipeline_open(const struct pipeline_options *o, struct err *err, struct pipeline **out);
+/* Whether what the records below that offset gave the store is there for who asks it next; if not, it
+ * is hurried along. An offset of 0 becomes the journal's end. */
+bool pipeline_has_stored(struct pipeline *p, uint64_t *offset);
 void pipeline_start(struct pipeline *p);
 void pipeline_notify(struct pipeline *p); /* records were appended; any thread, cheap */
 /* A world for the generation whose record is about to be appended. */

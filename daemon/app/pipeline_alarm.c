@@ -161,14 +161,10 @@ static void differs(void *ctx, const char *case_id, const char *how)
         log_warn("alarms: case %s after the replay: %s; the store's word goes", case_id, how);
 }
 
-/* Timers that had run when the cursor was written run here too; then engine and store stand at
- * the same place. */
+/* Engine and store stand at the same place. */
 void pipeline_adopt(struct pipeline *p)
 {
     struct adopted *a = p->adopt;
-    struct position at = engine_position(p->engine);
-    if (at.offset == p->o.store_cursor.offset)
-        engine_tick(p->engine, p->o.store_cursor.tick);
     p->adopt = NULL;
     int e =
         engine_adopt_cases(p->engine, (const char *const *)a->blobs, a->lens, a->n, differs, p);

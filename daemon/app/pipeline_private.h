@@ -61,6 +61,7 @@ struct snap {
     uint64_t read_to;           /* the reader's place then */
     struct trailer_entry *ends; /* per sink, as of the commit */
     int failed;
+    int failed_said;  /* since the last good one; 0: nothing */
     unsigned flushes; /* sinks not durable yet, plus one for the store */
     uint64_t began_ns, last_ns, last_offset;
     uint64_t release; /* the journal may go below this: the second-newest snapshot */
@@ -90,7 +91,10 @@ struct pipeline {
     bool running, stopping, stalled;
     uint64_t drained_ns; /* when the last drain ended */
     uint64_t tick_at_ns; /* when `tick` is due */
+    bool tick_refused;   /* the journal had no room for our record of the time */
 
+    uint64_t
+        passing; /* end of the record that is passed: what follows from it waits for its sync */
     bool emit_store; /* of the running step */
     bool emit[64];   /* per sink, of the running step */
 
@@ -107,6 +111,7 @@ struct pipeline {
     struct answered *answers, **answers_end;
     struct batch_list batches, handed;
     uint64_t waiting_bytes;
+    uint64_t handed_to; /* the last batch that the store was given ended here */
 
     struct adopted *adopt; /* NULL: done, or there was nothing to take over */
     bool loading;          /* the store has not said all of them yet */
@@ -123,6 +128,9 @@ struct pipeline {
 
 /* pipeline.c */
 void pipeline_drain(struct pipeline *p);
+/* How long messages may gather before the next drain, at so many a second. A wake costs as much as
+ * some ten of them, its caches being cold; points wait for their block anyway, but alarms wait for us. */
+uint64_t pipeline_linger_ms(uint64_t rate, bool alarms);
 void pipeline_fatal(struct pipeline *p, const char *what, int error);
 void pipeline_sync(struct pipeline *p); /* now, or behind the one under way */
 /* pipeline_alarm.c: transitions, replies, the stream, the store's open cases */
@@ -147,8 +155,10 @@ void pipeline_snapshot_begin(struct pipeline *p);
 void pipeline_snapshot_flushed(void *ctx);
 int pipeline_restore(struct pipeline *p, struct snapshots *snapshots, struct err *err);
 /* pipeline_world.c */
-void pipeline_switch(struct pipeline *p, const struct record *generation);
-struct world *pipeline_load_world(struct pipeline *p, const char *hash);
+/* Both: -EINVAL, with its text: this version cannot open it. pipeline_load_world: -ENOENT, logged. */
+int pipeline_switch(struct pipeline *p, const struct record *generation, struct err *err);
+int pipeline_load_world(struct pipeline *p, const char *hash, struct err *err,
+                        struct world **out);
 void pipeline_free_worlds(struct pipeline *p);
 
 #endif

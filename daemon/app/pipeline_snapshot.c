@@ -26,8 +26,7 @@ static const char *why_failed(int error)
     switch (error) {
     case -ECHILD:
         return "the process that copies the engine's state was killed, as the first where "
-               "memory "
-               "is short";
+               "memory is short";
     case -ETIMEDOUT:
         return "the process that copies the engine's state took too long and was ended";
     default:
@@ -45,11 +44,16 @@ static void retire(struct pipeline *p)
         p->stats.snapshots_failed_in_row++;
         (void)snprintf(p->stats.snapshot_problem, sizeof(p->stats.snapshot_problem), "%s",
                        why_failed(p->snap.failed));
-        log_error("snapshot: cannot be written: %s; the last one stays, the journal keeps all "
-                  "since then",
-                  p->stats.snapshot_problem);
+        if (p->snap.failed_said != p->snap.failed) /* once a reason, not once a minute */
+            log_error("snapshot: cannot be written: %s; the last one stays, the journal keeps "
+                      "all since then",
+                      p->stats.snapshot_problem);
+        p->snap.failed_said = p->snap.failed;
         snapshot_abort(p->snap.writer);
     } else {
+        if (p->snap.failed_said)
+            log_notice("snapshot: is written again");
+        p->snap.failed_said = 0;
         p->stats.snapshots_failed_in_row = 0;
         p->stats.snapshots++;
         p->stats.snapshot = p->snap.at;
@@ -296,7 +300,22 @@ static bool sinks_fit(struct pipeline *p, const char *bytes, size_t *len)
     return true;
 }
 
-static int try_snapshot(struct pipeline *p, const char *bytes, size_t len)
+static const char *why_unfit(int error)
+{
+    switch (error) {
+    case -ESTALE:
+        return "a sink's log ends before what it knew of it, as if an older one was put back";
+    case -ENOENT:
+        return "the configuration it was made under is not in generations any more";
+    case -EBADMSG:
+        return "its state cannot be read: of a newer version, or damaged";
+    default:
+        return strerror(-error);
+    }
+}
+
+/* -EINVAL, with its text: no older one is tried, because its state would be lost. */
+static int try_snapshot(struct pipeline *p, const char *bytes, size_t len, struct err *err)
 {
     char hash[33];
     if (!sinks_fit(p, bytes, &len))
@@ -306,9 +325,9 @@ static int try_snapshot(struct pipeline *p, const char *bytes, size_t len)
         return r;
     struct world *w = p->o.world;
     if (strcmp(hash, w->hash) != 0) {
-        w = pipeline_load_world(p, hash);
-        if (!w)
-            return -ENOENT;
+        r = pipeline_load_world(p, hash, err, &w);
+        if (r != 0)
+            return r;
         p->replayed = w;
     }
     engine_use(p->engine, w);
@@ -351,7 +370,10 @@ static int stand_at_the_beginning(struct pipeline *p, struct err *err)
             e = k;
         if (k != 1 || r.type != RECORD_GENERATION)
             continue;
-        pipeline_switch(p, &r);
+        if (pipeline_switch(p, &r, err) != 0) {
+            journal_reader_close(reader);
+            return -EINVAL;
+        }
         break;
     }
     journal_reader_close(reader);
@@ -361,18 +383,18 @@ static int stand_at_the_beginning(struct pipeline *p, struct err *err)
 /* The store is older than every snapshot, and the journal does not reach back to it: what lies between
  * is in neither. To begin without a state would lose the devices' and the accounts, too. */
 static int restore_beyond_store(struct pipeline *p, struct snapshots *snapshots,
-                                struct position *out_at)
+                                struct err *err, struct position *out_at)
 {
     struct position seen[MAX_SNAPSHOTS];
     size_t n = snapshots_told(snapshots, seen, MAX_SNAPSHOTS);
     int r = -ENOENT;
-    while (r != 0 && n-- > 0) { /* the oldest loses least */
+    while (r != 0 && r != -EINVAL && n-- > 0) { /* the oldest loses least */
         struct snapshot one;
         if (snapshots_newest(snapshots, &seen[n], NULL, &one) != 0 ||
             position_cmp(&one.position, &seen[n]) != 0)
             continue; /* damaged */
         *out_at = one.position;
-        r = try_snapshot(p, one.bytes, one.len);
+        r = try_snapshot(p, one.bytes, one.len, err);
     }
     if (r == 0)
         log_warn("store: it knows nothing above %llu, the oldest snapshot is at %llu, and the "
@@ -394,32 +416,40 @@ int pipeline_restore(struct pipeline *p, struct snapshots *snapshots, struct err
 {
     /* not beyond what the store knows; a fresh store knows nothing of any, and that is said */
     struct position max = {UINT64_MAX, UINT64_MAX, UINT64_MAX}, at = {0};
+    struct err said = {.text = ""};
     if (p->o.store_cursor.offset > 0)
         max = p->o.store_cursor;
     for (;;) {
         struct snapshot one;
         struct err why;
         int r = snapshots_newest(snapshots, &max, &why, &one);
-        if (why.text[0])
+        if (why.text[0] && strcmp(why.text, said.text) != 0) /* it is met each time */
             log_warn("snapshot: %s", why.text);
+        said = why;
         if (r != 0)
             break;
         at = one.position;
-        r = try_snapshot(p, one.bytes, one.len);
+        r = try_snapshot(p, one.bytes, one.len, err);
         if (r == 0) {
             p->stats.snapshot = at;
             return open_reader(p, at.offset, err);
         }
+        if (r == -EINVAL)
+            return r;
         log_warn("snapshot: the one at %llu cannot be used (%s), trying an older one",
-                 (unsigned long long)at.offset, strerror(-r));
+                 (unsigned long long)at.offset, why_unfit(r));
         if (at.offset == 0)
             break;
         max = (struct position){at.offset - 1, UINT64_MAX, UINT64_MAX};
     }
-    if (p->o.store_cursor.offset > 0 && !reaches_back(p) &&
-        restore_beyond_store(p, snapshots, &at) == 0) {
-        p->stats.snapshot = at;
-        return open_reader(p, at.offset, err);
+    if (p->o.store_cursor.offset > 0 && !reaches_back(p)) {
+        int r = restore_beyond_store(p, snapshots, err, &at);
+        if (r == 0) {
+            p->stats.snapshot = at;
+            return open_reader(p, at.offset, err);
+        }
+        if (r == -EINVAL)
+            return r;
     }
     int e = stand_at_the_beginning(p, err);
     return e == 0 ? open_reader(p, 0, err) : e;

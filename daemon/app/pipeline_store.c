@@ -137,8 +137,22 @@ void pipeline_release_batches(struct pipeline *p)
         struct waiting_batch *w = list_take(&p->batches);
         p->waiting_bytes -= store_batch_bytes(w->batch);
         list_add(&p->handed, w);
+        p->handed_to = w->offset;
         store_commit(p->o.store, w->batch, committed, w);
     }
+}
+
+/* The store does one thing after another: it is enough that it was asked. */
+bool pipeline_has_stored(struct pipeline *p, uint64_t *offset)
+{
+    if (*offset == 0)
+        *offset = journal_end(p->o.journal);
+    bool nothing_waits = !p->batches.first && p->batch_rows == 0;
+    if (p->read_to >= *offset && (nothing_waits || p->handed_to >= *offset))
+        return true;
+    pipeline_hand_batch(p, false);
+    pipeline_sync(p);
+    return false;
 }
 
 /* Those handed over are the store's; it answers when it is closed, after us. */

@@ -11,22 +11,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct world *pipeline_load_world(struct pipeline *p, const char *hash)
+int pipeline_load_world(struct pipeline *p, const char *hash, struct err *err,
+                        struct world **out)
 {
     char *bundle = NULL;
     size_t len = 0;
-    struct world *w = NULL;
     int r = content_get(p->o.content_dir, hash, &bundle, &len);
     if (r != 0) {
         log_error("generation %s: its files are not kept any more (%s)", hash, strerror(-r));
-        return NULL;
+        return -ENOENT;
     }
-    struct problems *problems = problems_new(8);
-    if (world_open(bundle, len, problems, &w) != 0)
-        log_error("generation %s: cannot be opened again: %s", hash, problems_get(problems, 0));
+    struct problems *problems = problems_new_kept(8);
+    r = world_open(bundle, len, problems, out);
+    if (r != 0)
+        (void)err_set(err, r,
+                      "generation %s, which the journal was written under, cannot be opened by "
+                      "this version: %s; nothing was changed: start the version that ran last, "
+                      "correct it there, reload and stop, and come back; or, to pass what it "
+                      "holds under other files and without its state, move %s/%s away",
+                      hash, problems_get(problems, 0), p->o.content_dir, hash);
     problems_free(problems);
     free(bundle);
-    return w;
+    return r;
 }
 
 static void forget_before(struct pipeline *p, size_t keep)
@@ -47,28 +53,31 @@ static void stand_in(struct pipeline *p, struct world *w)
 }
 
 /* The engine is about to pass this generation record. Without its files the history goes
- * on under the generation before, and that was said. */
-void pipeline_switch(struct pipeline *p, const struct record *g)
+ * on under the generation before, and that was said; with files that this version cannot open it does
+ * not go on at all. */
+int pipeline_switch(struct pipeline *p, const struct record *g, struct err *err)
 {
     static const char kind[] = "world";
     char hash[33] = "";
     if (g->body_len != sizeof(kind) + 32 || memcmp(g->body, kind, sizeof(kind)) != 0)
-        return; /* of a later version */
+        return 0; /* of a later version */
     memcpy(hash, g->body + sizeof(kind), 32);
     if (strcmp(engine_world(p->engine)->hash, hash) == 0)
-        return;
+        return 0;
     for (size_t i = 0; i < p->n_worlds; i++) {
         if (strcmp(p->worlds[i]->hash, hash) == 0) {
             stand_in(p, p->worlds[i]);
             forget_before(p, i);
-            return;
+            return 0;
         }
     }
-    struct world *w = pipeline_load_world(p, hash);
-    if (w) {
+    struct world *w;
+    int r = pipeline_load_world(p, hash, err, &w);
+    if (r == 0) {
         stand_in(p, w);
         p->replayed = w;
     }
+    return r == -ENOENT ? 0 : r;
 }
 
 void pipeline_offer(struct pipeline *p, struct world *w)

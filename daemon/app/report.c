@@ -30,6 +30,16 @@ void report_sink_sums(struct sink *s, struct sink_sums *out)
     out->pending = out->made - out->accepted - out->refused - out->shed;
 }
 
+void report_left_out(const struct sink_stats *s, struct report_left_out out[REPORT_LEFT_OUT])
+{
+    const struct lineproto_refused *r = &s->left_out;
+    out[0] = (struct report_left_out){"string", r->string};
+    out[1] = (struct report_left_out){"too_long", r->too_long};
+    /* none of the engine's points has such a field (core/lineproto.h): were it ours to see, it
+     * were a fault of ours, and would be told */
+    out[2] = (struct report_left_out){"other", r->not_finite + r->bad_key + r->duplicate};
+}
+
 void report_rates_feed(struct report_rates *r, const struct report_sources *s, double seconds)
 {
     struct engine_stats e;
@@ -311,6 +321,7 @@ static void status_sinks(struct jsonw *w, const struct report_sources *s,
     jsonw_array(w, "sinks");
     for (size_t i = 0; i < s->n_sinks; i++) {
         struct sink_stats k;
+        struct report_left_out left[REPORT_LEFT_OUT];
         sink_stats(s->sinks[i], &k);
         jsonw_object(w, NULL);
         jsonw_str(w, "id", k.id);
@@ -326,6 +337,11 @@ static void status_sinks(struct jsonw *w, const struct report_sources *s,
         jsonw_u64(w, "accepted", k.accepted);
         jsonw_u64(w, "refused", k.refused);
         jsonw_u64(w, "shed", k.shed);
+        jsonw_object(w, "fields_left_out");
+        report_left_out(&k, left);
+        for (size_t j = 0; j < REPORT_LEFT_OUT; j++)
+            jsonw_u64(w, left[j].reason, left[j].n);
+        jsonw_end_object(w);
         jsonw_double(w, "rate", i < 64 ? r->sink_s[i] : 0);
         if (k.oldest_pending_wall_ns > 0)
             jsonw_double(w, "oldest_pending_age_s",
@@ -541,6 +557,7 @@ void report_status(const struct report_sources *s, const struct report_rates *r,
     jsonw_str(&w, "gateway", s->conf->gateway.id);
     jsonw_str(&w, "lane", lanes[s->conf->gateway.lane]);
     jsonw_str(&w, "version", GAIHOU_VERSION);
+    jsonw_str(&w, "timezone", s->conf->gateway.timezone);
     jsonw_str(&w, "generation", pipeline_newest(s->pipeline)->hash);
     jsonw_double(&w, "uptime_s", (double)(clock_wall_ns() - s->started_wall_ns) / 1e9);
     status_problems(&w, s, &problems);

@@ -141,6 +141,18 @@ static void metrics_sinks(const struct report_sources *s, struct buf *b)
                 b, "gaihou_sink_answers_total{sink=\"%s\",class=\"%s\"} %" PRIu64 "\n", st.id,
                 answer_class_name((enum answer_class)c), st.answers[c]);
     }
+    head(b, "gaihou_sink_fields_left_out_total", "counter",
+         "Fields that the sink's lines do not have, by why not.");
+    for (size_t i = 0; i < s->n_sinks; i++) {
+        struct sink_stats st;
+        struct report_left_out left[REPORT_LEFT_OUT];
+        sink_stats(s->sinks[i], &st);
+        report_left_out(&st, left);
+        for (size_t k = 0; k < REPORT_LEFT_OUT; k++)
+            (void)buf_printf(
+                b, "gaihou_sink_fields_left_out_total{sink=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
+                st.id, left[k].reason, left[k].n);
+    }
 }
 
 static void metrics_journal(const struct report_sources *s, struct buf *b)

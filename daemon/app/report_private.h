@@ -12,4 +12,12 @@ struct sink_sums {
 };
 void report_sink_sums(struct sink *s, struct sink_sums *out);
 
+/* Fields that a sink's lines do not have, by the reasons of gaihou-http(7). */
+#define REPORT_LEFT_OUT 3
+struct report_left_out {
+    const char *reason;
+    uint64_t n;
+};
+void report_left_out(const struct sink_stats *s, struct report_left_out out[REPORT_LEFT_OUT]);
+
 #endif

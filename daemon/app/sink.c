@@ -26,12 +26,13 @@ void sink_point(struct sink *s, const struct point *p)
     block_builder_add(s->builder, p);
 }
 
-void sink_step_end(struct sink *s, const struct position *step)
+void sink_step_end(struct sink *s, const struct position *step, uint64_t cause)
 {
     s->last_step = *step;
     if (!s->in_step)
         return;
     s->in_step = false;
+    s->cause = cause;
     if (block_builder_step(s->builder, step)) {
         sink_close_block(s);
     } else if (!s->aging) {
@@ -51,8 +52,8 @@ void sink_journal_synced(struct sink *s, uint64_t offset)
 
 uint64_t sink_needs_sync(const struct sink *s)
 {
-    /* positions only grow: the last block waits for the most */
-    uint64_t offset = s->queue_last ? s->queue_last->b->info.to.offset : 0;
+    /* causes only grow: the last block waits for the most */
+    uint64_t offset = s->queue_last ? s->queue_last->cause : 0;
     return offset > s->synced_offset ? offset : 0;
 }
 
@@ -279,6 +280,7 @@ void sink_stats(const struct sink *s, struct sink_stats *out)
     out->id = s->conf->id;
     out->type = types[s->conf->type];
     out->open_lines = block_builder_points(s->builder);
+    out->left_out = *block_builder_left_out(s->builder);
     out->queued_blocks = s->queue_blocks;
     out->pending_lines = outbound_pending_lines(s->log);
     out->pending_blocks = outbound_pending_blocks(s->log);

@@ -34,13 +34,15 @@ int sink_open(const struct sink_options *o, struct err *err, struct sink **out);
  * encoding). */
 bool sink_wants(const struct sink *s, const struct position *step);
 void sink_point(struct sink *s, const struct point *p);
-void sink_step_end(struct sink *s, const struct position *step);
-/* The journal is on the disk up to here. Blocks above it are neither written nor posted. */
+/* `cause`: the end of the record that the step follows from. That of a timer stands before the
+ * record whose time made it fire. */
+void sink_step_end(struct sink *s, const struct position *step, uint64_t cause);
+/* The journal is on the disk up to here. Blocks of causes above it are neither written nor
+ * posted. */
 void sink_journal_synced(struct sink *s, uint64_t offset);
 /* An offset that must be synced so that waiting blocks can go; 0: none. */
 uint64_t sink_needs_sync(const struct sink *s);
-/* True: the engine must stop reading (hand-over queue above 8 MiB, or on_full: pause and full).
- */
+/* True: the engine must stop reading (hand-over queue above 8 MiB, or on_full: pause and full). */
 bool sink_stalls(const struct sink *s);
 bool sink_paused(const struct sink *s); /* on_full: pause and full: leave the brokers */
 /* Half of its log is free, or nothing waits there any more (always, unless on_full: pause). */
@@ -56,9 +58,9 @@ void sink_flush(struct sink *s, loop_fn *done, void *ctx);
 struct position sink_durable(const struct sink *s);
 /* On stop: posts what it can until deadline_ms, then done. What is left waits in the log. */
 void sink_drain(struct sink *s, uint64_t deadline_ms, loop_fn *done, void *ctx);
-/* Lines of this sink that the store keeps among the dead letters, sent to the database once more (at
- * most 2,000 a call; id 0, reason NULL: all). Those that it takes are marked in the store, which counts
- * them; the others stay as they were. -EBUSY: such a call is under way. */
+/* Lines of this sink that the store keeps among the dead letters, sent to the database once more
+ * (at most 2,000 a call; id 0, reason NULL: all). Those that it takes are marked in the store,
+ * which counts them; the others stay as they were. -EBUSY: such a call is under way. */
 struct sink_retaken {
     uint64_t lines, taken, refused;
     bool more;         /* there are more than one call takes */
@@ -67,14 +69,15 @@ struct sink_retaken {
 typedef void sink_retake_fn(void *ctx, const struct sink_retaken *r);
 int sink_retake(struct sink *s, uint64_t id, const char *reason, uint64_t limit,
                 sink_retake_fn *fn, void *ctx);
-/* No flush or drain callback comes any more (a retake is answered before). A write under way ends on the loop, which has to
- * run until then. */
+/* No flush or drain callback comes any more (a retake is answered before). A write under way ends
+ * on the loop, which has to run until then. */
 void sink_close(struct sink *s);
 
 struct sink_stats {
     const char *id, *type;
     uint64_t open_lines, queued_blocks, pending_lines, pending_blocks, log_bytes, max_bytes;
     uint64_t accepted, refused, shed, made; /* lines, since the log was made */
+    struct lineproto_refused left_out;      /* fields of its lines, since start */
     uint64_t posts, answers[6];             /* by enum answer_class, since start */
     uint64_t in_flight, held;
     int64_t oldest_pending_wall_ns, backfill_from_ms, backfill_to_ms; /* 0: none */

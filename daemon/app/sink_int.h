@@ -5,8 +5,7 @@
  * sink_int — the parts of a sink: sink.c (engine's side), sink_write.c (hand-over to the log),
  * sink_post.c (choosing and posting), sink_answer.c (what an answer leads to), sink_job.c (one
  * block under way, its lines), sink_hold.c (VictoriaMetrics), sink_retake.c (refused lines once
- * more), sink_url.c. Nobody else includes
- * it.
+ * more), sink_url.c. Nobody else includes it.
  */
 #include "app/sink.h"
 #include "base/buf.h"
@@ -14,17 +13,15 @@
 #include "core/answer.h"
 #include "core/block.h"
 
-#define SINK_QUEUE_BYTES (8u << 20) /* hand-over queue */
-#define SINK_FAILING_BYTES                                                                     \
-    (32u << 20)                      /* the same of what is never shed, while the log fails  \
-                                        */
-#define SINK_WRITE_BYTES  (4u << 20) /* one write */
-#define SINK_EXTRA_JOBS   8          /* blocks set aside or searched beside in_flight */
-#define SINK_PROBE_NS     30000000000u
-#define SINK_HOLD_NS      30000000000u
-#define SINK_HOLD_POLL_MS 5000
-#define SINK_SETTLE_NS    1100000000u /* a start is told in whole seconds */
-#define SECOND_NS         1000000000u
+#define SINK_QUEUE_BYTES   (8u << 20)  /* hand-over queue */
+#define SINK_FAILING_BYTES (32u << 20) /* the same of what is never shed, while the log fails */
+#define SINK_WRITE_BYTES   (4u << 20)  /* one write */
+#define SINK_EXTRA_JOBS    8           /* blocks set aside or searched beside in_flight */
+#define SINK_PROBE_NS      30000000000u
+#define SINK_HOLD_NS       30000000000u
+#define SINK_HOLD_POLL_MS  5000
+#define SINK_SETTLE_NS     1100000000u /* a start is told in whole seconds */
+#define SECOND_NS          1000000000u
 
 enum sink_state { SINK_WELL, SINK_RETRYING, SINK_BLOCKED };
 enum job_state {
@@ -83,6 +80,7 @@ struct ticket {
 struct queued {
     struct queued *next;
     struct block *b;
+    uint64_t cause; /* the journal must be synced so far */
 };
 struct waiter {
     struct waiter *next;
@@ -102,6 +100,7 @@ struct sink {
     /* engine's side */
     struct block_builder *builder;
     struct position skip_to, last_step;
+    uint64_t cause; /* of the last step with points */
     bool in_step, aging;
     struct loop_timer *age, *kick, *tick, *wake;
     struct queued *queue, *queue_last;
@@ -117,7 +116,7 @@ struct sink {
     size_t n_write;
     int write_rc;
     bool write_failing;
-    struct log_state write_log, full_log, hold_log;
+    struct log_state write_log, fold_log, full_log, hold_log;
     struct log_limit shed_limit, block_limit, corrupt_limit, mark_limit;
     uint64_t shed_unsaid;
     bool paused;

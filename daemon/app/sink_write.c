@@ -19,6 +19,7 @@ static void enqueue(struct sink *s, struct block *b)
 {
     struct queued *q = mem_zalloc(sizeof(*q));
     q->b = b;
+    q->cause = s->cause;
     if (s->queue_last)
         s->queue_last->next = q;
     else
@@ -53,6 +54,7 @@ static void merge_shed(struct sink *s)
                 break;
             s->queue_bytes -= was - block_memory(q->b);
             s->queue_blocks--;
+            q->cause = n->cause;
             q->next = n->next;
             if (s->queue_last == n)
                 s->queue_last = q;
@@ -119,7 +121,7 @@ static size_t eligible(const struct sink *s)
     size_t n = 0, whole = 0;
     uint64_t bytes = 0;
     for (const struct queued *q = s->queue; q; q = q->next) {
-        if (q->b->info.to.offset > s->synced_offset)
+        if (q->cause > s->synced_offset)
             break;
         n++;
         bytes += block_memory(q->b);
@@ -138,6 +140,19 @@ static void write_job(void *ctx)
     s->write_rc = outbound_write(s->log, s->write_blocks, s->n_write);
     if (s->write_rc == 0)
         s->write_rc = outbound_sync(s->log);
+}
+
+/* Nothing is lost by it, but the log grows. */
+static void tell_fold(struct sink *s)
+{
+    int r = outbound_fold_error(s->log);
+    if (r != 0 && log_broke(&s->fold_log))
+        log_warn("sink %s: the room of what the database has cannot be given back in %s: %s; "
+                 "nothing is lost, tried again at each write",
+                 s->conf->id, s->dir, strerror(-r));
+    else if (r == 0 && log_healed(&s->fold_log))
+        log_notice("sink %s: the room of what the database has is given back again",
+                   s->conf->id);
 }
 
 static void written(void *ctx)
@@ -159,6 +174,7 @@ static void written(void *ctx)
         s->write_failing = false;
         if (log_healed(&s->write_log))
             log_notice("sink %s: its log can be written again", s->conf->id);
+        tell_fold(s);
     } else {
         s->write_failing = true;
         if (log_broke(&s->write_log))
@@ -190,8 +206,7 @@ void sink_pump_writes(struct sink *s)
     loop_work(s->loop, write_job, written, s);
 }
 
-/* -- quota
- * --------------------------------------------------------------------------------------- */
+/* -- quota ------------------------------------------------------------------------------------ */
 
 void sink_check_quota(struct sink *s)
 {

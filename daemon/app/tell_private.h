@@ -233,6 +233,7 @@ struct tell {
     uint64_t read_high; /* the highest id that was ever read */
     uint64_t
         read_back; /* what is to be read again after the present answer; UINT64_MAX: nothing */
+    struct tell_set told;    /* rows that were marked since the question was asked */
     size_t urgent_unsent;    /* messages on `urgent/` of `rows` */
     struct tell_part *parts; /* by id, ascending */
     size_t n_parts, cap_parts;

@@ -92,6 +92,7 @@ void tell_rows_done(struct tell *t)
     free(t->holds);
     free(t->parts);
     free(t->done);
+    tell_set_clear(&t->told);
 }
 
 /* -- rows that are told in part, and not in memory ------------------------------------------- */
@@ -192,8 +193,12 @@ static void on_row(void *ctx, const struct store_out *o)
     if (!again)
         t->read_high = o->id;
     struct tell_hold *h = t->n_holds ? tell_hold_of(t, o->firm) : NULL;
-    if (again && (!h || find(&t->rows, o->id)))
-        return; /* of others, who have been told meanwhile, or it is here */
+    if (h && o->id > t->read_back) { /* what goes before it is read next, and it once more */
+        h->high = o->id > h->high ? o->id : h->high;
+        return;
+    }
+    if (again && (!h || find(&t->rows, o->id) || tell_set_has(&t->told, o->id)))
+        return; /* of others, who have been told meanwhile, or it is here, or was */
     struct tell_row **at = take(t, copy(o));
     if (h)
         (void)tell_hold_park(t, h, at);
@@ -310,6 +315,7 @@ void tell_read(struct tell *t)
     if (!t->reading && (t->news || t->more) && t->rows.bytes < TELL_ROWS_BYTES) {
         t->reading = tell_ask(t);
         t->news = false;
+        tell_set_clear(&t->told);
         store_outbox(t->o.store, t->read_to, false, TELL_ROWS_BYTES, on_row, on_read,
                      t->reading);
     }
@@ -440,34 +446,41 @@ void tell_row_sent(struct tell *t, const struct tell_flight *f)
 
 /* -- what the broker has ---------------------------------------------------------------------- */
 
-void tell_flush_done(struct tell *t)
-{
-    if (t->n_done > 0)
-        store_outbox_done(t->o.store, t->done, t->n_done);
-    t->n_done = 0;
-}
-
-static void mark(struct tell *t, const struct tell_row *r)
+static void mark(struct tell *t, uint64_t id)
 {
     if (t->n_done == t->cap_done) {
         t->cap_done = t->cap_done ? t->cap_done * 2 : DONE_BATCH;
         t->done = mem_realloc_array(t->done, t->cap_done, sizeof(*t->done));
     }
-    t->done[t->n_done++] = r->id;
-    t->n.told += r->tell != 0;
-    t->n.replies += (r->tell & TELL_REPLY) != 0;
-    /* Not the place where its case began: what an old case did since was told, too. */
-    if (r->offset > t->told_offset)
-        t->told_offset = r->offset;
+    t->done[t->n_done++] = id;
+    if (t->reading && id > t->read_to) /* it may be in the answer all the same */
+        tell_set_add(&t->told, id);
+}
+
+/*
+ * In the order of the rows, never in that of their answers: what a crash leaves to be told again
+ * then ends with the newest, and no case is left on the broker as it was before its last row.
+ */
+void tell_flush_done(struct tell *t)
+{
+    while (t->rows.head && t->rows.head->done && t->rows.head != t->cursor) {
+        mark(t, t->rows.head->id);
+        list_pop(&t->rows);
+    }
+    if (t->n_done > 0)
+        store_outbox_done(t->o.store, t->done, t->n_done);
+    t->n_done = 0;
 }
 
 /* Every message of the row is with the broker (or can never be). */
 static void finished(struct tell *t, struct tell_row *r)
 {
-    mark(t, r);
     r->done = true; /* and keeps its place until those before it are, too */
-    while (t->rows.head && t->rows.head->done && t->rows.head != t->cursor)
-        list_pop(&t->rows);
+    t->n.told += r->tell != 0;
+    t->n.replies += (r->tell & TELL_REPLY) != 0;
+    /* Not the place where its case began: what an old case did since was told, too. */
+    if (r->offset > t->told_offset)
+        t->told_offset = r->offset;
 }
 
 void tell_row_acked(struct tell *t, const struct tell_flight *f)

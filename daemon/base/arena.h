@@ -4,8 +4,9 @@
 /*
  * arena — many small allocations with one end of life (a configuration, a catalogue).
  *
- * Embedded (init/done). Blocks of 64 KiB, and larger ones once much is used; memory is zeroed and aligned to 8 bytes. Not
- * thread-safe. Past `max` bytes arena_alloc returns NULL: what is sized by input checks.
+ * Embedded (init/done). Blocks of 64 KiB, and larger ones once much is used; memory is zeroed and
+ * aligned to 8 bytes. Not thread-safe. Past `max` bytes arena_alloc returns NULL: what is sized by
+ * input checks.
  */
 #include <stddef.h>
 

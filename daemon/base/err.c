@@ -37,6 +37,7 @@ int err_errno(struct err *e, int code, const char *fmt, ...)
 struct problems {
     char **lines;
     size_t n, max, errors, dropped;
+    bool kept, thorough;
     char more[64];
 };
 
@@ -46,6 +47,30 @@ struct problems *problems_new(size_t max)
     p->max = max;
     p->lines = mem_zalloc_array(max, sizeof(*p->lines));
     return p;
+}
+
+struct problems *problems_new_kept(size_t max)
+{
+    struct problems *p = problems_new(max);
+    p->kept = true;
+    return p;
+}
+
+bool problems_are_kept(const struct problems *p)
+{
+    return p->kept;
+}
+
+struct problems *problems_new_thorough(size_t max)
+{
+    struct problems *p = problems_new(max);
+    p->thorough = true;
+    return p;
+}
+
+bool problems_are_thorough(const struct problems *p)
+{
+    return p->thorough;
 }
 
 void problems_free(struct problems *p)
@@ -88,10 +113,24 @@ void problems_add(struct problems *p, const char *file, int line, int col, const
     p->errors++;
 }
 
+void problems_verdict(struct problems *p, const char *file, int line, int col, const char *fmt,
+                      ...)
+{
+    va_list ap;
+    if (p->kept)
+        return;
+    va_start(ap, fmt);
+    add(p, "error", file, line, col, fmt, ap);
+    va_end(ap);
+    p->errors++;
+}
+
 void problems_warn(struct problems *p, const char *file, int line, int col, const char *fmt,
                    ...)
 {
     va_list ap;
+    if (p->kept)
+        return;
     va_start(ap, fmt);
     add(p, "warning", file, line, col, fmt, ap);
     va_end(ap);
@@ -143,6 +182,8 @@ const char *err_nearest(const char *word, const char *const *candidates, size_t 
     const char *found = NULL;
     for (size_t i = 0; i < n; i++) {
         size_t d = distance(word, candidates[i]);
+        if (strlen(word) == 2 && candidates[i][0] != word[0])
+            continue; /* half of it: "cn" is not "en" */
         if (d < best) {
             best = d;
             found = candidates[i];

@@ -33,7 +33,11 @@ static inline bool bytes_same(const char *a, const char *b, size_t n)
             return false;
         memcpy(&x, a + n - 8, 8);
         memcpy(&y, b + n - 8, 8);
-        return x == y && (n <= 16 || memcmp(a + 8, b + 8, n - 16) == 0);
+        if (x != y || n <= 16)
+            return x == y;
+        memcpy(&x, a + 8, 8);
+        memcpy(&y, b + 8, 8);
+        return x == y && (n <= 24 || memcmp(a + 16, b + 16, n - 24) == 0);
     }
     if (n >= 4) {
         memcpy(&s, a, 4);

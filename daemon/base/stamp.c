@@ -7,18 +7,22 @@
 
 #define DAY_MS INT64_C(86400000)
 
-/* Days since 1970-01-01 of a date of the Gregorian calendar, and back: the year is taken to
- * begin in March, so that the leap day is its last, and eras of 400 years have 146097 days each
- * (H. Hinnant, chrono-Compatible Low-Level Date Algorithms). Years from 0 on. */
-static int64_t days_of(int y, int m, int d)
+static bool is_leap(unsigned y)
 {
-    y -= m <= 2;
-    int era = (y >= 0 ? y : y - 399) / 400;
-    int of_era = y - era * 400;
-    int of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-    return (int64_t)era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+    return y % 4 == 0 && (y % 100 != 0 || y % 16 == 0);
 }
 
+/* Days since 1970-01-01 of a date of the Gregorian calendar, years from 0 on (which is a leap
+ * year): those of the years before it, of the months before it, its own. */
+static int64_t days_of(unsigned y, unsigned m, unsigned d)
+{
+    static const uint16_t before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+    unsigned leaps = (y + 3) / 4 - (y + 99) / 100 + (y + 399) / 400;
+    return (int64_t)(365 * y + leaps + before[m - 1] + (m > 2 && is_leap(y)) + d - 1) - 719528;
+}
+
+/* And back: the year is taken to begin in March, so that the leap day is its last, and eras of 400
+ * years have 146097 days each (H. Hinnant, chrono-Compatible Low-Level Date Algorithms). */
 static void date_of(int64_t days, int *y, int *m, int *d)
 {
     days += 719468;
@@ -32,11 +36,26 @@ static void date_of(int64_t days, int *y, int *m, int *d)
     *y = year + (int)(era * 400) + (*m <= 2);
 }
 
-static int days_in(int y, int m)
+static unsigned days_in(unsigned y, unsigned m)
 {
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-    return days[m - 1] + (m == 2 && leap);
+    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    return days[m - 1] + (unsigned)(m == 2 && is_leap(y));
+}
+
+static uint64_t pair_of(const char *p)
+{
+    return (uint64_t)((unsigned char)p[0] | (unsigned)(unsigned char)p[1] << 8);
+}
+
+/* Four pairs of digits, the first the lowest, into four numbers of 16 bits; anything else makes
+ * *bad not 0 and the numbers whatever they are. */
+static uint64_t four_pairs(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t *bad)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t x = a | b << 16 | c << 32 | d << 48;
+    *bad |= ((x + ones * (0x7f - '9')) | (x - ones * '0')) & ones << 7;
+    x -= ones * '0';
+    return (x * 10 + (x >> 8)) & UINT64_C(0x00ff00ff00ff00ff);
 }
 
 /* Two digits; anything else makes *bad true and the number whatever it is. */
@@ -50,12 +69,14 @@ static int two(const char *p, unsigned *bad)
 /* ".5" and so on, whose digits end at *at; without any it is *bad. */
 static int fraction_ms(const char *p, size_t len, size_t *at, unsigned *bad)
 {
-    int ms = 0, place = 100;
-    size_t start = *at;
-    for (; *at < len && p[*at] >= '0' && p[*at] <= '9'; ++*at, place /= 10)
-        ms += (p[*at] - '0') * place; /* place 0 from the fourth decimal on */
-    *bad |= *at == start;
-    return ms;
+    size_t n = 0;
+    unsigned ms = 0, digit;
+    for (p += *at, len -= *at; n < len && (digit = (unsigned char)p[n] - (unsigned)'0') <= 9;
+         n++)
+        ms = n < 3 ? ms * 10 + digit : ms;
+    *at += n;
+    *bad |= n == 0;
+    return (int)(n == 1 ? ms * 100 : n == 2 ? ms * 10 : ms);
 }
 
 static int offset_minutes(const char *p, size_t n, unsigned *bad)
@@ -74,12 +95,20 @@ static int offset_minutes(const char *p, size_t n, unsigned *bad)
 int stamp_parse(const char *p, size_t len, int64_t *out_ms)
 {
     unsigned bad = 0;
+    uint64_t strange = 0;
     if (len < sizeof("2026-07-18T09:34:15Z") - 1 || p[4] != '-' || p[7] != '-' ||
         (p[10] != ' ' && (p[10] | 0x20) != 't') || p[13] != ':' || p[16] != ':')
         return -EINVAL;
-    int year = two(p, &bad) * 100 + two(p + 2, &bad);
-    int month = two(p + 5, &bad), day = two(p + 8, &bad);
-    int hour = two(p + 11, &bad), minute = two(p + 14, &bad), second = two(p + 17, &bad);
+    uint64_t date =
+        four_pairs(pair_of(p), pair_of(p + 2), pair_of(p + 5), pair_of(p + 8), &strange);
+    uint64_t time =
+        four_pairs(pair_of(p + 11), pair_of(p + 14), pair_of(p + 17), pair_of("00"), &strange);
+    if (strange)
+        return -EINVAL;
+    unsigned year = (unsigned)(date & 0xff) * 100 + (unsigned)(date >> 16 & 0xff);
+    unsigned month = (unsigned)(date >> 32 & 0xff), day = (unsigned)(date >> 48);
+    int hour = (int)(time & 0xff), minute = (int)(time >> 16 & 0xff),
+        second = (int)(time >> 32);
     size_t at = 20;
     int ms = p[19] == '.' ? fraction_ms(p, len, &at, &bad) : 0;
     if (p[19] != '.')

@@ -143,10 +143,11 @@ static void note_life(struct alarm *a, const struct moment *m, struct whom *w)
     if (m->engine_ns > w->dev->alive_ns)
         w->dev->alive_ns = m->engine_ns;
     if (w->dev->flags & (DEV_SILENT | DEV_WAITS)) {
-        struct moment n = *m;
+        struct moment n = *m; /* it is heard now, however old what it says may be */
         n.from = NULL;
         n.carried = n.bad = 0;
         n.order_ns = m->engine_ns;
+        n.stamp_ms = m->wall_ms;
         silence_over(a, &n, w);
     }
 }
@@ -238,11 +239,12 @@ static void sweep_device(struct alarm *a, const struct moment *m, const struct r
     if (pos == UINT32_MAX || !w.series)
         return;
     struct moment n = *m; /* a reload or a schedule never ends what endangers life */
-    n.keeps = is_urgent(rule, w.device) && !a->g.rules[rule->index].ends;
+    n.keeps = !a->g.rules[rule->index].ends;
     silence_again(a, m, &w, pos);
     for (struct series *s = w.dev->series; s; s = s->next) {
         w.series = s;
-        if (seats_of(w.plan, s)[pos].flags & SEAT_LEVELS)
+        const struct seat *seat = &seats_of(w.plan, s)[pos];
+        if (seat->flags & SEAT_LEVELS && !(seat->act && a->g.rules[rule->index].newly))
             alarm_eval(a, &n, &w, pos);
     }
 }
@@ -266,6 +268,7 @@ static void rule_due(struct alarm *a, unsigned index, const struct moment *m)
         n++;
     }
     s->cursor = i < a->g.n_devs ? i : UINT32_MAX;
+    s->newly = s->newly && s->cursor != UINT32_MAX;
     due_set(a, &s->queued, s->cursor == UINT32_MAX ? s->boundary_ns : m->engine_ns, DUE_RULES,
             index);
 }

@@ -152,6 +152,8 @@ void act_settle(struct alarm *a, const struct whom *w, const struct plan_rule *r
         act_free(a, t);
         return;
     }
+    bool is_on = act_state(t) != STATE_NORMAL || t->told != STATE_NORMAL;
+    t->urgent = is_on && endangers(r->rule, w->device, t);
     gauge(a, t, act_gauge(t));
     uint64_t due = t->due < t->wake_ns ? t->due : t->wake_ns, flap = flap_due(r->rule, t->flap);
     if (flap < due)

@@ -254,8 +254,9 @@ void count_spared(struct alarm *a, const struct moment *m, const struct whom *w)
     n.carried = n.bad = 0;
     for (unsigned i = 0; i < w->plan->n_rules; i++) {
         const struct seat *seat = &seats_of(w->plan, w->series)[i];
-        if (w->plan->rules[i].counts && seat->act && act_at(a, seat->act)->level >= 0 &&
-            is_urgent(w->plan->rules[i].rule, w->device))
+        const struct act *t = seat->act ? act_at(a, seat->act) : NULL;
+        if (w->plan->rules[i].counts && t && t->level >= 0 &&
+            endangers(w->plan->rules[i].rule, w->device, t))
             alarm_eval(a, &n, w, i);
     }
 }

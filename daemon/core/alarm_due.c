@@ -348,7 +348,7 @@ void due_sweep(struct alarm *a, unsigned index, uint64_t engine_ns)
 {
     struct rule_state *s = &a->g.rules[index];
     s->cursor = 0;
-    s->ends = false;
+    s->ends = s->newly = false;
     s->sweep_ns = engine_ns;
     due_set(a, &s->queued, engine_ns + 1, DUE_RULES, index);
 }
@@ -374,7 +374,7 @@ void due_rule(struct alarm *a, unsigned index, uint64_t engine_ns, int64_t wall_
     int64_t next = rule_next_boundary(r, rules_calendar(w->rules), w->zone, wall_ms);
     if (in_force != s->in_force) {
         s->in_force = in_force;
-        s->ends = false;
+        s->ends = s->newly = false;
         s->cursor = 0;
         s->sweep_ns = engine_ns;
     }

@@ -277,7 +277,7 @@ static void delays(const struct moment *m, const struct whom *w, const struct pl
         t->waits |= !above && v->mute[l];
         if (is_frozen(m, w, r, l) && is == EXPR_TRUE) {
             t->waits |= d->run == DELAY_RUNS;
-        } else if (!above && m->keeps) {
+        } else if (!above && m->keeps && endangers(r->rule, w->device, t)) {
             continue;
         } else if (above && is == EXPR_FALSE && m->from && tolerated(d, r->rule)) {
             continue;
@@ -349,7 +349,7 @@ static const char *close_schedule(const struct whom *w, const struct plan_rule *
 {
     for (int l = t->level + 1; l < (int)r->rule->n_levels; l++)
         t->delays[l] = (struct delay){0};
-    if (!r->rule->resolve_on_close || t->level < 0 || is_urgent(r->rule, w->device))
+    if (!r->rule->resolve_on_close || t->level < 0 || endangers(r->rule, w->device, t))
         return NULL;
     lower_to(t, -1);
     return "schedule";
@@ -474,14 +474,28 @@ void eval_said(struct alarm *a, const struct moment *m, struct whom *w, bool urg
     const struct seat *seats = seats_of(w->plan, said);
     uint64_t touched = m->carried | m->bad;
     struct expr_env env;
-    eval_env(a, w, NULL, m->order_ns, m->wall_ms, &env);
+    bool ready = false;
     for (unsigned i = 0; i < w->plan->n_rules; i++) {
-        const struct plan_rule *r = &w->plan->rules[i];
-        if (!(w->plan->masks[i] & touched) || (urgent && !is_urgent(r->rule, w->device)))
+        const struct glance *g = &w->plan->glances[i];
+        if (!(g->mask & touched))
             continue;
-        if (r->plain && !seats[i].act && seats[i].flags & SEAT_LEVELS && is_quiet(a, r, &env)) {
+        bool may_rest = !seats[i].act && seats[i].flags & SEAT_LEVELS;
+        double v = said->last[g->slot].v;
+        if (may_rest && !urgent && v >= g->lo && v <= g->hi) {
             a->stats.evaluations++;
             continue;
+        }
+        const struct plan_rule *r = &w->plan->rules[i];
+        if (urgent && !is_urgent(r->rule, w->device))
+            continue;
+        if (may_rest && r->plain) {
+            if (!ready)
+                eval_env(a, w, NULL, m->order_ns, m->wall_ms, &env);
+            ready = true;
+            if (is_quiet(a, r, &env)) {
+                a->stats.evaluations++;
+                continue;
+            }
         }
         w->series = r->cross ? w->dev->series : said;
         alarm_eval(a, m, w, i);

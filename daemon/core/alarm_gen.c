@@ -61,6 +61,25 @@ static void plan_rule(struct plan *p, const struct rule *r, struct plan_rule *ou
     out->plain = out->levels && !out->cross && !out->keeps && r->n_params == 0;
 }
 
+static void plan_glance(const struct plan_rule *r, struct glance *out)
+{
+    const struct expr_count *counts;
+    double lo = -INFINITY, hi = INFINITY, from, to;
+    unsigned slot, first = 0;
+    *out = (struct glance){.mask = r->mask, .lo = 1};
+    for (size_t l = 0; l < r->rule->n_levels; l++) {
+        const struct expr *x = r->plain ? r->on[l].x : NULL;
+        if (!x || expr_counts(x, &counts) > 0 || !expr_false_within(x, &slot, &from, &to) ||
+            (l > 0 && slot != first))
+            return;
+        first = slot;
+        lo = from > lo ? from : lo;
+        hi = to < hi ? to : hi;
+    }
+    if (r->rule->n_levels > 0)
+        *out = (struct glance){.mask = r->mask, .lo = lo, .hi = hi, .slot = first};
+}
+
 static bool is_restricted(const struct rule *r)
 {
     return r->n_compounds + r->n_tiers + r->n_firms > 0;
@@ -72,11 +91,11 @@ static void plan_kind(struct plan *p, const struct world *w, const struct kind *
     p->kind = k;
     p->n_rules = rules_of_kind(w->rules, k, &rules);
     p->rules = mem_zalloc_array(p->n_rules, sizeof(*p->rules));
-    p->masks = mem_zalloc_array(p->n_rules, sizeof(*p->masks));
+    p->glances = mem_zalloc_array(p->n_rules, sizeof(*p->glances));
     memset(p->slots, NO_SLOT, sizeof(p->slots));
     for (size_t i = 0; i < p->n_rules; i++) {
         plan_rule(p, rules[i], &p->rules[i]);
-        p->masks[i] = p->rules[i].mask;
+        plan_glance(&p->rules[i], &p->glances[i]);
         p->cross_masks |= p->rules[i].cross ? p->rules[i].mask : 0;
         p->restricted |= is_restricted(rules[i]);
     }
@@ -259,11 +278,11 @@ static void plan_part(struct gen *g, size_t kind, const uint16_t *there, size_t 
     p->cross_masks = 0;
     p->n_rules = n;
     p->rules = mem_zalloc_array(n, sizeof(*p->rules));
-    p->masks = mem_zalloc_array(n, sizeof(*p->masks));
+    p->glances = mem_zalloc_array(n, sizeof(*p->glances));
     p->conds = p->n_conds ? mem_dup(all->conds, p->n_conds * sizeof(*p->conds)) : NULL;
     for (size_t i = 0; i < n; i++) {
         p->rules[i] = all->rules[there[i]];
-        p->masks[i] = all->masks[there[i]];
+        p->glances[i] = all->glances[there[i]];
         p->counts |= p->rules[i].counts;
         p->cross_masks |= p->rules[i].cross ? p->rules[i].mask : 0;
     }
@@ -371,7 +390,7 @@ void gen_done(struct gen *g)
             free(p->chunks[k]);
         free(p->chunks);
         free(p->rules);
-        free(p->masks);
+        free(p->glances);
         free(p->conds);
         free(p->of_compound);
     }

@@ -173,7 +173,7 @@ void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
         if (w->plan->slots[s->bad[i]] != NO_SLOT)
             p->last[w->plan->slots[s->bad[i]]].v = NAN;
     for (unsigned i = 0; i < w->plan->n_rules; i++)
-        if (w->plan->masks[i] & (m->carried | m->bad) &&
+        if (w->plan->glances[i].mask & (m->carried | m->bad) &&
             seats_of(w->plan, w->series)[i].flags & SEAT_LEVELS &&
             can_look_back(&w->plan->rules[i]))
             look_back(a, m, w, i, p);

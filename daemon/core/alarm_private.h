@@ -55,6 +55,13 @@ struct plan_rule {
     bool plain; /* its levels ask for nothing but last values of its own point */
 };
 
+/* What most samples need to know of a rule, side by side: rules are far apart. */
+struct glance {
+    uint64_t mask; /* of plan_rule */
+    double lo, hi; /* from lo to hi at this slot: no level begins; lo > hi: not known */
+    uint32_t slot;
+};
+
 /* A condition that count_over asks of the devices of this kind. */
 struct plan_cond {
     struct plan_expr x;
@@ -68,15 +75,15 @@ struct plan {
     uint32_t *of_compound; /* of a kind's: the plan, by compound; NULL: this one for all */
     bool restricted;       /* a rule may not concern a device */
     struct plan_rule *rules;
-    uint64_t *masks; /* by rule */
+    struct glance *glances; /* by rule */
     struct plan_cond *conds;
     size_t n_rules, n_conds;
     bool counts;          /* a rule counts */
     uint64_t cross_masks; /* any rule that reads other points */
-    uint8_t slots[CATALOG_MAX_METRICS];
-    const struct metric *metrics[CATALOG_MAX_METRICS]; /* by slot */
     unsigned n_slots;
     size_t bytes; /* of a series' block */
+    uint8_t slots[CATALOG_MAX_METRICS];
+    const struct metric *metrics[CATALOG_MAX_METRICS]; /* by slot */
     char **chunks;
     size_t n_chunks, used, room; /* blocks of the last chunk */
 };
@@ -207,6 +214,7 @@ struct act {
     bool late, held;
     bool inhibited;
     bool old_news;    /* its last sample was late */
+    bool urgent;      /* life-safety since it was raised, whatever a reload says */
     bool retell;      /* within a reload: its level is of another severity now, */
     bool raised;      /* a graver one */
     uint64_t lag_ns;  /* receipt less order time, of the last sample */
@@ -234,6 +242,8 @@ struct rule_state {
     bool by_wall; /* scheduled or timed: a step of the wall clock concerns it */
     bool counts;
     bool hears;
+    bool newcomers; /* within a reload: devices that it did not concern before */
+    bool newly;     /* the sweep is for them alone: what goes on elsewhere goes on as it did */
 };
 
 struct link {
@@ -338,7 +348,7 @@ struct moment {
     uint64_t carried, bad;     /* slots */
     const struct series *from; /* of the sample; NULL: time, a reload, a count */
     bool late;
-    bool keeps; /* no level ends by this */
+    bool keeps; /* no level of life-safety ends by this */
 };
 
 static inline struct seat *seats_of(const struct plan *p, const struct series *s)
@@ -365,6 +375,12 @@ static inline uint64_t interval_ns(const struct device *d)
 static inline bool is_urgent(const struct rule *r, const struct device *d)
 {
     return r->life_safety || d->life_safety;
+}
+
+/* Of what goes on: it stays life-safety until it is over. */
+static inline bool endangers(const struct rule *r, const struct device *d, const struct act *t)
+{
+    return t->urgent || is_urgent(r, d);
 }
 
 /* How long such a device may be silent: 0: for ever. */
@@ -455,6 +471,9 @@ void tell_removed(struct alarm *a, const struct moment *m, const struct whom *w,
 /* A reload gave its level another severity. */
 void tell_again(struct alarm *a, const struct moment *m, const struct whom *w,
                 const struct plan_rule *r, struct act *t);
+/* A reload made it one of life-safety: what hid it hides it no longer. */
+void tell_graver(struct alarm *a, const struct moment *m, const struct whom *w,
+                 const struct plan_rule *r, struct act *t);
 void tell_fill(struct alarm *a, const struct moment *m, const struct whom *w,
                const struct plan_rule *r, const struct act *t, struct alarm_event *out);
 

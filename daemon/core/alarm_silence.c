@@ -95,7 +95,7 @@ static void set_silent(struct alarm *a, const struct moment *m, const struct who
     if (before == STATE_NORMAL)
         t->since_ms = m->stamp_ms;
     if (silent)
-        t->inhibited = uplink_hides(a, w->device->index) && !is_urgent(r->rule, w->device);
+        t->inhibited = uplink_hides(a, w->device->index) && !endangers(r->rule, w->device, t);
     tell(a, m, w, r, t, before, NULL);
     if (!silent && t->level >= 0) /* an uplink hides silence, never a level */
         t->inhibited = false;
@@ -112,7 +112,7 @@ static void hide_members(struct alarm *a, const struct moment *m, const struct u
             continue;
         for (unsigned p = 0; p < w.plan->n_rules; p++) {
             struct act *t = act_of(a, &w, p);
-            if (t && t->silent && !is_urgent(w.plan->rules[p].rule, w.device))
+            if (t && t->silent && !endangers(w.plan->rules[p].rule, w.device, t))
                 tell_inhibit(a, m, &w, &w.plan->rules[p], t, hides);
         }
     }
@@ -154,6 +154,15 @@ static void uplink_up(struct alarm *a, const struct moment *m, struct uplink *u)
     uplink_arm(a, u, m->engine_ns + wait);
 }
 
+/* Fewer are enough for a blame to go on than to begin. Of an uplink that was silent itself and is heard
+ * again no blame goes on: who of its members is silent for other reasons would keep it silent for ever. */
+static bool is_blamed(const struct uplink *u, unsigned quiet)
+{
+    if (u->pos == UINT32_MAX)
+        return false;
+    return u->by_members ? quiet * 2 >= u->n : quiet >= BLAME_MIN && quiet * 5 >= u->n * 4;
+}
+
 static void uplink_look(struct alarm *a, const struct moment *m, struct uplink *u)
 {
     bool itself = a->g.devs[u->device].flags & DEV_MISSED;
@@ -162,9 +171,7 @@ static void uplink_look(struct alarm *a, const struct moment *m, struct uplink *
         return;
     for (uint32_t i = 0; i < u->n && !itself; i++)
         quiet += is_quiet(a, a->g.members[u->first + i], m->engine_ns);
-    bool members = u->pos != UINT32_MAX &&
-                   (u->down ? quiet * 2 >= u->n : quiet >= BLAME_MIN && quiet * 5 >= u->n * 4);
-    if (itself || members) {
+    if (itself || is_blamed(u, quiet)) {
         if (!u->down || u->by_members == itself)
             uplink_down(a, m, u, !itself);
     } else if (u->down) {
@@ -266,7 +273,7 @@ void silence_again(struct alarm *a, const struct moment *m, const struct whom *w
         set_silent(a, m, w, pos, true);
     else if (t && t->silent &&
              ((!silent && !is_still_blamed(a, w->device->index, pos)) ||
-              (!in_force && r->resolve_on_close)))
+              (!in_force && r->resolve_on_close && !endangers(r, w->device, t))))
         set_silent(a, m, w, pos, false);
 }
 
@@ -305,10 +312,12 @@ void silence_over(struct alarm *a, const struct moment *m, struct whom *w)
     struct series *said = w->series;
     bool waits = w->dev->flags & DEV_WAITS, silent = w->dev->flags & DEV_SILENT;
     bool missed = w->dev->flags & DEV_MISSED;
-    w->dev->flags &= (uint8_t) ~(DEV_WAITS | DEV_SILENT | DEV_MISSED | DEV_HEARD);
+    w->dev->flags &= (uint8_t) ~(DEV_WAITS | DEV_SILENT | DEV_MISSED);
+    w->dev->flags |= DEV_HEARD; /* until all of it says so: what ends now was seen to end */
     w->series = w->dev->series;
     if (missed)
         look_around(a, m, w->device->index);
+    w->dev->flags &= (uint8_t)~DEV_HEARD;
     for (unsigned i = 0; silent && i < w->plan->n_rules; i++) {
         struct seat *seat = &seats_of(w->plan, w->series)[i];
         if (!(seat->flags & SEAT_SILENT))

@@ -17,7 +17,7 @@ static const char *point_of(const struct whom *w)
 
 static bool is_held(const struct whom *w, const struct plan_rule *r, const struct act *t)
 {
-    return t->flap && t->flap->on && !is_urgent(r->rule, w->device);
+    return t->flap && t->flap->on && !endangers(r->rule, w->device, t);
 }
 
 static enum severity severity_of(const struct plan_rule *r, int state)
@@ -78,7 +78,7 @@ void tell_fill(struct alarm *a, const struct moment *m, const struct whom *w,
                                 .late = t->late,
                                 .flapping = t->flap && t->flap->on,
                                 .inhibited = t->inhibited && about == STATE_SILENT,
-                                .life_safety = is_urgent(r->rule, w->device),
+                                .life_safety = endangers(r->rule, w->device, t),
                                 .members = uplink_silent(a, w->device->index)};
     if (about == STATE_SILENT)
         out->quality = shown == about || w->dev->flags & DEV_SILENT ? ALARM_STALE : ALARM_GOOD;
@@ -178,7 +178,7 @@ void tell(struct alarm *a, const struct moment *m, const struct whom *w,
           const struct plan_rule *r, struct act *t, int before, const char *reason)
 {
     int now = act_state(t);
-    bool urgent = is_urgent(r->rule, w->device), was_on = t->flap && t->flap->on;
+    bool urgent = endangers(r->rule, w->device, t), was_on = t->flap && t->flap->on;
     if (w->dev->flags & DEV_CATCHING && !urgent) {
         if (now != before)
             hold(a, m, w, r, t, before);
@@ -209,7 +209,7 @@ void tell(struct alarm *a, const struct moment *m, const struct whom *w,
 void tell_quality(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, struct act *t)
 {
-    bool catching = w->dev->flags & DEV_CATCHING && !is_urgent(r->rule, w->device);
+    bool catching = w->dev->flags & DEV_CATCHING && !endangers(r->rule, w->device, t);
     if (t->told < 0 || act_state(t) < 0 || t->quality == t->told_quality || catching ||
         is_held(w, r, t))
         return;
@@ -219,7 +219,7 @@ void tell_quality(struct alarm *a, const struct moment *m, const struct whom *w,
 void tell_again(struct alarm *a, const struct moment *m, const struct whom *w,
                 const struct plan_rule *r, struct act *t)
 {
-    bool untrue = t->raised && t->level >= 0 && !is_urgent(r->rule, w->device) &&
+    bool untrue = t->raised && t->level >= 0 && !endangers(r->rule, w->device, t) &&
                   eval_level(a, m, w, r, t) == EXPR_FALSE;
     t->retell = t->raised = false;
     if (untrue) { /* only graver levels are left, and none is reached */
@@ -230,6 +230,19 @@ void tell_again(struct alarm *a, const struct moment *m, const struct whom *w,
         return;
     }
     emit(a, m, w, r, t, ALARM_LEVEL, "rule_changed");
+}
+
+void tell_graver(struct alarm *a, const struct moment *m, const struct whom *w,
+                 const struct plan_rule *r, struct act *t)
+{
+    if (t->urgent || t->told == STATE_NORMAL || !is_urgent(r->rule, w->device))
+        return;
+    t->urgent = true;
+    t->inhibited = false;
+    if (act_state(t) == STATE_NORMAL) /* what it was is told until it has settled */
+        return;
+    emit(a, m, w, r, t, ALARM_INHIBIT, "rule_changed");
+    t->told = (int8_t)act_state(t); /* its chatter holds no worse one any more */
 }
 
 void tell_settled(struct alarm *a, const struct moment *m, const struct whom *w,

@@ -110,7 +110,7 @@ static void move_act(struct change *c, const struct whom *old, unsigned pos, str
     struct act *t = act_at(c->a, from->act);
     bool same = r->rule->hash == n->rule->hash;
     if (!has_place(t, n, seat)) {
-        drop(c, old, pos, "not_concerned");
+        drop(c, old, pos, world_serves(c->now, now->device) ? "not_concerned" : "other_lane");
         return;
     }
     if (!same)
@@ -145,6 +145,41 @@ static void move_seats(struct change *c, const struct whom *old, struct whom *no
     }
 }
 
+/* A device that became life-safety while it catches up: what it said has been read by nobody yet, and
+ * will not be when it has caught up, for life-safety reads at once. */
+static bool is_unread(const struct whom *old, const struct device *is)
+{
+    return old->dev->flags & DEV_CATCHING && is->life_safety && !old->device->life_safety;
+}
+
+/* A device that moved, or became this lane's: what it said before is looked at by the rules that concern
+ * it now and did not before. */
+static void note_newcomer(struct change *c, const struct whom *old, const struct whom *now)
+{
+    const struct seat *seats = seats_of(now->plan, now->series);
+    for (size_t i = 0; i < now->plan->n_rules; i++) {
+        const struct rule *n = now->plan->rules[i].rule;
+        const struct rule *r = rules_find(c->before->rules, n->id, strlen(n->id));
+        unsigned pos = r ? plan_find(old->plan, r) : UINT32_MAX;
+        if (r && seats[i].flags & SEAT_LEVELS &&
+            (is_unread(old, now->device) || pos == UINT32_MAX ||
+             !(seats_of(old->plan, old->series)[pos].flags & SEAT_LEVELS)))
+            c->next->rules[n->index].newcomers = true;
+    }
+}
+
+/* Whether other rules may concern it now, although none of them changed. */
+static bool is_elsewhere(const struct change *c, const struct device *was,
+                         const struct device *is)
+{
+    const struct compound *from = registry_compound_now(c->before->registry, was->compound);
+    const struct compound *to = registry_compound_now(c->now->registry, is->compound);
+    return strcmp(from->code, to->code) != 0 || strcmp(from->firm, to->firm) != 0 ||
+           strcmp(from->tier, to->tier) != 0 ||
+           strcmp(was->point ? was->point : "", is->point ? is->point : "") != 0 ||
+           world_serves(c->before, was) != world_serves(c->now, is);
+}
+
 static void move_values(const struct whom *old, struct whom *now)
 {
     struct series *from = old->series, *to = now->series;
@@ -169,6 +204,17 @@ static void drop_device(struct change *c, struct whom *old, const char *reason)
                 drop(c, old, i, reason);
 }
 
+/* Nothing is left that concerns it: its rules went, or it did. */
+static void drop_series(struct change *c, const struct whom *old)
+{
+    for (unsigned i = 0; i < old->plan->n_rules; i++) {
+        const char *id = old->plan->rules[i].rule->id;
+        bool there = rules_find(c->now->rules, id, strlen(id)) != NULL;
+        if (seats_of(old->plan, old->series)[i].act)
+            drop(c, old, i, there ? "not_concerned" : "rule_removed");
+    }
+}
+
 static void move_device(struct change *c, uint32_t index)
 {
     struct whom old = gen_whom(&c->a->g, index, 0);
@@ -185,8 +231,11 @@ static void move_device(struct change *c, uint32_t index)
         return;
     }
     struct whom now = gen_whom(c->next, d->index, 0);
-    now.dev->alive_ns = old.dev->alive_ns;
-    now.dev->since_ns = old.dev->since_ns;
+    bool elsewhere = is_elsewhere(c, old.device, d) || is_unread(&old, d);
+    if (!old.device->retired && world_serves(c->before, old.device)) { /* else it begins now */
+        now.dev->alive_ns = old.dev->alive_ns;
+        now.dev->since_ns = old.dev->since_ns;
+    }
     now.dev->broker = old.dev->broker;
     now.dev->flags = old.dev->flags & (uint8_t) ~(DEV_SILENT | DEV_MISSED);
     if (old.dev->rare) {
@@ -198,12 +247,12 @@ static void move_device(struct change *c, uint32_t index)
         const char *point = old.series->point ? old.series->point : "";
         now.series = gen_series(c->next, d, point, true);
         if (!now.series) {
-            for (unsigned i = 0; i < old.plan->n_rules; i++)
-                if (seats_of(old.plan, old.series)[i].act)
-                    drop(c, &old, i, "rule_removed");
+            drop_series(c, &old);
             continue;
         }
         move_values(&old, &now);
+        if (elsewhere)
+            note_newcomer(c, &old, &now);
         move_seats(c, &old, &now);
         late_move(&old, &now);
     }
@@ -248,20 +297,23 @@ static void move_links(struct change *c)
 }
 
 /* Rules that must be looked at although nobody says anything: new and changed ones, those that time
- * changes, and those whose schedule was between two states. */
+ * changes, and those whose schedule was between two states. Of others newcomers are. */
 static void sweep_changed(struct change *c, const struct gen *old)
 {
     for (unsigned i = 0; i < c->a->g.n_rules; i++) {
         const struct rule *r = rules_at(c->now->rules, i), *o = NULL;
-        const struct rule_state *s = &c->a->g.rules[i];
+        struct rule_state *s = &c->a->g.rules[i];
         if (c->before)
             o = rules_find(c->before->rules, r->id, strlen(r->id));
-        bool looks = s->by_wall || (c->before && (!o || o->hash != r->hash || s->counts));
-        if (o && old->rules[o->index].cursor != UINT32_MAX)
-            looks = true;
+        const struct rule_state *was = o ? &old->rules[o->index] : NULL;
+        bool swept = was && was->cursor != UINT32_MAX;
+        bool all = s->by_wall || (c->before && (!o || o->hash != r->hash || s->counts)) ||
+                   (swept && !was->newly);
         due_rule(c->a, i, c->m.engine_ns, c->m.wall_ms);
-        if (looks)
+        if (all || swept || s->newcomers) {
             due_sweep(c->a, i, c->m.engine_ns);
+            s->newly = !all;
+        }
     }
 }
 
@@ -273,12 +325,14 @@ static void settle_device(struct change *c, uint32_t device)
         for (size_t i = 0; i < w.plan->n_rules; i++) {
             const struct seat *seat = &seats_of(w.plan, w.series)[i];
             struct act *t = seat->act ? act_at(c->a, seat->act) : NULL;
+            if (t)
+                tell_graver(c->a, &c->m, &w, &w.plan->rules[i], t);
             if (t && t->retell)
                 tell_again(c->a, &c->m, &w, &w.plan->rules[i], t);
             if (t && t->silent) /* it may be behind another uplink now */
                 tell_inhibit(c->a, &c->m, &w, &w.plan->rules[i], t,
                              uplink_hides(c->a, device) &&
-                                 !is_urgent(w.plan->rules[i].rule, w.device));
+                                 !endangers(w.plan->rules[i].rule, w.device, t));
             if (t)
                 act_settle(c->a, &w, &w.plan->rules[i], t);
         }

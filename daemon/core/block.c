@@ -24,7 +24,7 @@ struct tally {
 struct open_block {
     struct buf raw;
     struct tally tally;
-    uint32_t lines, unwritable;
+    uint32_t lines, unwritable, no_time;
     int64_t min_time_ms, max_time_ms;
     struct position from, to;
     bool placed;  /* from is set */
@@ -37,8 +37,8 @@ struct block_builder {
     struct block **parts;      /* closed in the middle of a step, all `more` */
     size_t n_parts, cap_parts;
     size_t first_running; /* parts from here on belong to the running step */
-    uint64_t part_points, part_lines;
-    struct lineproto_refused refused;
+    uint64_t part_points;
+    struct lineproto_refused left_out;
 };
 
 void block_free(struct block *b)
@@ -130,7 +130,7 @@ static void open_clear(struct open_block *o)
 {
     buf_clear(&o->raw);
     tally_clear(&o->tally);
-    o->lines = o->unwritable = 0;
+    o->lines = o->unwritable = o->no_time = 0;
     o->placed = false;
 }
 
@@ -192,6 +192,7 @@ static void close_part(struct block_builder *bb, struct open_block *o, int class
         .min_time_ms = o->lines ? o->min_time_ms : 0,
         .max_time_ms = o->lines ? o->max_time_ms : 0,
         .lines = o->lines,
+        .no_time = o->no_time,
         .n_shares = o->tally.n,
     };
     b->more = true;
@@ -204,7 +205,6 @@ static void close_part(struct block_builder *bb, struct open_block *o, int class
     }
     bb->parts[bb->n_parts++] = b;
     bb->part_points += o->lines + o->unwritable;
-    bb->part_lines += o->lines;
     open_clear(o);
 }
 
@@ -215,10 +215,10 @@ void block_builder_add(struct block_builder *bb, const struct point *p)
     if (o->raw.len >= bb->rules.bytes * 2 || o->tally.n >= BLOCK_SHARES_MAX - 1 ||
         o->lines >= UINT32_MAX / 2)
         close_part(bb, o, (int)p->class_);
-    int rc = lineproto_put(&o->raw, bb->rules.dialect, p, &bb->refused);
+    int rc = lineproto_put(&o->raw, bb->rules.dialect, p, &bb->left_out);
     if (rc == -ENOBUFS && o->raw.len > 0) {
         close_part(bb, o, (int)p->class_);
-        rc = lineproto_put(&o->raw, bb->rules.dialect, p, &bb->refused);
+        rc = lineproto_put(&o->raw, bb->rules.dialect, p, &bb->left_out);
     }
     if (rc == -ENOBUFS)
         o->raw.failed = false; /* one line longer than all room: nothing was appended */
@@ -227,6 +227,7 @@ void block_builder_add(struct block_builder *bb, const struct point *p)
     if (rc != 0) {
         share->unwritable++;
         o->unwritable++;
+        o->no_time += rc == -ERANGE;
         return;
     }
     share->lines++;
@@ -264,9 +265,9 @@ bool block_builder_step(struct block_builder *bb, const struct position *at)
            bb->open[1].tally.n >= BLOCK_SHARES_MAX / 2;
 }
 
-uint64_t block_builder_lines(const struct block_builder *bb)
+const struct lineproto_refused *block_builder_left_out(const struct block_builder *bb)
 {
-    return bb->part_lines + bb->open[0].lines + bb->open[1].lines;
+    return &bb->left_out;
 }
 
 uint64_t block_builder_points(const struct block_builder *bb)
@@ -293,7 +294,7 @@ size_t block_builder_close(struct block_builder *bb, int64_t wall_ns,
     *out_blocks = bb->parts;
     bb->parts = NULL;
     bb->n_parts = bb->cap_parts = bb->first_running = 0;
-    bb->part_points = bb->part_lines = 0;
+    bb->part_points = 0;
     return n;
 }
 
@@ -305,11 +306,6 @@ void block_builder_shares(const struct block_builder *bb, block_share_fn *fn, vo
     for (size_t i = 0; i < bb->n_parts; i++)
         for (size_t k = 0; k < bb->parts[i]->info.n_shares; k++)
             fn(ctx, &bb->parts[i]->shares[k]);
-}
-
-const struct lineproto_refused *block_builder_fields_refused(const struct block_builder *bb)
-{
-    return &bb->refused;
 }
 
 /* -- shed before the log ---------------------------------------------------------------------
@@ -351,6 +347,7 @@ int block_absorb(struct block *into, const struct block *b)
             i->max_time_ms = b->info.max_time_ms;
     }
     i->lines = (uint32_t)lines;
+    i->no_time += b->info.no_time;
     if (position_cmp(&b->info.to, &i->to) > 0)
         i->to = b->info.to;
     free(into->shares);

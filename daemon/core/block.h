@@ -23,7 +23,7 @@ struct block_share {   /* lines of one compound */
     char compound[65]; /* "-": our own metrics and what has no compound */
     uint32_t lines;
     uint32_t
-        unwritable; /* points that had no field for this dialect: made, and refused at once */
+        unwritable; /* points that no line of this dialect can say: made, and refused at once */
 };
 
 struct block_info {
@@ -32,6 +32,7 @@ struct block_info {
     struct position from, to; /* after the first and the last step it holds lines of */
     int64_t min_time_ms, max_time_ms, closed_wall_ns;
     uint32_t lines, raw_bytes, body_bytes;
+    uint32_t no_time; /* of the unwritable points: their time is beyond what it can say */
     bool gzip;
     const struct block_share *shares;
     size_t n_shares;
@@ -70,8 +71,11 @@ void block_builder_free(struct block_builder *bb);
 void block_builder_add(struct block_builder *bb, const struct point *p);
 /* The step ended and stands at `at`. True: full, close it now. */
 bool block_builder_step(struct block_builder *bb, const struct position *at);
+/* Fields that stand in no line of this builder's, by reason, since it was made. Of a point that
+ * lost all its fields they are counted too, and the point as unwritable; of one whose time cannot be
+ * said they are not. */
+const struct lineproto_refused *block_builder_left_out(const struct block_builder *bb);
 /* Lines and unwritable points of the open blocks, mid-step parts included. */
-uint64_t block_builder_lines(const struct block_builder *bb);
 uint64_t block_builder_points(const struct block_builder *bb);
 /* Closes what is open into a group: *out_blocks (free the array and each block), *out_n ≥ 1;
  * nothing was open: 0. Never between two points of a step. */
@@ -80,8 +84,6 @@ size_t block_builder_close(struct block_builder *bb, int64_t wall_ns,
 /* What is open, by compound: to be read at once. */
 typedef void block_share_fn(void *ctx, const struct block_share *s);
 void block_builder_shares(const struct block_builder *bb, block_share_fn *fn, void *ctx);
-/* Fields left out of lines, by reason, since the builder was made. */
-const struct lineproto_refused *block_builder_fields_refused(const struct block_builder *bb);
 
 /* -- bodies ----------------------------------------------------------------------------------
  */

@@ -78,7 +78,8 @@ static void put_fixed(char *p, const struct block *b, uint64_t seq, uint64_t mad
     put64(p + 120, (uint64_t)i->min_time_ms);
     put64(p + 128, (uint64_t)i->max_time_ms);
     put64(p + 136, (uint64_t)i->closed_wall_ns);
-    memset(p + 144, 0, BLOCK_HEADER_MIN - 144); /* for later versions */
+    put32(p + 144, i->no_time);
+    memset(p + 148, 0, BLOCK_HEADER_MIN - 148); /* for later versions */
 }
 
 int block_put_header(const struct block *b, uint64_t seq, uint64_t made_before,
@@ -133,7 +134,8 @@ static bool shares_good(const unsigned char *p, const struct block_header *h)
         made += (uint64_t)get32(q + 1 + len) + get32(q + 5 + len);
         q += 9 + len;
     }
-    return end - q < BLOCK_ALIGN && lines == h->info.lines && made == h->made;
+    return end - q < BLOCK_ALIGN && lines == h->info.lines && made == h->made &&
+           h->info.no_time <= made - lines;
 }
 
 static struct position get_position(const unsigned char *p)
@@ -176,6 +178,7 @@ int block_get_header(const void *bytes, size_t n, struct block_header *out)
         .body_bytes = get32(p + 24),
         .gzip = flags & FLAG_GZIP,
         .n_shares = get32(p + 36),
+        .no_time = get32(p + 144),
     };
     if ((flags & ~(uint32_t)FLAG_ALL) || h.info.seq == 0 || h.synced_seq >= h.info.seq ||
         h.info.n_shares > BLOCK_SHARES_MAX || h.info.body_bytes > BLOCK_BODY_MAX ||

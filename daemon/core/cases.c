@@ -116,7 +116,7 @@ struct case_open *cases_find(const struct cases *c, const char *id)
         return NULL;
     uint64_t h = hash_id(id);
     struct case_open *o = c->by_id.buckets[h & (c->by_id.cap - 1)];
-    while (o && (o->hash_id != h || strcmp(o->id, id) != 0))
+    while (o && (o->lost || o->hash_id != h || strcmp(o->id, id) != 0))
         o = o->next_id;
     return o;
 }
@@ -489,7 +489,7 @@ void cases_use(struct cases *c, const struct world *before, const struct world *
             move(c, o, wall_ms);
     }
     /* a scope may hold other devices now */
-    cases_retest(c, &(struct case_cause){.wall_ms = wall_ms});
+    cases_retest(c, &(struct case_cause){.wall_ms = wall_ms}, engine_ns);
 }
 
 void cases_stream(struct cases *c, const char *stream)
@@ -541,7 +541,8 @@ static void shelf_ends(struct cases *c, int64_t wall_ms)
         bool test = s->kind != SHELF_KEY;
         cases_shelf_drop(c, s);
         if (test)
-            cases_retest(c, &(struct case_cause){.wall_ms = wall_ms, .reason = "expired"});
+            cases_retest(c, &(struct case_cause){.wall_ms = wall_ms, .reason = "expired"},
+                         c->next_due);
         return;
     }
 }

@@ -24,7 +24,9 @@
  * iff anything of the case was, so that its retained topic is emptied.
  *
  * Test mode does not withhold: transitions go out marked `test` with the name of who tests, the
- * lane `urgent` and dispatching are left out, and what began in a test ends with its clearing, whatever the work.
+ * lane `urgent` and dispatching are left out, and what began in a test ends with its clearing,
+ * whatever the work; what is only latched then ends with the test. What was there before is
+ * marked, too, but for life-safety, which is a test only when it comes again.
  *
  * What closes a case: its rule's `work` (none: cleared; ack: cleared and acknowledged; full:
  * cleared and fed back, or the verb `close` from confirmed on; operators: from anywhere), never
@@ -225,10 +227,12 @@ bool cases_concern(const struct cases *c, const char *firm);
 int cases_save(const struct cases *c, int (*put)(void *ctx, const void *p, size_t n),
                void *ctx);
 int cases_load(struct cases *c, const char *bytes, size_t len);
-/* The store's word goes: the open cases become exactly these blobs (of transition.blob). Told
- * through `differs`, once per case that was other, missing or too many. No transitions. */
+/* The store's word goes: the open cases become exactly these blobs (of transition.blob), key by key;
+ * of what it does not know, a condition that holds is opened anew by the next tick, under a new id.
+ * Told through `differs`, once per case that was other, missing or too many. No transitions. */
+typedef void cases_differs_fn(void *ctx, const char *case_id, const char *how);
 int cases_adopt(struct cases *c, const char *const *blobs, const size_t *lens, size_t n,
-                void (*differs)(void *ctx, const char *case_id, const char *how), void *ctx);
+                cases_differs_fn *differs, void *ctx);
 
 const char *case_change_name(enum case_change c);
 const char *case_work_name(enum case_work w);

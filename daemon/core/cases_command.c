@@ -267,7 +267,7 @@ static struct outcome reset(struct doing *d)
     struct case_open *o = d->o;
     if (!o->latched)
         return outcome(ANSWER_ALREADY, NULL);
-    if (cases_holds(o))
+    if (cases_holds(o) && o->quality != ALARM_UNKNOWN)
         return outcome(ANSWER_REFUSED, "condition_active");
     o->latched = false;
     return done(d, CASE_RESET, cases_done(o));
@@ -364,7 +364,7 @@ static struct outcome test(struct cases *c, const struct case_command *cmd,
         s->until = until;
         s->until_ms = until_ms;
     }
-    cases_retest(c, &why);
+    cases_retest(c, &why, cmd->engine_ns);
     cases_reckon_due(c);
     return outcome(ANSWER_DONE, NULL);
 }

@@ -140,6 +140,8 @@ static void recur(struct cases *c, struct case_open *o, const struct alarm_event
     o->occurrence++;
     take_event(o, ev);
     begin_occurrence(o, ev);
+    if (cases_in_test(c, o))
+        o->masks |= MASK_TEST;
     if (o->work == WORK_RESOLVED || o->work == WORK_CONFIRMED || o->work == WORK_FED_BACK) {
         o->work = WORK_ACCEPTED;
         o->rework++;
@@ -225,6 +227,12 @@ static void settled(struct cases *c, struct case_open *o, const struct alarm_eve
 
 static void inhibit(struct cases *c, struct case_open *o, const struct alarm_event *ev)
 {
+    if (ev->life_safety &&
+        !o->life_safety) { /* a reload made it that: what was told was less */
+        o->told.facets = 0;
+        if (!o->tested)
+            o->masks &= ~(unsigned)MASK_TEST;
+    }
     take_event(o, ev);
     cases_emit(c, o, ev->inhibited ? CASE_MASKED : CASE_UNMASKED,
                &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
@@ -240,6 +248,7 @@ void cases_removed(struct cases *c, struct case_open *o, const char *reason, int
                               : strcmp(reason, "rule_removed") == 0 ? CASE_RULE_REMOVED
                                                                     : CASE_CLOSED;
     o->quality = ALARM_UNKNOWN;
+    o->masks &= ~(unsigned)(MASK_FLAPPING | MASK_INHIBITED); /* nothing says when they end */
     cases_emit_end(c, o, change, &(struct case_cause){.wall_ms = wall_ms, .reason = reason},
                    !other_lane, engine_ns);
 }

@@ -128,12 +128,22 @@ unsigned cases_shelf_masks(struct cases *c, struct case_open *o)
     return masks | MASK_SHELVED;
 }
 
-void cases_retest(struct cases *c, const struct case_cause *why)
+/* Who is shut in the lift when a test of the building begins is no test: what is life-safety is one only
+ * when it comes in it, or again. What began in a test, is over and only latched ends with it: nobody is sent for what a test left. */
+void cases_retest(struct cases *c, const struct case_cause *why, uint64_t engine_ns)
 {
-    for (struct case_open *o = c->first; o; o = o->next) {
+    struct case_open *next;
+    for (struct case_open *o = c->first; o; o = next) {
         bool test = cases_in_test(c, o) != NULL;
-        if (test == ((o->masks & MASK_TEST) != 0))
+        next = o->next;
+        if (test == ((o->masks & MASK_TEST) != 0) || (test && o->life_safety))
             continue;
+        if (!test && o->tested && !cases_holds(o)) {
+            struct case_cause over = *why;
+            over.reason = "test_over";
+            cases_emit_end(c, o, CASE_CLOSED, &over, true, engine_ns);
+            continue;
+        }
         o->masks ^= MASK_TEST;
         if (!test)
             o->tested = false;

@@ -207,7 +207,7 @@ char *cases_key_scope(const char *rule, const char *device, const char *point);
 /* The test that a case stands in, the smallest one; NULL: none. */
 const struct case_shelf *cases_in_test(const struct cases *c, const struct case_open *o);
 /* Tests began or ended: what is open is marked, or no longer. */
-void cases_retest(struct cases *c, const struct case_cause *why);
+void cases_retest(struct cases *c, const struct case_cause *why, uint64_t engine_ns);
 /* 0, or -ENOENT: no such thing in the registry, -EINVAL: no scope. */
 int cases_scope(const struct cases *c, const char *scope, int *out_kind);
 

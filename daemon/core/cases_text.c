@@ -151,10 +151,17 @@ static void put_reading(const struct case_open *o, bool cn, struct buf *b)
     if (!m || !isfinite(o->value) || o->no_data)
         return;
     const char *name = cn ? m->title_zh : m->title_en;
+    name = name && name[0] ? name : m->name;
+    if (m->type == METRIC_BOOL) { /* nobody says "gas alarm yes" */
+        (void)buf_printf(b, cn ? "（%s：" : " (%s: ", name);
+        put_value(b, m, o->value, cn);
+        (void)buf_puts(b, cn ? "）" : ")");
+        return;
+    }
     (void)buf_puts(b, cn ? "：" : ": ");
-    (void)buf_printf(b, "%s ", name && name[0] ? name : m->name);
+    (void)buf_printf(b, "%s ", name);
     put_value(b, m, o->value, cn);
-    if (isfinite(o->limit) && m->type != METRIC_BOOL && cases_holds(o)) {
+    if (isfinite(o->limit) && cases_holds(o)) {
         (void)buf_puts(b, cn ? "（限值 " : " (limit ");
         put_value(b, m, o->limit, cn);
         (void)buf_puts(b, cn ? "）" : ")");

@@ -22,7 +22,7 @@ const struct kind *catalog_kind_at(const struct catalog *c, size_t i)
 
 /* Both tables are fixed once they are built and at most half full, so that nobody outside can
  * make their chains longer: a cheap hash without a seed will do. */
-static uint32_t name_hash(const char *name, size_t len)
+static inline uint32_t name_hash(const char *name, size_t len)
 {
     uint64_t a = 0, b = 0;
     if (len >= 8) {
@@ -38,9 +38,7 @@ static uint32_t name_hash(const char *name, size_t len)
         a = (uint64_t)(unsigned char)name[0] | (uint64_t)(unsigned char)name[len / 2] << 8 |
             (uint64_t)(unsigned char)name[len - 1] << 16;
     }
-    uint64_t h = (a ^ (b << 23 | b >> 41) ^ len) * 0x9e3779b97f4a7c15u;
-    h ^= h >> 29;
-    return (uint32_t)(h * 0xbf58476d1ce4e5b9u >> 40);
+    return (uint32_t)((a ^ (b << 23 | b >> 41) ^ len) * 0x9e3779b97f4a7c15u >> 40);
 }
 
 const struct kind *catalog_kind(const struct catalog *c, const char *name, size_t len)

@@ -22,6 +22,10 @@ struct codec_fault {
     size_t at;       /* offset in the bytes that the failing step got; SIZE_MAX: unknown */
     unsigned step;   /* of the chain, from 0 */
     bool checksum;   /* a check sum or length that does not agree */
+    const char *sum; /* which check sum; NULL: it is not one, or not one of these */
+    unsigned sum_width;
+    uint64_t sum_told, sum_made; /* what stands there, and what the bytes give … */
+    size_t sum_from, sum_to;     /* … of this part of those that the step got */
 };
 
 #define CODEC_MAX_STEPS 8
@@ -42,11 +46,9 @@ int codec_set_settle(struct codec_set *s, struct problems *problems);
  * step to values the bytes are given as lower hexadecimal text. */
 struct codec_chain *codec_chain_parse(struct codec_set *s, const struct yaml_node *n,
                                       struct conf_notes *notes);
-/* The built-in chain `json`. */
-const struct codec_chain *codec_chain_json(const struct codec_set *s);
-/* Plain JSON and nothing else: the caller may take its short way. */
 /* What it reads needs no readable bytes behind it. */
 bool codec_chain_reads_within(const struct codec_chain *c);
+/* Plain JSON and nothing else: the caller may take its short way. */
 bool codec_chain_is_json(const struct codec_chain *c);
 /* Its last step is sparkplug-b: see core/sparkplug.h. */
 bool codec_chain_is_sparkplug(const struct codec_chain *c);

@@ -64,7 +64,7 @@ static size_t b64_groups(const unsigned char *p, size_t n, char *to)
     size_t i = 0;
     for (; i + 4 <= n; i += 4, to += 3) {
         unsigned a = b64[p[i]], b = b64[p[i + 1]], c = b64[p[i + 2]], d = b64[p[i + 3]];
-        if (!a || !b || !c || !d)
+        if (((a - 1) | (b - 1) | (c - 1) | (d - 1)) > 63) /* one of them is 0 */
             break;
         uint32_t v = (a - 1) << 18 | (b - 1) << 12 | (c - 1) << 6 | (d - 1);
         to[0] = (char)(v >> 16);
@@ -72,6 +72,19 @@ static size_t b64_groups(const unsigned char *p, size_t n, char *to)
         to[2] = (char)v;
     }
     return i;
+}
+
+/* A last group as most end, "xx==" or "xxx="; how many bytes it makes, 0: it is another. */
+static size_t b64_end(const unsigned char *p, char *to)
+{
+    unsigned a = b64[p[0]], b = b64[p[1]], c = b64[p[2]];
+    if (!a || !b || (!c && p[2] != '=') || p[3] != '=')
+        return 0;
+    to[0] = (char)((a - 1) << 2 | (b - 1) >> 4);
+    if (!c)
+        return 1;
+    to[1] = (char)((b - 1) << 4 | (c - 1) >> 2);
+    return 2;
 }
 
 /* Both alphabets, blanks anywhere, padding or none. */
@@ -87,6 +100,11 @@ int codec_base64(const struct codec_op *op, struct codec_span *io, struct buf *o
     if (!to)
         return -E2BIG;
     size_t i = b64_groups(p, n, to), made = i / 4 * 3;
+    size_t end = n - i == 4 ? b64_end(p + i, to + made) : 0;
+    if (end) {
+        made += end;
+        i = n;
+    }
     for (; i < n; i++) {
         if (is_blank(p[i]))
             continue;

@@ -305,8 +305,10 @@ static int check_sum(struct codec_cursor *c, const struct codec_field *f, uint64
         return codec_refuse(c->f, f->short_of, c->base + c->n);
     if (!work(c, to - from))
         return -E2BIG;
-    if (f->check->sum->of(f->check->sum, c->p + from, to - from) != v)
-        return codec_refuse_sum(c->f, f->mismatch, c->base + at);
+    uint64_t made = f->check->sum->of(f->check->sum, c->p + from, to - from);
+    if (made != v)
+        return codec_refuse_sum_of(c->f, f->mismatch, c->base + at, f->check->sum, v, made,
+                                   c->base + from, c->base + to);
     return 0;
 }
 
@@ -516,11 +518,18 @@ static int run_form(struct codec_cursor *c, const struct codec_field *f, bool ke
     return run_decode(c, f, keyed);
 }
 
-/* The same as run_number, without questions whose answers are known. */
-static int run_plain(struct codec_cursor *c, const struct codec_field *f)
+/* Apart, so that only scaled ones pay for the room that the results need. */
+static int put_scaled(struct doc *d, const struct codec_field *f, int64_t v)
 {
     int64_t i;
     double x;
+    return codec_scale_int(f->scale, v, &i, &x) ? doc_key_int(d, f->name.p, f->name.n, i)
+                                                : doc_key_double(d, f->name.p, f->name.n, x);
+}
+
+/* The same as run_number, without questions whose answers are known. */
+static int run_plain(struct codec_cursor *c, const struct codec_field *f)
+{
     unsigned bits = 8 * f->width;
     if (c->n - c->at < f->width)
         return codec_refuse(c->f, f->short_of, c->base + c->n);
@@ -528,10 +537,7 @@ static int run_plain(struct codec_cursor *c, const struct codec_field *f)
     if (f->form == FORM_INT && v >> (bits - 1))
         v -= INT64_C(1) << bits;
     c->at += f->width;
-    if (!f->scale)
-        return doc_key_int(c->d, f->name.p, f->name.n, v);
-    return codec_scale_int(f->scale, v, &i, &x) ? doc_key_int(c->d, f->name.p, f->name.n, i)
-                                                : doc_key_double(c->d, f->name.p, f->name.n, x);
+    return f->scale ? put_scaled(c->d, f, v) : doc_key_int(c->d, f->name.p, f->name.n, v);
 }
 
 int codec_field_run(struct codec_cursor *c, const struct codec_field *f, bool keyed)

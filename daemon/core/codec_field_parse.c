@@ -293,6 +293,48 @@ static bool lacks_order(const char *s)
     return false;
 }
 
+/* What other languages call it: as it is written here. NULL: nothing. */
+static const char *as_here(const char *s)
+{
+    static const struct {
+        const char *there, *here;
+    } words[] = {
+        {"int8", "i8"},
+        {"uint8", "u8"},
+        {"byte", "u8"},
+        {"char", "u8"},
+        {"int16", "i16be or i16le"},
+        {"short", "i16be or i16le"},
+        {"uint16", "u16be or u16le"},
+        {"word", "u16be or u16le"},
+        {"int32", "i32be or i32le"},
+        {"int", "i16be, i32le or another"},
+        {"uint", "u16be, u32le or another"},
+        {"uint32", "u32be or u32le"},
+        {"dword", "u32be or u32le"},
+        {"int64", "i64be or i64le"},
+        {"uint64", "u64be or u64le"},
+        {"float", "f32be or f32le"},
+        {"float32", "f32be or f32le"},
+        {"double", "f64be or f64le"},
+        {"float64", "f64be or f64le"},
+        {"string", "ascii, utf8 or gb18030"},
+        {"bit", "bool, or an integer with bits"},
+    };
+    char plain[16];
+    size_t n = strlen(s);
+    if (n > 2 && n < sizeof(plain) && strcmp(s + n - 2, "_t") == 0)
+        n -= 2; /* of C */
+    if (n >= sizeof(plain))
+        return NULL;
+    memcpy(plain, s, n);
+    plain[n] = '\0';
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcasecmp(words[i].there, plain) == 0)
+            return words[i].here;
+    return NULL;
+}
+
 static bool read_type(struct codec_parse *c, const struct yaml_node *n, struct codec_field *f)
 {
     const char *names[N_TYPES];
@@ -311,6 +353,11 @@ static bool read_type(struct codec_parse *c, const struct yaml_node *n, struct c
     if (lacks_order(s)) {
         conf_error(c->notes, AT(n), "type: in which order are its bytes? expected %sle or %sbe",
                    s, s);
+        return false;
+    }
+    const char *here = as_here(s);
+    if (here) {
+        conf_error(c->notes, AT(n), "type: \"%.64s\" is none, expected %s", s, here);
         return false;
     }
     const char *near = err_nearest(s, names, N_TYPES);

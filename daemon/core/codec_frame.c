@@ -98,7 +98,8 @@ static int check_sum(const struct frame *t, struct codec_span s, size_t *out_at,
     else if (!load_ascii(p + sum_at, width, &v))
         return codec_refuse_sum(f, "the check sum is not hexadecimal", sum_at);
     if (v != want)
-        return codec_refuse_sum(f, "the check sum does not agree", sum_at);
+        return codec_refuse_sum_of(f, "the check sum does not agree", sum_at, t->sum, v, want,
+                                   from, to);
     *out_at = sum_at;
     return 0;
 }

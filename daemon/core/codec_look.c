@@ -13,25 +13,29 @@ static void say(const struct codec_look *l, struct codec_span name)
         l->name(l->ctx, name.p, name.n);
 }
 
-/* {0} and {1} of a tlv's names are numbers. */
+/* {0} and {1} of a tlv's names are a byte each, in decimal: one to three digits, and what follows may
+ * be digits, too. So all places of the key are kept to which what was read so far may reach: bit i
+ * is the i-th. A key that is longer is taken for one of them: nobody is told of what may be right. */
 static bool fits(struct codec_span name, bool templated, const char *key, size_t n)
 {
-    size_t k = 0;
-    for (size_t i = 0; i < name.n; i++) {
-        if (templated && name.n - i >= 3 && name.p[i] == '{' && name.p[i + 2] == '}') {
-            size_t digits = 0;
-            while (k < n && key[k] >= '0' && key[k] <= '9') {
-                k++;
-                digits++;
-            }
-            if (digits == 0)
-                return false;
+    uint64_t at = 1, digits = 0;
+    if (!templated || n > 63)
+        return templated || (name.n == n && memcmp(name.p, key, n) == 0);
+    for (size_t i = 0; i < n; i++)
+        digits |= (uint64_t)(key[i] >= '0' && key[i] <= '9') << i;
+    for (size_t i = 0; i < name.n && at; i++) {
+        uint64_t next = 0;
+        if (name.n - i >= 3 && name.p[i] == '{' && name.p[i + 2] == '}') {
+            for (unsigned k = 0; k < 3; k++)
+                next |= at = (at & digits) << 1;
             i += 2;
-        } else if (k == n || key[k++] != name.p[i]) {
-            return false;
+        } else {
+            for (size_t k = 0; k < n; k++)
+                next |= (at >> k & (key[k] == name.p[i])) << (k + 1);
         }
+        at = next;
     }
-    return k == n;
+    return at >> n & 1;
 }
 
 bool codec_look_name(const struct codec_look *l, struct codec_span name, bool templated,

@@ -43,8 +43,11 @@ static int unframe(const struct modbus *m, struct codec_span *s, struct codec_fa
         const struct codec_sum *sum = codec_sum_find("crc16-modbus");
         if (s->n < 5)
             return codec_refuse(f, "too short for a Modbus reply", s->n);
-        if (sum->of(sum, p, s->n - 2) != ((unsigned)p[s->n - 1] << 8 | p[s->n - 2]))
-            return codec_refuse_sum(f, "the check sum does not agree", s->n - 2);
+        uint32_t made = sum->of(sum, p, s->n - 2),
+                 told = (uint32_t)p[s->n - 1] << 8 | p[s->n - 2];
+        if (made != told)
+            return codec_refuse_sum_of(f, "the check sum does not agree", s->n - 2, sum, told,
+                                       made, 0, s->n - 2);
         s->n -= 2;
     }
     return s->n < 3 ? codec_refuse(f, "too short for a Modbus reply", s->n) : 0;

@@ -128,6 +128,12 @@ static inline int codec_refuse_sum(struct codec_fault *f, const char *why, size_
     return codec_refuse(f, why, at);
 }
 
+/* One that does not agree, with what an engineer compares: which bytes, and what they give. */
+struct codec_sum;
+int codec_refuse_sum_of(struct codec_fault *f, const char *why, size_t at,
+                        const struct codec_sum *sum, uint64_t told, uint64_t made, size_t from,
+                        size_t to);
+
 /* Text that may not be UTF-8: what is not becomes U+FFFD. */
 int codec_put_key(struct codec_run *x, struct doc *d, const char *p, size_t n);
 int codec_put_text(struct codec_run *x, struct doc *d, const char *p, size_t n);
@@ -320,7 +326,6 @@ struct codec_set {
     size_t n_defs, cap_defs;
     struct table names;
     struct codec_chain *chains; /* as parsed, the last first */
-    const struct codec_chain *json;
     bool settled;
 };
 

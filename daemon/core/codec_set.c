@@ -13,19 +13,6 @@
 enum { MAX_NAMES_OFFERED = 1024 };
 static const size_t arena_max = (size_t)1 << 30;
 
-/* The built-in chain is settled by hand: it must be there however wrong the rest is. */
-static void add_json(struct codec_set *s)
-{
-    struct codec_chain *c = arena_alloc(&s->arena, sizeof(*c));
-    ASSERT(c);
-    for (size_t i = 0; i < codec_n_words; i++) {
-        if (codec_words[i].op.to_value == codec_json)
-            c->ops[c->n_ops++] = &codec_words[i].op;
-    }
-    c->state = CHAIN_SETTLED;
-    s->json = c;
-}
-
 struct codec_set *codec_set_new(void)
 {
     struct codec_set *s = mem_zalloc(sizeof(*s));
@@ -33,7 +20,6 @@ struct codec_set *codec_set_new(void)
     s->cap_defs = 64;
     s->defs = mem_zalloc_array(s->cap_defs, sizeof(*s->defs));
     table_init(&s->names, s->cap_defs);
-    add_json(s);
     return s;
 }
 
@@ -45,11 +31,6 @@ void codec_set_free(struct codec_set *s)
     free(s->defs);
     arena_done(&s->arena);
     free(s);
-}
-
-const struct codec_chain *codec_chain_json(const struct codec_set *s)
-{
-    return s->json;
 }
 
 static uint64_t hash_of(const char *name)

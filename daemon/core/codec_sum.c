@@ -105,6 +105,19 @@ const struct codec_sum *codec_sum_find(const char *name)
     return NULL;
 }
 
+int codec_refuse_sum_of(struct codec_fault *f, const char *why, size_t at,
+                        const struct codec_sum *sum, uint64_t told, uint64_t made, size_t from,
+                        size_t to)
+{
+    f->sum = sum->name;
+    f->sum_width = sum->width;
+    f->sum_told = told;
+    f->sum_made = made;
+    f->sum_from = from;
+    f->sum_to = to;
+    return codec_refuse_sum(f, why, at);
+}
+
 int codec_sum_read(struct codec_parse *c, const struct yaml_node *n,
                    const struct codec_sum **out)
 {

@@ -46,32 +46,10 @@ static size_t names_below(const char *prefix, char names[][MAX_PATH], const char
     return n;
 }
 
-static void refuse_key(struct conf_ctx *x, const char *prefix, const struct yaml_node *key)
+static void note_lost(struct conf_ctx *x, const char *prefix)
 {
-    char names[MAX_KEYS][MAX_PATH];
-    const char *list[MAX_KEYS] = {0};
-    for (size_t i = 0; !*prefix && conf_later_keys[i]; i++) {
-        if (strcmp(conf_later_keys[i], key->text) == 0) {
-            conf_error(&x->notes, key->line, key->col,
-                       "\"%s\" is not known to this version: remove it", key->text);
-            return;
-        }
-    }
-    size_t n = names_below(prefix, names, list);
-    const char *near = err_nearest(key->text, list, n);
-    if (near) {
-        conf_error(&x->notes, key->line, key->col,
-                   "unknown key \"%.64s\"%s%s, did you mean \"%s\"?", key->text,
-                   *prefix ? " in " : "", prefix, near);
-        return;
-    }
-    struct buf b;
-    buf_init(&b, 1024);
-    for (size_t i = 0; i < n; i++)
-        buf_printf(&b, "%s%s", !i ? "" : i + 1 < n ? ", " : " or ", list[i]);
-    conf_error(&x->notes, key->line, key->col, "unknown key \"%.64s\"%s%s, expected %s",
-               key->text, *prefix ? " in " : "", prefix, buf_cstr(&b));
-    buf_done(&b);
+    x->lost_root = x->lost_root || !*prefix;
+    x->lost_registry = x->lost_registry || strcmp(prefix, "registry") == 0;
 }
 
 static void remember(struct conf_ctx *x, const void *base, const struct conf_option *o,
@@ -82,6 +60,54 @@ static void remember(struct conf_ctx *x, const void *base, const struct conf_opt
         x->given = mem_realloc_array(x->given, x->cap_given, sizeof(*x->given));
     }
     x->given[x->n_given++] = (struct conf_given){base, o, n->line, n->col, refused};
+}
+
+/* A key that is nearly the option's, or that of a section: it was given, and refused. That it is missing
+ * would be said of the same word once more. */
+static void note_meant(struct conf_ctx *x, const char *prefix, const void *base,
+                       const char *near, const struct yaml_node *key)
+{
+    char path[2 * MAX_PATH];
+    int n = snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix ? "." : "", near);
+    const struct conf_section *s = conf_section_find(path, (size_t)n);
+    if (s && s->list)
+        x->section_line[s->home] = -1;
+    for (size_t i = 0; i < conf_options_n && !(s && s->list); i++) {
+        const char *o = conf_options[i].path;
+        if (strncmp(o, path, (size_t)n) == 0 && (o[n] == '\0' || o[n] == '.'))
+            remember(x, base, &conf_options[i], key, true);
+    }
+}
+
+static void refuse_key(struct conf_ctx *x, const char *prefix, const void *base,
+                       const struct yaml_node *key)
+{
+    char names[MAX_KEYS][MAX_PATH];
+    const char *list[MAX_KEYS] = {0};
+    for (size_t i = 0; !*prefix && conf_later_keys[i]; i++) {
+        if (strcmp(conf_later_keys[i], key->text) == 0) {
+            conf_error(&x->notes, key->line, key->col,
+                       "\"%s\" is not known to this version: remove it", key->text);
+            return;
+        }
+    }
+    note_lost(x, prefix);
+    size_t n = names_below(prefix, names, list);
+    const char *near = err_nearest(key->text, list, n);
+    if (near) {
+        conf_error(&x->notes, key->line, key->col,
+                   "unknown key \"%.64s\"%s%s, did you mean \"%s\"?", key->text,
+                   *prefix ? " in " : "", prefix, near);
+        note_meant(x, prefix, base, near, key);
+        return;
+    }
+    struct buf b;
+    buf_init(&b, 1024);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, "%s%s", !i ? "" : i + 1 < n ? ", " : " or ", list[i]);
+    conf_error(&x->notes, key->line, key->col, "unknown key \"%.64s\"%s%s, expected %s",
+               key->text, *prefix ? " in " : "", prefix, buf_cstr(&b));
+    buf_done(&b);
 }
 
 static void walk_map(struct conf_ctx *x, const char *prefix, void *base,
@@ -173,9 +199,12 @@ static void walk_section(struct conf_ctx *x, const struct conf_section *s, void 
 {
     if (s->list)
         x->section_line[s->home] = n->key->line;
+    if (n->kind == YAML_BAD)
+        note_lost(x, s->path);
     if (n->kind == YAML_BAD || yaml_is_null(n))
         return;
     if (n->kind != (s->list ? YAML_LIST : YAML_MAP)) {
+        note_lost(x, s->path);
         if (s->list)
             x->section_line[s->home] = -1;
         conf_error(&x->notes, n->line, n->col, "%s: expected a %s", s->path,
@@ -208,11 +237,14 @@ static void walk_map(struct conf_ctx *x, const char *prefix, void *base,
     for (const struct yaml_node *n = map->first; n; n = n->next) {
         char path[2 * MAX_PATH];
         int first;
-        if (n->key->kind != YAML_SCALAR)
+        if (n->key->kind != YAML_SCALAR) {
+            note_lost(x, prefix);
             continue;
+        }
         if (++seen > MAX_KEYS * 4) {
             conf_error(&x->notes, n->key->line, n->key->col,
                        "too many keys in one mapping: the rest is not looked at");
+            note_lost(x, prefix);
             return;
         }
         int len =
@@ -220,7 +252,7 @@ static void walk_map(struct conf_ctx *x, const char *prefix, void *base,
         const struct conf_section *s = conf_section_find(path, (size_t)len);
         const struct conf_option *o = conf_option_find(path, (size_t)len);
         if ((!s && !o) || strchr(n->key->text, '.')) {
-            refuse_key(x, prefix, n->key);
+            refuse_key(x, prefix, base, n->key);
         } else if (is_repeated(map, n, &first)) {
             conf_error(&x->notes, n->key->line, n->key->col,
                        "%s stands there twice, first in line %d", path, first);
@@ -298,8 +330,34 @@ static void walk_root(struct conf_ctx *x, const struct yaml_node *root)
     conf_check(x);
 }
 
-int conf_parse(const char *text, size_t len, const char *file, struct problems *problems,
-               struct conf **out)
+static bool is_refused(const struct conf_ctx *x, const char *path)
+{
+    for (size_t i = 0; i < x->n_given; i++)
+        if (x->given[i].base == x->c && strcmp(x->given[i].o->path, path) == 0)
+            return x->given[i].refused;
+    return x->lost_root; /* the default need not be what was meant */
+}
+
+static void leave_files(const struct conf_ctx *x)
+{
+    struct conf *c = x->c;
+    if (is_refused(x, "gateway.timezone"))
+        c->gateway.timezone = NULL;
+    if (is_refused(x, "catalog"))
+        c->catalog = NULL;
+    if (is_refused(x, "profiles"))
+        c->profiles = (struct conf_list){0};
+    if (is_refused(x, "rules"))
+        c->rules = (struct conf_list){0};
+    if (x->lost_registry || is_refused(x, "registry.compounds") ||
+        is_refused(x, "registry.devices") ||
+        (c->registry.params && is_refused(x, "registry.params")))
+        memset(&c->registry, 0, sizeof(c->registry));
+}
+
+/* files: what it says of them, though there are errors; NULL then, if it says nothing. */
+static struct conf_owned *parse(const char *text, size_t len, const char *file, bool files,
+                                struct problems *problems)
 {
     struct conf_owned *own = mem_zalloc(sizeof(*own));
     struct arena tree_arena;
@@ -307,6 +365,7 @@ int conf_parse(const char *text, size_t len, const char *file, struct problems *
     arena_init(&tree_arena, arena_max);
     struct conf_ctx x = {.c = &own->c, .arena = &own->arena};
 
+    bool read = false;
     const char *slash = strrchr(file, '/');
     x.folder = arena_strndup(&own->arena, file, slash ? (size_t)(slash - file) + 1 : 0);
     own->c.file = arena_strdup(&own->arena, file);
@@ -316,20 +375,41 @@ int conf_parse(const char *text, size_t len, const char *file, struct problems *
         const struct yaml_node *root = yaml_parse(text, len, &tree_arena, &x.notes);
         if (root)
             walk_root(&x, root);
+        read = root && root->kind == YAML_MAP;
     }
-    size_t errors = x.notes.errors;
+    if (files && read)
+        leave_files(&x);
+    bool kept = problems_are_kept(problems);
+    size_t errors = x.notes.errors + (kept ? 0 : x.notes.verdicts);
     conf_notes_hand_over(&x.notes, file, problems);
     conf_notes_done(&x.notes);
     for (size_t i = 0; i < sizeof(x.at) / sizeof(x.at[0]); i++)
         free(x.at[i]);
-    free(x.given);
+    own->given = x.given;
+    own->n_given = x.n_given;
     arena_done(&tree_arena);
-    if (errors) {
-        conf_free(&own->c);
+    if (files ? read : errors == 0)
+        return own;
+    conf_free(&own->c);
+    return NULL;
+}
+
+int conf_parse(const char *text, size_t len, const char *file, struct problems *problems,
+               struct conf **out)
+{
+    struct conf_owned *own = parse(text, len, file, false, problems);
+    if (!own)
         return -EINVAL;
-    }
     *out = &own->c;
     return 0;
+}
+
+struct conf *conf_parse_files(const char *text, size_t len, const char *file)
+{
+    struct problems *told = problems_new(1);
+    struct conf_owned *own = parse(text, len, file, true, told);
+    problems_free(told);
+    return own ? &own->c : NULL;
 }
 
 void conf_free(struct conf *c)
@@ -338,7 +418,28 @@ void conf_free(struct conf *c)
     if (!c)
         return;
     arena_done(&own->arena);
+    free(own->given);
     free(own);
+}
+
+struct conf_place conf_place(const struct conf *c, const void *item, const char *path)
+{
+    const struct conf_owned *own = (const struct conf_owned *)c;
+    for (size_t i = 0; i < own->n_given; i++) {
+        const struct conf_given *g = &own->given[i];
+        if (g->base == (item ? item : c) && strcmp(g->o->path, path) == 0)
+            return (struct conf_place){g->line, g->col};
+    }
+    for (size_t i = 0; i < c->n_brokers; i++)
+        if (item == &c->brokers[i])
+            return (struct conf_place){c->brokers[i].line, 0};
+    for (size_t i = 0; i < c->n_sources; i++)
+        if (item == &c->sources[i])
+            return (struct conf_place){c->sources[i].line, 0};
+    for (size_t i = 0; i < c->n_sinks; i++)
+        if (item == &c->sinks[i])
+            return (struct conf_place){c->sinks[i].line, 0};
+    return (struct conf_place){0, 0};
 }
 
 bool conf_glob(const char *pattern, const char **out_name)

@@ -123,7 +123,19 @@ struct conf {
  * without one last; warnings alone do not refuse the file. */
 int conf_parse(const char *text, size_t len, const char *file, struct problems *problems,
                struct conf **out); /* 0 or -EINVAL */
+/* What a configuration that conf_parse has refused says of other files all the same, so that they can
+ * be looked at in the same pass: of its options only catalog, registry, profiles, rules and
+ * gateway.timezone count, NULL or empty where one was refused itself or may be what a key that nobody
+ * knows was to be; the registry as a whole. NULL: nothing can be said, it is not even YAML. */
+struct conf *conf_parse_files(const char *text, size_t len, const char *file);
 void conf_free(struct conf *c);
+/* Where the file gives an option ("sources.profile", "registry.devices") of an item (&c->sources[i];
+ * NULL: of none), for who finds later what is wrong with it. Without the option the place of the item;
+ * without that 0. */
+struct conf_place {
+    int line, col;
+};
+struct conf_place conf_place(const struct conf *c, const void *item, const char *path);
 /* The effective configuration as YAML that conf_parse reads back to the same. */
 int conf_print(const struct conf *c, struct buf *out);
 /* The first option that differs and cannot change without a restart, or NULL; lists by id:
@@ -138,6 +150,5 @@ bool conf_is_default_glob(const struct conf *c, const char *pattern);
 /* Words as the file writes them: "influxdb2", "life-safety", "interval", "pause". */
 const char *conf_sink_type_name(int type);
 const char *conf_lane_name(int lane);
-const char *conf_sync_name(int sync);
 
 #endif

@@ -201,13 +201,15 @@ static void where_is(const struct conf_ctx *x, const void *base, const char *pat
     }
 }
 
-/* conf_error at the place of an option. */
-#define SAY(x, base, path, ...)                                                                \
+/* At the place of an option. Of a kept configuration only what it listens to counts. */
+#define SAY_BY(tell, x, base, path, ...)                                                       \
     do {                                                                                       \
         int line_, col_;                                                                       \
         where_is((x), (base), (path), &line_, &col_);                                          \
-        conf_error(&(x)->notes, line_, col_, __VA_ARGS__);                                     \
+        tell(&(x)->notes, line_, col_, __VA_ARGS__);                                           \
     } while (0)
+#define SAY(x, base, path, ...)  SAY_BY(conf_verdict, x, base, path, __VA_ARGS__)
+#define FAIL(x, base, path, ...) SAY_BY(conf_error, x, base, path, __VA_ARGS__)
 
 /* ---- gateway, journal, http ---- */
 
@@ -322,7 +324,7 @@ static void check_broker(struct conf_ctx *x, size_t n)
                 "the other off, expected another client_id",
                 a->line);
     }
-    if (!b->id)
+    if (!b->id || x->section_line[CONF_IN_SOURCE] < 0)
         return;
     if (c->alerts.broker && strcmp(c->alerts.broker, b->id) == 0)
         return;
@@ -341,21 +343,23 @@ static void check_broker_id(struct conf_ctx *x, const void *base, const char *pa
     const struct conf *c = x->c;
     const char *ids[16];
     size_t n = 0;
+    if (c->n_brokers == 0)
+        return; /* told: none is there, or what is there is no list */
     for (size_t i = 0; i < c->n_brokers; i++) {
         if (!c->brokers[i].id)
-            continue;
+            return; /* refused: it may be this one's */
         if (strcmp(c->brokers[i].id, broker) == 0)
             return;
         ids[n++] = c->brokers[i].id;
     }
     const char *near = err_nearest(broker, ids, n);
     if (near)
-        SAY(x, base, path, "%s: there is no broker \"%s\", did you mean \"%s\"?", path, broker,
-            near);
+        FAIL(x, base, path, "%s: there is no broker \"%s\", did you mean \"%s\"?", path, broker,
+             near);
     else
-        SAY(x, base, path,
-            "%s: there is no broker \"%s\", expected the id of one under brokers", path,
-            broker);
+        FAIL(x, base, path,
+             "%s: there is no broker \"%s\", expected the id of one under brokers", path,
+             broker);
 }
 
 /* ---- gateway, alerts ---- */
@@ -459,11 +463,11 @@ static void check_sink_fields(struct conf_ctx *x, const struct conf_sink *k)
         int line, col;
         where_is(x, k, o->path, &line, &col);
         if (rule == 'R' && !given)
-            conf_error(&x->notes, line, col, "%s is missing, an %s needs it", o->path,
-                       conf_sink_type_name(k->type));
+            conf_verdict(&x->notes, line, col, "%s is missing, an %s needs it", o->path,
+                         conf_sink_type_name(k->type));
         else if (rule == '-' && value)
-            conf_error(&x->notes, line, col, "%s does not belong to type %s", o->path,
-                       conf_sink_type_name(k->type));
+            conf_verdict(&x->notes, line, col, "%s does not belong to type %s", o->path,
+                         conf_sink_type_name(k->type));
     }
 }
 
@@ -486,6 +490,12 @@ static void check_sink(struct conf_ctx *x, size_t n)
     if (k->username && k->token_file)
         SAY(x, k, "sinks.token_file",
             "sinks.token_file: beside username, expected one of the two");
+    const char *end = k->url ? strrchr(k->url, '/') : NULL;
+    if (end && (strcmp(end, "/write") == 0 || strcmp(end, "/write_lp") == 0))
+        SAY(x, k, "sinks.url",
+            "sinks.url: \"%.100s\" ends in %s, expected the URL without: the type says what is "
+            "behind it",
+            k->url, end);
     if (k->ca_file && k->url && !is_tls(k->url))
         SAY(x, k, "sinks.ca_file",
             "sinks.ca_file: the URL is http:// without TLS, expected "

@@ -8,16 +8,18 @@
 #include "core/conf_table.h"
 #include "core/conf_yaml.h"
 
-struct conf_owned { /* what conf_parse returns: the arena goes with it */
-    struct conf c;
-    struct arena arena;
-};
-
 struct conf_given { /* one option of one section item, as the file gives it */
     const void *base;
     const struct conf_option *o;
     int line, col;
     bool refused; /* its value was not right; said already */
+};
+
+struct conf_owned { /* what conf_parse returns: the rest goes with it */
+    struct conf c;
+    struct arena arena;
+    struct conf_given *given;
+    size_t n_given;
 };
 
 struct conf_ctx {
@@ -29,7 +31,8 @@ struct conf_ctx {
     size_t n_given, cap_given;
     struct { /* where an item of a list section stands; line 0: it is no mapping */
         int line, col;
-    } * at[4];           /* by enum conf_home */
+    } * at[4];                     /* by enum conf_home */
+    bool lost_root, lost_registry; /* something there cannot be told */
     int section_line[4]; /* where "brokers:" … stands; 0: not given, -1: not usable */
 };
 

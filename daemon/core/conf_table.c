@@ -762,12 +762,6 @@ const struct conf_section *conf_section_find(const char *path, size_t len)
     return NULL;
 }
 
-const char *conf_leaf(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-    return dot ? dot + 1 : path;
-}
-
 const char *conf_sink_type_name(int type)
 {
     return sink_types[type];
@@ -776,9 +770,4 @@ const char *conf_sink_type_name(int type)
 const char *conf_lane_name(int lane)
 {
     return lanes[lane];
-}
-
-const char *conf_sync_name(int sync)
-{
-    return syncs[sync];
 }

@@ -81,8 +81,6 @@ extern const char *const conf_later_keys[];
 
 const struct conf_option *conf_option_find(const char *path, size_t len);
 const struct conf_section *conf_section_find(const char *path, size_t len);
-/* The last word of a path: "lines" of "sinks.batch.lines". */
-const char *conf_leaf(const char *path);
 
 /* Values as the file writes them. */
 int conf_put_size(struct buf *b, uint64_t bytes);

@@ -20,17 +20,19 @@ enum {
 
 /* ---- notes ---- */
 
+enum note_sort { NOTE_ERROR, NOTE_VERDICT, NOTE_WARNING };
+
 struct conf_note {
     int line, col;
     size_t order;
-    bool warning;
+    enum note_sort sort;
     char *text;
 };
 
-static void note(struct conf_notes *notes, int line, int col, bool warning, const char *fmt,
-                 va_list ap) __attribute__((format(printf, 5, 0)));
-static void note(struct conf_notes *notes, int line, int col, bool warning, const char *fmt,
-                 va_list ap)
+static void note(struct conf_notes *notes, int line, int col, enum note_sort sort,
+                 const char *fmt, va_list ap) __attribute__((format(printf, 5, 0)));
+static void note(struct conf_notes *notes, int line, int col, enum note_sort sort,
+                 const char *fmt, va_list ap)
 {
     if (notes->n == MAX_NOTES) {
         notes->dropped++;
@@ -46,11 +48,8 @@ static void note(struct conf_notes *notes, int line, int col, bool warning, cons
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = '?';
     }
-    notes->list[notes->n] = (struct conf_note){.line = line,
-                                               .col = col,
-                                               .order = notes->n,
-                                               .warning = warning,
-                                               .text = mem_strdup(text)};
+    notes->list[notes->n] = (struct conf_note){
+        .line = line, .col = col, .order = notes->n, .sort = sort, .text = mem_strdup(text)};
     notes->n++;
 }
 
@@ -58,16 +57,25 @@ void conf_error(struct conf_notes *notes, int line, int col, const char *fmt, ..
 {
     va_list ap;
     va_start(ap, fmt);
-    note(notes, line, col, false, fmt, ap);
+    note(notes, line, col, NOTE_ERROR, fmt, ap);
     va_end(ap);
     notes->errors++;
+}
+
+void conf_verdict(struct conf_notes *notes, int line, int col, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    note(notes, line, col, NOTE_VERDICT, fmt, ap);
+    va_end(ap);
+    notes->verdicts++;
 }
 
 void conf_warn(struct conf_notes *notes, int line, int col, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    note(notes, line, col, true, fmt, ap);
+    note(notes, line, col, NOTE_WARNING, fmt, ap);
     va_end(ap);
 }
 
@@ -90,13 +98,16 @@ void conf_notes_hand_over(struct conf_notes *notes, const char *file, struct pro
         if (i && x->line == before->line && x->col == before->col &&
             strcmp(x->text, before->text) == 0)
             continue; /* what stands once may be read several times */
-        if (x->warning)
+        if (x->sort == NOTE_WARNING)
             problems_warn(p, file, x->line, x->col, "%s", x->text);
+        else if (x->sort == NOTE_VERDICT)
+            problems_verdict(p, file, x->line, x->col, "%s", x->text);
         else
             problems_add(p, file, x->line, x->col, "%s", x->text);
     }
     if (notes->dropped)
-        problems_add(p, file, 0, 0, "and %zu more problems", notes->dropped);
+        (notes->errors ? problems_add : problems_verdict)(
+            p, file, 0, 0, "and %zu more problems", notes->dropped);
 }
 
 void conf_notes_done(struct conf_notes *notes)
@@ -268,6 +279,17 @@ static void refuse_extras(struct builder *b, struct fy_token *anchor, struct fy_
         conf_error(b->notes, n->line, n->col, "tags (!name) are not allowed");
 }
 
+/* “eui”, as word processors and Chinese keyboards make of "eui". */
+static bool typographic(const char *s)
+{
+    size_t n = strlen(s);
+    return n >= 6 &&
+           (memcmp(s, "\u201c", 3) == 0 || memcmp(s, "\u201d", 3) == 0 ||
+            memcmp(s, "\u2018", 3) == 0 || memcmp(s, "\u2019", 3) == 0) &&
+           (memcmp(s + n - 3, "\u201d", 3) == 0 || memcmp(s + n - 3, "\u201c", 3) == 0 ||
+            memcmp(s + n - 3, "\u2019", 3) == 0 || memcmp(s + n - 3, "\u2018", 3) == 0);
+}
+
 static void on_scalar(struct builder *b, struct fy_event *e)
 {
     struct yaml_node *n = new_node(b, e, YAML_SCALAR);
@@ -285,6 +307,11 @@ static void on_scalar(struct builder *b, struct fy_event *e)
         conf_error(b->notes, n->line, n->col, "a NUL character is not allowed");
         n->kind = YAML_BAD;
     }
+    if (n->plain && typographic(n->text))
+        conf_warn(b->notes, n->line, n->col,
+                  "%.60s: these quotation marks are part of the text, those of YAML are the "
+                  "plain \" and '",
+                  n->text);
     refuse_extras(b, e->scalar.anchor, e->scalar.tag, n);
     (void)place_node(b, n);
 }

@@ -31,10 +31,13 @@ struct yaml_node {
 /* What is wrong, collected out of order and handed on sorted by place. */
 struct conf_notes {
     struct conf_note *list;
-    size_t n, cap, dropped, errors;
+    size_t n, cap, dropped, errors, verdicts;
 };
 
 void conf_error(struct conf_notes *notes, int line, int col, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* problems_verdict (base/err.h): counted apart. */
+void conf_verdict(struct conf_notes *notes, int line, int col, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 void conf_warn(struct conf_notes *notes, int line, int col, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

@@ -21,6 +21,7 @@ struct reader {
     int line;     /* of `at` */
     int row_line; /* of row_begin */
     size_t row_begin, field_begin;
+    size_t plain_end; /* of a line that is fed as a whole; 0: it is fed in pieces */
     struct csv_field fields[CSV_FIELDS_MAX];
     size_t n, store_len; /* fields of this row; bytes of theirs in store */
     bool row_done, too_many;
@@ -64,6 +65,11 @@ static void on_field(void *data, size_t len, void *ctx)
     while (at < r->len && (r->text[at] == ' ' || r->text[at] == '\t'))
         at++;
     r->fields[r->n++] = (struct csv_field){.text = to, .len = len, .at = at};
+    if (!r->plain_end)
+        return;
+    for (at += len; at < r->plain_end && r->text[at] != ',';) /* blanks behind it */
+        at++;
+    r->field_begin = at + 1;
 }
 
 static void on_row(int terminator, void *ctx)
@@ -125,63 +131,36 @@ static void row_ends(struct reader *r)
     row_begins(r);
 }
 
-enum { PLAIN, COMMA, LINE_END, QUOTE };
-static const unsigned char special[256] = {
-    [','] = COMMA, ['\n'] = LINE_END, ['\r'] = LINE_END, ['"'] = QUOTE};
-
-static void add_plain(struct reader *r, size_t begin, size_t end)
-{
-    while (begin < end && (r->text[begin] == ' ' || r->text[begin] == '\t'))
-        begin++;
-    size_t len = end - begin;
-    while (len > 0 && (r->text[begin + len - 1] == ' ' || r->text[begin + len - 1] == '\t'))
-        len--;
-    char *to = r->store + r->store_len;
-    memcpy(to, r->text + begin, len);
-    to[len] = '\0';
-    r->store_len += len + 1;
-    r->fields[r->n++] = (struct csv_field){.text = to, .len = len, .at = begin};
-}
-
-/* A whole line that has neither quotes nor anything wrong about it: nearly all are like that, and
- * libcsv has a call for each field and some work for each byte. False: nothing was done. */
-static bool take_plain(struct reader *r)
-{
-    size_t begin = r->at, at = begin;
-    size_t most = r->len - begin < CSV_LINE_MAX ? r->len : begin + CSV_LINE_MAX;
-    unsigned char what = PLAIN;
-    for (;; begin = ++at) {
-        while (at < most && (what = special[(unsigned char)r->text[at]]) == PLAIN)
-            at++;
-        if (at == most || what == QUOTE || r->n == CSV_FIELDS_MAX) {
-            r->n = r->store_len = 0;
-            return false;
-        }
-        add_plain(r, begin, at);
-        if (what == LINE_END)
-            break;
-    }
-    if (r->text[at] == '\r' && at + 1 < r->len && r->text[at + 1] == '\n')
-        at++;
-    r->at = at + 1;
-    r->line++;
-    row_ends(r);
-    return true;
-}
-
 static const char stray_quote[] =
     "stray quote; a field with quotes is written \"so \"\"quoted\"\" inside\"";
 
-/* Feeds up to the next comma or line end, where libcsv may hand out a field or a row. */
+/* Behind the line that begins here, if it is one row for certain and the places of its fields follow from
+ * its commas: no quotes, ended by LF or CR LF. 0: it is not. */
+static size_t plain_line(const struct reader *r)
+{
+    if (r->at != r->row_begin || r->n > 0 || r->parser.pstate != 0)
+        return 0;
+    size_t most = r->len - r->at < CSV_LINE_MAX ? r->len - r->at : CSV_LINE_MAX;
+    const char *p = r->text + r->at, *nl = memchr(p, '\n', most);
+    if (!nl || memchr(p, '"', (size_t)(nl - p)))
+        return 0;
+    const char *cr = memchr(p, '\r', (size_t)(nl - p));
+    return cr && cr + 1 != nl ? 0 : (size_t)(nl + 1 - r->text);
+}
+
+/* Feeds a plain line, or up to the next comma or line end, where libcsv may hand out a field or a
+ * row. */
 static void feed(struct reader *r)
 {
-    size_t end = r->at;
-    if (r->at == r->row_begin && take_plain(r))
-        return;
-    while (end < r->len && r->text[end] != ',' && r->text[end] != '\n' && r->text[end] != '\r')
-        end++;
-    if (end < r->len)
-        end++;
+    size_t end = r->plain_end = plain_line(r);
+    if (!end) {
+        end = r->at;
+        while (end < r->len && r->text[end] != ',' && r->text[end] != '\n' &&
+               r->text[end] != '\r')
+            end++;
+        if (end < r->len)
+            end++;
+    }
     if (end - r->row_begin > CSV_LINE_MAX) {
         row_breaks(r, r->row_begin, "line longer than 64 KiB; is a quote not closed?");
         return;

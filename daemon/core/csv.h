@@ -6,7 +6,8 @@
  *
  * RFC 4180 through libcsv in strict mode; commas, double quotes, lines ended by LF, CR LF or
  * CR; blanks around fields that are not quoted are dropped, empty lines too. libcsv knows no
- * places: it is fed up to each comma and line end, which is where it hands fields out. A row
+ * places: it is fed up to each comma and line end, which is where it hands fields out; a line without
+ * quotes at once, for its fields are where its commas are. A row
  * that is broken (a stray quote, longer than CSV_LINE_MAX) is a problem with its place; reading
  * goes on with the next line, and ends after CSV_BROKEN_MAX such rows.
  */

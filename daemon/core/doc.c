@@ -238,14 +238,43 @@ int doc_double(struct doc *d, double v)
     return put_number(d, 'd', bits);
 }
 
+/* A name and a number where there is room for both; false: nothing is written. */
+static inline bool put_pair(struct doc *d, const char *p, size_t n, char tag, uint64_t bits)
+{
+    uint32_t len = (uint32_t)n;
+    size_t all = sizeof(len) + n + 1;
+    if (d->failed || d->cap_words < d->words + 3 ||
+        d->cap_bytes < d->bytes + all + JSON_PADDING)
+        return false;
+    uint64_t *word = d->tape + d->words;
+    char *to = d->strings + d->bytes;
+    word[0] = (uint64_t)(unsigned char)'"' << 56 | d->bytes;
+    word[1] = (uint64_t)(unsigned char)tag << 56;
+    word[2] = bits;
+    memcpy(to, &len, sizeof(len));
+    if (n)
+        copy_short(to + sizeof(len), p, n);
+    to[sizeof(len) + n] = '\0';
+    d->words += 3;
+    d->bytes += all;
+    d->open[d->depth].count++;
+    return true;
+}
+
 int doc_key_int(struct doc *d, const char *p, size_t n, int64_t v)
 {
+    if (put_pair(d, p, n, 'l', (uint64_t)v))
+        return 0;
     int r = put_string(d, p, n);
     return r < 0 ? r : put_number(d, 'l', (uint64_t)v);
 }
 
 int doc_key_double(struct doc *d, const char *p, size_t n, double v)
 {
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof(bits));
+    if (isfinite(v) && put_pair(d, p, n, 'd', bits))
+        return 0;
     int r = put_string(d, p, n);
     return r < 0 ? r : doc_double(d, v);
 }

@@ -69,8 +69,7 @@ uint64_t engine_next_due(const struct engine *e)
 }
 
 /* In the order of their times, and at one time in this order of kinds: the minute, places, alarms.
- * They stand behind the last record, not before the next one: whether that lies in a new segment
- * is not known when a live tick fires them. */
+ * They stand behind the record before, and follow from the one whose time it is. */
 static void fire_due(struct engine *e, uint64_t engine_ns)
 {
     for (uint64_t due = engine_next_due(e); due <= engine_ns; due = engine_next_due(e)) {
@@ -158,21 +157,15 @@ static void link_up(struct engine *e, const struct record *r)
     engine_link_up(b, r);
 }
 
-/* The gateway was down until this record. Timers that ran before it ended are told by the
- * record (live ticks leave no record of their own); those due in the gap fire once, at its end,
- * behind the record: they follow from it. */
+/* The gateway was down until this record. Timers due in the gap fire once, at its end, behind the
+ * record: they follow from it. */
 static void started(struct engine *e, const struct record *r)
 {
-    uint64_t ran_to = 0, last = e->at.tick;
-    if (r->body_len >= sizeof(ran_to))
-        memcpy(&ran_to, r->body, sizeof(ran_to));
-    if (ran_to < r->engine_ns)
-        fire_due(e, ran_to);
     if (e->rotate_next_ns < r->engine_ns)
         e->rotate_next_ns = r->engine_ns + 1;
     if (e->place_next_ns < r->engine_ns)
         e->place_next_ns = r->engine_ns + 1;
-    engine_alarms_down(e, ran_to > last && ran_to < r->engine_ns ? ran_to : last, r->engine_ns);
+    engine_alarms_down(e, e->at.tick, r->engine_ns);
     for (size_t i = 0; i < MAX_BROKERS; i++)
         e->brokers[i].up = false;
 }
@@ -226,6 +219,7 @@ void engine_record(struct engine *e, const struct record *r)
     case RECORD_STOP:
     case RECORD_CLOCK_STEP: /* seen from each record's two times */
     case RECORD_GENERATION: /* the caller calls engine_use next */
+    case RECORD_TIME:       /* what was due has fired */
     case RECORD_END:
         break;
     }

@@ -5,7 +5,7 @@
  * engine — the one pass from journal records to points, letters and counts.
  *
  * It moves by records, in journal order, and has no clock: timers due before a record's engine
- * time fire before the record; a live tick is a time taken from the journal. So replay after a
+ * time fire before the record, and where none comes a time record is written. So replay after a
  * crash, a test and live running are one code path with one result. Everything it remembers
  * (dedupe rings, redelivery windows, link states, the ledger, place rotation) is saved by
  * engine_save with the position reached, and restored by engine_load.
@@ -111,7 +111,8 @@ void engine_record(struct engine *e, const struct record *r);
 void engine_expect(struct engine *e, const struct record *r);
 /* A rotten stretch of the journal that held `messages` messages. */
 void engine_rot(struct engine *e, uint64_t offset, uint64_t end, uint64_t messages);
-/* Timers due at or before `engine_ns` fire, behind the last record. */
+/* Timers due at or before `engine_ns` fire, behind the last record: as a record of that time would make
+ * them, for who keeps no journal. */
 void engine_tick(struct engine *e, uint64_t engine_ns);
 uint64_t engine_next_due(const struct engine *e); /* engine ns; UINT64_MAX: nothing waits */
 
@@ -125,8 +126,7 @@ const struct alarm *engine_alarm(const struct engine *e);
 const struct cases *engine_cases(const struct engine *e);
 /* cases_adopt, when the replay has come to the store's cursor. */
 int engine_adopt_cases(struct engine *e, const char *const *blobs, const size_t *lens, size_t n,
-                       void (*differs)(void *ctx, const char *case_id, const char *how),
-                       void *ctx);
+                       cases_differs_fn *differs, void *ctx);
 void engine_stats(const struct engine *e, struct engine_stats *out);
 /* The names that are counted in fields_unknown, since this generation came into force; NULL: none
  * was met. */

@@ -501,6 +501,8 @@ static void use(struct engine *e, uint64_t engine_ns, bool bare)
     a->world = e->world;
     for (unsigned i = 0; !before && i < e->world->conf->n_brokers && i < MAX_BROKERS; i++)
         alarm_link(a->alarm, i, e->brokers[i].up, engine_ns);
+    for (size_t i = 0; before && i < a->n_listeners; i++) /* whom untold cases concern, too */
+        a->touched = a->listeners[i].touched = true;
     settle(a, engine_ns);
 }
 
@@ -561,8 +563,7 @@ const struct cases *engine_cases(const struct engine *e)
 }
 
 int engine_adopt_cases(struct engine *e, const char *const *blobs, const size_t *lens, size_t n,
-                       void (*differs)(void *ctx, const char *case_id, const char *how),
-                       void *ctx)
+                       cases_differs_fn *differs, void *ctx)
 {
     struct engine_alarms *a = e->alarms;
     e->used = true;

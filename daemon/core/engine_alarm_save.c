@@ -5,6 +5,7 @@
  */
 #include "base/mem.h"
 #include "core/engine_alarm_private.h"
+#include "core/state.h"
 #include "core/text.h"
 
 #include <errno.h>
@@ -26,34 +27,22 @@ static int put_counted(void *ctx, const void *p, size_t n)
     return c->put(c->ctx, p, n);
 }
 
-static void put_u64(struct buf *b, uint64_t v)
+static void put_own(const struct engine_alarms *a, struct state_writer *w)
 {
-    (void)buf_put(b, &v, sizeof(v));
-}
-
-static void put_code(struct buf *b, const char *s)
-{
-    uint8_t n = (uint8_t)strnlen(s, TEXT_CODE_MAX);
-    (void)buf_put(b, &n, 1);
-    (void)buf_put(b, s, n);
-}
-
-static void put_own(const struct engine_alarms *a, struct buf *b)
-{
-    put_u64(b, a->clock_told);
-    put_u64(b, a->n_listeners);
+    state_put_u64(w, a->clock_told);
+    state_put_u64(w, a->n_listeners);
     for (size_t i = 0; i < a->n_listeners; i++) {
         const struct listener *l = &a->listeners[i];
-        put_code(b, l->firm);
-        put_u64(b, (uint64_t)l->touched << 2 | (uint64_t)l->online << 1 | l->absent);
-        put_u64(b, l->offline_ns);
-        put_u64(b, l->concern_ns);
+        state_put_name(w, l->firm);
+        state_put_u64(w, (uint64_t)l->touched << 2 | (uint64_t)l->online << 1 | l->absent);
+        state_put_u64(w, l->offline_ns);
+        state_put_u64(w, l->concern_ns);
     }
-    put_u64(b, a->n_rows);
+    state_put_u64(w, a->n_rows);
     for (size_t i = 0; i < a->n_rows; i++) {
-        put_code(b, a->rows[i].compound);
-        put_code(b, a->rows[i].firm);
-        put_u64(b, a->rows[i].severity);
+        state_put_name(w, a->rows[i].compound);
+        state_put_name(w, a->rows[i].firm);
+        state_put_u64(w, a->rows[i].severity);
     }
 }
 
@@ -62,11 +51,10 @@ int engine_alarms_save(const struct engine *e, engine_put_fn *put, void *ctx)
     const struct engine_alarms *a = e->alarms;
     struct counter c = {.put = put, .ctx = ctx};
     uint64_t lens[2] = {0, 0};
-    struct buf b;
-    buf_init(&b, (size_t)64 << 20);
-    put_own(a, &b);
-    int r = b.failed ? -ENOBUFS : put(ctx, b.data, b.len);
-    buf_done(&b);
+    struct state_writer w;
+    state_writer_init(&w, put, ctx);
+    put_own(a, &w);
+    int r = state_writer_done(&w);
     if (r == 0 && a->world) { /* else they are as new */
         r = alarm_save(a->alarm, put_counted, &c);
         lens[0] = c.n;
@@ -79,61 +67,38 @@ int engine_alarms_save(const struct engine *e, engine_put_fn *put, void *ctx)
 
 /* -- reading --------------------------------------------------------------------------------- */
 
-struct reader {
-    const char *p, *end;
-    bool failed;
-};
-
-static uint64_t get_below(struct reader *r, uint64_t limit)
+static void get_code(struct state_reader *r, char out[STATE_NAME_MAX + 1])
 {
-    uint64_t v = 0;
-    if (r->failed || (size_t)(r->end - r->p) < sizeof(v)) {
-        r->failed = true;
-        return 0;
-    }
-    memcpy(&v, r->p, sizeof(v));
-    r->p += sizeof(v);
-    r->failed = v > limit;
-    return r->failed ? 0 : v;
+    state_get_name(r, out);
+    state_expect(r, text_is_code(out, strlen(out)));
+    if (r->failed)
+        out[0] = '\0';
 }
 
-static void get_code(struct reader *r, char out[TEXT_CODE_MAX + 1])
+static void get_own(struct engine_alarms *a, struct state_reader *r)
 {
-    size_t n = r->failed || r->p == r->end ? 0 : (unsigned char)*r->p++;
-    out[0] = '\0';
-    if (n > TEXT_CODE_MAX || n > (size_t)(r->end - r->p) || !text_is_code(r->p, n)) {
-        r->failed = true;
-        return;
-    }
-    memcpy(out, r->p, n);
-    out[n] = '\0';
-    r->p += n;
-}
-
-static void get_own(struct engine_alarms *a, struct reader *r)
-{
-    char code[TEXT_CODE_MAX + 1];
-    a->clock_told = get_below(r, 1) != 0;
-    uint64_t n = get_below(r, ENGINE_LISTENERS);
+    char code[STATE_NAME_MAX + 1];
+    a->clock_told = state_get_up_to(r, 1) != 0;
+    uint64_t n = state_get_up_to(r, ENGINE_LISTENERS);
     for (uint64_t i = 0; i < n && !r->failed; i++) {
         get_code(r, code);
         struct listener *l = engine_listener_add(a, code);
-        uint64_t flags = get_below(r, 7);
+        uint64_t flags = state_get_up_to(r, 7);
         l->absent = flags & 1;
         l->online = flags >> 1 & 1;
         l->touched = flags >> 2 & 1;
         a->touched |= l->touched;
-        l->offline_ns = get_below(r, UINT64_MAX);
-        l->concern_ns = get_below(r, UINT64_MAX);
+        l->offline_ns = state_get_u64(r);
+        l->concern_ns = state_get_u64(r);
     }
-    n = get_below(r, MAX_ROWS);
+    n = state_get_up_to(r, MAX_ROWS);
     a->rows = mem_zalloc_array(n, sizeof(*a->rows));
     for (uint64_t i = 0; i < n && !r->failed; i++) {
         get_code(r, code);
         a->rows[a->n_rows].compound = mem_strdup(code);
         get_code(r, code);
         a->rows[a->n_rows].firm = mem_strdup(code);
-        a->rows[a->n_rows++].severity = (enum severity)get_below(r, SEVERITIES - 1);
+        a->rows[a->n_rows++].severity = (enum severity)state_get_up_to(r, SEVERITIES - 1);
     }
     engine_listeners_due(a);
 }
@@ -149,14 +114,14 @@ int engine_alarms_load(struct engine *e, const char *bytes, size_t len)
     if (lens[0] > len || lens[1] > len - lens[0])
         return -EBADMSG;
     size_t own = len - (size_t)lens[0] - (size_t)lens[1];
-    struct reader r = {.p = bytes, .end = bytes + own};
+    struct state_reader r = {.p = bytes, .end = bytes + own};
     bool none = lens[0] + lens[1] == 0;
     if (none)
         engine_alarms_ready(e, e->at.tick);
     else
         engine_alarms_stand(e, e->at.tick);
     get_own(a, &r);
-    if (r.failed || r.p != r.end)
+    if (!state_all_read(&r))
         return -EBADMSG;
     if (none)
         return 0;

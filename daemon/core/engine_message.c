@@ -58,17 +58,7 @@ static struct text captured(const struct topic_match *m, const char *name)
 static const struct device *find_device(const struct engine *e, struct text id,
                                         struct text compound, const char **out_why)
 {
-    const struct registry *g = e->world->registry;
-    const struct device *d = registry_find_said(g, id.p, id.n);
-    if (!d)
-        *out_why = "unknown_device";
-    else if (d->retired)
-        *out_why = "retired_device";
-    else if (compound.p && !registry_same_compound(g, d, compound.p, compound.n))
-        *out_why = "other_compound"; /* a publisher of one compound speaks for another's */
-    else
-        return d;
-    return NULL;
+    return registry_admit(e->world->registry, id.p, id.n, compound.p, compound.n, out_why);
 }
 
 static bool same_text(struct text a, struct text b)
@@ -98,7 +88,9 @@ static int64_t sign_of_life(struct engine *e, const struct record *r, const stru
     struct device_state *s = &e->devices[d->index];
     int64_t before = s->last_seen_ms;
     e->n_seen += (size_t)(received_ms != 0) - (size_t)(before != 0);
-    s->last_seen_ms = received_ms;
+    if (r->type == RECORD_MESSAGE ||
+        received_ms > before) /* what is taken up again is history */
+        s->last_seen_ms = received_ms;
     s->messages++;
     if (e->alarms->wanted)
         engine_alarms_alive(e, r, d);

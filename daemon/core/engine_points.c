@@ -202,6 +202,17 @@ static bool place_in_time(struct series *s, const struct reading *j, int64_t *ti
     return true;
 }
 
+/* What is taken up again is history, unless nothing newer is known. */
+static void note_told(struct series *s, const struct record *r, int64_t time_ms, bool late)
+{
+    if (r->type == RECORD_REINJECT)
+        for (size_t i = 0; i < RING; i++)
+            if (s->ring[i].mask != 0 && (int64_t)(s->ring[i].time_hash >> 16) > time_ms)
+                return;
+    s->told = r->offset & TOLD_BITS;
+    s->told_late = late;
+}
+
 /* -- times ----------------------------------------------------------------------------------- */
 
 /* The sample's stamp; what makes it uncertain, or REASON_NONE. */
@@ -407,6 +418,7 @@ static void sample(struct engine *e, const struct record *r, struct taking *t, b
         o->duplicates += n;
         return;
     }
+    note_told(series, r, t->time_ms, catching_up);
     if (doubt != REASON_NONE) {
         e->stats.values_uncertain[doubt] += g.n_good;
         g.uncertain = (unsigned char)doubt;

@@ -25,6 +25,7 @@
 #define MAX_MESSAGE   ((size_t)64 << 20)
 #define MAX_TOLD      16 /* unknown devices told of one message */
 #define AFTER_KINDS   64 /* kinds whose metrics' order is remembered apart */
+#define TOLD_BITS     ((UINT64_C(1) << 54) - 1)
 
 /* One point that a series had: 16 bytes, because 100,000 devices have 8 of them. */
 struct seen {
@@ -38,7 +39,11 @@ struct series {
     struct seen ring[RING];
     /* milliseconds handed out in a burst, beyond what the ring keeps */
     int64_t run_from_ms, run_to_ms;
-    uint8_t at; /* next place in the ring */
+    uint64_t at : 8; /* next place in the ring */
+    /* For people (core/engine_recall.h): the last message that made a point here, by its place in
+     * the journal (0: none, or not known), and did its broker catch up? Where padding would be. */
+    uint64_t told_late : 1;
+    uint64_t told : 54;
 };
 
 struct device_state {
@@ -53,6 +58,19 @@ struct device_state {
     uint8_t n_points;
     uint8_t ids_at; /* next place among its ids */
 };
+
+/* All that is kept of it for saving, but the ring and the burst. */
+static inline uint64_t series_marks(const struct series *s)
+{
+    return (uint64_t)s->told << 9 | (uint64_t)s->told_late << 8 | s->at;
+}
+
+static inline void series_mark(struct series *s, uint64_t marks)
+{
+    s->at = marks & 0xff;
+    s->told_late = marks >> 8 & 1;
+    s->told = marks >> 9 & TOLD_BITS;
+}
 
 /* A further (device, point). */
 struct point_state {

@@ -4,106 +4,70 @@
  * names instead of numbers wherever a later version may count differently (ledger columns,
  * devices, compounds, brokers).
  */
-#include "base/check.h"
 #include "base/mem.h"
 #include "core/engine_count_private.h"
+#include "core/state.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAGIC 0x31474e4548474147u /* "GAGHENG1" */
-/* 1 is read, too: it knew no clocks, points, ids; 2, which knew no alarms; and 3, no counters. */
-#define VERSION   4u
+/* 1 is read, too: it knew no clocks, points, ids; 2, which knew no alarms; 3, no counters; and 4, not
+ * where the last messages are. */
+#define VERSION   5u
 #define SPARKPLUG ((size_t)1 << 30) /* bytes that births may take */
 
 /* -- writing ------------------------------------------------------------------------------ */
 
-struct writer {
-    engine_put_fn *put;
-    void *ctx;
-    int failed;
-    size_t n;
-    char room[65536];
-};
-
-static void flush(struct writer *w)
-{
-    if (w->n > 0 && w->failed == 0)
-        w->failed = w->put(w->ctx, w->room, w->n);
-    w->n = 0;
-}
-
-static void put(struct writer *w, const void *p, size_t n)
-{
-    if (n > sizeof(w->room) - w->n)
-        flush(w);
-    ASSERT(n <= sizeof(w->room));
-    memcpy(w->room + w->n, p, n);
-    w->n += n;
-}
-
-static void put_u64(struct writer *w, uint64_t v)
-{
-    put(w, &v, sizeof(v));
-}
-
-static void put_text(struct writer *w, const char *s)
-{
-    size_t len = strlen(s);
-    uint8_t n = (uint8_t)(len < 255 ? len : 255);
-    put(w, &n, 1);
-    put(w, s, n);
-}
-
-static void save_deliveries(const struct broker_state *b, struct writer *w)
+static void save_deliveries(const struct broker_state *b, struct state_writer *w)
 {
     uint64_t kept = 0;
     for (uint32_t id = 0; id < b->cap_deliveries; id++)
         kept += b->deliveries[id].hash && b->n - b->deliveries[id].serial - 1 < b->valid;
-    put_u64(w, b->valid);
-    put_u64(w, kept);
+    state_put_u64(w, b->valid);
+    state_put_u64(w, kept);
     for (uint32_t id = 0; kept > 0 && id < b->cap_deliveries; id++) {
         const struct delivery *d = &b->deliveries[id];
         uint32_t age = b->n - d->serial; /* 1: the last one */
         if (d->hash == 0 || age - 1 >= b->valid)
             continue;
-        put_u64(w, d->hash);
-        put_u64(w, (uint64_t)d->connection << 32 | (uint64_t)(age - 1) << 16 | id);
+        state_put_u64(w, d->hash);
+        state_put_u64(w, (uint64_t)d->connection << 32 | (uint64_t)(age - 1) << 16 | id);
     }
 }
 
-static void save_brokers(const struct engine *e, struct writer *w)
+static void save_brokers(const struct engine *e, struct state_writer *w)
 {
     size_t n =
         e->world->conf->n_brokers < MAX_BROKERS ? e->world->conf->n_brokers : MAX_BROKERS;
-    put_u64(w, n);
+    state_put_u64(w, n);
     for (size_t i = 0; i < n; i++) {
         const struct broker_state *b = &e->brokers[i];
-        put_text(w, b->id);
-        put_u64(w, b->up);
-        put_u64(w, b->connection);
+        state_put_name(w, b->id);
+        state_put_u64(w, b->up);
+        state_put_u64(w, b->connection);
         save_deliveries(b, w);
-        put_u64(w, b->catch_up);
-        put_u64(w, b->catch_up_from_ns);
-        put_u64(w, b->window_from_ns);
-        put_u64(w, b->last_ns);
-        put_u64(w, (uint64_t)b->normal << 32 | b->window_n);
+        state_put_u64(w, b->catch_up);
+        state_put_u64(w, b->catch_up_from_ns);
+        state_put_u64(w, b->window_from_ns);
+        state_put_u64(w, b->last_ns);
+        state_put_u64(w, (uint64_t)b->normal << 32 | b->window_n);
     }
 }
 
-static void save_ledger(const struct engine *e, struct writer *w)
+static void save_ledger(const struct engine *e, struct state_writer *w)
 {
-    put_u64(w, LEDGER_N);
+    state_put_u64(w, LEDGER_N);
     for (int c = 0; c < LEDGER_N; c++) {
-        put_text(w, ledger_class((enum ledger_count)c));
-        put_text(w, ledger_reason((enum ledger_count)c));
+        state_put_name(w, ledger_class((enum ledger_count)c));
+        state_put_name(w, ledger_reason((enum ledger_count)c));
     }
-    put_u64(w, ledger_rows(e->ledger));
+    state_put_u64(w, ledger_rows(e->ledger));
     for (size_t i = 0; i < ledger_rows(e->ledger); i++) {
         const struct ledger_row *r = ledger_at(e->ledger, i);
-        put_text(w, r->compound);
-        put(w, r->n, sizeof(r->n));
+        state_put_name(w, r->compound);
+        state_put(w, r->n, sizeof(r->n));
     }
 }
 
@@ -115,66 +79,68 @@ static bool has_state(const struct engine *e, size_t i)
            s->messages;
 }
 
-static void save_series(const struct series *s, struct writer *w)
+static void save_series(const struct series *s, struct state_writer *w)
 {
-    put_u64(w, (uint64_t)s->run_from_ms);
-    put_u64(w, (uint64_t)s->run_to_ms);
-    put_u64(w, s->at);
-    put(w, s->ring, sizeof(s->ring));
+    state_put_u64(w, (uint64_t)s->run_from_ms);
+    state_put_u64(w, (uint64_t)s->run_to_ms);
+    state_put_u64(w, series_marks(s));
+    state_put(w, s->ring, sizeof(s->ring));
 }
 
 /* What version 2 added. */
-static void save_further(const struct engine *e, const struct device_state *s, struct writer *w)
+static void save_further(const struct engine *e, const struct device_state *s,
+                         struct state_writer *w)
 {
-    put(w, &s->clock, sizeof(s->clock));
-    put_u64(w, (uint64_t)s->ids_at << 1 | (s->ids != 0));
+    state_put(w, &s->clock, sizeof(s->clock));
+    state_put_u64(w, (uint64_t)s->ids_at << 1 | (s->ids != 0));
     if (s->ids)
-        put(w, &e->ids[s->ids - 1], sizeof(e->ids[0]));
+        state_put(w, &e->ids[s->ids - 1], sizeof(e->ids[0]));
     uint32_t order[ENGINE_MAX_POINTS], n = 0;
     for (uint32_t i = s->points; i && n < ENGINE_MAX_POINTS; i = e->points[i - 1].next)
         order[n++] = i - 1;
-    put_u64(w, n);
+    state_put_u64(w, n);
     while (n-- > 0) { /* the oldest first, as they are added again */
-        put_text(w, e->points[order[n]].name);
+        state_put_name(w, e->points[order[n]].name);
         save_series(&e->points[order[n]].series, w);
     }
 }
 
-static void save_devices(const struct engine *e, struct writer *w)
+static void save_devices(const struct engine *e, struct state_writer *w)
 {
     uint64_t n = 0;
     for (size_t i = 0; i < e->n_devices; i++)
         n += has_state(e, i);
-    put_u64(w, n);
+    state_put_u64(w, n);
     for (size_t i = 0; i < e->n_devices; i++) {
         const struct device_state *s = &e->devices[i];
         if (!has_state(e, i))
             continue;
-        put_text(w, registry_device_at(e->world->registry, i)->code);
-        put_u64(w, (uint64_t)s->last_seen_ms);
-        put_u64(w, (uint64_t)s->last_time_ms);
-        put_u64(w, (uint64_t)s->series.run_from_ms);
-        put_u64(w, (uint64_t)s->series.run_to_ms);
-        put_u64(w, (uint64_t)s->messages << 16 | (uint64_t)s->series.at << 8 |
-                       engine_place_due(e, i));
-        put(w, s->series.ring, sizeof(s->series.ring));
+        state_put_name(w, registry_device_at(e->world->registry, i)->code);
+        state_put_u64(w, (uint64_t)s->last_seen_ms);
+        state_put_u64(w, (uint64_t)s->last_time_ms);
+        state_put_u64(w, (uint64_t)s->series.run_from_ms);
+        state_put_u64(w, (uint64_t)s->series.run_to_ms);
+        state_put_u64(w, (uint64_t)s->messages << 16 | (uint64_t)s->series.at << 8 |
+                             engine_place_due(e, i));
+        state_put(w, s->series.ring, sizeof(s->series.ring));
+        state_put_u64(w, series_marks(&s->series));
         save_further(e, s, w);
     }
 }
 
-static void save_clock(const struct engine *e, struct writer *w)
+static void save_clock(const struct engine *e, struct state_writer *w)
 {
-    put_u64(w, e->wall_held);
-    put_u64(w, (uint64_t)e->held_minus_engine_ns);
-    put_u64(w, e->held_since_ns);
-    put_u64(w, (uint64_t)e->vote_at << 32 | e->n_votes);
+    state_put_u64(w, e->wall_held);
+    state_put_u64(w, (uint64_t)e->held_minus_engine_ns);
+    state_put_u64(w, e->held_since_ns);
+    state_put_u64(w, (uint64_t)e->vote_at << 32 | e->n_votes);
     for (uint32_t i = 0; i < e->n_votes; i++) {
-        put_text(w, registry_device_at(e->world->registry, e->votes[i].device)->code);
-        put_u64(w, (uint64_t)e->votes[i].minus_engine_ms);
+        state_put_name(w, registry_device_at(e->world->registry, e->votes[i].device)->code);
+        state_put_u64(w, (uint64_t)e->votes[i].minus_engine_ms);
     }
 }
 
-static void save_sparkplug(const struct engine *e, struct writer *w)
+static void save_sparkplug(const struct engine *e, struct state_writer *w)
 {
     struct buf b;
     buf_init(&b, SPARKPLUG);
@@ -182,109 +148,62 @@ static void save_sparkplug(const struct engine *e, struct writer *w)
         sparkplug_save(e->sparkplug, &b);
     if (b.failed && w->failed == 0)
         w->failed = -ENOBUFS;
-    put_u64(w, b.len);
-    for (size_t at = 0, n; at < b.len; at += n) {
-        n = b.len - at < sizeof(w->room) ? b.len - at : sizeof(w->room);
-        put(w, b.data + at, n);
-    }
+    state_put_u64(w, b.len);
+    state_put(w, b.data, b.len);
     buf_done(&b);
 }
 
-static void save_counters(const struct engine *e, struct writer *w)
+static void save_counters(const struct engine *e, struct state_writer *w)
 {
     struct engine_counters c;
     engine_counters_look(e, &c);
-    put_u64(w, c.n);
+    state_put_u64(w, c.n);
     for (size_t i = 0; i < c.n; i++) {
-        put_text(w, c.list[i].name);
-        put_u64(w, *c.list[i].n);
+        state_put_name(w, c.list[i].name);
+        state_put_u64(w, *c.list[i].n);
     }
 }
 
 static int put_alarms(void *ctx, const void *p, size_t len)
 {
-    struct writer *w = ctx;
-    for (size_t at = 0, n; at < len; at += n) {
-        n = len - at < sizeof(w->room) ? len - at : sizeof(w->room);
-        put(w, (const char *)p + at, n);
-    }
+    struct state_writer *w = ctx;
+    state_put(w, p, len);
     return w->failed;
 }
 
 int engine_save(const struct engine *e, engine_put_fn *fn, void *ctx)
 {
-    struct writer *w = mem_zalloc(sizeof(*w));
-    w->put = fn;
-    w->ctx = ctx;
-    put_u64(w, MAGIC);
-    put_u64(w, VERSION);
-    put_text(w, e->world->hash);
-    put(w, &e->at, sizeof(e->at));
-    put_u64(w, e->messages);
-    put_u64(w, (uint64_t)e->wall_minus_engine_ns);
-    put_u64(w, e->wall_known);
-    put_u64(w, e->place_next_ns);
-    put_u64(w, e->rotate_next_ns);
-    put_u64(w, (uint64_t)e->rotate_minute);
-    put_u64(w, e->place_cursor);
-    save_brokers(e, w);
-    save_ledger(e, w);
-    save_devices(e, w);
-    save_clock(e, w);
-    save_sparkplug(e, w);
-    put_u64(w, (uint64_t)e->order_shift_ms);
-    save_counters(e, w);
-    int alarms = engine_alarms_save(e, put_alarms, w);
-    w->failed = w->failed ? w->failed : alarms;
-    put_u64(w, MAGIC);
-    flush(w);
-    int r = w->failed;
-    free(w);
-    return r;
+    struct state_writer w;
+    state_writer_init(&w, fn, ctx);
+    state_put_u64(&w, MAGIC);
+    state_put_u64(&w, VERSION);
+    state_put_name(&w, e->world->hash);
+    state_put(&w, &e->at, sizeof(e->at));
+    state_put_u64(&w, e->messages);
+    state_put_u64(&w, (uint64_t)e->wall_minus_engine_ns);
+    state_put_u64(&w, e->wall_known);
+    state_put_u64(&w, e->place_next_ns);
+    state_put_u64(&w, e->rotate_next_ns);
+    state_put_u64(&w, (uint64_t)e->rotate_minute);
+    state_put_u64(&w, e->place_cursor);
+    save_brokers(e, &w);
+    save_ledger(e, &w);
+    save_devices(e, &w);
+    save_clock(e, &w);
+    save_sparkplug(e, &w);
+    state_put_u64(&w, (uint64_t)e->order_shift_ms);
+    save_counters(e, &w);
+    int alarms = engine_alarms_save(e, put_alarms, &w);
+    w.failed = w.failed ? w.failed : alarms;
+    state_put_u64(&w, MAGIC);
+    return state_writer_done(&w);
 }
 
 /* -- reading ------------------------------------------------------------------------------ */
 
-struct reader {
-    const char *p, *end;
-    bool failed;
-    uint64_t version;
-};
-
-static void get(struct reader *r, void *out, size_t n)
+static void load_deliveries(struct broker_state *b, struct state_reader *r)
 {
-    if (r->failed || n > (size_t)(r->end - r->p)) {
-        r->failed = true;
-        memset(out, 0, n);
-        return;
-    }
-    memcpy(out, r->p, n);
-    r->p += n;
-}
-
-static uint64_t get_u64(struct reader *r)
-{
-    uint64_t v = 0;
-    if (r->failed || (size_t)(r->end - r->p) < sizeof(v)) {
-        r->failed = true;
-        return 0;
-    }
-    memcpy(&v, r->p, sizeof(v));
-    r->p += sizeof(v);
-    return v;
-}
-
-static void get_text(struct reader *r, char out[256])
-{
-    uint8_t n;
-    get(r, &n, 1);
-    get(r, out, n);
-    out[n] = '\0';
-}
-
-static void load_deliveries(struct broker_state *b, struct reader *r)
-{
-    uint64_t valid = get_u64(r), kept = get_u64(r);
+    uint64_t valid = state_get_u64(r), kept = state_get_u64(r);
     if (valid > REACH || kept > PACKET_IDS) {
         r->failed = true;
         return;
@@ -292,34 +211,34 @@ static void load_deliveries(struct broker_state *b, struct reader *r)
     b->n = REACH + 1; /* room for every age behind it */
     b->valid = (uint32_t)valid;
     for (uint64_t k = 0; k < kept && !r->failed; k++) {
-        uint64_t hash = get_u64(r), packed = get_u64(r);
+        uint64_t hash = state_get_u64(r), packed = state_get_u64(r);
         uint32_t age = (uint32_t)(packed >> 16 & 0xffff) + 1;
         *engine_delivery(b, (uint16_t)packed) =
             (struct delivery){hash, (uint32_t)(packed >> 32), b->n - age};
     }
 }
 
-static void load_brokers(struct engine *e, struct reader *r)
+static void load_brokers(struct engine *e, struct state_reader *r)
 {
-    uint64_t n = get_u64(r);
+    uint64_t n = state_get_u64(r);
     for (uint64_t i = 0; i < n && !r->failed; i++) {
-        char id[256];
-        get_text(r, id);
+        char id[STATE_NAME_MAX + 1];
+        state_get_name(r, id);
         struct broker_state *b = NULL, dropped = {0};
         for (size_t k = 0; k < MAX_BROKERS && !b; k++)
             if (strcmp(e->brokers[k].id, id) == 0)
                 b = &e->brokers[k];
         if (!b)
             b = &dropped;
-        b->up = get_u64(r) != 0;
-        b->connection = (uint32_t)get_u64(r);
+        b->up = state_get_u64(r) != 0;
+        b->connection = (uint32_t)state_get_u64(r);
         load_deliveries(b, r);
         if (r->version >= 2) {
-            b->catch_up = get_u64(r) != 0;
-            b->catch_up_from_ns = get_u64(r);
-            b->window_from_ns = get_u64(r);
-            b->last_ns = get_u64(r);
-            uint64_t packed = get_u64(r);
+            b->catch_up = state_get_u64(r) != 0;
+            b->catch_up_from_ns = state_get_u64(r);
+            b->window_from_ns = state_get_u64(r);
+            b->last_ns = state_get_u64(r);
+            uint64_t packed = state_get_u64(r);
             b->normal = (uint32_t)(packed >> 32);
             b->window_n = (uint32_t)packed;
         }
@@ -336,59 +255,66 @@ static int column_of(const char *class_, const char *reason)
     return -1;
 }
 
-static void load_ledger(struct engine *e, struct reader *r)
+static void load_ledger(struct engine *e, struct state_reader *r)
 {
     int columns[256];
-    uint64_t n = get_u64(r);
+    uint64_t n = state_get_u64(r);
     if (n > 256) {
         r->failed = true;
         return;
     }
     for (uint64_t i = 0; i < n; i++) {
-        char class_[256], reason[256];
-        get_text(r, class_);
-        get_text(r, reason);
+        char class_[STATE_NAME_MAX + 1], reason[STATE_NAME_MAX + 1];
+        state_get_name(r, class_);
+        state_get_name(r, reason);
         columns[i] = column_of(class_, reason);
         if (columns[i] <
             0) /* of a version that counts what we do not: the sums would not hold */
             r->failed = true;
     }
-    uint64_t rows = get_u64(r);
+    uint64_t rows = state_get_u64(r);
     for (uint64_t i = 0; i < rows && !r->failed; i++) {
-        char compound[256];
-        get_text(r, compound);
+        char compound[STATE_NAME_MAX + 1];
+        state_get_name(r, compound);
         uint32_t row = ledger_row(e->ledger, compound);
         for (uint64_t c = 0; c < n; c++)
-            ledger_add(e->ledger, row, (enum ledger_count)columns[c], get_u64(r));
+            ledger_add(e->ledger, row, (enum ledger_count)columns[c], state_get_u64(r));
     }
 }
 
-static void load_series(struct series *s, struct reader *r)
+/* Before version 5 only the place in the ring. */
+static void load_marks(struct series *s, struct state_reader *r)
 {
-    s->run_from_ms = (int64_t)get_u64(r);
-    s->run_to_ms = (int64_t)get_u64(r);
-    s->at = (uint8_t)get_u64(r);
-    get(r, s->ring, sizeof(s->ring));
+    uint64_t marks = state_get_u64(r);
+    series_mark(s, r->version >= 5 ? marks : marks & 0xff);
+}
+
+static void load_series(struct series *s, struct state_reader *r)
+{
+    s->run_from_ms = (int64_t)state_get_u64(r);
+    s->run_to_ms = (int64_t)state_get_u64(r);
+    load_marks(s, r);
+    state_get(r, s->ring, sizeof(s->ring));
 }
 
 /* d NULL: a device that is no longer there; its state is read and dropped. */
 static void load_further(struct engine *e, const struct device *d, struct device_state *s,
-                         struct reader *r)
+                         struct state_reader *r)
 {
-    get(r, &s->clock, sizeof(s->clock));
-    uint64_t ids = get_u64(r);
+    state_get(r, &s->clock, sizeof(s->clock));
+    uint64_t ids = state_get_u64(r);
     s->ids_at = (uint8_t)(ids >> 1);
     if (ids & 1) {
         struct id_ring ring;
-        get(r, &ring, sizeof(ring));
+        state_get(r, &ring, sizeof(ring));
         if (d)
             *engine_ids_of(e, s) = ring;
     }
-    uint64_t n = get_u64(r);
+    uint64_t n = state_get_u64(r);
     for (uint64_t i = 0; i < n && !r->failed; i++) {
-        char name[256];
-        struct series series;
-        get_text(r, name);
+        char name[STATE_NAME_MAX + 1];
+        struct series series = {.at = 0};
+        state_get_name(r, name);
         load_series(&series, r);
         struct point_state *p =
             d && !r->failed ? engine_point_add(e, d->index, name, strlen(name)) : NULL;
@@ -397,35 +323,31 @@ static void load_further(struct engine *e, const struct device *d, struct device
     }
 }
 
-static void load_clock(struct engine *e, struct reader *r)
+static void load_clock(struct engine *e, struct state_reader *r)
 {
-    e->wall_held = get_u64(r) != 0;
-    e->held_minus_engine_ns = (int64_t)get_u64(r);
-    e->held_since_ns = get_u64(r);
-    uint64_t packed = get_u64(r);
+    e->wall_held = state_get_u64(r) != 0;
+    e->held_minus_engine_ns = (int64_t)state_get_u64(r);
+    e->held_since_ns = state_get_u64(r);
+    uint64_t packed = state_get_u64(r);
     e->vote_at = (uint32_t)(packed >> 32);
     for (uint32_t i = 0; i < (uint32_t)packed && !r->failed; i++) {
-        char code[256];
-        get_text(r, code);
-        int64_t v = (int64_t)get_u64(r);
+        char code[STATE_NAME_MAX + 1];
+        state_get_name(r, code);
+        int64_t v = (int64_t)state_get_u64(r);
         const struct device *d = registry_find(e->world->registry, code, strlen(code));
         if (d && e->n_votes < VOTES)
             e->votes[e->n_votes++] = (struct vote){d->index, v};
     }
 }
 
-static void load_sparkplug(struct engine *e, struct reader *r)
+static void load_sparkplug(struct engine *e, struct state_reader *r)
 {
-    uint64_t n = get_u64(r);
-    if (r->failed || n > (size_t)(r->end - r->p)) {
-        r->failed = true;
-        return;
-    }
-    if (n > 0) {
+    uint64_t n = state_get_u64(r);
+    const char *bytes = state_get_bytes(r, n);
+    if (bytes && n > 0) {
         e->sparkplug = sparkplug_new();
-        r->failed = sparkplug_load(e->sparkplug, r->p, (size_t)n) != 0;
+        state_expect(r, sparkplug_load(e->sparkplug, bytes, (size_t)n) == 0);
     }
-    r->p += n;
 }
 
 /* They were written in the order of their registry: *next is tried before it is searched. */
@@ -441,46 +363,48 @@ static const struct device *device_of(const struct engine *e, const char *code, 
     return d;
 }
 
-static void load_devices(struct engine *e, struct reader *r)
+static void load_devices(struct engine *e, struct state_reader *r)
 {
     memset(e->place_due, 0, (e->n_devices / 64 + 1) * sizeof(*e->place_due));
     size_t next = 0;
-    uint64_t n = get_u64(r);
+    uint64_t n = state_get_u64(r);
     for (uint64_t i = 0; i < n && !r->failed; i++) {
-        char code[256];
-        get_text(r, code);
+        char code[STATE_NAME_MAX + 1];
+        state_get_name(r, code);
         const struct device *d = device_of(e, code, &next);
         struct device_state dropped = {0}, *s = d ? &e->devices[d->index] : &dropped;
-        s->last_seen_ms = (int64_t)get_u64(r);
-        s->last_time_ms = (int64_t)get_u64(r);
-        s->series.run_from_ms = (int64_t)get_u64(r);
-        s->series.run_to_ms = (int64_t)get_u64(r);
-        uint64_t packed = get_u64(r);
+        s->last_seen_ms = (int64_t)state_get_u64(r);
+        s->last_time_ms = (int64_t)state_get_u64(r);
+        s->series.run_from_ms = (int64_t)state_get_u64(r);
+        s->series.run_to_ms = (int64_t)state_get_u64(r);
+        uint64_t packed = state_get_u64(r);
         s->messages = (uint32_t)(packed >> 16);
-        s->series.at = (uint8_t)(packed >> 8);
+        s->series.at = packed >> 8 & 0xff;
         if (d)
             engine_place_want(e, d->index, packed & 1);
-        get(r, s->series.ring, sizeof(s->series.ring));
+        state_get(r, s->series.ring, sizeof(s->series.ring));
+        if (r->version >= 5)
+            load_marks(&s->series, r);
         if (r->version >= 2)
             load_further(e, d, s, r);
     }
 }
 
-static bool load_head(struct reader *r, char hash[256])
+static bool load_head(struct state_reader *r, char hash[STATE_NAME_MAX + 1])
 {
-    if (get_u64(r) != MAGIC)
+    if (state_get_u64(r) != MAGIC)
         return false;
-    r->version = get_u64(r);
+    r->version = state_get_u64(r);
     if (r->version < 1 || r->version > VERSION)
         return false;
-    get_text(r, hash);
+    state_get_name(r, hash);
     return !r->failed && strlen(hash) == 32;
 }
 
 int engine_saved_hash(const char *bytes, size_t len, char out_hash[33])
 {
-    struct reader r = {.p = bytes, .end = bytes + len};
-    char hash[256];
+    struct state_reader r = {.p = bytes, .end = bytes + len};
+    char hash[STATE_NAME_MAX + 1];
     if (!load_head(&r, hash))
         return -EBADMSG;
     memcpy(out_hash, hash, 33);
@@ -501,18 +425,18 @@ static void forget(struct engine *e)
     engine_free(fresh);
 }
 
-static void load_counters(struct reader *r, struct engine_counters *c)
+static void load_counters(struct state_reader *r, struct engine_counters *c)
 {
-    uint64_t n = get_u64(r);
+    uint64_t n = state_get_u64(r);
     for (uint64_t i = 0; i < n && !r->failed; i++) {
-        char name[256];
-        get_text(r, name);
-        engine_counters_set(c, name, get_u64(r));
+        char name[STATE_NAME_MAX + 1];
+        state_get_name(r, name);
+        engine_counters_set(c, name, state_get_u64(r));
     }
 }
 
 /* All that is left but the mark at the end. Before version 3 they begin as new. */
-static void load_alarms(struct engine *e, struct reader *r, struct engine_counters *c)
+static void load_alarms(struct engine *e, struct state_reader *r, struct engine_counters *c)
 {
     if (r->failed)
         return;
@@ -520,38 +444,34 @@ static void load_alarms(struct engine *e, struct reader *r, struct engine_counte
         engine_alarms_ready(e, e->at.tick);
         return;
     }
-    e->order_shift_ms = (int64_t)get_u64(r);
+    e->order_shift_ms = (int64_t)state_get_u64(r);
     if (r->version >= 4)
         load_counters(r, c);
-    size_t left = (size_t)(r->end - r->p);
-    if (r->failed || left < sizeof(uint64_t)) {
-        r->failed = true;
-        return;
-    }
-    left -= sizeof(uint64_t);
-    r->failed = engine_alarms_load(e, r->p, left) != 0;
-    r->p += left;
+    size_t left = state_left(r);
+    const char *bytes =
+        left < sizeof(uint64_t) ? NULL : state_get_bytes(r, left - sizeof(uint64_t));
+    state_expect(r, bytes && engine_alarms_load(e, bytes, left - sizeof(uint64_t)) == 0);
 }
 
 int engine_load(struct engine *e, const char *bytes, size_t len)
 {
-    struct reader r = {.p = bytes, .end = bytes + len};
+    struct state_reader r = {.p = bytes, .end = bytes + len};
     struct engine_counters counted;
-    char hash[256];
+    char hash[STATE_NAME_MAX + 1];
     engine_counters(&counted);
     if (e->used)
         forget(e);
     e->used = true;
     if (!load_head(&r, hash))
         return -EBADMSG;
-    get(&r, &e->at, sizeof(e->at));
-    e->messages = get_u64(&r);
-    e->wall_minus_engine_ns = (int64_t)get_u64(&r);
-    e->wall_known = get_u64(&r) != 0;
-    e->place_next_ns = get_u64(&r);
-    e->rotate_next_ns = get_u64(&r);
-    e->rotate_minute = (int64_t)get_u64(&r);
-    e->place_cursor = (size_t)get_u64(&r);
+    state_get(&r, &e->at, sizeof(e->at));
+    e->messages = state_get_u64(&r);
+    e->wall_minus_engine_ns = (int64_t)state_get_u64(&r);
+    e->wall_known = state_get_u64(&r) != 0;
+    e->place_next_ns = state_get_u64(&r);
+    e->rotate_next_ns = state_get_u64(&r);
+    e->rotate_minute = (int64_t)state_get_u64(&r);
+    e->place_cursor = (size_t)state_get_u64(&r);
     load_brokers(e, &r);
     load_ledger(e, &r);
     load_devices(e, &r);
@@ -561,7 +481,7 @@ int engine_load(struct engine *e, const char *bytes, size_t len)
     }
     engine_count_devices(e);
     load_alarms(e, &r, &counted);
-    if (get_u64(&r) != MAGIC || r.failed || r.p != r.end) {
+    if (state_get_u64(&r) != MAGIC || !state_all_read(&r)) {
         forget(e);
         return -EBADMSG;
     }

@@ -98,8 +98,6 @@ size_t expr_counts(const struct expr *x, const struct expr_count **out);
 /* May what is said change when count_over of that index goes from one number to another? False only
  * where it is compared with constants that both are on the same side of. */
 bool expr_count_matters(const struct expr *x, unsigned count, double from, double to);
-/* Indexes into scope.params that it reads, of their first EXPR_MAX_PARAMS. */
-size_t expr_params(const struct expr *x, const uint8_t **out);
 uint64_t expr_window_ns(const struct expr *x); /* its longest window; 0: it has none */
 bool expr_is_timed(const struct expr *x);      /* may change without a sample, by time alone */
 bool expr_hears_silence(const struct expr *x); /* has age(), absent() or a window */
@@ -108,6 +106,10 @@ uint64_t expr_hash(const struct expr *x);
 /* What follows when each input may be any value of its metric's plausible range: EXPR_FALSE
  * cannot fire, EXPR_TRUE always does, EXPR_UNKNOWN: either. A lint, so "either" when unsure. */
 enum expr_truth expr_plausible(const struct expr *x);
+/* Values of one input with which it is false whatever the others are: from *out_lo to *out_hi, both
+ * inside, of what env.last has at *out_slot, as it is bound now. False: none are known. */
+bool expr_false_within(const struct expr *x, unsigned *out_slot, double *out_lo,
+                       double *out_hi);
 /* The metric to show in an alarm: the first that is compared, with the index of its input; and
  * the constant or parameter that it is compared with. NULL: none. */
 const struct metric *expr_subject(const struct expr *x, unsigned *out_input);
@@ -147,7 +149,6 @@ void expr_bind(struct expr *x, unsigned input, unsigned slot);
 struct expr_state;                                       /* windows of one instance */
 struct expr_state *expr_state_new(const struct expr *x); /* NULL: it has no windows */
 void expr_state_free(struct expr_state *s);
-size_t expr_state_bytes(const struct expr_state *s);
 /* A good sample of input i. Order times may only grow; older ones, and NaN, are ignored. s may be
  * NULL. */
 void expr_feed(const struct expr *x, struct expr_state *s, unsigned input, double v,

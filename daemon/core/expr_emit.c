@@ -93,6 +93,8 @@ static void emit_arithmetic(struct emitter *e, const struct expr_node *n, enum e
         put_const(e, n, v);
         return;
     }
+    if (op == OP_DIV && is_const(e, r) && e->code[r].k == 0)
+        expr_fail(e->c, n->op_at, "a division by 0 has no value, expected another divisor");
     put(e, n, op);
 }
 

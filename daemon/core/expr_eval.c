@@ -183,6 +183,49 @@ bool expr_count_matters(const struct expr *x, unsigned count, double from, doubl
     return false;
 }
 
+/* If that is false, so is all: nothing but ends of `and` come behind it. */
+static bool decides(const struct expr_code *i)
+{
+    for (i++; i->op == OP_IF_FALSE;)
+        i += i->n;
+    return i->op == OP_END;
+}
+
+bool expr_false_within(const struct expr *x, unsigned *out_slot, double *out_lo, double *out_hi)
+{
+    const struct expr_code *i = x->code;
+    double lo = -INFINITY, hi = INFINITY;
+    switch ((int)i->op) {
+    case OP_LAST_LT:
+        lo = i->k;
+        break;
+    case OP_LAST_LE:
+        lo = nextafter(i->k, INFINITY);
+        break;
+    case OP_LAST_GT:
+        hi = i->k;
+        break;
+    case OP_LAST_GE:
+        hi = nextafter(i->k, -INFINITY);
+        break;
+    case OP_LAST_NE:
+        lo = hi = i->k;
+        break;
+    case OP_LAST:
+    case OP_TRUTH:
+        lo = hi = 0;
+        break;
+    default:
+        return false;
+    }
+    if (!isfinite(i->k) || !decides(i))
+        return false;
+    *out_slot = i->n;
+    *out_lo = lo;
+    *out_hi = hi;
+    return true;
+}
+
 enum expr_truth expr_eval(const struct expr *x, struct expr_state *s,
                           const struct expr_env *env)
 {

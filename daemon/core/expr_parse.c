@@ -154,12 +154,6 @@ size_t expr_counts(const struct expr *x, const struct expr_count **out)
     return x->n_counts;
 }
 
-size_t expr_params(const struct expr *x, const uint8_t **out)
-{
-    *out = x->params;
-    return x->n_params;
-}
-
 uint64_t expr_window_ns(const struct expr *x)
 {
     uint64_t most = 0;

@@ -5,59 +5,34 @@
  */
 #include "base/mem.h"
 #include "core/expr_private.h"
+#include "core/state.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define FORMAT UINT64_C(0x315778655f) /* "_exW1" */
 
-static int put_word(struct buf *out, uint64_t word)
-{
-    unsigned char bytes[8];
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (unsigned char)(word >> (8 * i));
-    return buf_put(out, bytes, sizeof(bytes));
-}
-
-struct reader {
-    const unsigned char *p;
-    size_t left;
-    bool bad;
-};
-
-static uint64_t get_word(struct reader *r)
-{
-    uint64_t word = 0;
-    if (r->left < 8) {
-        r->bad = true;
-        return 0;
-    }
-    for (int i = 0; i < 8; i++)
-        word |= (uint64_t)r->p[i] << (8 * i);
-    r->p += 8;
-    r->left -= 8;
-    return word;
-}
-
 int expr_state_save(const struct expr *x, const struct expr_state *s, struct buf *out)
 {
     if (!s)
         return 0;
-    (void)put_word(out, FORMAT);
-    (void)put_word(out, x->window_hash);
+    struct state_writer to;
+    state_writer_into(&to, out);
+    state_put_u64(&to, FORMAT);
+    state_put_u64(&to, x->window_hash);
     for (size_t i = 0; i < s->n; i++) {
         const struct expr_ring *r = &s->rings[i];
-        (void)put_word(out, (uint64_t)r->n << 1 | r->seen);
+        state_put_u64(&to, (uint64_t)r->n << 1 | r->seen);
         uint64_t prev;
         memcpy(&prev, &r->prev, sizeof(prev));
-        (void)put_word(out, r->newest_ns);
-        (void)put_word(out, prev);
+        state_put_u64(&to, r->newest_ns);
+        state_put_u64(&to, prev);
         for (unsigned k = 0; k < r->n; k++)
             for (unsigned w = 0; w < r->words_each; w++)
-                (void)put_word(out,
-                               r->words[(size_t)((r->head + k) % r->cap) * r->words_each + w]);
+                state_put_u64(&to,
+                              r->words[(size_t)((r->head + k) % r->cap) * r->words_each + w]);
     }
-    return out->failed ? -ENOBUFS : 0;
+    return state_writer_done(&to);
 }
 
 /* Of what a ring can have become by samples. */
@@ -81,17 +56,17 @@ static bool bucket_good(const struct expr_window *w, const uint64_t *b, const ui
     return true;
 }
 
-static void load_ring(const struct expr_window *w, struct reader *in, struct expr_ring *r)
+static void load_ring(const struct expr_window *w, struct state_reader *in, struct expr_ring *r)
 {
-    uint64_t head = get_word(in);
-    r->newest_ns = get_word(in);
-    uint64_t prev = get_word(in);
+    uint64_t head = state_get_u64(in);
+    r->newest_ns = state_get_u64(in);
+    uint64_t prev = state_get_u64(in);
     memcpy(&r->prev, &prev, sizeof(prev));
     uint64_t n = head >> 1;
     r->seen = head & 1;
-    if (in->bad || n > EXPR_BUCKETS || in->left / 8 / w->words < n || !isfinite(r->prev) ||
-        (n > 0 && !r->seen)) {
-        in->bad = true;
+    if (in->failed || n > EXPR_BUCKETS || state_left(in) / 8 / w->words < n ||
+        !isfinite(r->prev) || (n > 0 && !r->seen)) {
+        in->failed = true;
         return;
     }
     unsigned cap = 4;
@@ -105,28 +80,28 @@ static void load_ring(const struct expr_window *w, struct reader *in, struct exp
     for (unsigned i = 0; i < n; i++) {
         uint64_t *b = r->words + (size_t)i * w->words;
         for (unsigned k = 0; k < w->words; k++)
-            b[k] = get_word(in);
+            b[k] = state_get_u64(in);
         if (!bucket_good(w, b, i ? b - w->words : NULL))
-            in->bad = true;
+            in->failed = true;
     }
     const uint64_t *oldest = r->words, *newest = oldest + (size_t)(n - 1) * w->words;
     if (newest[WORD_AT] != r->newest_ns ||
         r->newest_ns / w->width_ns - oldest[WORD_AT] / w->width_ns >= EXPR_BUCKETS)
-        in->bad = true;
+        in->failed = true;
 }
 
 int expr_state_load(const struct expr *x, const char *bytes, size_t len,
                     struct expr_state **out)
 {
-    struct reader in = {(const unsigned char *)bytes, len, false};
+    struct state_reader in = {.p = bytes, .end = bytes + len};
     struct expr_state *s = expr_state_new(x);
     if (!s && len > 0)
         return -EBADMSG;
-    if (s && (get_word(&in) != FORMAT || get_word(&in) != x->window_hash))
-        in.bad = true;
-    for (size_t i = 0; s && i < s->n && !in.bad; i++)
+    if (s && (state_get_u64(&in) != FORMAT || state_get_u64(&in) != x->window_hash))
+        in.failed = true;
+    for (size_t i = 0; s && i < s->n && !in.failed; i++)
         load_ring(&x->windows[i], &in, &s->rings[i]);
-    if (in.bad || in.left > 0) {
+    if (!state_all_read(&in)) {
         expr_state_free(s);
         return -EBADMSG;
     }

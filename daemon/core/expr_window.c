@@ -304,11 +304,3 @@ void expr_state_free(struct expr_state *s)
         free(s->rings[i].words);
     free(s);
 }
-
-size_t expr_state_bytes(const struct expr_state *s)
-{
-    size_t n = s ? sizeof(*s) + s->n * sizeof(s->rings[0]) : 0;
-    for (size_t i = 0; s && i < s->n; i++)
-        n += (size_t)s->rings[i].cap * s->rings[i].words_each * sizeof(uint64_t);
-    return n;
-}

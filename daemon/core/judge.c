@@ -5,9 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-#define EXACT     9007199254740992.0 /* 2^53: integers beyond are no longer told apart */
-#define MAX_WORDS 256                /* of a bad text */
-#define MAX_NUM   64                 /* bytes of a text that may be a number */
+#define EXACT   9007199254740992.0 /* 2^53: integers beyond are no longer told apart */
+#define MAX_NUM 64                 /* bytes of a text that may be a number */
 
 static const char *const reasons[REASON_N] = {
 #define X(name, word) [REASON_##name] = word,
@@ -18,6 +17,20 @@ static const char *const reasons[REASON_N] = {
 const char *judge_reason(enum quality_reason r)
 {
     return reasons[r];
+}
+
+bool judge_way(const struct catalog *c, const struct kind *k, const struct decoded_value *v,
+               struct profile_metric *out)
+{
+    if (v->from) {
+        const struct profile_metric *p = profile_metric(v, k);
+        if (p)
+            *out = *p;
+        return p != NULL;
+    }
+    const struct metric *m = catalog_metric(c, k, v->key, v->key_len);
+    *out = judge_as_is(m);
+    return m != NULL;
 }
 
 /* -- goodwill for what vendors write --------------------------------------------------------- */
@@ -205,13 +218,13 @@ static enum quality_reason enumeration(const struct decoded_value *v, const stru
 
 /* -- words ----------------------------------------------------------------------------------- */
 
-/* Any value as text, at most MAX_WORDS bytes, never ending inside a character. */
+/* Any value as text, at most JUDGE_WORDS bytes, never ending inside a character. */
 static size_t words_of(const struct value *v, char *at)
 {
     size_t n = 0;
     switch (v->type) {
     case VALUE_STRING:
-        n = v->s.n < MAX_WORDS ? v->s.n : MAX_WORDS;
+        n = v->s.n < JUDGE_WORDS ? v->s.n : JUDGE_WORDS;
         while (n < v->s.n && n > 0 && ((unsigned char)v->s.p[n] & 0xc0) == 0x80)
             n--;
         memcpy(at, v->s.p, n);
@@ -235,7 +248,7 @@ static size_t words_of(const struct value *v, char *at)
 static size_t words_room(const struct value *v)
 {
     if (v->type == VALUE_STRING)
-        return v->s.n < MAX_WORDS ? v->s.n : MAX_WORDS;
+        return v->s.n < JUDGE_WORDS ? v->s.n : JUDGE_WORDS;
     return NUM_MAX;
 }
 

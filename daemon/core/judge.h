@@ -24,10 +24,12 @@
 #include <float.h>
 #include <math.h>
 
-/* Where the keys and words of bad values are kept until their point is out. */
+/* Where the keys and words of bad values are kept until their point is out: there is room for all
+ * metrics of a kind, each with the longest key ("…_raw") and the longest words. */
+#define JUDGE_WORDS 256 /* bytes of a bad text that are kept */
 struct judge_room {
     size_t n;
-    char p[4096];
+    char p[CATALOG_MAX_METRICS * (64 + 4 + JUDGE_WORDS)];
 };
 
 struct judged {
@@ -44,6 +46,10 @@ static inline struct profile_metric judge_as_is(const struct metric *m)
     return (struct profile_metric){.metric = m, .mul = 1, .div = 1, .same = true};
 }
 
+/* Which metric of the kind a value is of, and the way to its unit: by its profile, or by its name.
+ * False: the kind has none. */
+bool judge_way(const struct catalog *c, const struct kind *k, const struct decoded_value *v,
+               struct profile_metric *out);
 /* min, max: the plausible range in the canonical unit, ±HUGE_VAL when open (registry_range, or
  * judge_range without a device). False: nothing was said (null, an empty text), or the room is
  * full; *out means nothing then. The field's key and text point into metric, message or room. */

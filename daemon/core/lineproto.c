@@ -111,6 +111,31 @@ static int append(struct buf *b, const char *text, enum part part, bool escape)
     return 0;
 }
 
+/* Ours are plain words and in their order: there is nothing to clean, to copy or to sort. */
+static bool take_plain(const struct lineproto_tag *tags, size_t n_tags,
+                       struct sorted_tag *sorted, size_t *out_n)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < n_tags; i++) {
+        const struct lineproto_tag *t = &tags[i];
+        size_t len = 0;
+        if (!t->value || !t->value[0])
+            continue;
+        if (n == LINEPROTO_MAX_TAGS || !t->key)
+            return false;
+        while (plain((unsigned char)t->key[len]))
+            len++;
+        if (t->key[len] || !name_allowed(t->key, len))
+            return false;
+        sorted[n] = (struct sorted_tag){.key = t->key, .key_len = len, .order = n, .tag = t};
+        if (n > 0 && by_key(&sorted[n - 1], &sorted[n]) >= 0)
+            return false;
+        n++;
+    }
+    *out_n = n;
+    return true;
+}
+
 /* The tags that have a value, sorted, with their cleaned keys in *keys. */
 static int sort_tags(struct buf *keys, const struct lineproto_tag *tags, size_t n_tags,
                      struct sorted_tag *sorted, size_t *out_n)
@@ -169,7 +194,7 @@ int lineproto_put_series(struct buf *b, const char *measurement,
     int r = append(b, measurement, MEASUREMENT, true);
     if (r == 0 && !name_allowed(b->data + start, b->len - start))
         r = -EINVAL;
-    if (r == 0)
+    if (r == 0 && !take_plain(tags, n_tags, sorted, &n))
         r = sort_tags(&keys, tags, n_tags, sorted, &n);
     if (r == 0)
         r = put_tags(b, sorted, n);

@@ -36,7 +36,10 @@ enum lineproto_dialect {
 #define LINEPROTO_MAX_KEY    255   /* bytes of a field's key */
 #define LINEPROTO_MAX_STRING 65535 /* bytes of a string after cleaning */
 
-/* Fields left out of lines, by reason. */
+/* Fields left out of lines, by reason. Of the engine's points only `string` and `too_long` can
+ * be: judging lets finite numbers through only (core/judge.c), names of metrics are words of at
+ * most 64 bytes, none of them ours (core/catalog_parse.c), a point has each at most once
+ * (core/engine_points.c), and what we say of ourselves keeps to the same. */
 struct lineproto_refused {
     uint64_t not_finite;
     uint64_t string;    /* a string for a database of numbers */

@@ -22,6 +22,7 @@ struct file { /* being read */
     const struct yaml_node *version, *profile, *codecs, *title, *vendor, *source, *verified;
     const struct yaml_node *kinds, *topics, *messages, *examples;
     const struct yaml_node *others[9]; /* defaults: core/profile_message.c reads them */
+    bool known;                        /* none of its keys is wrongly written */
 };
 
 static void read_title(struct plan_build *b, const struct yaml_node *n)
@@ -49,9 +50,10 @@ static const char *short_text(struct plan_build *b, const struct yaml_node *n, c
 
 static void read_version(struct file *f)
 {
-    if (!f->version)
+    if (!f->version && f->known)
         conf_error(&f->notes, f->root->line, f->root->col, "\"version: 1\" is missing");
-    else if (f->version->kind != YAML_SCALAR || strcmp(f->version->text, "1") != 0)
+    else if (f->version &&
+             (f->version->kind != YAML_SCALAR || strcmp(f->version->text, "1") != 0))
         conf_error(&f->notes, AT(f->version), "version %.16s, expected 1", f->version->text);
 }
 
@@ -74,9 +76,9 @@ static void read_file(struct file *f, const struct profile_text *t, struct plan_
     size_t n = 11;
     for (size_t i = 0; i < 7; i++, n++)
         keys[n] = (struct plan_key){defaults[i], &f->others[i]};
-    plan_read_map(b, f->root, keys, n, "a profile's file");
+    f->known = plan_read_map(b, f->root, keys, n, "a profile's file");
     read_version(f);
-    if (!f->profile && !f->codecs)
+    if (!f->profile && !f->codecs && f->known)
         conf_error(&f->notes, AT(f->root), "expected `profile: NAME`, `codecs:` or both");
     if (f->codecs && plan_is_map(b, f->codecs, "codecs"))
         (void)codec_set_add(b->set->codecs, f->codecs, t->file, &f->notes);
@@ -113,7 +115,7 @@ static void read_profile(struct file *f, const struct profile_text *t, struct pl
     const struct yaml_node *only[] = {f->title, f->vendor, f->source,   f->verified,
                                       f->kinds, f->topics, f->messages, f->examples};
     if (!f->profile) {
-        for (size_t i = 0; i < 8; i++)
+        for (size_t i = 0; i < 8 && f->known; i++)
             if (only[i])
                 conf_error(&f->notes, AT(only[i]->key), "\"%s\" without `profile: NAME`",
                            only[i]->key->text);
@@ -133,12 +135,14 @@ static void read_profile(struct file *f, const struct profile_text *t, struct pl
     p->vendor = short_text(b, f->vendor, "vendor");
     p->source = short_text(b, f->source, "source");
     check_verified(p, b, f);
-    if (f->kinds && plan_kinds(b, f->kinds, &p->kinds))
+    b->kinds_refused = f->kinds && !plan_kinds(b, f->kinds, &p->kinds);
+    if (f->kinds && !b->kinds_refused)
         p->first_kind =
             catalog_kind(s->catalog, f->kinds->first->text, strlen(f->kinds->first->text));
+    b->texts_refused = !f->known;
     if (f->messages)
         plan_messages(b, f->root, f->messages);
-    else
+    else if (f->known)
         conf_error(&f->notes, AT(f->profile->key), "\"messages\" is missing");
     plan_finish_nodes(b);
     struct plan_capture *c = plan_take(b, b->n_captures, sizeof(*c));
@@ -276,6 +280,14 @@ const char *profile_topic(const struct profile *p, size_t i)
 {
     ASSERT(i < p->n_topics);
     return p->topics[i];
+}
+
+bool profile_uses_capture(const struct profile *p, const char *name)
+{
+    for (size_t i = 0; i < p->n_captures; i++)
+        if (p->captures[i].topic == PLAN_NONE && strcmp(p->captures[i].name, name) == 0)
+            return true;
+    return false;
 }
 
 const char *profile_missing_capture(const struct profile *p, const struct topic_pattern *t)

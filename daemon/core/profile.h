@@ -50,6 +50,8 @@ const char *profile_topic(const struct profile *p, size_t i); /* with {captures}
 /* Every capture that the profile's texts use must be in a source's topic: the first that
  * `pattern` lacks, or NULL. */
 const char *profile_missing_capture(const struct profile *p, const struct topic_pattern *t);
+/* Do its texts use that capture of a source's topic? */
+bool profile_uses_capture(const struct profile *p, const char *name);
 
 /* Runs the examples of one profile (NULL: of all); what does not come out as it says goes to
  * problems with file and line. How many were run; -EINVAL if any failed. */
@@ -67,6 +69,7 @@ struct profile_input {
     size_t len;
     int64_t received_ms;         /* for relative times only */
     struct sparkplug *sparkplug; /* births known so far; changed by this message. NULL: none */
+    bool look;                   /* a message that was taken once: `sparkplug` does not move */
     unsigned broker;             /* sparkplug's nodes are told apart by broker, too */
     uint64_t message; /* not 0, and another for each: a second profile that is asked about one
                          must not let it move sparkplug's state once more */

@@ -189,7 +189,21 @@ static bool ask(struct profile_run *x, const struct plan_cond *c)
     return v.type == VALUE_INT && (uint64_t)v.i >> (int)c->number & 1;
 }
 
-static bool holds(struct profile_run *x, const struct plan_cond *c)
+static uint16_t topic_of(const struct profile_run *x)
+{
+    return x->message ? x->message->topic : PLAN_NONE;
+}
+
+__attribute__((noinline)) static bool
+ask_and_keep(struct profile_run *x, const struct plan_cond *c, struct cond_memo *m)
+{
+    m->holds = ask(x, c);
+    m->topic = topic_of(x);
+    m->epoch = x->slots[c->slot].epoch;
+    return m->holds;
+}
+
+static inline bool holds(struct profile_run *x, const struct plan_cond *c)
 {
     if (c->memo == PLAN_NONE) {
         if (c->subject == SUBJECT_NODE && (c->op == COND_EXISTS || c->op == COND_MISSING))
@@ -197,13 +211,9 @@ static bool holds(struct profile_run *x, const struct plan_cond *c)
         return ask(x, c);
     }
     struct cond_memo *m = &x->conds[c->memo];
-    uint64_t epoch = x->slots[c->slot].epoch;
-    uint16_t topic = x->message ? x->message->topic : PLAN_NONE;
-    if (m->epoch != epoch || (c->subject == SUBJECT_CAPTURE && m->topic != topic)) {
-        m->holds = ask(x, c);
-        m->topic = topic;
-        m->epoch = epoch;
-    }
+    if (m->epoch != x->slots[c->slot].epoch ||
+        (c->subject == SUBJECT_CAPTURE && m->topic != topic_of(x)))
+        return ask_and_keep(x, c, m);
     return m->holds;
 }
 

@@ -45,31 +45,16 @@ static void trace(struct profile_run *x, uint16_t node, const struct plan_map *m
     t->n_levels = x->n_open;
 }
 
-/* Written member by member: a struct value that was made a moment ago is copied slowly, because
- * its parts are still on their way to memory. */
-void run_add(struct profile_run *x, const char *key, size_t key_len, const struct value *v,
-             const struct profile_value *from, unsigned char quality, unsigned char reason,
-             uint16_t node)
+void run_add_long(struct profile_run *x, const char *key, size_t key_len, const struct value *v,
+                  const struct profile_value *from, unsigned char quality, unsigned char reason,
+                  uint16_t node)
 {
     struct decoded *d = x->out;
-    if (d->n_values < d->cap_values && d->n_values < DECODE_MAX_VALUES) {
-        d->n_values++;
-        d->samples[d->n_samples - 1].n++;
-    } else if (decoded_add(d, key, key_len, *v, false) < 0) {
+    if (decoded_add(d, key, key_len, *v, false) < 0) {
         x->too_big = true;
         return;
     }
     struct decoded_value *o = &d->values[d->n_values - 1];
-    o->key = key;
-    o->key_len = key_len;
-    o->v.type = v->type;
-    if (v->type == VALUE_STRING) {
-        o->v.s.p = v->s.p;
-        o->v.s.n = v->s.n;
-    } else {
-        o->v.i = v->i; /* the union's first eight bytes, whatever they are */
-    }
-    o->is_null = false;
     o->from = from;
     o->quality = quality;
     o->reason = reason;
@@ -319,8 +304,8 @@ static void invert(struct step *s)
     s->v = (struct value){.type = VALUE_BOOL, .b = !yes};
 }
 
-static bool one_map(struct profile_run *x, const struct plan_map *m, const char *key,
-                    size_t key_len)
+__attribute__((noinline)) static bool one_map(struct profile_run *x, const struct plan_map *m,
+                                              const char *key, size_t key_len)
 {
     struct step s = {.from = &m->out};
     uint16_t node = PLAN_NONE;
@@ -368,11 +353,27 @@ add:
     return true;
 }
 
+/* The same of a mapping that only says where the value stands: most do. */
+static bool plain_map(struct profile_run *x, const struct plan_map *m, const char *key,
+                      size_t key_len)
+{
+    struct json_value j;
+    struct value v;
+    if (!run_node(x, m->from[0], &j))
+        return false;
+    if (!scalar_value(j, &v) || v.type == VALUE_STRING ||
+        (v.type == VALUE_FLOAT && !isfinite(v.f)))
+        return one_map(x, m, key, key_len);
+    run_add(x, key ? key : m->metric, key ? key_len : m->metric_len, &v, &m->out, QUALITY_GOOD,
+            REASON_NONE, m->from[0]);
+    return true;
+}
+
 bool run_map(struct profile_run *x, const struct plan_map *m, const char *key, size_t key_len)
 {
     bool gave = false;
     for (; m && !x->too_big; m = m->next) {
-        bool one = one_map(x, m, key, key_len);
+        bool one = m->plain ? plain_map(x, m, key, key_len) : one_map(x, m, key, key_len);
         gave = gave || one;
         if (one && !m->go_on)
             break;

@@ -42,16 +42,24 @@ static bool hex_payload(struct plan_build *b, const struct yaml_node *n, struct 
     return high < 0;
 }
 
+struct example_keys {
+    bool known; /* none of its keys is wrongly written */
+    const struct yaml_node *name, *topic, *payload, *hex, *base64, *received, *kind, *expect;
+    const struct yaml_node *ignored, *refused;
+};
+
 static void payload_of(struct plan_build *b, const struct yaml_node *at,
-                       const struct yaml_node *text, const struct yaml_node *hex,
-                       const struct yaml_node *base64, struct example *e)
+                       const struct example_keys *k, struct example *e)
 {
     struct buf out;
     buf_init(&out, MAX_PAYLOAD);
-    const struct yaml_node *n = text ? text : hex ? hex : base64;
-    if ((text != NULL) + (hex != NULL) + (base64 != NULL) != 1) {
-        conf_error(b->notes, AT(at),
-                   "an example needs `payload`, `payload_hex` or `payload_base64`");
+    const struct yaml_node *text = k->payload, *hex = k->hex;
+    const struct yaml_node *n = text ? text : hex ? hex : k->base64;
+    int given = (text != NULL) + (hex != NULL) + (k->base64 != NULL);
+    if (given != 1) {
+        if (given > 1 || k->known)
+            conf_error(b->notes, AT(at),
+                       "an example needs `payload`, `payload_hex` or `payload_base64`");
     } else if (n->kind != YAML_SCALAR) {
         if (n->kind != YAML_BAD)
             conf_error(b->notes, AT(n), "a payload is %s, expected text (in quotes)",
@@ -184,15 +192,11 @@ static void expect_of(struct plan_build *b, const struct yaml_node *n, struct ex
     }
 }
 
-struct example_keys {
-    const struct yaml_node *name, *topic, *payload, *hex, *base64, *received, *kind, *expect;
-    const struct yaml_node *ignored, *refused;
-};
-
 static void outcome_of(struct plan_build *b, const struct yaml_node *n,
                        const struct example_keys *k, struct example *e)
 {
-    if ((k->expect != NULL) + (k->ignored != NULL) + (k->refused != NULL) != 1)
+    int given = (k->expect != NULL) + (k->ignored != NULL) + (k->refused != NULL);
+    if (given > 1 || (given == 0 && k->known))
         conf_error(b->notes, AT(n), "an example needs `expect`, `ignored` or `refused`");
     e->expects_samples = k->expect != NULL;
     if (k->expect)
@@ -220,16 +224,16 @@ static void example_of(struct plan_build *b, const struct yaml_node *n, struct e
     *e = (struct example){.name = "", .topic = "", .line = n->line, .col = n->col};
     if (!plan_is_map(b, n, "an example"))
         return;
-    plan_read_map(b, n, keys, 10, "an example");
+    k.known = plan_read_map(b, n, keys, 10, "an example");
     const char *s = k.name ? plan_scalar_text(b, k.name, "name") : NULL;
     if (s)
         e->name = plan_text_copy(b, s, strlen(s));
     s = k.topic ? plan_scalar_text(b, k.topic, "topic") : NULL;
     if (s)
         e->topic = plan_text_copy(b, s, strlen(s));
-    if (!k.topic)
+    if (!k.topic && k.known)
         conf_error(b->notes, AT(n), "an example needs the `topic` on which it comes");
-    payload_of(b, n, k.payload, k.hex, k.base64, e);
+    payload_of(b, n, &k, e);
     if (!k.received || !stamp_of(b, k.received, &e->received_ms))
         e->received_ms = 1767225600000; /* 2026-01-01T00:00:00Z */
     e->kind = b->p->first_kind;
@@ -280,7 +284,11 @@ static void fail(struct trial *t, int line, int col, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    problems_add(t->problems, t->p->file, line, col, "example \"%.64s\": %s", t->e->name, text);
+    if (*t->e->name)
+        problems_add(t->problems, t->p->file, line, col, "example \"%.64s\": %s", t->e->name,
+                     text);
+    else
+        problems_add(t->problems, t->p->file, line, col, "this example: %s", text);
     t->failures++;
 }
 

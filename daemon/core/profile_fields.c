@@ -113,6 +113,8 @@ static void inside(struct plan_build *b, const struct yaml_node *n, const struct
         f->error = plan_path(b, k->error);
     if (k->ok)
         (void)plan_scalars_of(b, k->ok, "ok", &f->ok);
+    f->bare = f->same && !f->pairs && !f->prefix && !f->when && !f->time && !f->n_quality &&
+              f->error == PLAN_NONE && f->n_value == 1 && f->value[0] == f->item;
     b->relative = false;
 }
 

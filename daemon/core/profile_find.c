@@ -111,11 +111,17 @@ static int sparkplug_read(struct profile_run *x, const struct plan_doc *d,
         return r;
     if (!x->own && !x->in->sparkplug)
         x->own = sparkplug_new();
+    struct sparkplug *births = x->in->sparkplug ? x->in->sparkplug : x->own;
     doc_clear(x->resolved);
     x->sparkplug_root = payload; /* commands are not resolved */
-    x->sparkplug_result = sparkplug_take(x->in->sparkplug ? x->in->sparkplug : x->own,
-                                         x->in->broker, x->in->topic, x->in->topic_len, payload,
-                                         x->resolved, &x->sparkplug_root, &x->sparkplug_info);
+    if (x->in->look)
+        x->sparkplug_result =
+            sparkplug_look(births, x->in->broker, x->in->topic, x->in->topic_len, payload,
+                           x->resolved, &x->sparkplug_root);
+    else
+        x->sparkplug_result =
+            sparkplug_take(births, x->in->broker, x->in->topic, x->in->topic_len, payload,
+                           x->resolved, &x->sparkplug_root, &x->sparkplug_info);
     x->sparkplug_taken = true;
     *root = x->sparkplug_root;
     return 0;
@@ -213,53 +219,45 @@ __attribute__((noinline)) static void open_document(struct profile_run *x, uint1
 /* ---- nodes ---- */
 
 /* Notes which of an object's members that somebody wants are there; how many. */
-static uint16_t find_kids(struct profile_run *x, const struct plan_kids *k, uint64_t epoch,
+static uint16_t find_kids(struct plan_memo *memo, const struct plan_kids *k, uint64_t epoch,
                           struct json_value object)
 {
     struct json_iter it;
     struct json_value v;
     const char *key;
     size_t n, missing = k->n, mask = k->mask;
-    uint64_t lengths = k->lengths;
+    uint64_t sieve = k->sieve;
     const struct plan_kid *slots = k->slots;
-    struct plan_memo *memo = x->memo;
     json_iter(object, &it);
     while (missing && json_next(&it, &key, &n, &v)) {
-        if (!(lengths >> (n & 63) & 1))
+        if (!(sieve >> kid_bit(n, key[0]) & 1)) /* behind a text stands a NUL */
             continue;
-        for (size_t at = key_hash(key, n) & mask; slots[at].node != PLAN_NONE;
-             at = (at + 1) & mask) {
-            if (slots[at].key_len != n || !bytes_same(slots[at].key, key, n))
-                continue;
-            struct plan_memo *m = &memo[slots[at].node];
-            if (m->epoch != epoch || !m->found) { /* said twice: the first stands */
-                m->epoch = epoch;
-                m->found = true;
-                m->v = v;
-                missing--;
-            }
-            break;
+        const struct plan_kid *kid = &slots[key_hash(key, n) & mask];
+        while (kid->node != PLAN_NONE && (kid->key_len != n || !bytes_same(kid->key, key, n)))
+            kid = &slots[(size_t)(kid - slots + 1) & mask];
+        if (kid->node == PLAN_NONE)
+            continue;
+        struct plan_memo *m = &memo[kid->node];
+        if (m->epoch != epoch) { /* said twice: the first stands */
+            m->epoch = epoch;
+            m->found = true;
+            m->v = v;
+            missing--;
         }
     }
     return (uint16_t)(k->n - missing);
 }
 
-static void find_member(struct profile_run *x, const struct plan_node *n, struct plan_memo *m,
-                        uint64_t epoch)
+/* Not part of run_find: most members that are asked for have been looked for before. */
+__attribute__((noinline)) static void walk(struct profile_run *x, uint16_t node, uint64_t epoch)
 {
-    struct plan_memo *parent = &x->memo[n->parent];
+    struct plan_memo *m = &x->memo[node];
     struct json_value v;
-    if (parent->walked != epoch) {
-        bool found = run_node(x, n->parent, &v);
-        parent->walked = epoch;
-        parent->kids = 0;
-        if (found && json_type(v) == JSON_OBJECT)
-            parent->kids = find_kids(x, x->p->nodes[n->parent].kids, epoch, v);
-    }
-    if (m->epoch != epoch) {
-        m->epoch = epoch;
-        m->found = false;
-    }
+    bool found = run_node(x, node, &v);
+    m->walked = epoch;
+    m->kids = 0;
+    if (found && json_type(v) == JSON_OBJECT)
+        m->kids = find_kids(x->memo, x->p->nodes[node].kids, epoch, v);
 }
 
 static bool find_index(struct json_value array, int32_t index, struct json_value *out)
@@ -281,27 +279,32 @@ static bool find_index(struct json_value array, int32_t index, struct json_value
     return false;
 }
 
+__attribute__((noinline)) static void find_other(struct profile_run *x,
+                                                 const struct plan_node *n, struct plan_memo *m,
+                                                 uint64_t epoch)
+{
+    struct json_value parent;
+    if (n->kind == NODE_DOC)
+        open_document(x, n->doc, m);
+    else /* or an item, outside its `each` */
+        m->found = n->kind == NODE_INDEX && run_node(x, n->parent, &parent) &&
+                   find_index(parent, n->index, &m->v);
+    m->epoch = epoch;
+}
+
 void run_find(struct profile_run *x, uint16_t node, struct plan_memo *m)
 {
     uint64_t epoch = x->slots[x->slot_of[node]].epoch;
     const struct plan_node *n = &x->p->nodes[node];
-    struct json_value parent;
-    switch (n->kind) {
-    case NODE_DOC:
-        open_document(x, n->doc, m);
-        m->epoch = epoch;
-        break;
-    case NODE_ITEM: /* outside its `each` */
+    if (n->kind != NODE_MEMBER) {
+        find_other(x, n, m, epoch);
+        return;
+    }
+    if (x->memo[n->parent].walked != epoch)
+        walk(x, n->parent, epoch);
+    if (m->epoch != epoch) {
         m->epoch = epoch;
         m->found = false;
-        break;
-    case NODE_INDEX:
-        m->found = run_node(x, n->parent, &parent) && find_index(parent, n->index, &m->v);
-        m->epoch = epoch;
-        break;
-    case NODE_MEMBER:
-        find_member(x, n, m, epoch);
-        break;
     }
 }
 

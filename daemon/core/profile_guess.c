@@ -30,7 +30,7 @@ static void find_roles(struct guess *g)
     for (size_t i = 0; i < g->leaves.n; i++) {
         struct leaf *l = &g->leaves.at[i];
         const char *format;
-        if (l->path[0] == '=')
+        if (l->path[0] == '=' || l->type == JSON_ARRAY)
             continue;
         /* an item's own device and time come before those of the whole message */
         int d = guess_is_device(l), t = guess_is_time(l, &format);
@@ -58,7 +58,7 @@ static size_t matches(const struct guess *g, const struct kind *k)
     const char *unit;
     unsigned divide;
     for (size_t i = 0; i < g->leaves.n; i++)
-        n += g->leaves.at[i].role == ROLE_NONE &&
+        n += g->leaves.at[i].role == ROLE_NONE && g->leaves.at[i].type != JSON_ARRAY &&
              guess_metric(k, &g->leaves.at[i], &unit, &divide) != NULL;
     return n;
 }
@@ -98,7 +98,7 @@ static void find_values(struct guess *g)
         struct leaf *l = &g->leaves.at[i];
         const char *unit;
         unsigned divide;
-        if (l->role != ROLE_NONE)
+        if (l->role != ROLE_NONE || l->type == JSON_ARRAY)
             continue;
         const struct metric *m = guess_metric(g->kind, l, &unit, &divide);
         if (!m || taken(g, m))
@@ -344,12 +344,21 @@ static void put_pairs(const struct guess *g, struct buf *out)
         (void)buf_puts(out, "        {}   # review: none of the names was understood\n");
 }
 
+/* The list that `each` or `pairs` goes through. */
+static bool is_used_list(const struct guess *g, const struct leaf *l)
+{
+    size_t n = strlen(l->path);
+    return l->type == JSON_ARRAY && (strcmp(l->path, g->leaves.pairs) == 0 ||
+                                     (strncmp(l->path, g->leaves.each, n) == 0 &&
+                                      strcmp(g->leaves.each + n, "[*]") == 0));
+}
+
 static void put_rest(const struct guess *g, struct buf *out)
 {
     bool any = false;
     for (size_t i = 0; i < g->leaves.n; i++) {
         const struct leaf *l = &g->leaves.at[i];
-        if (l->role != ROLE_NONE)
+        if (l->role != ROLE_NONE || is_used_list(g, l))
             continue;
         if (!any)
             (void)buf_puts(out, "    # review: not mapped, no metric was understood:\n");
@@ -400,7 +409,7 @@ int profile_guess_by(const char *name, const struct profile_guess_sample *sample
     }
     if (r == 0)
         values = count_values(&g);
-    if (r == 0 && values == 0 && !way->decode)
+    if (r == 0 && values == 0 && !way->decode && !way->frame_decode)
         r = err_set(err, -EINVAL,
                     "none of the names in the samples is understood as a metric of the "
                     "catalogue; write the profile by hand (gaihou-profiles(5))");

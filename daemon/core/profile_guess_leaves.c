@@ -10,7 +10,7 @@ static bool is_plain(const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (!(((s[i] | 0x20) >= 'a' && (s[i] | 0x20) <= 'z') || (s[i] >= '0' && s[i] <= '9') ||
-              s[i] == '_' || s[i] == '-'))
+              s[i] == '_' || s[i] == '-' || (unsigned char)s[i] >= 0x80))
             return false;
     return n > 0;
 }
@@ -30,6 +30,15 @@ static bool is_scalar(struct json_value v)
     return json_type(v) != JSON_ARRAY && json_type(v) != JSON_OBJECT;
 }
 
+static bool first_object(struct json_value array, struct json_value *out)
+{
+    struct json_iter it;
+    if (json_type(array) != JSON_ARRAY)
+        return false;
+    json_iter(array, &it);
+    return json_next(&it, NULL, NULL, out) && json_type(*out) == JSON_OBJECT;
+}
+
 static void leaf_value(struct leaf *l, struct json_value v)
 {
     l->type = json_type(v);
@@ -43,6 +52,11 @@ static void leaf_value(struct leaf *l, struct json_value v)
         l->numeric = n < 30 && text_double(t, n, &l->number);
     } else if (l->type == JSON_BOOL) {
         (void)snprintf(l->text, sizeof(l->text), "%s", json_bool(v) ? "true" : "false");
+    } else if (l->type == JSON_ARRAY) { /* nothing is made of it, but it is not passed over */
+        struct json_value first;
+        bool objects = first_object(v, &first);
+        (void)snprintf(l->text, sizeof(l->text), "(a list of %zu: %s)", json_count(v),
+                       objects ? "`each`, or `pairs` of name and value" : "[0] is its first");
     } else if (l->type != JSON_NULL) {
         l->numeric = true;
         l->number = json_double(v);
@@ -83,19 +97,12 @@ static void walk(struct leaves *all, const char *path, struct json_value object,
             add_leaf(all, longer, key, n, v, in_item);
         else if (json_type(v) == JSON_OBJECT && depth < GUESS_MAX_DEPTH)
             walk(all, longer, v, in_item, depth + 1);
+        else if (json_type(v) == JSON_ARRAY && json_count(v) > 0)
+            add_leaf(all, longer, key, n, v, in_item);
     }
 }
 
 /* -- arrays --------------------------------------------------------------------------------- */
-
-static bool first_object(struct json_value array, struct json_value *out)
-{
-    struct json_iter it;
-    if (json_type(array) != JSON_ARRAY)
-        return false;
-    json_iter(array, &it);
-    return json_next(&it, NULL, NULL, out) && json_type(*out) == JSON_OBJECT;
-}
 
 static bool one_of(struct json_value item, const char *const *names, size_t n, bool text,
                    const char **out)
@@ -114,13 +121,14 @@ static bool one_of(struct json_value item, const char *const *names, size_t n, b
 /* An array of {name, value}: each is a leaf of its own, named by what it says. */
 static bool pairs(struct leaves *all, const char *path, struct json_value array)
 {
-    static const char *const names[] = {"name", "n", "key", "code", "identifier", "id", "tag"};
-    static const char *const values[] = {"value", "v", "val", "data"};
+    static const char *const names[] = {"name", "n",    "key",  "code", "identifier", "id",
+                                        "tag",  "名称", "参数", "属性", "点位"};
+    static const char *const values[] = {"value", "v", "val", "data", "值", "数值"};
     struct json_value item, name, v;
     const char *a, *b;
     struct json_iter it;
-    if (all->pairs[0] || !first_object(array, &item) || !one_of(item, names, 7, true, &a) ||
-        !one_of(item, values, 4, false, &b))
+    if (all->pairs[0] || !first_object(array, &item) || !one_of(item, names, 11, true, &a) ||
+        !one_of(item, values, 6, false, &b))
         return false;
     (void)snprintf(all->pairs, sizeof(all->pairs), "%s", path);
     (void)snprintf(all->pair_name, sizeof(all->pair_name), "%s", a);

@@ -290,14 +290,15 @@ bool guess_is_id(const char *s, size_t n)
 int guess_is_device(const struct leaf *l)
 {
     static const char *const names[] = {
-        "deveui", "deviceid", "devid",      "device", "imei",     "devicesn",
-        "sn",     "serial",   "devicename", "dn",     "deviceno", "devno",
-        "mac",    "clientid", "nodeid",     "uid",    "did",      "id"};
+        "deveui", "deviceid", "devid",      "device",   "imei",     "devicesn",
+        "sn",     "serial",   "devicename", "dn",       "deviceno", "devno",
+        "mac",    "clientid", "nodeid",     "uid",      "did",      "设备编号",
+        "设备号", "设备id",   "设备编码",   "站点编号", "id"};
     char normal[96];
     bool text = l->type == JSON_STRING && l->text[0];
     bool number = l->type == JSON_INT && l->number >= 1000;
     guess_normal(l->key, strlen(l->key), normal, sizeof(normal));
-    for (int i = 0; i < 18; i++)
+    for (int i = 0; i < 23; i++)
         if (strcmp(names[i], normal) == 0 && (text || number))
             return 100 - i;
     return 0;
@@ -312,12 +313,16 @@ static const char *pattern_of(const char *s)
         {"dddd/dd/dd dd:dd:dd", "yyyy/MM/dd HH:mm:ss"},
         {"dddd-dd-ddTdd:dd:dd", "yyyy-MM-dd'T'HH:mm:ss"},
         {"ddddddddTddddddZ", "yyyyMMdd'T'HHmmss'Z'"},
-        {"dddddddddddddd", "yyyyMMddHHmmss"}};
+        {"dddddddddddddd", "yyyyMMddHHmmss"},
+        {"dddd-D-D D:D:D", "yyyy-M-d H:m:s"}, /* as many digits as there are */
+        {"dddd/D/D D:D:D", "yyyy/M/d H:m:s"},
+        {"dddd年D月D日 D:D:D", "yyyy年M月d日 H:m:s"}};
     for (size_t f = 0; f < sizeof(forms) / sizeof(*forms); f++) {
         const char *p = forms[f][0], *t = s;
-        while (*p && *t && (*p == 'd' ? *t >= '0' && *t <= '9' : *p == *t)) {
+        while (*p && *t && (*p == 'd' || *p == 'D' ? *t >= '0' && *t <= '9' : *p == *t)) {
+            bool two = *p == 'D' && t[1] >= '0' && t[1] <= '9';
             p++;
-            t++;
+            t += two ? 2 : 1;
         }
         if (!*p && !*t && s[0] == '2' && s[1] == '0')
             return forms[f][1];
@@ -330,13 +335,14 @@ int guess_is_time(const struct leaf *l, const char **out_format)
     static const char *const names[] = {"ts",         "timestamp",  "time",       "eventtime",
                                         "reporttime", "datetime",   "sampletime", "collecttime",
                                         "devicetime", "receivedat", "createtime", "t",
-                                        "tm",         "date"};
+                                        "tm",         "date",       "时间戳",     "采集时间",
+                                        "上报时间",   "数据时间",   "时间"};
     char normal[96];
     int64_t ms = 0;
     *out_format = NULL;
     guess_normal(l->key, strlen(l->key), normal, sizeof(normal));
     int rank = 0;
-    for (int i = 0; i < 14 && !rank; i++)
+    for (int i = 0; i < 19 && !rank; i++)
         rank = strcmp(names[i], normal) == 0 ? 100 - i : 0;
     if (!rank)
         return 0;

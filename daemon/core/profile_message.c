@@ -11,6 +11,7 @@
 struct place_keys { /* what a profile, a message and a part may each say */
     const struct yaml_node *each, *device, *compound, *point, *id, *time, *alive;
     const struct yaml_node *values, *fields, *pairs, *quality, *when;
+    const struct place_keys *common; /* the profile's, where it has several messages; NULL */
 };
 #define PLACE_KEYS(k)                                                                          \
     {"each", &(k).each}, {"device", &(k).device}, {"compound", &(k).compound},                 \
@@ -24,11 +25,13 @@ struct place_keys { /* what a profile, a message and a part may each say */
 struct message_keys {
     struct place_keys place;
     const struct yaml_node *name, *topic, *decode, *also, *ignore, *refuse, *parts;
+    bool known; /* none of its keys is wrongly written */
 };
 
 struct defaults { /* of the profile */
     const struct yaml_node *decode, *also;
     struct place_keys place;
+    bool several; /* messages that they are for */
 };
 
 /* ---- reasons ---- */
@@ -156,6 +159,15 @@ static uint16_t text_or_capture(struct plan_build *b, const struct yaml_node *n,
     return there || p->n_topics ? plan_text(b, &made) : PLAN_NONE;
 }
 
+/* Is it the profile's, for several messages? What one of them does not have another may. */
+static const struct yaml_node *whose(struct plan_build *b, const struct place_keys *k,
+                                     const struct yaml_node *v)
+{
+    const struct place_keys *c = k->common;
+    b->common = c && v && (v == c->device || v == c->point || v == c->id || v == c->time);
+    return v;
+}
+
 static void part_of(struct plan_build *b, const struct yaml_node *at,
                     const struct place_keys *k, const struct plan_when *when,
                     struct plan_part *part)
@@ -168,15 +180,17 @@ static void part_of(struct plan_build *b, const struct yaml_node *at,
         (void)plan_each(b, k->each, part);
     if (k->when)
         part->when = plan_when(b, k->when);
-    part->device = text_or_capture(b, k->device, "{device}");
-    if (part->device == PLAN_NONE && !k->device)
+    part->device = text_or_capture(b, whose(b, k, k->device), "{device}");
+    if (part->device == PLAN_NONE && !k->device && !b->texts_refused)
         conf_error(b->notes, AT(at),
                    "\"device\" is missing: the text that names the device, "
                    "like \"{$.devEui}\"");
+    b->common = false;
     part->compound = text_or_capture(b, k->compound, "{compound}");
-    part->point = text_or_none(b, k->point);
-    part->id = text_or_none(b, k->id);
-    part->time = k->time ? plan_times(b, k->time) : NULL;
+    part->point = text_or_none(b, whose(b, k, k->point));
+    part->id = text_or_none(b, whose(b, k, k->id));
+    part->time = k->time ? plan_times(b, whose(b, k, k->time)) : NULL;
+    b->common = false;
     part->not_alive = !plan_bool(b, k->alive, "alive", true);
     if (k->quality)
         plan_quality_of(b, k->quality, &part->quality, &part->n_quality);
@@ -198,6 +212,42 @@ static void inherit(struct place_keys *k, const struct place_keys *from)
     k->time = or_else(k->time, from->time);
     k->alive = or_else(k->alive, from->alive);
     k->quality = or_else(k->quality, from->quality);
+}
+
+static bool text_is_of_message(const struct profile *p, uint16_t text)
+{
+    for (; text != PLAN_NONE; text = p->texts[text].next)
+        if (p->texts[text].slot)
+            return false;
+    return true;
+}
+
+static bool is_of_message(const struct profile *p, const struct plan_part *a)
+{
+    return text_is_of_message(p, a->device) && text_is_of_message(p, a->compound) &&
+           text_is_of_message(p, a->point) && text_is_of_message(p, a->id) &&
+           (!a->time || a->time->slot == 0);
+}
+
+static bool places_alike(const struct plan_part *a, const struct plan_part *b)
+{
+    return a->device == b->device && a->compound == b->compound && a->point == b->point &&
+           a->id == b->id && a->time == b->time && a->not_alive == b->not_alive;
+}
+
+/* Which parts' samples are of one device and time, whatever they hold. */
+static void find_alike(const struct profile *p, struct plan_part *list, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        if (!is_of_message(p, &list[i]))
+            continue;
+        for (size_t k = 0; k < i && !list[i].like; k++) {
+            if (!places_alike(&list[i], &list[k]))
+                continue;
+            list[k].like = &list[k];
+            list[i].like = &list[k];
+        }
+    }
 }
 
 static void parts_of(struct plan_build *b, const struct yaml_node *at,
@@ -224,16 +274,18 @@ static void parts_of(struct plan_build *b, const struct yaml_node *at,
             }
             if (!plan_is_map(b, v, "a part"))
                 continue;
-            plan_read_map(b, v, keys, 12, "a part");
-            if (!mine.values && !mine.fields && !mine.pairs)
+            bool known = plan_read_map(b, v, keys, 12, "a part");
+            if (known && !mine.values && !mine.fields && !mine.pairs)
                 conf_error(b->notes, AT(v), "a part needs values, fields or pairs");
             inherit(&mine, &k->place);
+            mine.common = k->place.common;
             part_of(b, v, &mine, NULL, &list[n++]);
         }
-    } else if (!own) {
+    } else if (!own && k->known) {
         conf_error(b->notes, AT(at),
                    "a message needs values, fields, pairs or parts, or else ignore or refuse");
     }
+    find_alike(b->p, list, n);
     m->parts = list;
     m->n_parts = n;
 }
@@ -256,6 +308,7 @@ static uint16_t add_pattern(struct plan_build *b, const struct yaml_node *n)
     }
     if (topic_compile(s, &t, &why) < 0) {
         conf_error(b->notes, AT(n), "topic \"%.128s\": %s", s, why);
+        b->texts_refused = true;
         return PLAN_NONE;
     }
     p->patterns[p->n_patterns] = t;
@@ -307,7 +360,7 @@ static void nothing_of(struct plan_build *b, const struct yaml_node *at,
         plan_unknown(b, k->ignore, "unknown reason to ignore", s, words, n);
     if (m->alive) {
         m->device = text_or_capture(b, k->place.device, "{device}");
-        if (m->device == PLAN_NONE && !k->place.device)
+        if (m->device == PLAN_NONE && !k->place.device && !b->texts_refused)
             conf_error(b->notes, AT(k->place.alive),
                        "alive: of which device? \"device\" is "
                        "missing");
@@ -324,7 +377,7 @@ static void message_of(struct plan_build *b, const struct yaml_node *n,
                                     {"also", &k.also},     {"ignore", &k.ignore},
                                     {"refuse", &k.refuse}, {"parts", &k.parts}};
     *m = (struct plan_message){.name = "", .topic = PLAN_NONE, .device = PLAN_NONE};
-    plan_read_map(b, n, keys, 19, "a message");
+    k.known = plan_read_map(b, n, keys, 19, "a message");
     if (k.name) {
         const char *s = plan_scalar_text(b, k.name, "name");
         if (s)
@@ -340,11 +393,37 @@ static void message_of(struct plan_build *b, const struct yaml_node *n,
     if (k.place.when)
         m->when = plan_when(b, k.place.when);
     inherit(&k.place, &d->place);
+    k.place.common = d->several ? &d->place : NULL;
     if (k.ignore || k.refuse) {
         k.place.each = NULL;
         nothing_of(b, n, &k, m);
     } else {
         parts_of(b, n, &k, m);
+    }
+}
+
+static const struct yaml_node *name_of(const struct yaml_node *message)
+{
+    const struct yaml_node *v = message->kind == YAML_MAP ? message->first : NULL;
+    while (v && strcmp(v->key->text, "name") != 0)
+        v = v->next;
+    return v && v->kind == YAML_SCALAR && !yaml_is_null(v) ? v : NULL;
+}
+
+/* Names are what people are told of a message by: one name, one message. */
+static void check_names(struct plan_build *b, const struct yaml_node *messages)
+{
+    for (const struct yaml_node *v = messages->first; v; v = v->next) {
+        const struct yaml_node *name = name_of(v), *first = NULL;
+        for (const struct yaml_node *w = messages->first; name && w != v && !first;
+             w = w->next) {
+            first = name_of(w);
+            if (first && strcmp(first->text, name->text) != 0)
+                first = NULL;
+        }
+        if (first)
+            conf_error(b->notes, AT(name), "message \"%.64s\" is repeated, first in line %d",
+                       name->text, first->line);
     }
 }
 
@@ -383,6 +462,7 @@ void plan_messages(struct plan_build *b, const struct yaml_node *root,
             (void)plan_document(b, scope.docs[i].at, scope.docs[i].name,
                                 strlen(scope.docs[i].name));
     of_profile = scope;
+    d.several = messages->kind == YAML_LIST && messages->first && messages->first->next;
     struct plan_message *list = plan_take(b, PLAN_MAX_MESSAGES, sizeof(*list));
     if (messages->kind != YAML_LIST || !messages->first) {
         if (messages->kind != YAML_BAD)
@@ -398,6 +478,8 @@ void plan_messages(struct plan_build *b, const struct yaml_node *root,
         if (plan_is_map(b, v, "a message"))
             message_of(b, v, &d, &of_profile, &list[p->n_messages++]);
     }
+    if (plan_count(messages) <= PLAN_MAX_MESSAGES)
+        check_names(b, messages);
     p->messages = list;
     b->scope = NULL;
 }

@@ -60,6 +60,32 @@ static void fill(struct profile_metric *to, const struct metric *m, const struct
 
 /* ---- kinds ---- */
 
+/* By its name or what people call it, else all there are. */
+static void unknown_kind(struct plan_build *b, const struct yaml_node *n, const char *s,
+                         const char *const *names, size_t n_names)
+{
+    struct buf all;
+    for (size_t i = 0; i < n_names; i++) {
+        const struct kind *k = catalog_kind_at(b->set->catalog, i);
+        if (strcmp(k->title_zh, s) == 0 || strcasecmp(k->title_en, s) == 0) {
+            conf_error(b->notes, AT(n),
+                       "the catalogue has no kind \"%.64s\", did you mean \"%s\"?", s,
+                       names[i]);
+            return;
+        }
+    }
+    if (err_nearest(s, names, n_names)) {
+        plan_unknown(b, n, "the catalogue has no kind", s, names, n_names);
+        return;
+    }
+    buf_init(&all, 4096);
+    for (size_t i = 0; i < n_names && all.len < 600; i++)
+        (void)buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
+    conf_error(b->notes, AT(n), "the catalogue has no kind \"%.64s\", expected one of %s%s", s,
+               buf_cstr(&all), all.len < 600 ? "" : " …");
+    buf_done(&all);
+}
+
 bool plan_kinds(struct plan_build *b, const struct yaml_node *n, bool **out)
 {
     const struct catalog *c = b->set->catalog;
@@ -78,7 +104,7 @@ bool plan_kinds(struct plan_build *b, const struct yaml_node *n, bool **out)
         const char *s = plan_scalar_text(b, v, "a kind");
         const struct kind *k = s ? catalog_kind(c, s, strlen(s)) : NULL;
         if (s && !k)
-            plan_unknown(b, v, "the catalogue has no kind", s, names, count);
+            unknown_kind(b, v, s, names, count);
         else if (k && kinds[k->index])
             conf_error(b->notes, AT(v), "kind \"%s\" is repeated", s);
         good = good && k;
@@ -102,17 +128,22 @@ static void no_metric(struct plan_build *b, const struct yaml_node *at, const ch
                       const bool *kinds)
 {
     const struct catalog *c = b->set->catalog;
-    size_t n = 0;
+    size_t n = 0, len = strlen(name);
+    for (size_t i = 0; i < catalog_kinds(c) && b->kinds_refused; i++)
+        if (catalog_metric(c, catalog_kind_at(c, i), name, len))
+            return; /* it may be that of the kind that was meant */
     const char **names =
         mem_zalloc_array(catalog_kinds(c) * CATALOG_MAX_METRICS + 1, sizeof(*names));
     for (size_t i = 0; i < catalog_kinds(c); i++) {
         const struct kind *k = catalog_kind_at(c, i);
-        for (size_t m = 0; m < k->n_metrics && has_kind(b, kinds, i); m++)
+        bool meant = b->kinds_refused || has_kind(b, kinds, i);
+        for (size_t m = 0; m < k->n_metrics && meant; m++)
             names[n++] = k->metrics[m].name;
     }
     plan_unknown(b, at,
-                 b->p->kinds || kinds ? "none of the kinds has a metric"
-                                      : "no kind of the catalogue has a metric",
+                 (b->p->kinds || kinds) && !b->kinds_refused
+                     ? "none of the kinds has a metric"
+                     : "no kind of the catalogue has a metric",
                  name, names, n);
     free(names);
 }
@@ -319,9 +350,16 @@ bool plan_unit_of(struct plan_build *b, const struct yaml_node *at, const char *
         if (!m || unit_parse(m->unit, strlen(m->unit), &to, NULL) < 0)
             continue;
         if (!unit_comparable(&from, &to)) {
-            conf_error(b->notes, AT(at),
-                       "unit \"%.64s\" cannot become \"%s\", that of metric \"%s\" in kind %s",
-                       code, m->unit, metric, k->name);
+            struct unit other; /* C is the coulomb */
+            const char *meant = unit_nearest(code);
+            if (meant && (unit_parse(meant, strlen(meant), &other, NULL) < 0 ||
+                          !unit_comparable(&other, &to)))
+                meant = NULL;
+            conf_error(
+                b->notes, AT(at),
+                "unit \"%.64s\" cannot become \"%s\", that of metric \"%s\" in kind %s%s%s%s",
+                code, m->unit, metric, k->name, meant ? ", did you mean \"" : "",
+                meant ? meant : "", meant ? "\"?" : "");
             good = false;
             break;
         }

@@ -24,27 +24,28 @@ static const struct plan_name *name_find(const struct plan_fields *f, const char
     }
 }
 
+/* False: a container, which is no value. */
+static inline bool add_same(struct profile_run *x, const char *name, size_t n,
+                            struct json_value j, uint16_t node)
+{
+    struct value v;
+    if (!scalar_value(j, &v))
+        return json_type(j) == JSON_NULL;
+    if ((v.type == VALUE_STRING && v.s.n == 0) || (v.type == VALUE_FLOAT && !isfinite(v.f)))
+        return true;
+    run_add(x, name, n, &v, NULL, QUALITY_GOOD, REASON_NONE, node);
+    return true;
+}
+
 /* A value under its own name: a metric of the device's kind, if it has one of that name. False:
  * there is none that a metric could take. */
 static bool take_same(struct profile_run *x, const struct plan_fields *f, const char *name,
                       size_t n)
 {
     struct json_value j;
-    for (size_t i = 0; i < f->n_value; i++) {
-        if (!run_node(x, f->value[i], &j))
-            continue;
-        struct value v;
-        if (json_type(j) == JSON_NULL)
+    for (size_t i = 0; i < f->n_value; i++)
+        if (run_node(x, f->value[i], &j) && add_same(x, name, n, j, f->value[i]))
             return true;
-        if (!scalar_value(j, &v))
-            continue;
-        if (v.type == VALUE_STRING && v.s.n == 0)
-            return true;
-        if (v.type == VALUE_FLOAT && !isfinite(v.f))
-            return true;
-        run_add(x, name, n, &v, NULL, QUALITY_GOOD, REASON_NONE, f->value[i]);
-        return true;
-    }
     return false;
 }
 
@@ -227,6 +228,31 @@ static void timed_end(struct profile_run *x)
     }
 }
 
+/* Members of which most are values under their own names, and nobody looks at the items of those. */
+static void bare_fields(struct profile_run *x, const struct plan_fields *f,
+                        struct json_value object)
+{
+    struct json_value v;
+    struct json_iter it;
+    const char *key;
+    size_t n;
+    struct slot_state *s = &x->slots[f->slot];
+    json_iter(object, &it);
+    while (!x->too_big && json_next(&it, &key, &n, &v)) {
+        const struct plan_name *known = name_find(f, key, n);
+        run_work(x, 1);
+        if (!known) {
+            if (!add_same(x, key, n, v, f->item))
+                decoded_unknown(x->out, key, n);
+        } else if (known->map) {
+            run_begin_item(x, f->slot, f->item, v);
+            s->key = key;
+            s->key_len = n;
+            (void)run_map(x, known->map, key, n);
+        }
+    }
+}
+
 void run_fields(struct profile_run *x, const struct plan_fields *f)
 {
     struct json_value in, v;
@@ -236,8 +262,12 @@ void run_fields(struct profile_run *x, const struct plan_fields *f)
     if (!run_node(x, f->in, &in) || json_type(in) != (f->pairs ? JSON_ARRAY : JSON_OBJECT))
         return;
     struct slot_state *s = &x->slots[f->slot];
-    x->open[x->n_open++] = f->slot;
     s->key = NULL;
+    if (f->bare && !x->tracing) {
+        bare_fields(x, f, in);
+        return;
+    }
+    x->open[x->n_open++] = f->slot;
     if (f->time)
         timed_begin(x);
     json_iter(in, &it);

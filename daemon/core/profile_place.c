@@ -771,8 +771,10 @@ static void index_kids(struct plan_build *b, uint16_t parent, const uint16_t *no
         table[at & (slots - 1)] = (struct plan_kid){kid->key, kid->key_len, nodes[i]};
     }
     *k = (struct plan_kids){.n = (uint16_t)n, .mask = (uint16_t)(slots - 1), .slots = table};
-    for (size_t i = 0; i < n; i++)
-        k->lengths |= UINT64_C(1) << (b->p->nodes[nodes[i]].key_len & 63);
+    for (size_t i = 0; i < n; i++) {
+        const struct plan_node *kid = &b->p->nodes[nodes[i]];
+        k->sieve |= UINT64_C(1) << kid_bit(kid->key_len, kid->key_len ? kid->key[0] : '\0');
+    }
     b->p->nodes[parent].kids = k;
 }
 

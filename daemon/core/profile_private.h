@@ -66,10 +66,15 @@ struct plan_kid {
 };
 struct plan_kids { /* the members that somebody wants of one object */
     uint16_t n, mask;
-    uint64_t
-        lengths; /* a bit for each length of a key, modulo 64: most members are strangers */
+    uint64_t sieve; /* a bit for each key, by kid_bit(): most members are strangers */
     const struct plan_kid *slots; /* by key_hash() & mask; node PLAN_NONE: empty */
 };
+
+/* Of a key's length and first character (NUL if it has none): what is at hand soonest. */
+static inline unsigned kid_bit(size_t n, char first)
+{
+    return ((unsigned)n * 9 + (unsigned char)first) & 63;
+}
 
 struct plan_node {
     enum node_kind kind;
@@ -252,6 +257,7 @@ struct plan_map {
     struct plan_linear linear;
     bool has_min, has_max, invert;
     bool go_on;               /* `next` is asked even when this one gives a value */
+    bool plain;               /* a number or truth at its one place is the value as it is */
     double min, max;          /* of the scaled value, before the unit */
     struct plan_linear scale; /* the linear part before the unit */
     uint16_t unit_from;       /* PLAN_NONE: fixed */
@@ -285,6 +291,7 @@ struct plan_fields { /* and pairs */
     uint16_t error;                /* PLAN_NONE; pairs: a value that came with an error */
     struct plan_scalars ok;        /* errors that are none, besides null, 0 and false */
     bool same;
+    bool bare; /* a member without a name of ours is its value, as it is */
     const char *prefix;
     size_t prefix_len;
     const struct plan_name *names;
@@ -308,6 +315,9 @@ struct plan_part {
     uint16_t device, compound, point, id; /* texts */
     const struct plan_times *time;
     bool not_alive;
+    /* The first of the message's parts that say the same of the above, none of it of an item; NULL:
+     * no other says it. */
+    const struct plan_part *like;
     bool timed; /* some of the fields have times of their own */
     const struct plan_map *const *values;
     size_t n_values;
@@ -436,6 +446,9 @@ struct plan_build {
     size_t cap_nodes, cap_docs, cap_texts;
     struct plan_capture *captures;
     size_t n_captures, cap_captures;
+    /* Some of the kinds were refused; some of the topics or the profile's own texts: what is not
+     * there may be among those. */
+    bool kinds_refused, texts_refused;
     struct plan_item { /* whose item a node is, for what codecs can give */
         uint16_t item, in;
         enum level_kind kind;
@@ -445,6 +458,7 @@ struct plan_build {
     size_t cap_conds;
     const struct plan_times *times; /* the newest */
     bool full;                      /* said already */
+    bool common;                    /* what is read is the profile's, for several messages */
     bool relative;                  /* paths may begin with a name: of the element */
 };
 
@@ -458,7 +472,8 @@ struct plan_key { /* one allowed key of a mapping, and where its value goes */
 void *plan_take(struct plan_build *b, size_t n, size_t size);
 const char *plan_text_copy(struct plan_build *b, const char *s, size_t n);
 const char *plan_kind_of(const struct yaml_node *n);
-void plan_read_map(struct plan_build *b, const struct yaml_node *map,
+/* False when a key is unknown that may be meant for one of them: what lacks may be there. */
+bool plan_read_map(struct plan_build *b, const struct yaml_node *map,
                    const struct plan_key *keys, size_t n, const char *where);
 bool plan_is_map(struct plan_build *b, const struct yaml_node *n, const char *what);
 /* A value that is not null; NULL and a note otherwise. */
@@ -467,8 +482,8 @@ bool plan_bool(struct plan_build *b, const struct yaml_node *n, const char *what
                bool otherwise);
 bool plan_number(struct plan_build *b, const struct yaml_node *n, const char *what,
                  double *out);
-/* "…, did you mean "x"?" */
-void plan_unknown(struct plan_build *b, const struct yaml_node *n, const char *what,
+/* "…, did you mean "x"?"; false when it cannot be told what was meant. */
+bool plan_unknown(struct plan_build *b, const struct yaml_node *n, const char *what,
                   const char *word, const char *const *names, size_t n_names);
 size_t plan_count(const struct yaml_node *list);
 
@@ -641,6 +656,9 @@ struct profile_run {
     size_t n_open;
     size_t base_sample; /* the first of the part's item, and as it was at first */
     struct decoded_sample as_message;
+    const struct plan_part *placed; /* whose places as_placed has … */
+    uint64_t placed_at;             /* … in this epoch of the message */
+    struct decoded_sample as_placed;
     uint32_t *of_sample; /* of values, while samples are sorted by time */
     struct decoded_value *sorted;
     struct value_trace *sorted_trace;
@@ -750,8 +768,36 @@ void run_fields(struct profile_run *x, const struct plan_fields *f);
 void run_set_time(struct profile_run *x, const struct plan_times *t, struct decoded_sample *s);
 void run_quality(struct profile_run *x, const struct plan_quality *q, size_t n, size_t from,
                  size_t to);
-void run_add(struct profile_run *x, const char *key, size_t key_len, const struct value *v,
-             const struct profile_value *from, unsigned char quality, unsigned char reason,
-             uint16_t node);
+/* The same where there is no room yet, or places are traced. */
+void run_add_long(struct profile_run *x, const char *key, size_t key_len, const struct value *v,
+                  const struct profile_value *from, unsigned char quality, unsigned char reason,
+                  uint16_t node);
+/* Written member by member: a struct value that was made a moment ago is copied slowly, because
+ * its parts are still on their way to memory. */
+static inline void run_add(struct profile_run *x, const char *key, size_t key_len,
+                           const struct value *v, const struct profile_value *from,
+                           unsigned char quality, unsigned char reason, uint16_t node)
+{
+    struct decoded *d = x->out;
+    if (d->n_values == d->cap_values || x->tracing) {
+        run_add_long(x, key, key_len, v, from, quality, reason, node);
+        return;
+    }
+    struct decoded_value *o = &d->values[d->n_values++];
+    d->samples[d->n_samples - 1].n++;
+    o->key = key;
+    o->key_len = key_len;
+    o->v.type = v->type;
+    if (v->type == VALUE_STRING) {
+        o->v.s.p = v->s.p;
+        o->v.s.n = v->s.n;
+    } else {
+        o->v.i = v->i; /* the union's first eight bytes, whatever they are */
+    }
+    o->is_null = false;
+    o->from = from;
+    o->quality = quality;
+    o->reason = reason;
+}
 
 #endif

@@ -116,7 +116,7 @@ void plan_reach(struct plan_build *b, const struct yaml_node *at, uint16_t node,
     if (key && !add(&w, (struct codec_step){CODEC_MEMBER, key, len}))
         return;
     const struct codec_chain *c = way_to(b, node, &w);
-    if (!c || !at || w.n == 0 || codec_chain_gives(c, w.steps, w.n))
+    if (!c || !at || b->common || w.n == 0 || codec_chain_gives(c, w.steps, w.n))
         return;
     /* the first step that is wrong has been told where it was made */
     if (codec_chain_gives(c, w.steps, w.n - 1))

@@ -8,6 +8,7 @@
 #include "core/profile_private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -85,6 +86,11 @@ void run_set_time(struct profile_run *x, const struct plan_times *t, struct deco
 static void set_places(struct profile_run *x, const struct plan_part *p,
                        struct decoded_sample *s)
 {
+    if (p->like && x->placed == p->like && x->placed_at == x->slots[0].epoch) {
+        *s = x->as_placed;
+        s->first = x->out->n_values;
+        return;
+    }
     if (p->device != PLAN_NONE)
         s->device = run_text(x, p->device, &s->device_len);
     if (!s->device) {
@@ -100,6 +106,11 @@ static void set_places(struct profile_run *x, const struct plan_part *p,
     if (p->time)
         run_set_time(x, p->time, s);
     s->not_alive = p->not_alive;
+    if (p->like) {
+        x->placed = p->like;
+        x->placed_at = x->slots[0].epoch;
+        x->as_placed = *s;
+    }
 }
 
 void run_quality(struct profile_run *x, const struct plan_quality *q, size_t n, size_t from,
@@ -167,6 +178,7 @@ static void go_deeper(struct profile_run *x, const struct plan_part *p, size_t l
     if (!run_node(x, l->in, &in))
         return;
     s->key = NULL;
+    s->index = 0;
     x->open[x->n_open++] = l->slot;
     if (l->kind == LEVEL_ONE) {
         if (json_type(in) != JSON_NULL) {
@@ -210,17 +222,22 @@ static void refuse_document(struct profile_run *x)
     const struct plan_doc *d = &x->p->docs[x->doc_failed];
     const struct codec_fault *f = &x->failed.fault;
     const char *why = f->why ? f->why : "too large when it is read";
-    char where[96] = "", at[48] = "";
+    char where[96] = "", at[48] = "", sum[128] = "";
     if (*d->name)
         (void)snprintf(where, sizeof(where), "document $%.64s: ", d->name);
     if (f->at != SIZE_MAX)
         (void)snprintf(at, sizeof(at), " (at byte %zu of step %u)", f->at, f->step + 1);
+    if (f->sum && f->sum_to > f->sum_from)
+        (void)snprintf(sum, sizeof(sum),
+                       ": 0x%0*" PRIX64 " stands there, %s of bytes %zu to %zu is 0x%0*" PRIX64,
+                       (int)f->sum_width * 2, f->sum_told, f->sum, f->sum_from, f->sum_to - 1,
+                       (int)f->sum_width * 2, f->sum_made);
     refuse(x->v, d->of_payload && d->json ? LEDGER_DEAD_BAD_JSON
                  : f->checksum            ? LEDGER_DEAD_BAD_CHECKSUM
                                           : LEDGER_DEAD_BAD_PAYLOAD);
     if (x->failed.error == -EMSGSIZE)
         x->v->count = LEDGER_DEAD_OVERSIZED;
-    say(x->v, "%s%s%s", where, why, at);
+    say(x->v, "%s%s%s%s", where, why, at, sum);
 }
 
 static void ignore(struct profile_run *x, const struct plan_message *m)
@@ -329,9 +346,11 @@ static void prepare(struct profile_run *x, const struct profile *p)
     x->slots = room(x->slots, &x->cap_slots, p->n_slots, sizeof(*x->slots));
     x->docs = room(x->docs, &x->cap_docs, p->n_docs, sizeof(*x->docs));
     x->topics = room(x->topics, &x->cap_topics, p->n_patterns, sizeof(*x->topics));
-    x->began = ++x->epoch;
-    for (size_t i = 0; i < p->n_slots; i++)
-        x->slots[i] = (struct slot_state){.epoch = x->epoch};
+    uint64_t epoch = x->began = ++x->epoch;
+    for (struct slot_state *s = x->slots, *end = s + p->n_slots; s < end; s++) {
+        s->epoch = epoch;
+        s->key = NULL;
+    }
     x->chunk = NULL;
     x->text_used = x->text_total = 0;
     x->too_big = x->has_levels = false;

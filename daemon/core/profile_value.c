@@ -214,7 +214,7 @@ static void linear_of(struct plan_build *b, const struct given *g, struct plan_m
     }
     if (g->divide && fraction(b, g->divide, "divide", &num, &den)) {
         if (num == 0)
-            conf_error(b->notes, AT(g->divide), "divide 0");
+            conf_error(b->notes, AT(g->divide), "divide is 0, expected another number");
         else {
             div *= num;
             mul *= den;
@@ -338,6 +338,14 @@ static void read_given(struct plan_build *b, const struct yaml_node *n, bool nam
     plan_read_map(b, n, keys, named ? 23 : 24, "a mapping");
 }
 
+static bool is_plain(const struct plan_map *m)
+{
+    return m->n_from == 1 && !m->when && !m->constant && m->text == PLAN_NONE && !m->absent.n &&
+           !m->sentinels.n && !m->faults.n && !m->parse && !m->has_bits && !m->n_targets &&
+           !m->otherwise && !m->invert && !m->decimal && !m->has_min && !m->has_max &&
+           m->linear.same && m->unit_from == PLAN_NONE;
+}
+
 static struct plan_map *one_mapping(struct plan_build *b, const struct yaml_node *n,
                                     const struct yaml_node *metric, const uint16_t *from,
                                     size_t n_from)
@@ -389,6 +397,7 @@ static struct plan_map *one_mapping(struct plan_build *b, const struct yaml_node
             m->out.by_kind = u.out.by_kind;
         }
     }
+    m->plain = is_plain(m);
     return m;
 }
 

@@ -38,7 +38,7 @@ size_t plan_count(const struct yaml_node *list)
     return n;
 }
 
-void plan_unknown(struct plan_build *b, const struct yaml_node *n, const char *what,
+bool plan_unknown(struct plan_build *b, const struct yaml_node *n, const char *what,
                   const char *word, const char *const *names, size_t n_names)
 {
     const char *near = err_nearest(word, names, n_names);
@@ -46,10 +46,11 @@ void plan_unknown(struct plan_build *b, const struct yaml_node *n, const char *w
         conf_error(b->notes, AT(n),
                    "%s \"%.64s\": \uff1a and \uff0c are full-width, YAML knows : and ,", what,
                    word);
-        return;
+        return true;
     }
     conf_error(b->notes, AT(n), "%s \"%.64s\"%s%s%s", what, word,
                near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    return near != NULL;
 }
 
 bool plan_is_map(struct plan_build *b, const struct yaml_node *n, const char *what)
@@ -61,11 +62,12 @@ bool plan_is_map(struct plan_build *b, const struct yaml_node *n, const char *wh
     return false;
 }
 
-void plan_read_map(struct plan_build *b, const struct yaml_node *map,
+bool plan_read_map(struct plan_build *b, const struct yaml_node *map,
                    const struct plan_key *keys, size_t n, const char *where)
 {
     const char *names[32];
     char what[96];
+    bool known = true;
     ASSERT(n <= 32);
     for (size_t i = 0; i < n; i++)
         names[i] = keys[i].name;
@@ -78,7 +80,7 @@ void plan_read_map(struct plan_build *b, const struct yaml_node *map,
             memcpy(what, "unknown key in ", 15);
             memcpy(what + 15, where, k);
             what[15 + k] = '\0';
-            plan_unknown(b, v->key, what, v->key->text, names, n);
+            known = !plan_unknown(b, v->key, what, v->key->text, names, n) && known;
         } else if (*keys[i].to) {
             conf_error(b->notes, AT(v->key), "\"%s\" is repeated, first in line %d", names[i],
                        (*keys[i].to)->key->line);
@@ -86,6 +88,7 @@ void plan_read_map(struct plan_build *b, const struct yaml_node *map,
             *keys[i].to = v;
         }
     }
+    return known;
 }
 
 const char *plan_scalar_text(struct plan_build *b, const struct yaml_node *n, const char *what)

@@ -110,6 +110,11 @@ void record_encode(const struct record *r, uint64_t id, uint64_t offset, char *t
     put32(to + AT_LEN, (uint32_t)len);
 }
 
+uint32_t record_length(const char *p)
+{
+    return get32(p + AT_LEN);
+}
+
 int record_decode(const struct segment_view *v, uint64_t offset, struct record *out)
 {
     ASSERT(offset >= v->base && offset % RECORD_ALIGN == 0);

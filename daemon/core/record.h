@@ -29,10 +29,11 @@ enum record_type {
     RECORD_COMMAND = 10,   /* of a firm or an operator; topic and body: case_command_put */
     RECORD_STREAM = 11,    /* body: "gateway/lane/epoch": cases opened from here on carry it */
     RECORD_PRESENCE =
-        12,          /* topic: a firm; body: "online" or "offline". Topic RECORD_DELIVERY, which
+        12, /* topic: a firm; body: "online" or "offline". Topic RECORD_DELIVERY, which
                         is no firm's code: can life-safety alarms be delivered? Written as
                         "gaihou-delivery" before, which is that still unless a firm is called so */
-    RECORD_END = 15, /* seals a segment: read on in the next one. Readers never see it */
+    RECORD_TIME = 13, /* time went on with no other record, and timers were due */
+    RECORD_END = 15,  /* seals a segment: read on in the next one. Readers never see it */
 };
 
 #define RECORD_MOMENT_S 60
@@ -99,6 +100,8 @@ struct segment_view {
     uint64_t base; /* journal offset of the file's first byte */
     uint64_t size; /* readable bytes */
 };
+/* How many bytes the record that begins here says it takes, not verified; 4 bytes are read. */
+uint32_t record_length(const char *p);
 /* The record at `offset` (a multiple of RECORD_ALIGN at or above base + SEGMENT_HEADER). 0;
  * -ENODATA: length 0, or no room for a record; -EBADMSG: its header does not verify; -EILSEQ:
  * the header does, topic or body do not: *out is then filled, but must be used only for its

@@ -145,6 +145,33 @@ bool registry_same_compound(const struct registry *r, const struct device *d, co
     return false;
 }
 
+const struct device *registry_admit(const struct registry *r, const char *id, size_t len,
+                                    const char *compound, size_t compound_len,
+                                    const char **out_why)
+{
+    const struct device *d = registry_find_said(r, id, len);
+    if (!d)
+        *out_why = "unknown_device";
+    else if (d->retired)
+        *out_why = "retired_device";
+    else if (compound && !registry_same_compound(r, d, compound, compound_len))
+        *out_why = "other_compound"; /* a publisher of one compound speaks for another's */
+    else
+        return d;
+    return NULL;
+}
+
+bool registry_param_at(const struct registry *r, size_t i, const struct device **out_device,
+                       const char **out_name, int *out_line)
+{
+    if (i >= r->n_params)
+        return false;
+    *out_device = &r->devices[r->params[i].device];
+    *out_name = r->params[i].name;
+    *out_line = (int)r->params[i].line;
+    return true;
+}
+
 bool registry_param(const struct registry *r, const struct device *d, const char *name,
                     double *out)
 {

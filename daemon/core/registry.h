@@ -104,9 +104,18 @@ const struct compound *registry_compound_now(const struct registry *r,
  * merged, on either side, or one that it was split from? Old codes in topics go on resolving. */
 bool registry_same_compound(const struct registry *r, const struct device *d, const char *code,
                             size_t len);
+/* The device that a message means by `id`, if it may speak: NULL and *out_why otherwise, in
+ * quarantine's words (unknown_device, retired_device, other_compound). compound: as the topic or the
+ * message says it; NULL: neither does. */
+const struct device *registry_admit(const struct registry *r, const char *id, size_t len,
+                                    const char *compound, size_t compound_len,
+                                    const char **out_why);
 /* A parameter of a device; false if it has none of that name. */
 bool registry_param(const struct registry *r, const struct device *d, const char *name,
                     double *out);
+/* Number i of all parameters, by device and name; false: there are no more. line: of params.csv. */
+bool registry_param_at(const struct registry *r, size_t i, const struct device **out_device,
+                       const char **out_name, int *out_line);
 /* The plausible range of a metric for this device (params.csv range.METRIC.min|max over the
  * catalogue's). */
 void registry_range(const struct registry *r, const struct device *d, const struct metric *m,

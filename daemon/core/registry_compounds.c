@@ -84,8 +84,10 @@ static double read_degrees(const struct sheet *s, int column, double limit)
         return NAN;
     if (text_double(t, strlen(t), &v) && fabs(v) <= limit)
         return v;
-    sheet_error(s, column, "%s \"%.40s\", expected decimal degrees from -%.0f to %.0f",
-                columns[column].name, t, limit, limit);
+    bool exchanged = limit < 180 && text_double(t, strlen(t), &v) && fabs(v) <= 180;
+    sheet_error(s, column, "%s \"%.40s\", expected decimal degrees from -%.0f to %.0f%s",
+                columns[column].name, t, limit, limit,
+                exchanged ? "; are lon and lat exchanged?" : "");
     return NAN;
 }
 
@@ -103,8 +105,9 @@ static bool check_texts(const struct sheet *s)
 static void on_row(struct sheet *s)
 {
     struct registry *r = s->r;
-    bool good = sheet_code(s, COMPOUND, true);
-    good = check_texts(s) && good;
+    bool coded = sheet_code(s, COMPOUND, true);
+    s->gaps |= !coded;
+    (void)check_texts(s);
     struct compound c = {
         .model = read_word(s, MODEL, models, 6, "专业物业, 社区物业 or 居民自治"),
         .tier = read_word(s, TIER, tiers, 6, "规范型, 基础型 or 托底型"),
@@ -115,8 +118,8 @@ static void on_row(struct sheet *s)
     };
     if (!*sheet_text(s, LON) != !*sheet_text(s, LAT))
         sheet_error(s, *sheet_text(s, LON) ? LON : LAT, "lon and lat go together");
-    if (!good)
-        return;
+    if (!coded)
+        return; /* what else is wrong was told: its devices need not hear that it is not there */
     const char *code = sheet_text(s, COMPOUND);
     const struct compound *old = registry_compound(r, code, strlen(code));
     if (old) {
@@ -171,12 +174,13 @@ static void check_split_of_merged(const struct sheet *s)
 {
     const struct registry *r = s->r;
     for (uint32_t i = 0; i < r->n_compounds; i++) {
+        if (r->split[i] == UINT32_MAX || r->merged[i] != r->split[i])
+            continue;
         const struct place *p = &s->links[1].places[i];
-        if (r->split[i] != UINT32_MAX && r->merged[i] == r->split[i])
-            problems_add(s->problems, s->file, p->line, p->col,
-                         "\"%s\" was split from \"%s\" and is merged into it: expected one of "
-                         "both; clear split_from when the parts are one again",
-                         r->compounds[i].code, p->to);
+        problems_add(s->problems, s->file, p->line, p->col,
+                     "\"%s\" was split from \"%s\" and is merged into it: expected one of "
+                     "both; clear split_from when the parts are one again",
+                     r->compounds[i].code, p->to);
     }
 }
 

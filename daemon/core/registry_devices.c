@@ -93,10 +93,13 @@ static const struct compound *read_compound(const struct sheet *s)
 {
     struct registry *r = s->r;
     const char *t = sheet_text(s, COMPOUND);
+    const struct compound *last = r->n_devices ? r->devices[r->n_devices - 1].compound : NULL;
+    if (last && strcmp(last->code, t) == 0) /* rows come in runs of one compound */
+        return last;
     if (!sheet_code(s, COMPOUND, true))
         return NULL;
     const struct compound *c = registry_compound(r, t, strlen(t));
-    if (c)
+    if (c || r->compounds_refused) /* which it may have been: what is wrong there was told */
         return c;
     if (!r->compounds) {
         sheet_error(s, COMPOUND, "unknown compound \"%s\": no file of compounds was read", t);
@@ -129,7 +132,8 @@ static bool read_yes_no(const struct sheet *s, int column, bool *out)
     const char *t = sheet_text(s, column);
     if (!*t || text_bool(t, strlen(t), out))
         return true;
-    sheet_error(s, column, "%s \"%.40s\", expected yes or no", columns[column].name, t);
+    sheet_error(s, column, "%s \"%.40s\", expected yes or no (是, 否)", columns[column].name,
+                t);
     return false;
 }
 
@@ -155,15 +159,45 @@ static bool check_texts(const struct sheet *s)
     return good;
 }
 
-/* Both must be free: by whom they are taken, in which line. */
-static bool check_unique(const struct sheet *s, const char *code, const char *source,
-                         struct device *taken)
+/* What a row's device is found by. */
+struct names {
+    const char *code, *source;
+    size_t code_len, source_len;
+    uint64_t code_hash, source_hash;
+};
+
+/* Their places in the tables are fetched while the rest of the row is looked at. */
+static struct names names_of(const struct sheet *s)
 {
-    const struct device *d = registry_find(s->r, code, strlen(code));
+    struct names n = {.code = sheet_text(s, DEVICE), .code_len = sheet_len(s, DEVICE)};
+    n.code_hash = registry_hash(n.code, n.code_len);
+    bool own = sheet_len(s, SOURCE_ID) > 0;
+    n.source = own ? sheet_text(s, SOURCE_ID) : n.code;
+    n.source_len = own ? sheet_len(s, SOURCE_ID) : n.code_len;
+    n.source_hash = own ? registry_hash(n.source, n.source_len) : n.code_hash;
+    table_expect(&s->r->by_code, n.code_hash);
+    table_expect(&s->r->by_source, n.source_hash);
+    return n;
+}
+
+static const struct device *taken_by(const struct registry *r, uint32_t i)
+{
+    return i == UINT32_MAX ? NULL : &r->devices[i];
+}
+
+/* Both must be free: by whom they are taken, in which line. */
+static bool check_unique(const struct sheet *s, const struct names *n, struct device *taken)
+{
+    const struct registry *r = s->r;
+    const char *code = n->code, *source = n->source;
+    const struct device *d = taken_by(
+        r, table_find(&r->by_code, n->code_hash, registry_same_code, r, code, n->code_len));
     if (d)
         sheet_error(s, DEVICE, "device \"%s\" is repeated, first in line %u", code,
                     s->lines[d->index]);
-    const struct device *e = registry_find_source(s->r, source, strlen(source));
+    const struct device *e =
+        taken_by(r, table_find(&r->by_source, n->source_hash, registry_same_source, r, source,
+                               n->source_len));
     if (e && (e->retired || taken->retired)) { /* what is in use has it */
         if (taken->retired)
             taken->source_given = true;
@@ -197,8 +231,10 @@ static uint32_t day_of(const char *s)
 static void check_merged(const struct sheet *s, const struct device *d)
 {
     const struct compound *c = d->compound;
+    if (!*c->merged_into)
+        return;
     uint32_t merged = day_of(c->valid_from), installed = day_of(sheet_text(s, INSTALLED));
-    if (*c->merged_into && merged && installed > merged)
+    if (merged && installed > merged)
         sheet_warn(s, COMPOUND,
                    "device \"%s\" was installed on %s, after \"%s\" was merged into \"%s\" "
                    "(%s): expected compound %s",
@@ -207,43 +243,12 @@ static void check_merged(const struct sheet *s, const struct device *d)
                    registry_compound_now(s->r, c)->code);
 }
 
-static char *put_text(char *at, const char *text)
-{
-    size_t n = strlen(text);
-    memcpy(at, text, n);
-    return at + n;
-}
-
-static char *put_tag(char *at, const char *key, const char *value)
-{
-    return *value ? put_text(put_text(at, key), value) : at;
-}
-
-/* Of codes alone, as nearly all are, in which there is nothing to clean or to escape; the tags are
- * in their order. */
-static int put_plain_series(struct buf *b, const struct device *d)
-{
-    char *begin = buf_room(b, 5 * TEXT_CODE_MAX + 64), *at = begin;
-    if (!begin)
-        return -ENOBUFS;
-    at = put_text(at, d->kind->name);
-    at = put_tag(at, ",building=", d->building);
-    at = put_tag(at, ",compound=", d->compound->code);
-    at = put_tag(at, ",device=", d->code);
-    at = put_tag(at, ",point=", d->point);
-    buf_commit(b, (size_t)(at - begin));
-    return 0;
-}
-
 static int put_series(struct buf *b, const struct device *d)
 {
     const struct lineproto_tag tags[] = {{"building", d->building},
                                          {"compound", d->compound->code},
                                          {"device", d->code},
                                          {"point", d->point}};
-    if ((!*d->point || text_is_code(d->point, strlen(d->point))) &&
-        strcmp(d->kind->name, "time") != 0) /* which no measurement may be called */
-        return put_plain_series(b, d);
     return lineproto_put_series(b, d->kind->name, tags, 4);
 }
 
@@ -285,7 +290,7 @@ static const char *keep_word(struct sheet *s, int column)
     return sheet_keep(s, column);
 }
 
-static void take_device(struct sheet *s, struct device *d)
+static void take_device(struct sheet *s, const struct names *names, struct device *d)
 {
     struct registry *r = s->r;
     d->index = (uint32_t)r->n_devices;
@@ -298,7 +303,7 @@ static void take_device(struct sheet *s, struct device *d)
     }
     /* a series ends with its device when it has no point: the code is stored there already, and
      * near what each point needs */
-    size_t n = strlen(d->code);
+    size_t n = names->code_len;
     d->code = *d->point ? sheet_keep(s, DEVICE) : d->series + d->series_len - n;
     d->point = sheet_keep(s, POINT);
     d->source_id = *sheet_text(s, SOURCE_ID) ? sheet_keep(s, SOURCE_ID) : d->code;
@@ -314,8 +319,60 @@ static void take_device(struct sheet *s, struct device *d)
     s->lines[d->index] = (uint32_t)s->row->line;
     r->compounds[d->compound->index].n_devices++;
     r->devices[r->n_devices++] = *d;
-    table_add(&r->by_code, registry_hash(d->code, n), d->index);
-    table_add(&r->by_source, registry_hash(d->source_id, strlen(d->source_id)), d->index);
+    table_add(&r->by_code, names->code_hash, d->index);
+    table_add(&r->by_source, names->source_hash, d->index);
+}
+
+/* -- source ids that differ only in case ------------------------------------------------------- */
+
+enum { FOLD_MAX = 256, ALIKE_TOLD = 5 };
+
+static size_t fold(const char *s, size_t n, char out[FOLD_MAX])
+{
+    n = n < FOLD_MAX ? n : FOLD_MAX; /* which of those that are looked at none is longer than */
+    for (size_t i = 0; i < n; i++)
+        out[i] = (char)(s[i] >= 'A' && s[i] <= 'Z' ? s[i] + ('a' - 'A') : s[i]);
+    return n;
+}
+
+static bool same_folded(const void *ctx, uint32_t value, const void *key, size_t len)
+{
+    const struct registry *r = ctx;
+    const char *other = r->devices[value].source_id;
+    char text[FOLD_MAX];
+    size_t n = fold(other, strlen(other), text);
+    return n == len && memcmp(text, key, n) == 0;
+}
+
+static bool has_letter(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z'))
+            return true;
+    return false;
+}
+
+/* They are looked up as they are written (docs/registry.md): two rows for one device would each be right
+ * for half of what it is thought to be. For a million devices a quarter of a second: --check only. */
+static void check_alike(struct sheet *s, const struct names *names, const struct device *d)
+{
+    char text[FOLD_MAX];
+    if (d->retired || !problems_are_thorough(s->problems) || names->source_len > FOLD_MAX ||
+        !has_letter(names->source, names->source_len))
+        return;
+    if (!s->folded.slots)
+        table_init(&s->folded, s->rows);
+    size_t n = fold(names->source, names->source_len, text);
+    uint64_t hash = registry_hash(text, n);
+    uint32_t other = table_find(&s->folded, hash, same_folded, s->r, text, n);
+    if (other == UINT32_MAX)
+        table_add(&s->folded, hash, (uint32_t)s->r->n_devices - 1);
+    else if (s->n_alike++ < ALIKE_TOLD)
+        sheet_warn(
+            s, *sheet_text(s, SOURCE_ID) ? SOURCE_ID : DEVICE,
+            "source_id \"%.64s\" differs only in case from \"%.64s\" in line %u; they are "
+            "two devices, each found by exactly its own",
+            names->source, s->r->devices[other].source_id, s->lines[other]);
 }
 
 /* 8.62451E+14 is what a spreadsheet makes of an IMEI; its digits are gone. */
@@ -336,6 +393,7 @@ static bool check_not_rounded(const struct sheet *s)
 static void on_row(struct sheet *s)
 {
     struct device d = {.retired = sheet_len(s, RETIRED) > 0};
+    struct names names = names_of(s);
     bool good = sheet_code(s, DEVICE, true);
     good = check_texts(s) && good;
     good = check_not_rounded(s) && good;
@@ -346,16 +404,18 @@ static void on_row(struct sheet *s)
     good = read_yes_no(s, LIFE_SAFETY, &d.life_safety) && good;
     if (!sheet_len(s, DEVICE) || !text_is_code(sheet_text(s, DEVICE), sheet_len(s, DEVICE)))
         return;
-    const char *source = sheet_text(s, *sheet_text(s, SOURCE_ID) ? SOURCE_ID : DEVICE);
-    good = check_unique(s, sheet_text(s, DEVICE), source, &d) && good;
+    good = check_unique(s, &names, &d) && good;
     if (!good || !d.kind || !d.compound)
         return;
     check_merged(s, &d);
+    size_t before = s->r->n_devices;
     if (s->r->n_devices == s->rows) {
         sheet_error(s, DEVICE, "more than %d devices", REGISTRY_MAX_DEVICES);
         return;
     }
-    take_device(s, &d);
+    take_device(s, &names, &d);
+    if (s->r->n_devices > before)
+        check_alike(s, &names, &d);
 }
 
 static const char *code_of(const struct registry *r, uint32_t i)
@@ -401,9 +461,15 @@ static void check_replaced(struct sheet *s, uint32_t i)
 static void finish(struct sheet *s, bool complete)
 {
     struct registry *r = s->r;
+    if (s->n_alike > ALIKE_TOLD)
+        problems_warn(s->problems, s->file, 0, 0,
+                      "%zu more source_ids differ only in case from another",
+                      s->n_alike - ALIKE_TOLD);
+    table_done(&s->folded);
     for (size_t k = 0; k < 2; k++)
-        sheet_link(s, &s->links[k], r->n_devices, complete, code_of, find);
-    for (uint32_t i = 0; i < r->n_devices; i++)
+        if (s->links[k].places)
+            sheet_link(s, &s->links[k], r->n_devices, complete, code_of, find);
+    for (uint32_t i = 0; s->links[1].places && i < r->n_devices; i++)
         if (s->links[1].next[i] != UINT32_MAX && s->links[1].next[i] != i)
             check_replaced(s, i);
 }

@@ -81,7 +81,8 @@ static void on_row(struct sheet *s)
     }
     const struct device *d = registry_find(r, code, strlen(code));
     if (!d) {
-        sheet_error(s, DEVICE, "unknown device \"%.64s\"", code);
+        if (!r->devices_refused)
+            sheet_error(s, DEVICE, "unknown device \"%.64s\"", code);
         return;
     }
     if (!check_name(s, d, name) || !good)
@@ -138,23 +139,47 @@ static void make_ranges(struct sheet *s)
     qsort(r->ranges, n, sizeof(*r->ranges), by_device_and_metric);
 }
 
-/* min ≤ max, whatever of both comes from the catalogue. */
-static void check_range(struct sheet *s, const struct param *p)
+/* min ≤ max, whatever of both comes from the catalogue; the n lines give one range. */
+static void check_range(struct sheet *s, const struct param *p, size_t n)
 {
     struct registry *r = s->r;
     const struct device *d = &r->devices[p->device];
-    bool is_max;
+    bool is_max, given[2] = {false, false};
+    uint32_t line = 0;
     double min, max;
-    const struct metric *m = range_metric(r, d, p->name, &is_max);
-    if (!m)
-        return;
+    const struct metric *m = NULL;
+    for (size_t i = 0; i < n; i++) {
+        m = range_metric(r, d, p[i].name, &is_max);
+        given[is_max] = true;
+        line = p[i].line > line ? p[i].line : line;
+    }
     registry_range(r, d, m, &min, &max);
     if (min > max) {
         char a[NUM_MAX + 1], b[NUM_MAX + 1];
         a[num_put_double(a, min)] = '\0';
         b[num_put_double(b, max)] = '\0';
-        problems_add(s->problems, s->file, (int)p->line, 0,
-                     "%s of device \"%s\" makes a range from %s to %s", p->name, d->code, a, b);
+        problems_add(s->problems, s->file, (int)line, 0,
+                     "range.%s of device \"%s\" is from %s%s to %s%s, expected min below max",
+                     m->name, d->code, a, given[0] ? "" : " (the catalogue's)", b,
+                     given[1] ? "" : " (the catalogue's)");
+    }
+}
+
+/* Sorted by name: what is of one range stands together. */
+static void check_ranges(struct sheet *s)
+{
+    const struct registry *r = s->r;
+    bool max;
+    for (size_t i = 0, n; i < r->n_params; i += n) {
+        const struct param *p = &r->params[i];
+        const struct device *d = &r->devices[p->device];
+        const struct metric *m = range_metric(r, d, p->name, &max);
+        n = 1;
+        while (m && i + n < r->n_params && p[n].device == p->device &&
+               range_metric(r, d, p[n].name, &max) == m)
+            n++;
+        if (m)
+            check_range(s, p, n);
     }
 }
 
@@ -171,8 +196,7 @@ static void finish(struct sheet *s, bool complete)
                          r->devices[b->device].code, a->line);
     }
     make_ranges(s);
-    for (size_t i = 0; i < r->n_params; i++)
-        check_range(s, &r->params[i]);
+    check_ranges(s);
 }
 
 const struct sheet_kind params_sheet = {.columns = columns,

@@ -191,8 +191,11 @@ bool sheet_code(const struct sheet *s, int column, bool required)
     }
     if (text_is_code(t, n))
         return true;
-    sheet_error(s, column, "%s \"%.100s\", expected letters, digits and . _ - only, at most %d",
-                s->kind->columns[column].name, t, TEXT_CODE_MAX);
+    bool blank = strstr(t, "\u3000") || strstr(t, "\u00a0") || strstr(t, "\u200b"); /* unseen */
+    sheet_error(s, column,
+                "%s \"%.100s\", expected letters, digits and . _ - only, at most %d%s",
+                s->kind->columns[column].name, t, TEXT_CODE_MAX,
+                blank ? "; a blank of another kind stands in it" : "");
     return false;
 }
 
@@ -215,8 +218,12 @@ bool sheet_date(const struct sheet *s, int column)
     size_t n = sheet_len(s, column);
     if (n == 0 || text_is_date(sheet_text(s, column), n))
         return true;
-    sheet_error(s, column, "%s \"%.40s\" is no date, expected e.g. 2026-03-01",
-                s->kind->columns[column].name, sheet_text(s, column));
+    const char *text = sheet_text(s, column);
+    bool days =
+        n == 5 && strspn(text, "0123456789") == n; /* since 1900, as spreadsheets count */
+    sheet_error(s, column, "%s \"%.40s\" is no date, expected e.g. 2026-03-01 or 2026/3/1%s",
+                s->kind->columns[column].name, text,
+                days ? ": a spreadsheet counted days; format the column as yyyy-mm-dd" : "");
     return false;
 }
 
@@ -331,6 +338,7 @@ static void on_csv_row(void *ctx, const struct csv_row *row)
         csv_place(row, i, &line, &col);
         problems_add(s->problems, s->file, line, col,
                      "field %zu belongs to no column; is a comma in a text not quoted?", i + 1);
+        s->gaps = true;
         return;
     }
     if (!empty)
@@ -364,23 +372,25 @@ static bool read_rows(struct sheet *s, const struct registry_input *in)
     s->rows = lines < s->kind->rows ? lines : s->kind->rows;
     s->lines = mem_zalloc_array(s->rows, sizeof(*s->lines));
     s->kind->begin(s);
-    (void)csv_read(text, len, s->file, s->problems, on_csv_row, s);
+    s->gaps |= csv_read(text, len, s->file, s->problems, on_csv_row, s) != 0;
+    s->gaps |= !s->header_read || s->header_bad;
     free(made);
     if (!s->header_read)
         problems_add(s->problems, s->file, 0, 0, "no header line; the file is empty");
     return true;
 }
 
-void sheet_run(struct registry *r, const struct sheet_kind *kind,
+bool sheet_run(struct registry *r, const struct sheet_kind *kind,
                const struct registry_input *in, struct problems *p)
 {
     if (!in || !in->text)
-        return;
+        return true;
     struct sheet *s = mem_zalloc(sizeof(*s));
     *s = (struct sheet){.r = r, .problems = p, .file = in->file, .kind = kind};
     buf_init(&s->scratch, 8192);
     size_t before = problems_errors(p);
-    if (read_rows(s, in))
+    bool read = read_rows(s, in), whole = read && !s->gaps;
+    if (read)
         kind->finish(s, problems_errors(p) == before);
     free(s->lines);
     for (size_t i = 0; i < MAX_LINKS; i++) {
@@ -389,18 +399,20 @@ void sheet_run(struct registry *r, const struct sheet_kind *kind,
     }
     buf_done(&s->scratch);
     free(s);
+    return whole;
 }
 
 /* ---- links between rows ---- */
 
 void sheet_link_note(struct sheet *s, struct link *l, uint32_t i, const char *kept)
 {
-    if (!l->places)
+    if (!*kept)
+        return;
+    if (!l->places) /* most files have none */
         l->places = mem_zalloc_array(s->rows, sizeof(*l->places));
     struct place *p = &l->places[i];
     *p = (struct place){.to = kept, .line = s->row->line};
-    if (*kept)
-        csv_place(s->row, (size_t)s->at[l->column], &p->line, &p->col);
+    csv_place(s->row, (size_t)s->at[l->column], &p->line, &p->col);
 }
 
 /* Each node has one way out: walk from every node, mark what this walk has seen by its start.
@@ -427,11 +439,16 @@ void sheet_link(struct sheet *s, struct link *l, size_t n, bool complete,
                 const char *(*code_of)(const struct registry *r, uint32_t i),
                 uint32_t (*find)(const struct registry *r, const char *code))
 {
-    l->next = mem_zalloc_array(n, sizeof(*l->next));
+    l->next = mem_realloc_array(NULL, n, sizeof(*l->next));
+    memset(l->next, 0xff, n * sizeof(*l->next));
+    if (!l->places)
+        return;
     for (size_t i = 0; i < n; i++) {
         const struct place *p = &l->places[i];
-        l->next[i] = *p->to ? find(s->r, p->to) : UINT32_MAX;
-        if (*p->to && l->next[i] == UINT32_MAX && complete)
+        if (!p->to)
+            continue;
+        l->next[i] = find(s->r, p->to);
+        if (l->next[i] == UINT32_MAX && complete)
             problems_add(s->problems, s->file, p->line, p->col,
                          "%s \"%s\": there is no such %s", s->kind->columns[l->column].name,
                          p->to, l->thing);
@@ -447,9 +464,11 @@ int registry_parse(const struct registry_input *compounds, const struct registry
     struct registry *r = mem_zalloc(sizeof(*r));
     r->catalog = catalog;
     arena_init(&r->pool, pool_max);
-    sheet_run(r, &compounds_sheet, compounds, problems);
-    sheet_run(r, &devices_sheet, devices, problems);
-    sheet_run(r, &params_sheet, params, problems);
+    r->compounds_refused = !sheet_run(r, &compounds_sheet, compounds, problems);
+    size_t so_far = problems_errors(problems);
+    (void)sheet_run(r, &devices_sheet, devices, problems);
+    r->devices_refused = problems_errors(problems) != so_far;
+    (void)sheet_run(r, &params_sheet, params, problems);
     if (problems_errors(problems) != before) {
         registry_free(r);
         return -EINVAL;

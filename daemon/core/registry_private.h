@@ -35,6 +35,8 @@ struct registry {
     uint32_t *merged; /* of a compound: the index of what it is merged into, or UINT32_MAX */
     uint32_t *split;  /* … of what it was split from */
     struct table by_compound, by_code, by_source;
+    bool compounds_refused; /* some lines of them: what is not there may be among those */
+    bool devices_refused;   /* some of them: who is not there may be among those */
     const char *remarks[3];
     size_t n_remarks;
 };
@@ -59,18 +61,22 @@ struct sheet {
     const char *of[CSV_FIELDS_MAX]; /* the names of the header line's columns */
     size_t n_header;
     bool header_read, header_bad;
+    bool gaps; /* there are lines that nothing was taken from */
 
     uint32_t *lines; /* of the rows that were taken */
     struct link {    /* columns that name another row of the same file */
         int column;
         const char *thing;  /* "compound" */
         struct place {      /* of each row that was taken */
-            const char *to; /* "" none */
+            const char *to; /* NULL none */
             int line, col;
-        } * places;
+        } * places;     /* NULL: of no row */
         uint32_t *next; /* UINT32_MAX: none; made by sheet_link */
     } links[MAX_LINKS];
     struct buf scratch;
+    struct table
+        folded; /* devices by their source_id without case; made with the first letter in one */
+    size_t n_alike; /* that differ in nothing but case from another */
 };
 
 /* What one file is: sheet_run() reads it. */
@@ -107,8 +113,9 @@ void sheet_link(struct sheet *s, struct link *l, size_t n, bool complete,
                 uint32_t (*find)(const struct registry *r, const char *code));
 
 extern const struct sheet_kind compounds_sheet, devices_sheet, params_sheet;
-/* Reads a file: encoding, header, rows. */
-void sheet_run(struct registry *r, const struct sheet_kind *kind,
+/* Reads a file: encoding, header, rows. False if it has lines that nothing was taken from (for those
+ * that on_row leaves out it sets `gaps` itself: compounds' does). */
+bool sheet_run(struct registry *r, const struct sheet_kind *kind,
                const struct registry_input *in, struct problems *p);
 void sheet_warn(const struct sheet *s, int column, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

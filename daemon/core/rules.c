@@ -16,32 +16,21 @@ static const size_t arena_max = (size_t)1 << 30, tree_max = (size_t)64 << 20;
 
 /* -- severities ---------------------------------------------------------------------------- */
 
-static const struct {
-    const char *name, *zh, *en;
-} severities[SEVERITIES] = {
-    [SEVERITY_INFO] = {"info", "提示", "Information"},
-    [SEVERITY_WARNING] = {"warning", "预警", "Warning"},
-    [SEVERITY_MINOR] = {"minor", "一般", "Minor"},
-    [SEVERITY_MAJOR] = {"major", "重要", "Major"},
-    [SEVERITY_CRITICAL] = {"critical", "紧急", "Critical"},
+static const char *const severities[SEVERITIES] = {
+    [SEVERITY_INFO] = "info",   [SEVERITY_WARNING] = "warning",   [SEVERITY_MINOR] = "minor",
+    [SEVERITY_MAJOR] = "major", [SEVERITY_CRITICAL] = "critical",
 };
 
 const char *severity_name(enum severity s)
 {
     ASSERT(s < SEVERITIES);
-    return severities[s].name;
-}
-
-const char *severity_title(enum severity s, bool zh)
-{
-    ASSERT(s < SEVERITIES);
-    return zh ? severities[s].zh : severities[s].en;
+    return severities[s];
 }
 
 int severity_parse(const char *s, size_t len, enum severity *out)
 {
     for (int i = 0; i < SEVERITIES; i++) {
-        if (strlen(severities[i].name) == len && memcmp(severities[i].name, s, len) == 0) {
+        if (strlen(severities[i]) == len && memcmp(severities[i], s, len) == 0) {
             *out = (enum severity)i;
             return 0;
         }
@@ -57,13 +46,13 @@ static void read_group(struct rules_build *b, const struct yaml_node *n)
     const struct rules_key keys[] = {{"name", &name}, {"rules", &rules}};
     if (!rules_is_map(b, n, "a group"))
         return;
-    rules_read_map(b, n, keys, 2, "a group");
+    bool known = rules_read_map(b, n, keys, 2, "a group");
     b->group = rules_line(b, name, "name", 200);
-    if (!name)
+    if (!name && known)
         conf_error(b->notes, AT(n), "a group without name");
-    if (!rules)
+    if (!rules && known)
         conf_error(b->notes, AT(n), "a group without rules");
-    else if (rules_is_list(b, rules, "rules"))
+    if (rules && rules_is_list(b, rules, "rules"))
         for (const struct yaml_node *v = rules->first; v; v = v->next)
             rules_read_rule(b, v);
 }
@@ -81,14 +70,14 @@ static void read_file(struct rules_build *b)
     f->root = yaml_parse(f->text, f->len, &f->tree, &f->notes);
     if (!f->root || !rules_is_map(b, f->root, "a file of rules"))
         return;
-    rules_read_map(b, f->root, keys, 3, "a file of rules");
-    if (!version)
+    bool known = rules_read_map(b, f->root, keys, 3, "a file of rules");
+    if (!version && known)
         conf_error(&f->notes, AT(f->root), "\"version: 1\" is missing");
-    else if (version->kind != YAML_SCALAR || strcmp(version->text, "1") != 0)
+    else if (version && (version->kind != YAML_SCALAR || strcmp(version->text, "1") != 0))
         conf_error(&f->notes, AT(version), "version %.16s, expected 1", version->text);
     if (calendar)
         rules_read_calendar(b, calendar);
-    if (!groups && !calendar)
+    if (!groups && !calendar && known)
         conf_error(&f->notes, AT(f->root), "expected groups, a calendar or both");
     if (groups && rules_is_list(b, groups, "groups"))
         for (const struct yaml_node *v = groups->first; v; v = v->next)

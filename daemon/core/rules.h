@@ -117,7 +117,6 @@ bool rule_in_force(const struct rule *r, const struct expr_calendar *c, const st
 int64_t rule_next_boundary(const struct rule *r, const struct expr_calendar *c,
                            const struct zone *z, int64_t wall_ms);
 const char *severity_name(enum severity s);                        /* "major" */
-const char *severity_title(enum severity s, bool zh);              /* "重要" */
 int severity_parse(const char *s, size_t len, enum severity *out); /* 0 or -EINVAL */
 
 #endif

@@ -136,13 +136,13 @@ static bool read_level(struct rules_build *b, const struct yaml_node *n, struct 
     size_t errors = b->notes->errors;
     if (!rules_is_map(b, n, "a level"))
         return false;
-    rules_read_map(b, n, keys, 5, "a level");
+    bool known = rules_read_map(b, n, keys, 5, "a level");
     bool cut = b->cut; /* said; what is left of the condition is no use */
     l->common.off_for_ns = off_for;
     int s = l->severity ? rules_word(b, l->severity, "severity", names, SEVERITIES) : -1;
-    if (!l->severity)
+    if (!l->severity && known)
         conf_error(b->notes, AT(n), "a level without severity");
-    if (!l->when)
+    if (!l->when && known)
         conf_error(b->notes, AT(n), "a level without when: its condition");
     l->common.severity = s >= 0 ? (enum severity)s : SEVERITY_WARNING;
     if (l->when && read_condition(b, l->when, 0) && !cut)

@@ -76,12 +76,13 @@ void *rules_take(struct rules_build *b, size_t n, size_t size);
 const char *rules_copy(struct rules_build *b, const char *s);
 const char *rules_what(const struct yaml_node *n); /* "a list" */
 size_t rules_count_items(const struct yaml_node *list);
-/* Said, with the nearest name or all of them. */
-void rules_unknown(struct rules_build *b, const struct yaml_node *n, const char *what,
+/* Said, with the nearest name or all of them; false when it cannot be told what was meant. */
+bool rules_unknown(struct rules_build *b, const struct yaml_node *n, const char *what,
                    const char *const *names, size_t n_names);
 bool rules_is_map(struct rules_build *b, const struct yaml_node *n, const char *what);
 bool rules_is_list(struct rules_build *b, const struct yaml_node *n, const char *what);
-void rules_read_map(struct rules_build *b, const struct yaml_node *map,
+/* False when a key is unknown that may be meant for one of them: what lacks may be there. */
+bool rules_read_map(struct rules_build *b, const struct yaml_node *map,
                     const struct rules_key *keys, size_t n, const char *where);
 /* NULL when it is not one: said. n NULL: NULL, unsaid. */
 const char *rules_text(struct rules_build *b, const struct yaml_node *n, const char *what);

@@ -23,6 +23,7 @@ struct parts { /* what stands in the file; NULL: nothing */
     const struct yaml_node *mode, *max_gap, *tolerate, *fresh, *unknown, *no_data, *flapping;
     const struct yaml_node *schedule, *latch, *work, *life_safety, *points, *only, *params;
     const struct yaml_node *source, *unverified;
+    bool known; /* none of its keys is wrongly written */
 };
 
 /* -- who it is ----------------------------------------------------------------------------- */
@@ -45,12 +46,13 @@ static bool same_id(const void *ctx, uint32_t value, const void *key, size_t len
     return strlen(id) == len && memcmp(id, key, len) == 0;
 }
 
-static bool read_id(struct rules_build *b, const struct yaml_node *rule,
-                    const struct yaml_node *n, struct rule *x)
+static bool read_id(struct rules_build *b, const struct yaml_node *rule, const struct parts *p,
+                    struct rule *x)
 {
+    const struct yaml_node *n = p->id;
     const char *s = rules_text(b, n, "id");
     x->id = "";
-    if (!n)
+    if (!n && p->known)
         conf_error(b->notes, AT(rule), "a rule without id, expected a name like sump-high");
     if (!s)
         return false;
@@ -209,8 +211,10 @@ static bool read_kinds(struct rules_build *b, const struct yaml_node *rule,
     size_t errors = b->notes->errors;
     if (p->kind && p->kinds)
         conf_error(b->notes, AT(p->kinds->key), "kind and kinds: one of them is expected");
-    else if (!p->kind && !p->kinds)
+    else if (!p->kind && !p->kinds && p->known)
         conf_error(b->notes, AT(rule), "a rule without kind, expected a kind of the catalogue");
+    else if (!p->kind && !p->kinds)
+        return false;
     else if (p->kinds && rules_is_list(b, p->kinds, "kinds"))
         for (const struct yaml_node *v = p->kinds->first; v; v = v->next)
             read_kind(b, v, x);
@@ -466,7 +470,7 @@ static void read_parts(struct rules_build *b, const struct yaml_node *n, struct 
         {"source", &p->source},
         {"unverified", &p->unverified},
     };
-    rules_read_map(b, n, keys, sizeof(keys) / sizeof(keys[0]), "a rule");
+    p->known = rules_read_map(b, n, keys, sizeof(keys) / sizeof(keys[0]), "a rule");
 }
 
 static void read_rest(struct rules_build *b, const struct yaml_node *n, const struct parts *p,
@@ -474,7 +478,7 @@ static void read_rest(struct rules_build *b, const struct yaml_node *n, const st
 {
     static const char *const works[] = {"none", "ack", "full"};
     read_words(b, p->title, "title", MAX_TITLE, &x->title_zh, &x->title_en);
-    if (!p->title)
+    if (!p->title && p->known)
         conf_error(b->notes, AT(n), "a rule without title");
     read_words(b, p->action, "action", MAX_ACTION, &x->action_zh, &x->action_en);
     x->class_ = p->class_ ? rules_line(b, p->class_, "class", 64) : "general";
@@ -492,7 +496,7 @@ static void read_rest(struct rules_build *b, const struct yaml_node *n, const st
                           &x->n_points);
     if (p->only)
         read_only(b, p->only, x);
-    if (!p->levels && !p->no_data)
+    if (!p->levels && !p->no_data && p->known)
         conf_error(b->notes, AT(n), "a rule without levels and no_data: it would never alarm");
 }
 
@@ -527,7 +531,7 @@ void rules_read_rule(struct rules_build *b, const struct yaml_node *n)
     place->file = (size_t)(b->f - b->files);
     place->id_line = p.id ? p.id->line : n->line;
     place->id_col = p.id ? p.id->col : n->col;
-    bool named = read_id(b, n, p.id, x), known = read_kinds(b, n, &p, x);
+    bool named = read_id(b, n, &p, x), known = read_kinds(b, n, &p, x);
     if (p.params)
         read_params(b, p.params, x);
     read_rest(b, n, &p, x);
@@ -535,7 +539,7 @@ void rules_read_rule(struct rules_build *b, const struct yaml_node *n)
     x->levels = rules_take(b, rules_kinds(b->r, x) + 1, sizeof(*x->levels));
     if (p.levels)
         rules_read_levels(b, p.levels, x, place, p.off_for, known);
-    else if (p.off_for && !p.levels)
+    else if (p.off_for && p.known)
         conf_error(b->notes, AT(p.off_for->key), "off_for without levels");
     read_mode(b, &p, x, errors);
     x->hash = rules_hash(b->r, x);

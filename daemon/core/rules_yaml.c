@@ -48,7 +48,7 @@ static bool is_full_width(const char *s)
     return strstr(s, "\uff1a") || strstr(s, "\uff0c");
 }
 
-void rules_unknown(struct rules_build *b, const struct yaml_node *n, const char *what,
+bool rules_unknown(struct rules_build *b, const struct yaml_node *n, const char *what,
                    const char *const *names, size_t n_names)
 {
     const char *near = err_nearest(n->text, names, n_names);
@@ -56,11 +56,11 @@ void rules_unknown(struct rules_build *b, const struct yaml_node *n, const char 
         conf_error(b->notes, AT(n),
                    "%s \"%.64s\": \uff1a and \uff0c are full-width, YAML knows : and ,", what,
                    n->text);
-        return;
+        return true;
     }
     if (near) {
         conf_error(b->notes, AT(n), "%s \"%.64s\", did you mean \"%s\"?", what, n->text, near);
-        return;
+        return true;
     }
     struct buf all;
     buf_init(&all, 1024);
@@ -68,6 +68,7 @@ void rules_unknown(struct rules_build *b, const struct yaml_node *n, const char 
         (void)buf_printf(&all, "%s%s", !i ? "" : i + 1 < n_names ? ", " : " or ", names[i]);
     conf_error(b->notes, AT(n), "%s \"%.64s\", expected %s", what, n->text, buf_cstr(&all));
     buf_done(&all);
+    return false;
 }
 
 bool rules_is_map(struct rules_build *b, const struct yaml_node *n, const char *what)
@@ -98,12 +99,13 @@ static bool is_cut_text(const struct yaml_node *v)
     return yaml_is_null(v) && strpbrk(v->key->text, "()<>=\"' ");
 }
 
-void rules_read_map(struct rules_build *b, const struct yaml_node *map,
+bool rules_read_map(struct rules_build *b, const struct yaml_node *map,
                     const struct rules_key *keys, size_t n, const char *where)
 {
     const char *names[40];
     char what[96] = "unknown key in ";
     ASSERT(n <= 40);
+    bool known = true;
     b->cut = false;
     for (size_t i = 0; i < n; i++)
         names[i] = keys[i].name;
@@ -122,7 +124,7 @@ void rules_read_map(struct rules_build *b, const struct yaml_node *map,
                        "} stands in quotes, or the mapping is written with a line for each key",
                        v->key->text);
         } else if (i == n) {
-            rules_unknown(b, v->key, what, names, n);
+            known = !rules_unknown(b, v->key, what, names, n) && known;
         } else if (*keys[i].to) {
             conf_error(b->notes, AT(v->key), "\"%s\" is repeated, first in line %d", names[i],
                        (*keys[i].to)->key->line);
@@ -130,6 +132,7 @@ void rules_read_map(struct rules_build *b, const struct yaml_node *map,
             *keys[i].to = v;
         }
     }
+    return known;
 }
 
 const char *rules_text(struct rules_build *b, const struct yaml_node *n, const char *what)

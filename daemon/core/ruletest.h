@@ -50,7 +50,6 @@ int ruletest_world(const struct ruletest *t, const struct world_text *catalog,
 
 size_t ruletest_tests(const struct ruletest *t);
 const char *ruletest_name(const struct ruletest *t, size_t test);
-int ruletest_line(const struct ruletest *t, size_t test);
 
 /* Which branches of the rules some test has gone through. */
 struct ruletest_cover;

@@ -118,7 +118,7 @@ static void one_compound(struct site *s, const struct yaml_node *n)
         return;
     const char *code = cell(s->p, at[0], "compound");
     if (!code) {
-        if (!at[0])
+        if (!at[0] && s->p->known)
             conf_error(&s->p->notes, AT(n), "a compound needs `compound`, its code");
         return;
     }
@@ -250,7 +250,8 @@ static void one_device(struct site *s, const struct yaml_node *n)
     for (size_t i = 0; i < N_DEVICE; i++)
         cells[i] = cell(p, at[i], device_columns[i]);
     if (!cells[0] || !cells[2]) {
-        conf_error(&p->notes, AT(n), "a device needs `device` (its code) and `kind`");
+        if (p->known)
+            conf_error(&p->notes, AT(n), "a device needs `device` (its code) and `kind`");
         return;
     }
     cells[3] = cells[3] ? cells[3] : "c1";

@@ -140,7 +140,8 @@ static bool one_series(struct ruletest_parse *p, const struct yaml_node *n,
     if (!ruletest_map(p, n, SLOTS(slots), "a series"))
         return false;
     if (!device || !metric || !values) {
-        conf_error(&p->notes, AT(n), "a series needs `device`, `metric` and `values`");
+        if (p->known)
+            conf_error(&p->notes, AT(n), "a series needs `device`, `metric` and `values`");
         return false;
     }
     s->device = ruletest_copy(p, device, "device");
@@ -198,10 +199,11 @@ static void one_test(struct ruletest_parse *p, const struct yaml_node *n, struct
     if (!ruletest_map(p, n, SLOTS(slots), "a test"))
         return;
     const char *s = ruletest_copy(p, name, "name");
-    if (!s || strlen(s) > MAX_NAME || !text_is_plain(s, strlen(s)))
+    if ((!s && (name || p->known)) ||
+        (s && (strlen(s) > MAX_NAME || !text_is_plain(s, strlen(s)))))
         conf_error(&p->notes, AT(name ? name : n),
                    "a test needs a `name` of one line, at most %d bytes", MAX_NAME);
-    else
+    else if (s)
         x->name = s;
     for (const struct test *o = p->t->tests; o < x; o++)
         if (*x->name && strcmp(o->name, x->name) == 0)
@@ -220,9 +222,9 @@ static void check_version(struct ruletest_parse *p, const struct yaml_node *root
                           const struct yaml_node *n)
 {
     uint64_t v = 1;
-    if (!n)
+    if (!n && p->known)
         conf_error(&p->notes, AT(root), "expected `version: 1`");
-    else if (ruletest_count(p, n, "version", 1, &v) && v != 1)
+    else if (n && ruletest_count(p, n, "version", 1, &v) && v != 1)
         conf_error(&p->notes, AT(n), "version is 0, expected 1");
 }
 
@@ -235,10 +237,18 @@ static void read_root(struct ruletest_parse *p, const struct yaml_node *root)
                                  {"compounds", &compounds}, {"devices", &devices},
                                  {"defaults", &defaults},   {"tests", &tests}};
     struct ruletest *t = p->t;
+    const struct yaml_node *first = root->kind == YAML_MAP ? root->first : NULL;
+    for (; first; first = first->next)
+        if (first->key && strcmp(first->key->text, "groups") == 0) {
+            conf_error(&p->notes, AT(first),
+                       "this is a file of rules, expected one that tests them");
+            return;
+        }
     if (!ruletest_map(p, root, SLOTS(slots), "a test file"))
         return;
+    bool known = p->known;
     check_version(p, root, version);
-    if (!rules)
+    if (!rules && known)
         conf_error(&p->notes, AT(root), "expected `rules`: which rule files are tested");
     (void)ruletest_add_set(p, rules);
     t->catalog = ruletest_copy(p, catalog, "catalog");
@@ -257,7 +267,7 @@ static void read_root(struct ruletest_parse *p, const struct yaml_node *root)
         return;
     }
     t->tests = ruletest_take(p, count, sizeof(*t->tests));
-    if (count == 0 && (!tests || tests->kind != YAML_BAD))
+    if (count == 0 && (tests ? tests->kind != YAML_BAD : known))
         conf_error(&p->notes, AT(tests ? tests : root), "there are no `tests`");
     for (const struct yaml_node *i = count ? tests->first : NULL; i; i = i->next)
         one_test(p, i, &t->tests[t->n_tests++]);
@@ -339,9 +349,4 @@ size_t ruletest_tests(const struct ruletest *t)
 const char *ruletest_name(const struct ruletest *t, size_t test)
 {
     return t->tests[test].name;
-}
-
-int ruletest_line(const struct ruletest *t, size_t test)
-{
-    return t->tests[test].line;
 }

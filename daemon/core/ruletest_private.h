@@ -153,6 +153,8 @@ struct ruletest_parse {
     struct ruletest *t;
     struct conf_notes notes;
     struct arena tree;
+    bool
+        known; /* of the last mapping: no key of it is misspelt, so that what lacks was left out */
 };
 #define AT(n) (n)->line, (n)->col
 /* One allowed key of a mapping, and where what was found goes. */

@@ -268,12 +268,11 @@ void ruletest_give_message(struct ruletest_run *r, const char *topic, size_t top
     give(r, &rec, at_ns, order);
 }
 
-static void start(struct ruletest_run *r, uint64_t ran_to, bool session, int64_t at_ns)
+static void start(struct ruletest_run *r, bool session, int64_t at_ns)
 {
-    char body[8 + JSON_PADDING] = {0}, kept[1 + JSON_PADDING] = {session};
-    memcpy(body, &ran_to, 8);
+    char version[JSON_PADDING] = {0}, kept[1 + JSON_PADDING] = {session};
     r->down = false;
-    give_own(r, RECORD_START, 255, "", body, 8, at_ns);
+    give_own(r, RECORD_START, 255, "", version, 0, at_ns);
     if (!r->unlinked)
         give_own(r, RECORD_LINK_UP, 0, "", kept, 1, at_ns);
 }
@@ -308,7 +307,6 @@ static void stop(struct ruletest_run *r, const struct step *s)
 static void start_again(struct ruletest_run *r, const struct step *s)
 {
     struct buf again;
-    uint64_t ran_to = r->ns;
     engine_free(r->e);
     r->e = new_engine(r);
     if (engine_load(r->e, r->state.data, r->state.len) != 0)
@@ -318,7 +316,7 @@ static void start_again(struct ruletest_run *r, const struct step *s)
         memcmp(again.data, r->state.data, again.len) != 0)
         complain(r, s, "the state, saved and read back, is another one");
     buf_done(&again);
-    start(r, ran_to, true, s->at_ns);
+    start(r, true, s->at_ns);
     ruletest_release(r, s->at_ns);
 }
 
@@ -354,7 +352,7 @@ static void crash(struct ruletest_run *r, const struct step *s)
         b.hook = h;
         ruletest_end(&b);
     }
-    start(r, r->ns, true, s->at_ns);
+    start(r, true, s->at_ns);
     ruletest_release(r, s->at_ns);
 }
 
@@ -501,7 +499,7 @@ void ruletest_begin(struct ruletest_run *r, const struct ruletest *t, const stru
     if (o->cover)
         ruletest_cover_world(o->cover, r->w);
     ruletest_streams(r);
-    start(r, 0, false, -BEFORE);
+    start(r, false, -BEFORE);
     give_own(r, RECORD_STREAM, 255, "", stream, 10, -BEFORE);
     all_present(r);
 }

@@ -94,7 +94,7 @@ static void read_command(struct ruletest_parse *p, const struct yaml_node *n, st
         return;
     which_case(p, case_, s);
     const char *word = verb ? ruletest_scalar(p, verb, "verb") : NULL;
-    if (!case_ || !verb)
+    if ((!case_ || !verb) && p->known)
         conf_error(&p->notes, AT(n), "a command needs `case` (the n-th opened) and `verb`");
     else if (word && case_verb_parse(word, strlen(word), &s->verb) != 0)
         conf_error(&p->notes, AT(verb),
@@ -159,7 +159,7 @@ static void read_presence(struct ruletest_parse *p, const struct yaml_node *n, s
         return;
     s->firm = ruletest_copy(p, firm, "firm");
     int i = ruletest_word(p, state, "state", names, 2);
-    if (!s->firm || !state)
+    if ((!s->firm || !state) && p->known)
         conf_error(&p->notes, AT(n), "presence needs `firm` and `state: online` or `offline`");
     if (i >= 0)
         s->payload = names[i];
@@ -177,7 +177,8 @@ static void read_message(struct ruletest_parse *p, const struct yaml_node *n, st
     const char *t = ruletest_copy(p, topic, "topic");
     const char *text = payload ? ruletest_scalar(p, payload, "payload") : NULL;
     if (!t || !text || strlen(t) > UINT16_MAX) {
-        conf_error(&p->notes, AT(n), "a message needs `topic` and `payload`");
+        if (p->known)
+            conf_error(&p->notes, AT(n), "a message needs `topic` and `payload`");
         return;
     }
     char *room = ruletest_take(p, strlen(text) + JSON_PADDING, 1);
@@ -238,9 +239,10 @@ static void one_step(struct ruletest_parse *p, const struct yaml_node *n, struct
                (w.link != NULL) + (w.clock != NULL) + (w.presence != NULL) +
                (w.message != NULL);
     if (!at || what != 1) {
-        conf_error(&p->notes, AT(n),
-                   "a step needs `at` and one of restart, reload, command, link, clock, "
-                   "presence, message");
+        if (p->known)
+            conf_error(&p->notes, AT(n),
+                       "a step needs `at` and one of restart, reload, command, link, clock, "
+                       "presence, message");
         return;
     }
     if (synced && !w.clock)

@@ -189,7 +189,7 @@ static void read_messages(struct ruletest_parse *p, const struct yaml_node *n, s
     if (!ruletest_map(p, n, SLOTS(slots), "messages"))
         return;
     const char *t = ruletest_copy(p, topic, "topic");
-    if (!topic || !count)
+    if ((!topic || !count) && p->known)
         conf_error(&p->notes, AT(n),
                    "messages needs `topic` (a filter below the prefix) and "
                    "`count`");

@@ -31,6 +31,7 @@ static void unknown_key(struct ruletest_parse *p, const struct yaml_node *key,
 {
     const char *near = err_nearest(key->text, names, n);
     struct buf list;
+    p->known = p->known && !near;
     buf_init(&list, 4096);
     for (size_t i = 0; i < n && !near; i++)
         (void)buf_printf(&list, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", names[i]);
@@ -70,6 +71,7 @@ bool ruletest_map(struct ruletest_parse *p, const struct yaml_node *n, const str
             conf_error(&p->notes, AT(n), "%s is %s, expected a mapping", where, kind_of(n));
         return false;
     }
+    p->known = true;
     for (size_t i = 0; i < n_slots; i++)
         names[i] = slots[i].name;
     for (const struct yaml_node *v = n->first; v; v = v->next)

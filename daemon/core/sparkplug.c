@@ -491,3 +491,23 @@ enum sparkplug_result sparkplug_take(struct sparkplug *s, unsigned broker, const
     *out_info = info;
     return r;
 }
+
+enum sparkplug_result sparkplug_look(const struct sparkplug *s, unsigned broker,
+                                     const char *topic, size_t topic_len,
+                                     struct json_value payload, struct doc *out,
+                                     struct json_value *out_root)
+{
+    struct message msg;
+    struct sparkplug_info info = {.gap = false};
+    if (!read_message(topic, topic_len, payload, &msg))
+        return SPARKPLUG_OTHER;
+    const struct sp_node *n = sp_node_find(s, broker, msg.key, msg.key_len);
+    const struct sp_birth *birth = birth_of(&msg, n);
+    if (!put_resolved(out, birth, &msg, out_root, &info))
+        return SPARKPLUG_TOO_BIG;
+    if (msg.kind == NBIRTH || msg.kind == DBIRTH)
+        return SPARKPLUG_BIRTH;
+    if (msg.kind == NDEATH || msg.kind == DDEATH)
+        return SPARKPLUG_DEATH;
+    return birth ? SPARKPLUG_DATA : SPARKPLUG_UNBORN;
+}

@@ -60,6 +60,12 @@ enum sparkplug_result sparkplug_take(struct sparkplug *s, unsigned broker, const
                                      size_t topic_len, struct json_value payload,
                                      struct doc *out, struct json_value *out_root,
                                      struct sparkplug_info *out_info);
+/* What a message that was taken once said, by the births that are known now: nothing moves, and
+ * nothing is late, a repeat or a gap. */
+enum sparkplug_result sparkplug_look(const struct sparkplug *s, unsigned broker,
+                                     const char *topic, size_t topic_len,
+                                     struct json_value payload, struct doc *out,
+                                     struct json_value *out_root);
 /* Brokers got other numbers: to[old], or UINT32_MAX to forget its nodes, as those ≥ n are. */
 void sparkplug_renumber(struct sparkplug *s, const uint32_t *to, size_t n);
 /* State as bytes, appended (b->failed when they do not fit); load: 0 or -EBADMSG (then s is as

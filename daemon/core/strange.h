@@ -4,8 +4,9 @@
 /*
  * strange — names in messages that nobody uses, for people: which profile met them, how often, when.
  *
- * A fixed table: names come from outside, and a device may make up a new one for each message. Where
- * it is full, the name that was seen least often (and longest ago) makes room and is counted. Texts
+ * A fixed table: names come from outside, and a device may make up a new one for each message. Each name
+ * has its set of eight places; where that is full, the one that was seen least often (and longest ago)
+ * makes room and is counted, although there may be room elsewhere. Texts
  * are kept as valid UTF-8 of at most 64 bytes. Times are the caller's, ms. Pure; one thread.
  */
 #include <stdbool.h>

@@ -202,6 +202,14 @@ bool topic_has(const struct topic_pattern *p, const char *name)
     return false;
 }
 
+const char *topic_capture_at(const struct topic_pattern *p, size_t i)
+{
+    for (size_t k = 0; k < p->n; k++)
+        if (p->levels[k].sort == LEVEL_CAPTURE && i-- == 0)
+            return p->levels[k].text;
+    return NULL;
+}
+
 int topic_level(const struct topic_pattern *p, const char *name)
 {
     if (p->levels[p->n - 1].sort == LEVEL_REST)

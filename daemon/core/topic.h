@@ -39,6 +39,8 @@ bool topic_matches(const struct topic_pattern *p, const char *topic, size_t len,
                    struct topic_match *out);
 /* Has the pattern a capture of that name? */
 bool topic_has(const struct topic_pattern *p, const char *name);
+/* The names of its captures, in order; NULL when there is none more. */
+const char *topic_capture_at(const struct topic_pattern *p, size_t i);
 /* Which level the capture of that name is, counted from the last one (0); -1: there is none, or more
  * levels may follow. */
 int topic_level(const struct topic_pattern *p, const char *name);

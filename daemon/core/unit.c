@@ -98,6 +98,9 @@ static const struct {
     {"bpm", "/min"}, {"sec", "s"}, {"hour", "h"}, {"VA", "V.A"}, {"kVA", "kV.A"}, {"lux", "lx"},
     {"℉", "[degF]"}, {"°F", "[degF]"}, {"F", "[degF]"}, {"psi", "[psi]"}, {"mmHg", "mm[Hg]"},
     {"mH2O", "m[H2O]"}, {"mmH2O", "mm[H2O]"}, {"rpm", "/min"}, {"gal", "[gal_us]"}, {"mpa", "MPa"}, {"celsius", "Cel"}, {"Ω", "Ohm"}, {"byte", "By"},
+    {"C", "Cel"}, {"degC", "Cel"}, {"摄氏度", "Cel"}, {"米", "m"}, {"厘米", "cm"}, {"毫米", "mm"}, {"毫伏", "mV"},
+    {"伏", "V"}, {"安", "A"}, {"毫安", "mA"}, {"帕", "Pa"}, {"千帕", "kPa"}, {"兆帕", "MPa"}, {"公斤", "kg"}, {"秒", "s"},
+    {"分钟", "min"}, {"小时", "h"}, {"天", "d"}, {"吨", "t"}, {"立方米", "m3"}, {"方", "m3"}, {"千瓦时", "kW.h"}, {"度电", "kW.h"},
 };
 /* clang-format on */
 

@@ -5,6 +5,7 @@
 #include "base/table.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,27 @@ static unsigned broker_of(const struct conf *c, const char *id)
     return 0; /* conf_parse has refused unknown ones */
 }
 
+static struct conf_place place_of(const struct world *w, unsigned index, const char *option)
+{
+    return conf_place(w->conf, &w->conf->sources[index], option);
+}
+
 /* -- sources ------------------------------------------------------------------------------ */
+
+/* The profile's own topics stand in its file: of those it is the source that is told. */
+__attribute__((format(printf, 4, 5))) static void bad_topic(const struct world *w,
+                                                            unsigned index,
+                                                            struct problems *problems,
+                                                            const char *fmt, ...)
+{
+    const struct conf_place at = place_of(w, index, "sources.topics");
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    problems_add(problems, w->conf->file, at.line, at.col, "%s", text);
+}
 
 /* What the messages' device is taken from must be in the topic. */
 static bool has_captures(const struct world *w, const struct world_source *t, const char *topic,
@@ -30,10 +51,29 @@ static bool has_captures(const struct world *w, const struct world_source *t, co
                         : strstr(topic, "{device}") ? NULL
                                                     : "device";
     if (lacks)
-        problems_add(problems, w->conf->file, s->line, 0,
-                     "topic \"%s\" has no level {%s}, which profile %s needs", topic, lacks,
-                     s->profile);
+        bad_topic(w, t->index, problems,
+                  "topic \"%s\" has no level {%s}, which profile %s needs", topic, lacks,
+                  s->profile);
     return !lacks;
+}
+
+/* A compound in the topic is held against the device's: one firm's device cannot write into another's
+ * history. A name that is written wrongly would leave that out, and nobody would see it. */
+static bool has_real_names(const struct world *w, const struct world_source *t,
+                           const char *topic, struct problems *problems)
+{
+    static const char *const compound[] = {"compound"};
+    const char *name;
+    for (size_t i = 0; (name = topic_capture_at(t->topic, i)); i++) {
+        if (topic_has(t->topic, *compound) || !err_nearest(name, compound, 1) ||
+            (t->profile && profile_uses_capture(t->profile, name)) ||
+            problems_are_kept(problems))
+            continue;
+        bad_topic(w, t->index, problems, "topic \"%s\": nobody reads {%s}, did you mean {%s}?",
+                  topic, name, *compound);
+        return false;
+    }
+    return true;
 }
 
 static void add_topic(struct world *w, unsigned index, const struct profile *p,
@@ -46,26 +86,27 @@ static void add_topic(struct world *w, unsigned index, const struct profile *p,
                              .index = index};
     const char *why = NULL;
     if (topic_compile(topic, &t.topic, &why) != 0)
-        problems_add(problems, w->conf->file, s->line, 0, "topic \"%s\": %s", topic, why);
-    else if (has_captures(w, &t, topic, problems))
+        bad_topic(w, index, problems, "topic \"%s\": %s", topic, why);
+    else if (has_captures(w, &t, topic, problems) && has_real_names(w, &t, topic, problems))
         w->sources[w->n_sources++] = t;
     else
         topic_free(t.topic);
 }
 
-static void refuse_profile(const struct world *w, const struct conf_source *s,
-                           struct problems *problems)
+static void refuse_profile(const struct world *w, unsigned index, struct problems *problems)
 {
     static const char *const native[] = {WORLD_NATIVE};
+    const struct conf_source *s = &w->conf->sources[index];
+    const struct conf_place at = place_of(w, index, "sources.profile");
     const char *near = profile_nearest(w->profiles, s->profile);
     if (!near)
         near = err_nearest(s->profile, native, 1);
     if (near)
-        problems_add(problems, w->conf->file, s->line, 0,
+        problems_add(problems, w->conf->file, at.line, at.col,
                      "sources.profile: there is no profile \"%s\", did you mean \"%s\"?",
                      s->profile, near);
     else
-        problems_add(problems, w->conf->file, s->line, 0,
+        problems_add(problems, w->conf->file, at.line, at.col,
                      "sources.profile: there is no profile \"%s\", expected " WORLD_NATIVE
                      " or one of the %zu in the files of profiles:",
                      s->profile, profile_set_count(w->profiles));
@@ -79,8 +120,9 @@ static void warn_unverified(const struct world *w, unsigned index, const struct 
     for (unsigned i = 0; i < index; i++)
         if (strcmp(w->conf->sources[i].profile, s->profile) == 0)
             return;
+    const struct conf_place at = place_of(w, index, "sources.profile");
     if (!profile_verified(p))
-        problems_warn(problems, w->conf->file, s->line, 0,
+        problems_warn(problems, w->conf->file, at.line, at.col,
                       "profile %s is unverified: it was written from documents, not from "
                       "messages of a device; compare its first values with the device's own",
                       s->profile);
@@ -94,7 +136,7 @@ static void add_source(struct world *w, unsigned index, struct problems *problem
     if (!native) {
         p = profile_find(w->profiles, s->profile);
         if (!p) {
-            refuse_profile(w, s, problems);
+            refuse_profile(w, index, problems);
             return;
         }
         warn_unverified(w, index, p, problems);
@@ -106,9 +148,8 @@ static void add_source(struct world *w, unsigned index, struct problems *problem
     if (native)
         add_topic(w, index, NULL, NATIVE_TOPIC, problems);
     else if (profile_topics(p) == 0)
-        problems_add(problems, w->conf->file, s->line, 0,
-                     "sources.topics is missing: profile %s has no topics of its own",
-                     s->profile);
+        bad_topic(w, index, problems,
+                  "sources.topics is missing: profile %s has no topics of its own", s->profile);
     for (size_t k = 0; !native && k < profile_topics(p); k++)
         add_topic(w, index, p, profile_topic(p, k), problems);
 }
@@ -128,9 +169,9 @@ static void add_sources(struct world *w, struct problems *problems)
     for (unsigned i = 0; i < w->conf->n_sources; i++)
         add_source(w, i, problems);
     if (profile_find(w->profiles, WORLD_NATIVE))
-        problems_add(problems, w->conf->file, 0, 0,
-                     "profiles: one calls itself " WORLD_NATIVE
-                     ", which is built in, expected another name");
+        problems_verdict(problems, w->conf->file, 0, 0,
+                         "profiles: one calls itself " WORLD_NATIVE
+                         ", which is built in, expected another name");
 }
 
 static void add_routes(struct world *w)
@@ -160,12 +201,14 @@ static void check_life_safety(const struct world *w, struct problems *problems)
     for (size_t i = 0; i < registry_devices(w->registry) && !ls; i++)
         if (registry_device_at(w->registry, i)->life_safety)
             ls = registry_device_at(w->registry, i);
-    for (size_t i = 0; ls && i < w->conf->n_sources; i++)
+    for (unsigned i = 0; ls && i < w->conf->n_sources; i++) {
+        const struct conf_place at = place_of(w, i, "sources.qos");
         if (w->conf->sources[i].qos == 0)
-            problems_add(problems, w->conf->file, w->conf->sources[i].line, 0,
-                         "qos: 0 while the registry has life-safety devices (\"%s\"), "
-                         "expected qos: 1",
-                         ls->code);
+            problems_verdict(problems, w->conf->file, at.line, at.col,
+                             "qos: 0 while the registry has life-safety devices (\"%s\"), "
+                             "expected qos: 1",
+                             ls->code);
+    }
 }
 
 /* -- opening ------------------------------------------------------------------------------ */
@@ -176,7 +219,7 @@ static void open_zone(struct world *w, const struct world_text *t, struct proble
     static const char utc[] = "-9223372036854775808 0\n";
     if (t->file && world_zone_read(t->text, t->len, &w->zone) != 0)
         problems_add(problems, "bundle", 0, 0, "its time zone cannot be read");
-    else if (!t->file && w->conf && zone_open(w->conf->gateway.timezone, &w->zone) != 0)
+    else if (!t->file && (!w->conf || zone_open(w->conf->gateway.timezone, &w->zone) != 0))
         (void)world_zone_read(utc, strlen(utc), &w->zone);
 }
 

@@ -77,6 +77,12 @@ struct world_text {
 
 int world_bundle(const struct world_text parts[WORLD_PARTS],
                  struct buf *out); /* 0 or -ENOBUFS */
+/* The same piece by piece, the parts in their order; the text of a large one is not held twice when it is
+ * read into the room for it, exactly `len` bytes (NULL: -ENOBUFS). */
+int world_bundle_begin(struct buf *out);
+int world_bundle_part(enum world_part i, const struct world_text *t, struct buf *out);
+char *world_bundle_room(enum world_part i, const char *file, size_t len, struct buf *out);
+void world_bundle_filled(size_t len, struct buf *out);
 /* The profiles, behind what world_bundle wrote; in the order of their names, whatever they come
  * in. 0 or -ENOBUFS. */
 int world_bundle_profiles(const struct world_text *profiles, size_t n, struct buf *out);
@@ -87,7 +93,8 @@ int world_bundle_rules(const struct world_text *rules, size_t n, struct buf *out
 int world_bundle_other(const char *bundle, size_t len, const struct world_text *catalog,
                        const struct world_text *rules, size_t n_rules, struct buf *out);
 int world_zone_text(const struct zone *z, struct buf *out); /* 0 or -ENOBUFS */
-/* 0; -EINVAL with every problem told. */
+/* 0; -EINVAL with every problem told, also of the other parts of a bundle without WORLD_CONF. Of a bundle that was in force once, with problems_new_kept:
+ * what a later version judges more strictly is taken as it was taken then. */
 int world_open(const char *bundle, size_t len, struct problems *problems, struct world **out);
 void world_free(struct world *w);
 /* Looks every device of `w` up in the generation before and the other way round, so that the

@@ -20,19 +20,47 @@ static const char *const part_names[WORLD_PARTS] = {"config",  "catalog", "compo
                                                     "devices", "params",  "zone"};
 static const char profile_name_[] = "profile", rules_name_[] = "rules";
 
+static void put_head(struct buf *out, const char *name, const char *file, size_t len)
+{
+    (void)buf_printf(out, "%s %zu %s\n", name, len, file);
+}
+
 static void put_part(struct buf *out, const char *name, const struct world_text *t)
 {
-    (void)buf_printf(out, "%s %zu %s\n", name, t->len, t->file);
+    put_head(out, name, t->file, t->len);
     (void)buf_put(out, t->text, t->len);
+    (void)buf_putc(out, '\n');
+}
+
+int world_bundle_begin(struct buf *out)
+{
+    return buf_puts(out, MAGIC);
+}
+
+int world_bundle_part(enum world_part i, const struct world_text *t, struct buf *out)
+{
+    if (t->file)
+        put_part(out, part_names[i], t);
+    return out->failed ? -ENOBUFS : 0;
+}
+
+char *world_bundle_room(enum world_part i, const char *file, size_t len, struct buf *out)
+{
+    put_head(out, part_names[i], file, len);
+    return out->failed ? NULL : buf_room(out, len + 1);
+}
+
+void world_bundle_filled(size_t len, struct buf *out)
+{
+    buf_commit(out, len);
     (void)buf_putc(out, '\n');
 }
 
 int world_bundle(const struct world_text parts[WORLD_PARTS], struct buf *out)
 {
-    (void)buf_puts(out, MAGIC);
+    (void)world_bundle_begin(out);
     for (size_t i = 0; i < WORLD_PARTS; i++)
-        if (parts[i].file)
-            put_part(out, part_names[i], &parts[i]);
+        (void)world_bundle_part((enum world_part)i, &parts[i], out);
     return out->failed ? -ENOBUFS : 0;
 }
 

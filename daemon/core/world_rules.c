@@ -4,20 +4,23 @@
  */
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "core/world_private.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_NAMED = 8 };
+enum { MAX_NAMED = 8, MAX_READ = 256 };
 
 /* -- opening ------------------------------------------------------------------------------ */
 
-struct
-    usual { /* a majority vote (Boyer and Moore): the interval that most devices have, if any */
+/* The interval that more than half of a kind's devices have; 0: none is so usual. */
+struct usual {
     uint32_t interval;
-    uint64_t votes;
+    uint64_t votes; /* what is left of them (Boyer and Moore), then how many have it */
+    uint64_t devices;
 };
 
 static uint32_t expected(void *ctx, const struct kind *k)
@@ -25,17 +28,34 @@ static uint32_t expected(void *ctx, const struct kind *k)
     return ((const struct usual *)ctx)[k->index].interval;
 }
 
-static void vote(const struct registry *r, struct usual *u)
+static bool votes(const struct device *d)
 {
-    for (size_t i = 0; r && i < registry_devices(r); i++) {
+    return !d->retired && d->expected_interval_s;
+}
+
+static void vote(const struct registry *r, size_t kinds, struct usual *u)
+{
+    size_t n = r ? registry_devices(r) : 0;
+    for (size_t i = 0; i < n; i++) {
         const struct device *d = registry_device_at(r, i);
         struct usual *v = &u[d->kind->index];
-        if (d->retired || !d->expected_interval_s)
+        if (!votes(d))
             continue;
         if (v->votes == 0)
             v->interval = d->expected_interval_s;
         v->votes = v->interval == d->expected_interval_s ? v->votes + 1 : v->votes - 1;
+        v->devices++;
     }
+    for (size_t k = 0; k < kinds; k++)
+        u[k].votes = 0;
+    for (size_t i = 0; i < n; i++) { /* who is left over is a candidate only */
+        const struct device *d = registry_device_at(r, i);
+        struct usual *v = &u[d->kind->index];
+        v->votes += votes(d) && v->interval == d->expected_interval_s;
+    }
+    for (size_t k = 0; k < kinds; k++)
+        if (u[k].votes * 2 <= u[k].devices)
+            u[k].interval = 0;
 }
 
 void world_open_rules(struct world *w, const struct world_unbundled *u,
@@ -46,7 +66,7 @@ void world_open_rules(struct world *w, const struct world_unbundled *u,
     for (size_t i = 0; i < u->n_rules; i++)
         texts[i] = (struct rules_text){u->rules[i].file, u->rules[i].text, u->rules[i].len};
     if (u->n_rules)
-        vote(w->registry, usual);
+        vote(w->registry, catalog_kinds(w->catalog), usual);
     (void)rules_parse(texts, u->n_rules, w->catalog, expected, usual, problems, &w->rules);
     free(texts);
     free(usual);
@@ -59,17 +79,19 @@ static void check_conf(const struct world *w, struct problems *problems)
 {
     const struct conf *c = w->conf;
     for (size_t i = 0; i < c->n_brokers; i++) {
+        const struct conf_place at = conf_place(c, &c->brokers[i], "brokers.share_group");
         if (c->brokers[i].share_group)
-            problems_add(
-                problems, c->file, c->brokers[i].line, 0,
+            problems_verdict(
+                problems, c->file, at.line, at.col,
                 "brokers.share_group: refused where rules are loaded, for a device must "
                 "stay with its alarms' state, expected topics split between gateways");
     }
     for (size_t i = 0; i < c->n_sinks; i++) {
+        const struct conf_place at = conf_place(c, &c->sinks[i], "sinks.on_full");
         if (c->sinks[i].on_full == CONF_PAUSE && !c->sinks[i].alarms_may_stop)
-            problems_add(problems, c->file, c->sinks[i].line, 0,
-                         "sinks.on_full: pause would stop the alarms of the rules that are "
-                         "loaded, expected shed, or alarms_may_stop: true beside it");
+            problems_verdict(problems, c->file, at.line, at.col,
+                             "sinks.on_full: pause would stop the alarms of the rules that are "
+                             "loaded, expected shed, or alarms_may_stop: true beside it");
     }
     if (!c->alerts.broker)
         problems_warn(problems, c->file, 0, 0,
@@ -119,6 +141,32 @@ static void check_only(const struct world *w, const struct rule *x, struct probl
     }
 }
 
+static const char *put_number(char out[NUM_MAX + 1], double v)
+{
+    out[num_put_double(out, v)] = '\0';
+    return out;
+}
+
+/* The value stands in another file than the rule. */
+static void say_param(const struct world *w, const struct rule *x, size_t i,
+                      const struct device *d, double v, struct problems *problems)
+{
+    const struct rule_param *p = &x->param_ranges[i];
+    char is[NUM_MAX + 1], min[NUM_MAX + 1], max[NUM_MAX + 1], range[2 * NUM_MAX + 32];
+    (void)put_number(min, p->min);
+    (void)put_number(max, p->max);
+    if (isinf(p->min))
+        (void)snprintf(range, sizeof(range), "at most %s", max);
+    else if (isinf(p->max))
+        (void)snprintf(range, sizeof(range), "at least %s", min);
+    else
+        (void)snprintf(range, sizeof(range), "%s to %s", min, max);
+    problems_verdict(problems, x->file, x->line, 0,
+                     "rule %s: $%s of device %s is %s in %s, expected %s", x->id,
+                     x->params[i].name, d->code, put_number(is, v),
+                     w->conf->registry.params ? w->conf->registry.params : "params.csv", range);
+}
+
 static void check_params(const struct world *w, const struct rule *x, const struct device *d,
                          struct problems *problems)
 {
@@ -126,9 +174,7 @@ static void check_params(const struct world *w, const struct rule *x, const stru
         const struct rule_param *p = &x->param_ranges[i];
         double v;
         if (registry_param(w->registry, d, x->params[i].name, &v) && (v < p->min || v > p->max))
-            problems_add(problems, x->file, x->line, 0,
-                         "rule %s: $%s of device %s is outside of its min and max", x->id,
-                         x->params[i].name, d->code);
+            say_param(w, x, i, d, v, problems);
     }
 }
 
@@ -139,11 +185,13 @@ static void check_lane(const struct world *w, const struct rule *x, const struct
 {
     const struct conf *c = w->conf;
     for (size_t i = 0; i < c->n_sources; i++) {
+        const struct conf_place at = conf_place(c, &c->sources[i], "sources.qos");
         if (c->sources[i].qos == 0)
-            problems_add(problems, c->file, c->sources[i].line, 0,
-                         "qos: 0 while rule %s is one of life-safety and concerns device %s, "
-                         "expected qos: 1",
-                         x->id, d->code);
+            problems_verdict(
+                problems, c->file, at.line, at.col,
+                "qos: 0 while rule %s is one of life-safety and concerns device %s, "
+                "expected qos: 1",
+                x->id, d->code);
     }
     if (c->gateway.lane != CONF_LANE_ALL)
         problems_warn(problems, x->file, x->line, 0,
@@ -222,6 +270,113 @@ static void check_owners(const struct world *w, struct problems *problems)
     free(lacks);
 }
 
+/* A rule tells its silence, and no rule knows how long that would be. */
+static bool is_never_missed(const struct world *w, const struct device *d)
+{
+    const struct rule *const *list;
+    size_t n = rules_of_kind(w->rules, d->kind, &list);
+    bool wanted = false;
+    for (size_t i = 0; i < n && !d->expected_interval_s; i++) {
+        const struct rule *x = list[i];
+        bool tells = x->has_no_data && (x->no_data == RULE_SILENCE_ALERT || x->n_levels == 0);
+        if (!tells || !concerns(w, x, d))
+            continue;
+        if (x->no_data_after_ns)
+            return false;
+        wanted = true;
+    }
+    return wanted;
+}
+
+static void check_silence(const struct world *w, struct problems *problems)
+{
+    const struct registry *g = w->registry;
+    const char *file = w->conf->registry.devices;
+    struct buf names;
+    size_t n = 0;
+    buf_init(&names, 4096);
+    for (size_t i = 0; i < registry_devices(g); i++) {
+        const struct device *d = registry_device_at(g, i);
+        if (!is_never_missed(w, d))
+            continue;
+        if (n < MAX_NAMED)
+            (void)buf_printf(&names, "%s%s", n ? ", " : "", d->code);
+        n++;
+    }
+    if (n)
+        problems_warn(
+            problems, file ? file : "devices.csv", 0, 0,
+            "never missed: %zu device%s %s no expected_interval, which the rules about "
+            "silence go by, so that nobody is told when %s silent: %s%s",
+            n, n == 1 ? "" : "s", n == 1 ? "has" : "have", n == 1 ? "it falls" : "they fall",
+            buf_cstr(&names), n > MAX_NAMED ? " and more" : "");
+    buf_done(&names);
+}
+
+/* -- parameters that no rule reads -------------------------------------------------------- */
+
+struct unread { /* of a kind, by name */
+    const struct kind *kind;
+    const char *name;
+    const struct device *first;
+    int line;
+    size_t n;
+};
+
+/* Does a rule of the kind read it? If not, which is the nearest that one does? */
+static bool is_read(const struct world *w, const struct kind *k, const char *name,
+                    const char **out_near)
+{
+    const char *names[MAX_READ];
+    const struct rule *const *list;
+    size_t rules = rules_of_kind(w->rules, k, &list), n = 0;
+    for (size_t i = 0; i < rules; i++)
+        for (size_t j = 0; j < list[i]->n_params; j++) {
+            if (strcmp(list[i]->params[j].name, name) == 0)
+                return true;
+            if (n < MAX_READ)
+                names[n++] = list[i]->params[j].name;
+        }
+    *out_near = err_nearest(name, names, n);
+    return false;
+}
+
+static void tell_unread(const struct world *w, const struct unread *u,
+                        struct problems *problems)
+{
+    const char *file = w->conf->registry.params, *near = NULL;
+    char more[32] = "";
+    (void)is_read(w, u->kind, u->name, &near);
+    if (u->n > 1)
+        (void)snprintf(more, sizeof(more), " and %zu more", u->n - 1);
+    problems_warn(problems, file ? file : "params.csv", u->line, 0,
+                  "no rule of kind %s reads $%s (device %s%s)%s%s%s", u->kind->name, u->name,
+                  u->first->code, more, near ? ", did you mean \"" : "", near ? near : "",
+                  near ? "\"?" : "");
+}
+
+/* A name that is written wrongly leaves the device with the rule's default. */
+static void check_unread(const struct world *w, struct problems *problems)
+{
+    struct unread list[MAX_NAMED];
+    const struct device *d;
+    const char *name, *near;
+    size_t n = 0, k;
+    int line;
+    for (size_t i = 0; registry_param_at(w->registry, i, &d, &name, &line); i++) {
+        for (k = 0; k < n; k++)
+            if (list[k].kind == d->kind && strcmp(list[k].name, name) == 0)
+                break;
+        if (k < n)
+            list[k].n++;
+        else if (n < MAX_NAMED && strncmp(name, "range.", 6) != 0 &&
+                 !is_read(w, d->kind, name, &near))
+            list[n++] = (struct unread){d->kind, name, d, line, 1};
+    }
+    for (k = 0; k < n; k++)
+        tell_unread(w, &list[k], problems);
+}
+
 /* -- all ---------------------------------------------------------------------------------- */
 
 static void check_use(const struct world *w, const struct rule *x, const struct device *d,
@@ -260,5 +415,7 @@ void world_check_rules(const struct world *w, struct problems *problems)
             check_unused(w, x, problems);
     }
     check_owners(w, problems);
+    check_silence(w, problems);
+    check_unread(w, problems);
     free(uses);
 }

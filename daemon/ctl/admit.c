@@ -118,6 +118,25 @@ static void fill(struct admit *a, struct site *s, const char *header)
         a->cells[VENDOR].value = keep(a->room[2], profile_vendor(p));
 }
 
+static unsigned lacks(const struct admit *a)
+{
+    const char *k = a->cells[KIND].value, *c = a->cells[COMPOUND].value;
+    return (!k || !*k ? 1u : 0) | (!c || !*c ? 2u : 0) | (!*a->code ? 4u : 0);
+}
+
+const char *admit_wanted(const struct admit *a)
+{
+    static const char *const options[] = {"",
+                                          " --kind KIND",
+                                          " --compound CODE",
+                                          " --kind KIND --compound CODE",
+                                          " --device CODE",
+                                          " --device CODE --kind KIND",
+                                          " --device CODE --compound CODE",
+                                          " --device CODE --kind KIND --compound CODE"};
+    return options[lacks(a)];
+}
+
 static const char *missing(const struct admit *a)
 {
     static const char *const words[] = {"",
@@ -128,8 +147,7 @@ static const char *missing(const struct admit *a)
                                         "a code (device) and a kind",
                                         "a code (device) and a compound",
                                         "a code (device), a kind and a compound"};
-    const char *k = a->cells[KIND].value, *c = a->cells[COMPOUND].value;
-    return words[(!k || !*k) + 2 * (!c || !*c) + 4 * !*a->code];
+    return words[lacks(a)];
 }
 
 void admit_show(struct admit *a, struct buf *out, const char **out_missing)
@@ -270,8 +288,8 @@ static int check(struct site *s, const struct admit *a, const struct buf *before
     if (*missing(a)) {
         (void)fprintf(stderr,
                       "gaihouctl: \"%s\" does not say enough of itself: %s is missing; give it "
-                      "with %s. Nothing was written.\n",
-                      a->device, missing(a), "--device, --kind, --compound");
+                      "with%s. Nothing was written.\n",
+                      a->device, missing(a), admit_wanted(a));
         return CTL_REFUSED;
     }
     if (site_registry(s, after->data, after->len) == CTL_DONE)

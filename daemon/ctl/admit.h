@@ -40,6 +40,8 @@ extern const char *const admit_columns[ADMIT_COLUMNS];
  * is missing in *out_missing ("kind", "kind and compound", "" nothing). Works without the files,
  * then with the default columns. */
 void admit_show(struct admit *a, struct buf *out, const char **out_missing);
+/* The options that give it (" --compound CODE"), "" when nothing is missing. */
+const char *admit_wanted(const struct admit *a);
 /* Writes the line: checked with the whole registry first, temporary → fsync → rename, the file's
  * owner and mode kept. 0 or an exit code, told. *out_path and *out_before (the file as it was)
  * are the caller's. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gaihouctl alerts: cases, one of them, what changed, live. */
 #include "base/mem.h"
-#include "base/stamp.h"
 #include "ctl/alerts.h"
 #include "ctl/table.h"
+#include "ctl/usage.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -35,16 +35,8 @@ static const char *state_text(const json_t *row, const char *key)
 
 void alerts_set_clock(json_t *row, const char *key, const char *stamp)
 {
-    char text[STAMP_SIZE];
-    int64_t ms;
-    if (stamp_parse(stamp, strlen(stamp), &ms) != 0) {
-        set(row, key, stamp);
-        return;
-    }
-    (void)stamp_format(text, ms, 0);
-    text[10] = ' ';
-    text[19] = '\0';
-    set(row, key, text);
+    char room[32];
+    set(row, key, ctl_clock_text(room, stamp));
 }
 
 static void set_value(json_t *row)
@@ -57,6 +49,8 @@ static void set_value(json_t *row)
                                 unit ? unit : "");
         set(row, "value", text);
         free(text);
+    } else if (json_is_true(json_object_get(state, "no_data"))) {
+        set(row, "value", "no data"); /* its title says what it would be if there were any */
     } else {
         set(row, "value", ctl_text(state, "value"));
     }
@@ -331,14 +325,6 @@ static int watch(const struct ctl *c, struct ctl_param *p, size_t n)
 
 int ctl_alerts(const struct ctl *c, int argc, char **argv)
 {
-    static const char usage[] =
-        "alerts [list | show CASE | watch | history] [--state open|closed|any] [--compound C]\n"
-        "       [--district D] [--street S] [--community C] [--grid G] [--building B] [--firm "
-        "F]\n"
-        "       [--device D] [--rule R] [--severity S] [--case ID] [--from T] [--to T]\n"
-        "       [--limit N] [--before ID]\n"
-        "       gaihouctl alerts tests [device/D|building/C/B|compound/C] [--from T] [--to T]\n"
-        "       [--kind K]";
     const char *id = NULL;
     int at;
     const char *verb = ctl_verb(argc, argv, &at);
@@ -356,13 +342,13 @@ int ctl_alerts(const struct ctl *c, int argc, char **argv)
     if (strcmp(verb, "show") == 0 && id)
         return show(c, id);
     if (id)
-        return ctl_usage(usage);
+        return usage_wrong("alerts", NULL);
     if (strcmp(verb, "history") == 0)
         return history(c, p, ALL - 1);
     if (strcmp(verb, "watch") == 0)
         return watch(c, p, N_FILTERS);
     if (strcmp(verb, "list") != 0)
-        return ctl_usage(usage);
+        return usage_wrong("alerts", NULL);
     return ctl_list(c, ctl_path("/api/v1/alerts", p, ALL), "cases", alerts_spec, alerts_keys, 9,
                     alerts_prepare_case);
 }

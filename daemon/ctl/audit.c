@@ -16,6 +16,7 @@
 #include "ctl/history.h"
 #include "ctl/message.h"
 #include "ctl/table.h"
+#include "ctl/usage.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,13 +26,6 @@
 
 #define MAX_SPEAKERS 256 /* devices of one message that are told apart */
 #define DAY_S        86400
-
-static const char usage[] =
-    "usage: gaihouctl devices audit --period P [--vendor V] [--model M] [--compound C]\n"
-    "                               [--by-device] [--csv] [--json] [--dir DIR]\n"
-    "P is a month (2026-11), a day (2026-11-20), days from … to (2026-11-01..2026-11-15),\n"
-    "or the last days (7d), in the gateway's time zone. DIR is its data folder\n"
-    "(/var/lib/gaihou), of a stopped or a running gateway.\n";
 
 struct speaker {
     const struct device *device;
@@ -273,6 +267,7 @@ static void record(struct run *x, const struct record *r)
     case RECORD_COMMAND:
     case RECORD_STREAM:
     case RECORD_PRESENCE:
+    case RECORD_TIME:
     case RECORD_END:
         break;
     }
@@ -636,7 +631,7 @@ int ctl_audit(int argc, char **argv)
 {
     struct request q;
     if (!options(&q, argc - 1, argv + 1)) {
-        (void)fputs(usage, stderr);
+        (void)usage_print(stderr, "devices", "audit");
         return CTL_USAGE;
     }
     struct run *x = mem_zalloc(sizeof(*x));

@@ -51,6 +51,46 @@ static int unreachable(const struct ctl *c, CURLcode rc)
     return CTL_UNREACHABLE;
 }
 
+/* The words of gaihou-mqtt(7) for why a command was refused, for people. */
+static const char *meaning(const char *said)
+{
+    static const struct {
+        const char *word, *means;
+    } words[] = {
+        {"no_open_case", "no open case has this id: gaihouctl alerts lists them"},
+        {"condition_active", "it holds still, and can be neither closed nor reset"},
+        {"condition_normal", "nothing is wrong: shelving needs --for or --until"},
+        {"latched", "reset it first"},
+        {"not_accepted", "accept it first"},
+        {"not_resolved", "resolve it first"},
+        {"not_confirmed", "confirm it first"},
+        {"resolved_already", "too late to reject or transfer"},
+        {"no_target", "a transfer needs --to"},
+        {"life_safety", "what is life-safety cannot be shelved"},
+        {"in_the_past", "that time is over"},
+        {"too_long", "at most 30 days, a test a day"},
+        {"version_not_reached", "there is no such version yet"},
+        {"too_many_masks", "more than 10,000 are shelved or in test"},
+        {"not_registered", "the registry has nothing of this name"},
+    };
+    const char *colon = strrchr(said, ':');
+    for (size_t i = 0; colon && i < sizeof(words) / sizeof(words[0]); i++)
+        if (colon[1] == ' ' && strcmp(colon + 2, words[i].word) == 0)
+            return words[i].means;
+    return NULL;
+}
+
+static void say_refused(const char *path, const char *said)
+{
+    const char *means = meaning(said), *name = strrchr(path, '/');
+    if (means)
+        fprintf(stderr, "gaihouctl: %s: %s\n", said, means);
+    else if (strcmp(said, "not found") == 0 && name && !strchr(path, '?'))
+        fprintf(stderr, "gaihouctl: %s: not found\n", name + 1);
+    else
+        fprintf(stderr, "gaihouctl: %s\n", said);
+}
+
 /* What the daemon said as JSON, or a sentence about it. */
 static int judge(const char *path, long status, struct buf *body, json_t **out)
 {
@@ -62,7 +102,7 @@ static int judge(const char *path, long status, struct buf *body, json_t **out)
     }
     const char *said = json_string_value(json_object_get(j, "error"));
     if (said)
-        fprintf(stderr, "gaihouctl: %s\n", said);
+        say_refused(path, said);
     else if (status >= 200 && status < 300)
         fprintf(stderr, "gaihouctl: %s: the answer is not JSON: %s\n", path, why.text);
     else

@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct ctl { /* options that stand before the command */
     const char *socket, *url, *token_file;
@@ -23,7 +24,8 @@ ctl_fn ctl_status, ctl_top, ctl_devices, ctl_compounds, ctl_quarantine, ctl_dead
 ctl_fn ctl_work;                        /* argv[0]: the verb */
 ctl_fn ctl_rules_explain;               /* argv[0] "explain", of rules */
 ctl_fn ctl_profile_unknown;             /* argv[0] "unknown", of profile */
-int ctl_journal(int argc, char **argv); /* argv[0]: "journal"; needs no daemon */
+int ctl_device(const struct ctl *c, const char *code); /* devices show */
+int ctl_journal(int argc, char **argv);                /* argv[0]: "journal"; needs no daemon */
 
 /* A request; the answer's JSON in *out (the caller's). Failures are told on stderr already. */
 int ctl_get(const struct ctl *c, const char *path, json_t **out);
@@ -32,7 +34,6 @@ int ctl_post(const struct ctl *c, const char *path, json_t **out);
 int ctl_post_body(const struct ctl *c, const char *path, const char *body, size_t len,
                   json_t **out);
 int ctl_print_json(const json_t *j);
-int ctl_usage(const char *text); /* "usage: gaihouctl …" on stderr; CTL_USAGE */
 
 /* path?key=value&…: value NULL leaves it out; the result is malloc'ed, values are encoded. */
 struct ctl_param {
@@ -43,6 +44,7 @@ char *ctl_encode(const char *s);
 
 /* --key VALUE and --key=VALUE into params of the same names (without --); what is neither goes to
  * *out_rest, at most one. False: unknown option, told. */
+void ctl_wrong_option(const char *a, const struct ctl_param *params, size_t n); /* tells it */
 bool ctl_options(int argc, char **argv, struct ctl_param *params, size_t n,
                  const char **out_rest);
 
@@ -64,5 +66,13 @@ const char *ctl_count(const json_t *o, const char *key);   /* 1234567 → 1,234,
 const char *ctl_bytes(const json_t *o, const char *key);   /* 1.4 MiB */
 const char *ctl_seconds(const json_t *o, const char *key); /* 3 h 12 min */
 void ctl_show_status(const json_t *status);
+
+/* Times of alarms, tests and explanations (clock.c): "2026-11-20 08:00:05" in the zone of the
+ * gateway, which is asked for it when the first one is shown; of one that does not tell, UTC with a
+ * Z behind. `c` stays. A text that is no time is given as it is. */
+void ctl_clock_of(const struct ctl *c);
+const char *ctl_clock(char room[32], int64_t ms);
+const char *ctl_clock_text(char room[32], const char *stamp);
+void ctl_clock_done(void);
 
 #endif

@@ -17,6 +17,7 @@
 #include "ctl/message.h"
 #include "ctl/table.h"
 #include "ctl/tools.h"
+#include "ctl/usage.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,13 +26,6 @@
 #include <time.h>
 
 #define MAX_FILE ((size_t)64 << 20)
-
-static const char usage[] =
-    "usage: gaihouctl decode --profile P [--topic T] [--kind K] [--hex | --base64 | --jsonl]\n"
-    "                        [--config FILE | --profiles GLOB... --catalog FILE\n"
-    "                        [--timezone ZONE]] [--json] FILE|-\n"
-    "FILE holds one message; with --jsonl one a line: {\"topic\":..., \"payload\":...} or\n"
-    "\"payload_hex\" or \"payload_base64\" instead.\n";
 
 struct decoding {
     struct site site;
@@ -56,7 +50,7 @@ static const struct metric *any_metric(const struct catalog *c, const struct dec
                                        struct profile_metric *way)
 {
     for (size_t i = 0; i < catalog_kinds(c); i++)
-        if (message_metric(c, catalog_kind_at(c, i), v, way))
+        if (judge_way(c, catalog_kind_at(c, i), v, way))
             return way->metric;
     return NULL;
 }
@@ -111,7 +105,7 @@ static bool show_value(const struct decoding *d, const struct kind *k, const str
     struct judge_room room = {.n = 0};
     struct judged j;
     double min, max;
-    bool known = k ? message_metric(d->site.catalog, k, v, &way)
+    bool known = k ? judge_way(d->site.catalog, k, v, &way)
                    : any_metric(d->site.catalog, v, &way) != NULL;
     *s = (struct shown){.metric = "", .unit = "", .quality = "", .reason = "", .place = ""};
     find_place(d, v, s);
@@ -144,6 +138,7 @@ struct who {
     const struct device *known;
     const struct kind *kind;
     bool guessed;
+    const char *quarantined; /* why, where the registry was read; NULL: it may speak */
 };
 
 static void copy(char *out, size_t room, const char *p, size_t n)
@@ -153,23 +148,15 @@ static void copy(char *out, size_t room, const char *p, size_t n)
 
 static void who_of(const struct decoding *d, const struct decoded_sample *s, struct who *w)
 {
-    const struct topic_capture *id = topic_get(&d->message.match, "device");
-    const struct topic_capture *at = topic_get(&d->message.match, "compound");
+    const struct topic_capture *topic_id = topic_get(&d->message.match, "device");
+    const struct topic_capture *topic_at = topic_get(&d->message.match, "compound");
+    const char *id = s->device ? s->device : topic_id ? topic_id->p : NULL;
+    const char *at = s->compound ? s->compound : topic_at ? topic_at->p : NULL;
+    size_t id_len = s->device ? s->device_len : topic_id ? topic_id->n : 0;
+    size_t at_len = s->compound ? s->compound_len : topic_at ? topic_at->n : 0;
     *w = (struct who){.time_from = "device"};
-    copy(w->device, sizeof(w->device),
-         s->device ? s->device
-         : id      ? id->p
-                   : NULL,
-         s->device ? s->device_len
-         : id      ? id->n
-                   : 0);
-    copy(w->compound, sizeof(w->compound),
-         s->compound ? s->compound
-         : at        ? at->p
-                     : NULL,
-         s->compound ? s->compound_len
-         : at        ? at->n
-                     : 0);
+    copy(w->device, sizeof(w->device), id, id_len);
+    copy(w->compound, sizeof(w->compound), at, at_len);
     copy(w->point, sizeof(w->point), s->point, s->point_len);
     int32_t offset = d->site.zone ? zone_offset_at(d->site.zone, s->time_ms) : 0;
     if (s->has_time)
@@ -178,9 +165,10 @@ static void who_of(const struct decoding *d, const struct decoded_sample *s, str
         w->time_from =
             s->time_unread ? "receipt: its own cannot be read" : "receipt: it says none";
     const struct registry *r = d->site.registry;
-    size_t n = strlen(w->device);
-    if (r && n)
-        w->known = registry_find_said(r, w->device, n);
+    if (r && id_len) {
+        w->known = registry_find_said(r, id, id_len);
+        (void)registry_admit(r, id, id_len, at, at_len, &w->quarantined);
+    }
     w->kind = d->kind ? d->kind : w->known ? w->known->kind : NULL;
     if (!w->kind) {
         w->kind = message_kind(d->site.catalog, &d->message);
@@ -197,6 +185,8 @@ static void text_sample(const struct decoding *d, const struct decoded_sample *s
         printf("   compound %s", w.compound);
     if (w.point[0])
         printf("   point %s", w.point);
+    if (w.quarantined)
+        printf("   quarantined{%s}", w.quarantined);
     printf("\n  time   %s%s(%s)%s\n", w.time, w.time[0] ? " " : "", w.time_from,
            s->not_alive ? "   no sign of life" : "");
     printf("  kind   %s%s\n", w.kind ? w.kind->name : "unknown: say --kind",
@@ -227,6 +217,8 @@ static void json_sample(const struct decoding *d, const struct decoded_sample *s
         jsonw_str(w, "compound", who.compound);
     if (who.point[0])
         jsonw_str(w, "point", who.point);
+    if (who.quarantined)
+        jsonw_str(w, "quarantined", who.quarantined);
     if (s->has_time) {
         jsonw_str(w, "time", who.time);
         jsonw_i64(w, "time_ms", s->time_ms);
@@ -274,6 +266,13 @@ static void refusal(const struct decoding *d, char out[400])
     if (json && n < 300 && json_fault(d->payload, d->len, &at, &why)) {
         json_place(d->payload, at, &line, &col);
         (void)snprintf(out + n, (size_t)(400 - n), " (line %d, col %d: %s)", line, col, why);
+    }
+    if (v->outcome == PROFILE_NOT_MINE && !v->detail[0] && d->len > 0 &&
+        json_fault(d->payload, d->len, &at, &why)) {
+        json_place(d->payload, at, &line, &col);
+        (void)snprintf(out + n, (size_t)(400 - n),
+                       "; if it should be JSON, it is wrong at line %d, col %d: %s", line, col,
+                       why);
     }
 }
 
@@ -438,6 +437,10 @@ static int decode_lines(struct decoding *d, const char *path, const char *text, 
         at += n + 1;
     }
     json_free(j);
+    if (code == CTL_DONE && d->number == 0) { /* mostly the output of what failed before it */
+        (void)fprintf(stderr, "gaihouctl: %s: there is no message in it\n", path);
+        code = CTL_REFUSED;
+    }
     return code;
 }
 
@@ -510,7 +513,7 @@ int tools_decode(bool json, int argc, char **argv)
     bool lines = tools_take_flag(&argc, argv, "--jsonl");
     if (!ok || !d.profile_name || argc != 2 || hex + base64 + lines > 1 ||
         (argv[1][0] == '-' && argv[1][1])) {
-        (void)fputs(usage, stderr);
+        (void)usage_print(stderr, "decode", NULL);
         return CTL_USAGE;
     }
     bool native = strcmp(d.profile_name, WORLD_NATIVE) == 0;

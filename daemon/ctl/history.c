@@ -209,7 +209,7 @@ static struct world *open_world(const struct history *h, const char *hash)
                       strerror(-r));
         return NULL;
     }
-    struct problems *p = problems_new(8);
+    struct problems *p = problems_new_kept(8);
     if (world_open(bundle, len, p, &w) != 0)
         (void)site_tell(p);
     problems_free(p);

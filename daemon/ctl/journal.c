@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "io/file.h"
 #include "io/journal.h"
+#include "ctl/usage.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -18,15 +19,6 @@
 #include <string.h>
 
 enum { DONE = 0, REFUSED = 1, USAGE = 64 };
-
-static const char usage[] =
-    "usage: gaihouctl journal info|verify [--dir DIR] [--json]\n"
-    "       gaihouctl journal replay FILE|-\n"
-    "       gaihouctl journal dump [--dir DIR] [--from OFFSET] [--to OFFSET] [--limit N]\n"
-    "                              [--topic PREFIX] [--json]\n"
-    "       gaihouctl journal export [--dir DIR] [--from OFFSET] [--to OFFSET] [--limit N]\n"
-    "                              [--topic PREFIX]\n"
-    "DIR is the gateway's data folder (/var/lib/gaihou) or a folder of segments in it.\n";
 
 struct tool {
     const char *verb, *dir, *topic;
@@ -109,6 +101,8 @@ static const char *type_name(enum record_type type)
         return "stream";
     case RECORD_PRESENCE:
         return "presence";
+    case RECORD_TIME:
+        return "time";
     case RECORD_END:
         return "end";
     }
@@ -146,10 +140,12 @@ static void found_segment(void *ctx, const char *name)
         *(bool *)ctx = true;
 }
 
-static bool has_segments(const char *dir)
+/* 1, 0, or -errno: not that there is none, but that nobody knows. */
+static int has_segments(const char *dir)
 {
     bool found = false;
-    return file_list(dir, found_segment, &found) == 0 && found;
+    int r = file_list(dir, found_segment, &found);
+    return r == 0 ? found : r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }
 
 static int tool_open(struct tool *t)
@@ -157,13 +153,20 @@ static int tool_open(struct tool *t)
     struct err err;
     t->journal_dir = mem_printf("%s/journal", t->dir);
     t->archive_dir = mem_printf("%s/archive", t->dir);
-    if (!has_segments(t->journal_dir) && has_segments(t->dir)) {
+    int found = has_segments(t->journal_dir);
+    if (found == 0 && has_segments(t->dir) == 1) {
+        found = 1;
         free(t->journal_dir);
         free(t->archive_dir);
         t->journal_dir = mem_strdup(t->dir);
         t->archive_dir = mem_printf("%s/../archive", t->dir);
     }
-    if (!has_segments(t->journal_dir)) {
+    if (found < 0) {
+        (void)fprintf(stderr, "gaihouctl: cannot read %s: %s\n", t->journal_dir,
+                      strerror(-found));
+        return REFUSED;
+    }
+    if (found == 0) {
         (void)fprintf(stderr, "gaihouctl: no journal in %s (no file *.journal there)\n",
                       t->journal_dir);
         return REFUSED;
@@ -279,7 +282,10 @@ static int info(struct tool *t)
 
 typedef void record_fn(struct tool *t, const struct record *r, bool bad, void *ctx);
 
-/* Every record and every bad stretch of the range. */
+static record_fn export_one;
+
+/* Every record and every bad stretch of the range; what is exported is messages alone, and those
+ * the limit counts. */
 static int walk(struct tool *t, record_fn *fn, void *ctx)
 {
     struct journal_reader *reader;
@@ -305,7 +311,7 @@ static int walk(struct tool *t, record_fn *fn, void *ctx)
             (r.topic_len < strlen(t->topic) ||
              memcmp(r.topic, t->topic, strlen(t->topic)) != 0))
             continue;
-        n += !bad;
+        n += !bad && (fn != export_one || record_is_message(r.type));
         fn(t, &r, bad, ctx);
     }
     journal_reader_close(reader);
@@ -488,13 +494,13 @@ int ctl_journal(int argc, char **argv)
     struct tool t;
     int e = USAGE;
     if (!options(&t, argc, argv)) {
-        (void)fputs(usage, stderr);
+        (void)usage_print(stderr, "journal", NULL);
         return USAGE;
     }
     bool is_info = strcmp(t.verb, "info") == 0, is_verify = strcmp(t.verb, "verify") == 0;
     bool is_dump = strcmp(t.verb, "dump") == 0, is_export = strcmp(t.verb, "export") == 0;
     if (!is_info && !is_verify && !is_dump && !is_export) {
-        (void)fputs(usage, stderr);
+        (void)usage_print(stderr, "journal", NULL);
         return USAGE;
     }
     e = tool_open(&t);

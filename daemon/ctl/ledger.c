@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/ctl.h"
 #include "ctl/table.h"
+#include "ctl/usage.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -149,7 +150,7 @@ int ctl_ledger(const struct ctl *c, int argc, char **argv)
     json_t *j = NULL;
     (void)argv;
     if (argc > 1)
-        return ctl_usage("ledger");
+        return usage_wrong("ledger", NULL);
     int code = ctl_get(c, "/api/v1/ledger", &j);
     if (!code && c->json)
         ctl_print_json(j);

@@ -4,6 +4,7 @@
 #include "ctl/audit.h"
 #include "ctl/ctl.h"
 #include "ctl/table.h"
+#include "ctl/usage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +119,7 @@ int ctl_profile_unknown(const struct ctl *c, int argc, char **argv)
     if (!ctl_options(argc - 1, argv + 1, p, 1, &rest))
         return CTL_USAGE;
     if (rest)
-        return ctl_usage("profile unknown [--profile NAME]");
+        return usage_wrong("profile", "unknown");
     return ctl_list(c, ctl_path("/api/v1/unknown", p, 1), "names",
                     "PROFILE:40|NAME:64|WHY|COUNT>|LAST DEVICE:40|FIRST|LAST", keys, 7,
                     prepare_unknown);
@@ -140,10 +141,6 @@ static int audit(const struct ctl *c, int argc, char **argv)
 
 int ctl_devices(const struct ctl *c, int argc, char **argv)
 {
-    static const char usage[] =
-        "devices [list | show ID | silent] [--compound C] [--limit N] [--after N]\n"
-        "       gaihouctl devices audit --period P [--vendor V] [--model M] [--compound C]\n"
-        "                               [--by-device] [--csv] [--dir DIR]";
     static const char *const keys[] = {"device",   "compound", "kind", "building",
                                        "messages", "seen",     "state"};
     const char *id = NULL;
@@ -156,13 +153,13 @@ int ctl_devices(const struct ctl *c, int argc, char **argv)
     if (!ctl_options(argc - at, argv + at, p, 3, &id))
         return CTL_USAGE;
     if (strcmp(verb, "show") == 0 && id)
-        return ctl_one(c, "/api/v1/devices", id);
+        return ctl_device(c, id);
     if (strcmp(verb, "silent") == 0)
         p[3].value = "1";
     else if (strcmp(verb, "list") != 0)
-        return ctl_usage(usage);
+        return usage_wrong("devices", NULL);
     if (id)
-        return ctl_usage(usage);
+        return usage_wrong("devices", NULL);
     return ctl_list(c, ctl_path("/api/v1/devices", p, 4), "devices",
                     "DEVICE|COMPOUND|KIND|BUILDING|MESSAGES>|LAST SEEN|STATE", keys, 7,
                     prepare_device);
@@ -174,7 +171,7 @@ int ctl_compounds(const struct ctl *c, int argc, char **argv)
                                        "firm",     "tier", "devices"};
     (void)argv;
     if (argc > 1)
-        return ctl_usage("compounds");
+        return usage_wrong("compounds", NULL);
     return ctl_list(c, mem_strdup("/api/v1/compounds"), "compounds",
                     "COMPOUND|NAME:30|DISTRICT|COMMUNITY|FIRM|TIER|DEVICES>", keys, 7, NULL);
 }
@@ -184,7 +181,7 @@ int ctl_reload(const struct ctl *c, int argc, char **argv)
     json_t *j = NULL;
     (void)argv;
     if (argc > 1)
-        return ctl_usage("reload");
+        return usage_wrong("reload", NULL);
     int code = ctl_post(c, "/api/v1/reload", &j);
     if (!code && c->json)
         ctl_print_json(j);
@@ -220,10 +217,6 @@ static int retake(const struct ctl *c, char *path)
 
 int ctl_dead(const struct ctl *c, int argc, char **argv)
 {
-    static const char usage[] =
-        "dead [list | show ID | replay | purge] [--id N] [--reason R] [--topic PREFIX] "
-        "[--limit N] [--before ID]\n"
-        "       gaihouctl dead replay --sink ID [--id N] [--reason R] [--limit N]";
     static const char *const keys[] = {"id",    "time", "kind",   "reason",
                                        "topic", "sink", "payload"};
     const char *id = NULL;
@@ -237,15 +230,15 @@ int ctl_dead(const struct ctl *c, int argc, char **argv)
         return ctl_one(c, "/api/v1/dead", id);
     bool lines = p[5].value && strcmp(verb, "replay") == 0;
     if (id || (p[5].value && !lines) || (lines && p[2].value))
-        return ctl_usage(usage);
+        return usage_wrong("dead", NULL);
     if (lines)
         return retake(c, ctl_path("/api/v1/dead/replay", p, 6));
     if (strcmp(verb, "replay") == 0)
-        return ctl_say(c, ctl_path("/api/v1/dead/replay", p, 3));
-    if (strcmp(verb, "purge") == 0)
-        return ctl_say(c, ctl_path("/api/v1/dead/purge", p, 3));
+        return ctl_say(c, ctl_path("/api/v1/dead/replay", p, 5));
+    if (strcmp(verb, "purge") == 0) /* which takes no number of them, and says so */
+        return ctl_say(c, ctl_path("/api/v1/dead/purge", p, 5));
     if (strcmp(verb, "list") != 0)
-        return ctl_usage(usage);
+        return usage_wrong("dead", NULL);
     return ctl_list(c, ctl_path("/api/v1/dead", p, 5), "dead",
                     "ID>|TIME|KIND|REASON|TOPIC:40|SINK|PAYLOAD:60", keys, 7, NULL);
 }

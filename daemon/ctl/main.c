@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "ctl/ctl.h"
 #include "ctl/tools.h"
+#include "ctl/usage.h"
 #include "base/err.h"
 
 #include <curl/curl.h>
@@ -75,22 +76,38 @@ static const struct command {
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(*commands))
 
-int ctl_usage(const char *text)
+static struct ctl_param *option_of(const char *name, size_t len, struct ctl_param *params,
+                                   size_t n)
 {
-    fprintf(stderr, "usage: gaihouctl %s\n", text);
-    return CTL_USAGE;
+    for (size_t i = 0; i < n; i++)
+        if (strlen(params[i].key) == len && memcmp(params[i].key, name, len) == 0)
+            return &params[i];
+    return NULL;
 }
 
-static bool set_option(const char *name, size_t len, const char *value,
-                       struct ctl_param *params, size_t n)
+void ctl_wrong_option(const char *a, const struct ctl_param *params, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (strlen(params[i].key) == len && memcmp(params[i].key, name, len) == 0) {
-            params[i].value = value;
-            return value != NULL;
-        }
+    const char *names[64];
+    char word[64];
+    size_t len = strcspn(a, "=");
+    for (size_t i = 0; i < n && i < 64; i++)
+        names[i] = params[i].key;
+    if (strncmp(a, "--", 2) != 0) {
+        fprintf(stderr, "gaihouctl: \"%s\" is one word too many here\n", a);
+        return;
     }
-    return false;
+    (void)snprintf(word, sizeof(word), "%.*s", (int)len - 2, a + 2);
+    const char *near = err_nearest(word, names, n < 64 ? n : 64);
+    fprintf(stderr, "gaihouctl: there is no option --%s here", word);
+    if (near)
+        fprintf(stderr, ", did you mean --%s?", near);
+    for (size_t i = 0; i < n && !near; i++)
+        fprintf(stderr, "%s--%s",
+                i == 0      ? ", expected "
+                : i + 1 < n ? ", "
+                            : " or ",
+                params[i].key);
+    fputs("\n", stderr);
 }
 
 bool ctl_options(int argc, char **argv, struct ctl_param *params, size_t n,
@@ -103,10 +120,15 @@ bool ctl_options(int argc, char **argv, struct ctl_param *params, size_t n,
             continue;
         }
         size_t len = strcspn(a, "=");
-        const char *value = a[len] ? a + len + 1 : i + 1 < argc ? argv[++i] : NULL;
-        if (strncmp(a, "--", 2) != 0 || !set_option(a + 2, len - 2, value, params, n)) {
-            fprintf(stderr, "gaihouctl: \"%s\" is not understood here, or lacks its value\n",
-                    a);
+        struct ctl_param *p =
+            strncmp(a, "--", 2) == 0 ? option_of(a + 2, len - 2, params, n) : NULL;
+        if (!p) {
+            ctl_wrong_option(a, params, n);
+            return false;
+        }
+        p->value = a[len] ? a + len + 1 : i + 1 < argc ? argv[++i] : NULL;
+        if (!p->value) {
+            fprintf(stderr, "gaihouctl: %s lacks its value\n", a);
             return false;
         }
     }
@@ -150,6 +172,8 @@ static int run(const struct ctl *c, int argc, char **argv)
         printf("gaihouctl %s\n", GAIHOU_VERSION);
         return CTL_DONE;
     }
+    if (usage_asked(argc, argv) && usage_print(stdout, argv[0], argc > 1 ? argv[1] : NULL))
+        return CTL_DONE;
     if (strcmp(argv[0], "journal") == 0)
         return journal(c, argc, argv);
     for (size_t i = 0; i < N_COMMANDS; i++)
@@ -188,7 +212,9 @@ int main(int argc, char **argv)
         return CTL_USAGE;
     }
     curl_global_init(CURL_GLOBAL_DEFAULT);
+    ctl_clock_of(&c);
     int code = run(&c, argc - optind, argv + optind);
+    ctl_clock_done();
     curl_global_cleanup();
     return code;
 }

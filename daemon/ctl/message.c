@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/mem.h"
 #include "core/json.h"
+#include "core/judge.h"
 #include "core/world.h"
 
 #include <errno.h>
@@ -103,20 +104,6 @@ bool message_decode(struct message *m, const struct message_in *in)
     return true;
 }
 
-bool message_metric(const struct catalog *c, const struct kind *k,
-                    const struct decoded_value *v, struct profile_metric *out)
-{
-    if (v->from) {
-        const struct profile_metric *p = profile_metric(v, k);
-        if (p)
-            *out = *p;
-        return p != NULL;
-    }
-    const struct metric *m = catalog_metric(c, k, v->key, v->key_len);
-    *out = (struct profile_metric){.metric = m, .mul = 1, .div = 1, .same = true};
-    return m != NULL;
-}
-
 const struct kind *message_kind(const struct catalog *c, const struct message *m)
 {
     const struct kind *best = NULL;
@@ -127,7 +114,7 @@ const struct kind *message_kind(const struct catalog *c, const struct message *m
         struct profile_metric way;
         size_t n = 0;
         for (size_t v = 0; v < m->decoded.n_values; v++)
-            n += message_metric(c, k, &m->decoded.values[v], &way);
+            n += judge_way(c, k, &m->decoded.values[v], &way);
         alone = n == most ? false : n > most ? true : alone;
         if (n > most) {
             most = n;

@@ -33,9 +33,6 @@ void message_done(struct message *m);
 /* Fills m->decoded and m->verdict; false when no topic of the profile fits (told in
  * verdict.detail). */
 bool message_decode(struct message *m, const struct message_in *in);
-/* The metric of a value for a kind, and the way to its unit; false: the kind has none. */
-bool message_metric(const struct catalog *c, const struct kind *k,
-                    const struct decoded_value *v, struct profile_metric *out);
 /* Text to bytes, added to out; blanks and line ends are fine. False: it is no such text. */
 bool message_hex(const char *p, size_t n, struct buf *out);
 bool message_base64(const char *p, size_t n, struct buf *out);

@@ -6,19 +6,12 @@
 #include "ctl/site.h"
 #include "ctl/table.h"
 #include "ctl/tools.h"
+#include "ctl/usage.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define MAX_PROBLEMS 1000
-
-static const char usage[] =
-    "usage: gaihouctl profile list [FILES]\n"
-    "       gaihouctl profile unknown [--profile NAME]\n"
-    "       gaihouctl profile test FILE... [FILES]\n"
-    "       gaihouctl profile new --name NAME [--topic T] [--hex | --base64] [--out FILE]\n"
-    "                             [FILES] SAMPLE...\n"
-    "FILES: --config FILE | --catalog FILE [--profiles GLOB ...] [--timezone ZONE]\n";
 
 static void topics_of(const struct profile *p, char *out, size_t room)
 {
@@ -134,7 +127,7 @@ static int new_profile(const struct tools_files *f, int argc, char **argv)
     o.hex = tools_take_flag(&argc, argv, "--hex");
     o.base64 = tools_take_flag(&argc, argv, "--base64");
     if (!ok || !o.name || argc < 2 || (o.hex && o.base64)) {
-        (void)fputs(usage, stderr);
+        (void)usage_print(stderr, "profile", NULL);
         return CTL_USAGE;
     }
     int code = tools_open(&s, f, true);
@@ -157,6 +150,6 @@ int tools_profile(bool json, int argc, char **argv)
         return test(&f, argc - 1, argv + 1);
     if (strcmp(verb, "new") == 0)
         return new_profile(&f, argc - 1, argv + 1);
-    (void)fputs(usage, stderr);
+    (void)usage_print(stderr, "profile", NULL);
     return CTL_USAGE;
 }

@@ -203,7 +203,7 @@ static void put_expected(struct draft *d, const struct message *m,
         struct judge_room room = {.n = 0};
         struct judged j;
         double min, max;
-        if (!d->kind || !message_metric(d->site->catalog, d->kind, v, &way))
+        if (!d->kind || !judge_way(d->site->catalog, d->kind, v, &way))
             continue;
         judge_range(way.metric, &min, &max);
         if (!judge_value(v, &way, min, max, &room, &j))
@@ -338,6 +338,23 @@ static bool good_name(const char *name)
     return false;
 }
 
+/* Who hands in JSON with a slip of the pen looks for that place, not for a codec. */
+static void tell_json_fault(const struct profile_guess_sample *s, size_t number)
+{
+    const char *why;
+    size_t at = 0;
+    int line, col;
+    while (at < s->len && s->payload[at] && strchr(" \t\r\n", s->payload[at]))
+        at++;
+    if (at == s->len || (s->payload[at] != '{' && s->payload[at] != '[') ||
+        !json_fault(s->payload, s->len, &at, &why))
+        return;
+    json_place(s->payload, at, &line, &col);
+    (void)fprintf(
+        stderr, "gaihouctl: if sample %zu should be JSON, it is wrong at line %d, col %d: %s\n",
+        number, line, col, why);
+}
+
 /* The draft without examples. */
 static int make_draft(struct draft *d, struct buf *yaml)
 {
@@ -348,6 +365,8 @@ static int make_draft(struct draft *d, struct buf *yaml)
     if (profile_guess_by(d->name, sample_reader_samples(r), d->n, sample_reader_way(r),
                          d->site->catalog, yaml, &found, &err) != 0) {
         (void)fprintf(stderr, "gaihouctl: %s\n", err.text);
+        for (size_t i = 0; i < d->n; i++)
+            tell_json_fault(&d->samples[i], i + 1);
         code = CTL_REFUSED;
     } else if (sample_reader_words(r)[0]) {
         (void)fprintf(stderr, "gaihouctl: %s\n", sample_reader_words(r));

@@ -312,8 +312,12 @@ static void put_readings(struct buf *b, const unsigned char *p, size_t left)
     (void)buf_putc(b, '\n');
 }
 
-/* Nobody reads it: each byte by itself, with what it could be together with the next ones. */
-static void lay_out(struct sample_reader *r, const char *pack, const struct buf *bytes)
+static bool read_frames(struct sample_reader *r, const char *path, const char *decode);
+
+/* Nobody reads it: each byte by itself, with what it could be together with the next ones. within:
+ * the path of the text that it stands in; NULL: it is the payload. */
+static void lay_out(struct sample_reader *r, const char *within, const char *pack,
+                    const struct buf *bytes)
 {
     struct buf *b = &r->codec_lines;
     char inner[160];
@@ -337,13 +341,14 @@ static void lay_out(struct sample_reader *r, const char *pack, const struct buf 
     (void)buf_cstr(b);
     char *decode =
         pack ? mem_printf("[%s, %s]", pack, buf_cstr(&flow)) : mem_strdup(buf_cstr(&flow));
-    if (read_all(r, decode)) {
+    if (within ? read_frames(r, within, decode) : read_all(r, decode)) {
         (void)snprintf(inner, sizeof(inner), "%.100s-frame", r->name);
         put_decode(r->decode, sizeof(r->decode), pack, inner);
         r->way.codecs = b->data;
         (void)snprintf(r->words, sizeof(r->words),
-                       "no known codec reads these bytes (are the vendor's codecs among "
+                       "no known codec reads %s%.100s (are the vendor's codecs among "
                        "--profiles?): they are laid out one by one%s%s",
+                       within ? "the bytes of " : "these bytes", within ? within : "",
                        r->weak[0] ? "; these read anything of that length: " : "", r->weak);
     } else {
         r->decode[0] = '\0';
@@ -366,7 +371,7 @@ static void find_bytes(struct sample_reader *r)
         (void)snprintf(r->words, sizeof(r->words), "the codec that reads it all: %.200s",
                        r->decode);
     else if ((pack || !all_text(r)) && bytes.len > 0)
-        lay_out(r, pack, &bytes);
+        lay_out(r, NULL, pack, &bytes);
     else
         r->decode[0] = '\0';
     buf_done(&bytes);
@@ -446,6 +451,20 @@ static void forget_frames(struct sample_reader *r)
         r->read[i].frame = NULL;
 }
 
+/* Is this where network servers and gateways put a device's bytes? */
+static bool is_frame_name(const char *path)
+{
+    static const char *const names[] = {
+        "data",       "payload",     "raw",         "hex",         "frame",     "rawdata",
+        "datahex",    "frm_payload", "payload_hex", "bytes",       "body",      "content",
+        "payloadHex", "hexdata",     "dataStr",     "payloadData", "rawPayload"};
+    const char *name = strrchr(path, '.');
+    for (size_t i = 0; name && i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcasecmp(name + 1, names[i]) == 0)
+            return true;
+    return false;
+}
+
 static size_t try_codecs(struct sample_reader *r, const char *path, const char *pack,
                          const struct buf *bytes, size_t best)
 {
@@ -454,8 +473,13 @@ static size_t try_codecs(struct sample_reader *r, const char *path, const char *
     size_t n = codec_guess_names(r->codecs, names, MAX_NAMES);
     for (size_t i = 0; i < n && i < MAX_NAMES; i++) {
         put_decode(decode, sizeof(decode), pack, names[i]);
-        if (!read_frames(r, path, decode) || takes_anything(r, names[i], bytes))
+        if (!read_frames(r, path, decode))
             continue;
+        if (takes_anything(r, names[i], bytes)) {
+            if (is_frame_name(path))
+                note_weak(r, names[i]);
+            continue;
+        }
         size_t values = understood(
             r, &(struct profile_guess_way){.frame_from = path, .frame_decode = decode});
         if (values <= best)
@@ -473,7 +497,10 @@ static void find_frame(struct sample_reader *r)
     struct leaf_text list[MAX_LEAVES];
     struct json_value root;
     const char *why;
-    struct buf bytes;
+    struct buf bytes,
+        unknown; /* of the text that is worked on; of the one that nobody may know */
+    char frame[256] = "";
+    const char *frame_pack = NULL;
     size_t best = understood(r, &(struct profile_guess_way){.decode = NULL});
     if (json_parse(r->json, r->given[0].payload, r->given[0].len, &root, &why) != 0 ||
         json_type(root) != JSON_OBJECT)
@@ -482,21 +509,38 @@ static void find_frame(struct sample_reader *r)
     for (size_t i = 0; i < n; i++) /* the parser is used again */
         list[i].p = mem_strndup(list[i].p, list[i].n);
     buf_init(&bytes, MAX_SAMPLE);
+    buf_init(&unknown, MAX_SAMPLE);
     for (size_t i = 0; i < n; i++) {
         const char *pack = packed_as(list[i].p, list[i].n, &bytes);
         if (pack)
             best = try_codecs(r, list[i].path, pack, &bytes, best);
+        if (pack && !frame_pack && is_frame_name(list[i].path)) {
+            frame_pack = pack;
+            memcpy(frame, list[i].path, sizeof(frame));
+            (void)buf_put(&unknown, bytes.data, bytes.len);
+        }
         free((char *)(uintptr_t)list[i].p);
     }
-    buf_done(&bytes);
     forget_frames(r);
-    if (!r->decode[0] || !read_frames(r, r->from, r->decode)) {
+    bool known = r->decode[0] && read_frames(r, r->from, r->decode);
+    if (!known) {
         forget_frames(r);
-        return;
+        r->decode[0] = '\0';
+        if (frame_pack)
+            lay_out(r, frame, frame_pack, &unknown);
+        (void)snprintf(r->from, sizeof(r->from), "%s", frame);
+    } else {
+        (void)snprintf(r->words, sizeof(r->words), "%.100s is read by %.150s", r->from,
+                       r->decode);
     }
-    r->way.frame_from = r->from;
-    r->way.frame_decode = r->decode;
-    (void)snprintf(r->words, sizeof(r->words), "%.100s is read by %.150s", r->from, r->decode);
+    if (r->decode[0]) {
+        r->way.frame_from = r->from;
+        r->way.frame_decode = r->decode;
+    } else {
+        forget_frames(r);
+    }
+    buf_done(&unknown);
+    buf_done(&bytes);
 }
 
 /* -- all ------------------------------------------------------------------------------------------ */

@@ -4,6 +4,7 @@
 #include "ctl/admit.h"
 #include "ctl/ctl.h"
 #include "ctl/table.h"
+#include "ctl/usage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,14 +15,6 @@
 #define MAX_PAYLOAD ((size_t)64 << 20)
 #define STRAGGLERS  3
 #define KNOWN_TRIES 100 /* of 100 ms: until the engine has passed the new registry */
-
-static const char usage[] =
-    "quarantine [list | show DEVICE | purge] [--device ID] [--topic PREFIX] [--limit N]\n"
-    "                  [--before ID]\n"
-    "       gaihouctl quarantine adopt DEVICE [--device CODE] [--kind K] [--compound C]\n"
-    "                  [--building B] [--COLUMN VALUE ...] [--file devices.csv]\n"
-    "                  [--config FILE] [--dry-run]\n"
-    "       gaihouctl quarantine adopt DEVICE --replay";
 
 /* -- what the daemon says --------------------------------------------------------------------- */
 
@@ -77,10 +70,14 @@ static int ask(const struct ctl *c, const char *device, json_t **out, struct adm
 static void print_payload(const struct admit_sample *s)
 {
     bool text = true;
+    size_t len =
+        s->len; /* the line end of a file that was published is no part of what it says */
+    while (len > 0 && strchr("\r\n", s->payload[len - 1]) && s->payload[len - 1])
+        len--;
     for (size_t i = 0; i < s->len; i++)
         text =
             text && ((unsigned char)s->payload[i] >= 0x20 || strchr("\t\r\n", s->payload[i]));
-    char *clean = text ? ctl_clean(s->payload, s->len, 2000) : NULL;
+    char *clean = text ? ctl_clean(s->payload, len, 2000) : NULL;
     if (clean) {
         printf("%s\n", clean);
     } else {
@@ -108,7 +105,7 @@ static void show_text(const json_t *j, const struct admit *a, const char *line,
     printf("\nThe line of devices.csv that would admit it%s%s:\n%s",
            *missing ? ", but for " : "", missing, line);
     printf("\ngaihouctl quarantine adopt %s%s   writes it and takes its messages up.\n",
-           a->device, *missing ? " --… (what is missing)" : "");
+           a->device, admit_wanted(a));
 }
 
 static int show(const struct ctl *c, const char *device, struct admit *a)
@@ -306,7 +303,7 @@ static int adopt_or_show(const struct ctl *c, bool adopts, int argc, char **argv
     if (!good)
         return CTL_USAGE;
     if (!id || (again && (dry || !adopts)))
-        return ctl_usage(usage);
+        return usage_wrong("quarantine", NULL);
     if (!adopts)
         return show(c, id, &a);
     return again ? replay(c, id) : adopt(c, id, &a, dry);
@@ -327,11 +324,11 @@ int ctl_quarantine(const struct ctl *c, int argc, char **argv)
     if (!ctl_options(argc - at, argv + at, p, 4, &id))
         return CTL_USAGE;
     if (id)
-        return ctl_usage(usage);
+        return usage_wrong("quarantine", NULL);
     if (strcmp(verb, "purge") == 0)
-        return ctl_say(c, ctl_path("/api/v1/quarantine/purge", p, 2));
+        return ctl_say(c, ctl_path("/api/v1/quarantine/purge", p, 4));
     if (strcmp(verb, "list") != 0)
-        return ctl_usage(usage);
+        return usage_wrong("quarantine", NULL);
     return ctl_list(c, ctl_path("/api/v1/quarantine", p, 4), "devices",
                     "DEVICE:40|COMPOUND|MESSAGES>|KEPT>|LAST SEEN|TOPIC:60", keys, 6, NULL);
 }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "core/json.h"
 #include "ctl/exit.h"
+#include "ctl/usage.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -11,14 +12,6 @@
 #include <string.h>
 
 #define MAX_PROBLEMS 1000
-
-static const char usage[] =
-    "usage: gaihouctl rules check [FILE...] [--config FILE | --catalog FILE]\n"
-    "       gaihouctl rules test FILE... [--run REGEX] [--junit FILE] [--coverage] [--diff]\n"
-    "                                    [--config FILE | --catalog FILE]\n"
-    "       gaihouctl rules backtest --from T [--to T] [--rules GLOB ...] [--catalog FILE]\n"
-    "                                [--diff] [--list] [--dir DIR] [--json]\n"
-    "       gaihouctl rules explain CASE [--dir DIR] [--json]\n";
 
 int tools_rules(bool json, int argc, char **argv)
 {
@@ -35,7 +28,7 @@ int tools_rules(bool json, int argc, char **argv)
         return rules_backtest(json, &f, argc - 1, argv + 1);
     if (strcmp(verb, "explain") == 0)
         return rules_explain(json, argc - 1, argv + 1);
-    (void)fputs(usage, stderr);
+    (void)usage_print(stderr, "rules", NULL);
     return CTL_USAGE;
 }
 
@@ -188,12 +181,12 @@ int rules_check(const struct tools_files *f, int argc, char **argv)
     size_t errors = 0;
     const char *const *files = (const char *const *)argv + 1;
     if (argc > 1 && strncmp(argv[1], "--", 2) == 0) {
-        (void)fputs(usage, stderr);
+        (void)usage_print(stderr, "rules", NULL);
         return CTL_USAGE;
     }
     int code = tools_open(&s, f, false);
     if (code == CTL_DONE && !s.conf && argc < 2) {
-        (void)fputs(usage, stderr);
+        (void)usage_print(stderr, "rules", NULL);
         code = CTL_USAGE;
     }
     if (code == CTL_DONE && s.conf)

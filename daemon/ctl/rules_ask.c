@@ -3,11 +3,11 @@
 #include "base/mem.h"
 #include "ctl/ctl.h"
 #include "ctl/table.h"
+#include "ctl/usage.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static void put(const json_t *v, unsigned depth);
 
@@ -15,13 +15,10 @@ static void put(const json_t *v, unsigned depth);
 static bool put_time(const json_t *v)
 {
     json_int_t ms = json_integer_value(v);
-    time_t t = (time_t)(ms / 1000);
-    struct tm tm;
     char room[32];
-    if (ms < INT64_C(1000000000000) || ms > INT64_C(4102444800000) || !localtime_r(&t, &tm))
+    if (ms < INT64_C(1000000000000) || ms > INT64_C(4102444800000))
         return false;
-    (void)strftime(room, sizeof(room), "%Y-%m-%d %H:%M:%S", &tm);
-    printf("%s\n", room);
+    printf("%s\n", ctl_clock(room, ms));
     return true;
 }
 
@@ -99,7 +96,6 @@ static int people(const struct ctl *c, char *id, const json_t *why)
 
 int ctl_rules_explain(const struct ctl *c, int argc, char **argv)
 {
-    static const char usage[] = "rules explain CASE [--dir DIR] [--json]";
     json_t *answer = NULL, *why = NULL;
     bool json = c->json;
     char *id = NULL;
@@ -109,10 +105,10 @@ int ctl_rules_explain(const struct ctl *c, int argc, char **argv)
         else if (strncmp(argv[i], "--", 2) != 0 && !id)
             id = argv[i];
         else
-            return ctl_usage(usage);
+            return usage_wrong("rules", "explain");
     }
     if (!id)
-        return ctl_usage(usage);
+        return usage_wrong("rules", "explain");
     char *path = path_of_case(id);
     int code = ctl_get(c, path, &answer);
     if (code == CTL_DONE)

@@ -12,6 +12,7 @@
 #include "ctl/rules.h"
 #include "ctl/rules_past.h"
 #include "ctl/table.h"
+#include "ctl/usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -500,12 +501,7 @@ static int read_options(struct options *q, const struct tools_files *f, int *arg
     if (code != CTL_DONE)
         return code;
     if (!ok || *argc != 1 || !q->from) {
-        (void)fputs("usage: gaihouctl rules backtest --from T [--to T] [--rules GLOB ...] "
-                    "[--catalog FILE]\n"
-                    "                                [--diff] [--list] [--dir DIR] [--json]\n"
-                    "T is a day (2026-11-20), a time (RFC 3339), or an age (30d)\n",
-                    stderr);
-        return CTL_USAGE;
+        return usage_wrong("rules", "backtest");
     }
     if (q->diff && !q->rules.list) {
         (void)fprintf(stderr, "gaihouctl: --diff compares with the recorded rules: it needs "
@@ -534,6 +530,7 @@ static int run(struct past *p, const struct options *q)
     int code = past_walk(p, runs, both ? 2 : 1);
     if (code == CTL_DONE) {
         const struct zone *z = runs[0].world->zone;
+        char room[32];
         split_off(&o);
         split_off(&recorded);
         qsort(o.standing, o.n_standing, sizeof(*o.standing), by_place);
@@ -548,7 +545,9 @@ static int run(struct past *p, const struct options *q)
         else
             print_people(p, q, &o, both ? &recorded : NULL, z);
         if (p->begins_ms > p->from_ms && p->from_ms)
-            (void)fprintf(stderr, "gaihouctl: what the folder has begins later\n");
+            (void)fprintf(stderr,
+                          "gaihouctl: what the folder has begins at %s: the test does, too\n",
+                          past_time(room, z, p->begins_ms));
         if (p->gone)
             (void)fprintf(stderr, "gaihouctl: some generations are gone: their time was read "
                                   "with the one before\n");

@@ -11,6 +11,7 @@
 #include "ctl/rules.h"
 #include "ctl/rules_past.h"
 #include "ctl/table.h"
+#include "ctl/usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -397,8 +398,7 @@ int rules_explain(bool json, int argc, char **argv)
     bool ok = true;
     const char *dir = tools_take(&argc, argv, "--dir", &ok);
     if (!ok || argc != 2) {
-        (void)fputs("usage: gaihouctl rules explain CASE [--dir DIR] [--json]\n", stderr);
-        return CTL_USAGE;
+        return usage_wrong("rules", "explain");
     }
     struct explain x = {.case_id = argv[1]};
     int code = explain(&x, dir ? dir : DIR_DEFAULT, json);

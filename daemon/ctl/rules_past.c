@@ -69,7 +69,7 @@ static struct world *changed(const struct past *p, const struct past_run *x, con
     if (r != 0) {
         (void)fprintf(stderr, "gaihouctl: generation %s: %s\n", hash, strerror(-r));
     } else {
-        struct problems *said = problems_new(MAX_PROBLEMS);
+        struct problems *said = problems_new_kept(MAX_PROBLEMS);
         if (world_open(other.data, other.len, said, &w) != 0)
             (void)site_tell(said);
         problems_free(said);
@@ -210,6 +210,12 @@ int past_open(struct past *p, const char *dir, const char *from, const char *to,
         (void)fprintf(stderr, "gaihouctl: --to %s is not later than --from %s\n", to,
                       from ? from : "the beginning");
         code = CTL_USAGE;
+    }
+    if (code == CTL_DONE && p->from_ms > newest) {
+        char room[32];
+        (void)fprintf(stderr, "gaihouctl: what the folder has ends at %s, before --from %s\n",
+                      past_time(room, w->zone, newest), from);
+        code = CTL_REFUSED;
     }
     world_free(w);
     if (code != CTL_DONE)

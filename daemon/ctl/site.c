@@ -152,9 +152,12 @@ static int add_rules(struct site *s, const char *path)
 }
 
 /* A folder that is not there has no files. */
+static int glob_error; /* glob() itself only says that there was one */
+
 static int on_glob_error(const char *path, int error)
 {
     (void)path;
+    glob_error = error;
     return error != ENOENT;
 }
 
@@ -167,7 +170,7 @@ static int add_pattern(struct site *s, const char *pattern,
     if (r == GLOB_NOMATCH && !strpbrk(pattern, "*?["))
         code = cannot_read(pattern, -ENOENT);
     else if (r != 0 && r != GLOB_NOMATCH)
-        code = cannot_read(pattern, -EIO);
+        code = cannot_read(pattern, r == GLOB_ABORTED ? -glob_error : -ENOMEM);
     for (size_t i = 0; code == CTL_DONE && r == 0 && i < g.gl_pathc; i++)
         code = add(s, g.gl_pathv[i]);
     globfree(&g);

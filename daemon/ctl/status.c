@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/ctl.h"
 #include "ctl/table.h"
+#include "ctl/usage.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -120,9 +121,9 @@ void ctl_show_status(const json_t *s)
            ctl_text(alarms, "unacknowledged"), ctl_text(alarms, "outbox"));
     json_array_foreach(json_object_get(alarms, "tests"), i, p)
     {
-        char *by = ctl_clean(ctl_text(p, "by"), strlen(ctl_text(p, "by")), 60);
-        printf("in test   %s until %.19s UTC, by %s: nobody is sent\n", ctl_text(p, "scope"),
-               ctl_text(p, "until"), by);
+        char until[32], *by = ctl_clean(ctl_text(p, "by"), strlen(ctl_text(p, "by")), 60);
+        printf("in test   %s until %s, by %s: nobody is sent\n", ctl_text(p, "scope"),
+               ctl_clock_text(until, ctl_text(p, "until")), by);
         free(by);
     }
     show_sums("messages", json_object_get(ledger, "messages"));
@@ -151,7 +152,7 @@ static int once(const struct ctl *c, bool clear)
 int ctl_status(const struct ctl *c, int argc, char **argv)
 {
     (void)argv;
-    return argc > 1 ? ctl_usage("status") : once(c, false);
+    return argc > 1 ? usage_wrong("status", NULL) : once(c, false);
 }
 
 static volatile sig_atomic_t interrupted;
@@ -167,7 +168,7 @@ int ctl_top(const struct ctl *c, int argc, char **argv)
     (void)argv;
     struct termios before, raw;
     if (argc > 1)
-        return ctl_usage("top");
+        return usage_wrong("top", NULL);
     if (c->json || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before) < 0)
         return once(c, false);
     raw = before;

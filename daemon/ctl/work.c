@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "ctl/alerts.h"
 #include "ctl/table.h"
+#include "ctl/usage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,22 +26,6 @@ struct order {
     json_t *found; /* the answer that holds the ids of a filter's cases */
     bool yes;
 };
-
-static int usage(const char *verb)
-{
-    bool test = strcmp(verb, "test") == 0 || strcmp(verb, "untest") == 0;
-    char *text = mem_printf(
-        "%s %s [--by NAME] [--note TEXT] [--version N]\n"
-        "       [--for DURATION | --until TIME] [--to NAME] [--photo URL]%s%s",
-        verb, test ? "device/D|building/C/B|compound/C…" : "CASE…",
-        test ? ""
-             : "\n       gaihouctl VERB [--compound C] [--district D] [--street S] "
-               "[--community C]\n       [--grid G] [--building B] [--firm F] [--device D] ",
-        test ? "" : "[--rule R] [--severity S] [--yes] …");
-    int code = ctl_usage(text);
-    free(text);
-    return code;
-}
 
 static struct ctl_param *find(struct order *o, const char *name, size_t len)
 {
@@ -71,9 +56,15 @@ static bool read_order(struct order *o, int argc, char **argv)
         size_t len = strcspn(a, "=");
         struct ctl_param *p = find(o, a + 2, len - 2);
         const char *value = a[len] ? a + len + 1 : i + 1 < argc ? argv[++i] : NULL;
-        if (!p || !value) {
-            fprintf(stderr, "gaihouctl: \"%s\" is not understood here, or lacks its value\n",
-                    a);
+        if (!p) {
+            struct ctl_param all[N_FILTERS + N_WORDS];
+            memcpy(all, o->filter, sizeof(o->filter));
+            memcpy(all + N_FILTERS, o->words, sizeof(o->words));
+            ctl_wrong_option(a, all, N_FILTERS + N_WORDS);
+            return false;
+        }
+        if (!value) {
+            fprintf(stderr, "gaihouctl: %s lacks its value\n", a);
             return false;
         }
         p->value = value;
@@ -207,7 +198,7 @@ int ctl_work(const struct ctl *c, int argc, char **argv)
         goto out;
     bool scope = strcmp(o->verb, "test") == 0 || strcmp(o->verb, "untest") == 0;
     if ((o->n > 0) == filtered(o) || (scope && filtered(o))) {
-        code = usage(o->verb);
+        code = usage_wrong(o->verb, NULL);
         goto out;
     }
     code = o->n > 0 ? CTL_DONE : look_for(c, o);

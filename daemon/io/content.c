@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PIECE ((size_t)256 << 10)
+
 static bool is_address(const char *s)
 {
     return strlen(s) == CONTENT_HEX && strspn(s, "0123456789abcdef") == CONTENT_HEX;
@@ -43,24 +45,41 @@ int content_get(const char *dir, const char *hex, char **out, size_t *out_len)
     return 0;
 }
 
+/* Is the file there, and are these its bytes? Looked at in pieces: a whole copy of a large one
+ * costs a start as much as reading it does. */
+static bool is_there(const char *path, const char *p, size_t n)
+{
+    struct file *f;
+    if (file_open(path, FILE_READ, &f) != 0)
+        return false;
+    char *piece = mem_realloc_array(NULL, PIECE, 1);
+    size_t at = 0, got = 1;
+    bool same = true;
+    while (same && got > 0) {
+        same = file_read(f, at, piece, PIECE, &got) == 0 && got <= n - at &&
+               memcmp(piece, p + at, got) == 0;
+        at += same ? got : 0;
+    }
+    free(piece);
+    file_close(f);
+    return same && at == n;
+}
+
 int content_put(const char *dir, const void *p, size_t n, char out_hex[CONTENT_HEX + 1])
 {
-    char hex[CONTENT_HEX + 1], *there;
-    size_t there_len;
+    char hex[CONTENT_HEX + 1];
     if (n > CONTENT_MAX)
         return -EFBIG;
     content_address(p, n, hex);
     int e = file_make_dir(dir);
     if (e < 0)
         return e;
-    if (content_get(dir, hex, &there, &there_len) == 0) {
-        free(there);
+    char *path = mem_printf("%s/%s", dir, hex);
+    if (is_there(path, p, n))
         e = file_sync_dir(dir); /* whoever put it may have been killed before that */
-    } else {
-        char *path = mem_printf("%s/%s", dir, hex);
+    else
         e = file_store(path, p, n);
-        free(path);
-    }
+    free(path);
     if (e == 0)
         memcpy(out_hex, hex, sizeof(hex));
     return e;

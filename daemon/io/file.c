@@ -12,7 +12,6 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -192,15 +191,6 @@ bool file_can_map(const char *dir)
     if (statfs(dir, &s) != 0)
         return false;
     return s.f_type == EXT4_SUPER_MAGIC || s.f_type == XFS_SUPER_MAGIC;
-}
-
-int file_free_bytes(const char *dir, uint64_t *out)
-{
-    struct statvfs s;
-    if (statvfs(dir, &s) != 0)
-        return -errno;
-    *out = (uint64_t)s.f_bavail * s.f_frsize;
-    return 0;
 }
 
 static int sync_parent(const char *path)

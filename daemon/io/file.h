@@ -45,7 +45,6 @@ void file_map_forget(void *p, uint64_t from, uint64_t to);
 /* Is this folder on a file system where a mapped, allocated file cannot run out of space
  * (ext4, xfs)? */
 bool file_can_map(const char *dir);
-int file_free_bytes(const char *dir, uint64_t *out);
 
 int file_make_dir(const char *path); /* existing is fine; mode 0750; its parent is synced */
 int file_unlink(const char *path);

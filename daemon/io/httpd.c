@@ -446,6 +446,33 @@ const char *httpd_query(const struct httpd_request *r, const char *key)
     return MHD_lookup_connection_value(r->conn, MHD_GET_ARGUMENT_KIND, key);
 }
 
+struct other_key {
+    const char *const *keys;
+    size_t n;
+    const char *found;
+};
+
+static enum MHD_Result look_at_key(void *ctx, enum MHD_ValueKind kind, const char *key,
+                                   const char *value)
+{
+    struct other_key *o = ctx;
+    (void)kind;
+    (void)value;
+    for (size_t i = 0; i < o->n; i++)
+        if (strcmp(key, o->keys[i]) == 0)
+            return MHD_YES;
+    o->found = key;
+    return MHD_NO;
+}
+
+const char *httpd_query_other(const struct httpd_request *r, const char *const *keys, size_t n)
+{
+    struct other_key o = {keys, n, NULL};
+    if (r->conn)
+        (void)MHD_get_connection_values(r->conn, MHD_GET_ARGUMENT_KIND, look_at_key, &o);
+    return o.found;
+}
+
 const char *httpd_body(const struct httpd_request *r, size_t *out_len)
 {
     *out_len = r->body.len;

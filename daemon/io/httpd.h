@@ -31,11 +31,13 @@ typedef void httpd_fn(void *ctx, struct httpd_request *r);
 int httpd_open(struct loop *l, const struct httpd_options *o, httpd_fn *fn, void *ctx,
                struct err *err, struct httpd **out);
 void httpd_close(struct httpd *h);
-int httpd_port(const struct httpd *h); /* of listen, when it said 0 */
+int httpd_port(const struct httpd *h); /* of listen, when it said 0: in tests */
 
 const char *httpd_method(const struct httpd_request *r);
 const char *httpd_path(const struct httpd_request *r);
 const char *httpd_query(const struct httpd_request *r, const char *key); /* NULL: not there */
+/* A key of the query that is none of these; NULL: there is none. */
+const char *httpd_query_other(const struct httpd_request *r, const char *const *keys, size_t n);
 const char *httpd_body(const struct httpd_request *r, size_t *out_len);
 bool httpd_may_write(const struct httpd_request *r); /* Unix socket, or the token was right */
 void httpd_answer(struct httpd_request *r, int status, const char *content_type,

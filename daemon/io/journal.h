@@ -14,7 +14,7 @@
  * beyond it.
  *
  * Threads: journal_append, journal_tick, journal_end, journal_synced, journal_sync,
- * journal_prepare, journal_wants_prepare, journal_stats from any thread; journal_release from
+ * journal_prepare, journal_wants_prepare, journal_stats, journal_fetch from any thread; journal_release from
  * one at a time, beside them; readers from one thread.
  */
 #include "base/err.h"
@@ -99,7 +99,7 @@ int journal_append(struct journal *j, struct record *r, uint64_t *out_end);
 int journal_append_patient(struct journal *j, struct record *r, unsigned wait_ms,
                            uint64_t *out_end);
 size_t journal_max_record(const struct journal *j); /* topic and body together, bytes */
-/* A time for a live tick, taken under the append lock: everything below *out_end is earlier. */
+/* The engine time now, taken under the append lock: everything below *out_end is earlier. */
 void journal_tick(struct journal *j, uint64_t *out_engine_ns, uint64_t *out_end);
 
 uint64_t journal_end(const struct journal *j); /* acquire: records below it can be read */
@@ -122,6 +122,12 @@ int journal_read(struct journal_reader *r, struct record *out);
 /* Where it stands: everything below was read. At the journal's end it is journal_end, also when
  * that lies at the beginning of a segment and the last record far before. */
 uint64_t journal_reader_at(const struct journal_reader *r);
+
+/* One record by its place, out of order: read from its file and not from a mapping, so that a disk that
+ * fails there is an error and no signal. Blocking; any thread. 0: *out points into *out_bytes
+ * (free()). -ERANGE: not there any more, or not yet; -EBADMSG: no record begins there that
+ * verifies; other -errno. */
+int journal_fetch(struct journal *j, uint64_t offset, struct record *out, char **out_bytes);
 
 /* Segments wholly below `offset` may go. Blocking; pool job. Archived first when archive_dir is
  * given (the folder is made); a segment that cannot be archived stays. */
@@ -146,6 +152,10 @@ struct journal_archive {
 };
 int journal_archive_span(const char *dir,
                          struct journal_archive *out); /* a missing folder is empty */
+/* As journal_fetch, of what was released: unpacks its segment up to the record (some 0.1 s of a
+ * processor for 64 MiB). -ERANGE: the archive does not have it. */
+int journal_archive_fetch(const char *dir, uint64_t offset, struct record *out,
+                          char **out_bytes);
 /* Removes segments whose last record is older than now - keep_ns, and the oldest ones above
  * max_bytes (0: no such limit). */
 int journal_archive_prune(const char *dir, int64_t now_wall_ns, uint64_t keep_ns,

@@ -107,27 +107,58 @@ static int by_base(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* A segment, unpacked as far as it is read. */
+struct unpacking {
+    struct file *file;
+    ZSTD_DCtx *z;
+    char *in;
+    ZSTD_inBuffer src;
+    uint64_t at; /* of the file */
+};
+
+static void unpack_begin(struct unpacking *u, struct file *f)
+{
+    *u = (struct unpacking){.file = f, .z = ZSTD_createDCtx(), .in = mem_zalloc(CHUNK)};
+}
+
+static void unpack_end(struct unpacking *u)
+{
+    (void)ZSTD_freeDCtx(u->z);
+    free(u->in);
+}
+
+static int unpack_more(struct unpacking *u)
+{
+    size_t n;
+    int e = file_read(u->file, u->at, u->in, CHUNK, &n);
+    if (e < 0)
+        return e;
+    u->at += n;
+    u->src = (ZSTD_inBuffer){.src = u->in, .size = n};
+    return n > 0 ? 0 : -EBADMSG;
+}
+
+static int unpack(struct unpacking *u, char *to, size_t n)
+{
+    ZSTD_outBuffer dst = {.dst = to, .size = n};
+    int e = u->z ? 0 : -ENOMEM;
+    while (e == 0 && dst.pos < dst.size) {
+        size_t before = dst.pos; /* there may be some of what was read already */
+        if (ZSTD_isError(ZSTD_decompressStream(u->z, &dst, &u->src)))
+            e = -EBADMSG;
+        else if (dst.pos == before && u->src.pos == u->src.size)
+            e = unpack_more(u);
+    }
+    return e;
+}
+
 /* The first page of the segment inside. */
 static int first_page(struct file *f, char *page)
 {
-    char *in = mem_zalloc(CHUNK);
-    ZSTD_DCtx *z = ZSTD_createDCtx();
-    ZSTD_outBuffer dst = {.dst = page, .size = SEGMENT_HEADER};
-    uint64_t at = 0;
-    int e = z ? 0 : -ENOMEM;
-    while (e == 0 && dst.pos < dst.size) {
-        size_t n;
-        e = file_read(f, at, in, CHUNK, &n);
-        if (e == 0 && n == 0)
-            e = -EBADMSG;
-        at += n;
-        ZSTD_inBuffer src = {.src = in, .size = n};
-        while (e == 0 && dst.pos < dst.size && src.pos < src.size)
-            if (ZSTD_isError(ZSTD_decompressStream(z, &dst, &src)))
-                e = -EBADMSG;
-    }
-    (void)ZSTD_freeDCtx(z);
-    free(in);
+    struct unpacking u;
+    unpack_begin(&u, f);
+    int e = unpack(&u, page, SEGMENT_HEADER);
+    unpack_end(&u);
     return e;
 }
 
@@ -194,6 +225,93 @@ int journal_archive_span(const char *dir, struct journal_archive *out)
     *out = a;
     return 0;
 }
+
+/* -- one record ----------------------------------------------------------------------------- */
+
+struct sought {
+    uint64_t offset, base;
+    bool found;
+};
+
+static void find_base(void *ctx, const char *name)
+{
+    struct sought *x = ctx;
+    uint64_t base;
+    if (!journal_name_parse(name, suffix, &base) || base > x->offset ||
+        (x->found && base < x->base))
+        return;
+    x->base = base;
+    x->found = true;
+}
+
+static int skip(struct unpacking *u, uint64_t n)
+{
+    char *room = mem_zalloc(CHUNK);
+    int e = 0;
+    for (size_t k; n > 0 && e == 0; n -= k) {
+        k = n < CHUNK ? (size_t)n : CHUNK;
+        e = unpack(u, room, k);
+    }
+    free(room);
+    return e;
+}
+
+static int unpack_record(struct unpacking *u, uint64_t base, uint64_t offset,
+                         struct record *out, char **out_bytes)
+{
+    char page[SEGMENT_HEADER], head[RECORD_HEADER];
+    struct segment_info info;
+    struct segment_seal seal;
+    bool rot;
+    int e = unpack(u, page, sizeof(page));
+    if (e < 0)
+        return e;
+    if (segment_decode(page, &info, &rot) != 0 || info.base != base ||
+        segment_seal_decode(page, info.id, &seal) != 0)
+        return -EBADMSG;
+    if (offset < base + SEGMENT_HEADER || offset >= seal.end)
+        return -ERANGE;
+    e = skip(u, offset - base - SEGMENT_HEADER);
+    e = e == 0 ? unpack(u, head, sizeof(head)) : e;
+    uint32_t len = record_length(head);
+    if (e < 0)
+        return e;
+    if (len < sizeof(head) || len > seal.end - offset)
+        return -EBADMSG;
+    char *bytes = mem_zalloc((size_t)len + SEGMENT_TAIL);
+    memcpy(bytes, head, sizeof(head));
+    e = unpack(u, bytes + sizeof(head), len - sizeof(head));
+    if (e == 0)
+        e = journal_record_alone(bytes, len, info.id, offset, out);
+    if (e == 0)
+        *out_bytes = bytes;
+    else
+        free(bytes);
+    return e;
+}
+
+int journal_archive_fetch(const char *dir, uint64_t offset, struct record *out,
+                          char **out_bytes)
+{
+    struct sought x = {.offset = offset};
+    struct unpacking u;
+    struct file *f = NULL;
+    int e = file_list(dir, find_base, &x);
+    if (e < 0 || !x.found || offset % RECORD_ALIGN != 0)
+        return e < 0 && e != -ENOENT ? e : -ERANGE;
+    char *path = mem_printf("%s/%016" PRIx64 "%s", dir, x.base, suffix);
+    e = file_open(path, FILE_READ, &f);
+    free(path);
+    if (e < 0)
+        return e == -ENOENT ? -ERANGE : e;
+    unpack_begin(&u, f);
+    e = unpack_record(&u, x.base, offset, out, out_bytes);
+    unpack_end(&u);
+    file_close(f);
+    return e;
+}
+
+/* -- letting go ------------------------------------------------------------------------------- */
 
 int journal_archive_prune(const char *dir, int64_t now_wall_ns, uint64_t keep_ns,
                           uint64_t max_bytes, uint64_t *out_removed)

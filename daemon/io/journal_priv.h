@@ -85,6 +85,11 @@ int journal_segment_finish(struct journal *j, struct journal_segment *s, uint64_
 /* journal_recover.c: reads the folder into j->first …, recovers, sets times and counts. */
 int journal_recover(struct journal *j, struct err *err, struct journal_recovery *out);
 
+/* journal_fetch.c: a record that stands alone in `bytes`, with SEGMENT_TAIL readable ones behind it.
+ * 0 or -EBADMSG. */
+int journal_record_alone(const char *bytes, size_t len, uint64_t id, uint64_t offset,
+                         struct record *out);
+
 /* journal_archive.c */
 int journal_archive_segment(const struct journal_segment *s, const char *dir);
 /* "0123456789abcdef" + suffix. */

@@ -3,7 +3,6 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/num.h"
-#include "io/loop_uv.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -99,11 +98,6 @@ uint64_t loop_now_ns(struct loop *l)
 uint64_t loop_hrtime_ns(void)
 {
     return uv_hrtime();
-}
-
-struct uv_loop_s *loop_uv(struct loop *l)
-{
-    return &l->uv;
 }
 
 static void handle_free(uv_handle_t *h)

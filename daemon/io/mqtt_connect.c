@@ -402,8 +402,8 @@ static void explain(struct mqtt *m, const struct mqtt_url *u, const char *addres
             (void)snprintf(
                 e->text, sizeof(e->text),
                 "the broker refuses user name \"%s\" with the password given (%s); check "
-                "username and password_file of broker %s",
-                user, text, m->broker->id);
+                "username and password_file of this broker in the configuration",
+                user, text);
         else
             (void)snprintf(e->text, sizeof(e->text),
                            "the broker refuses the connection: %s (%d)", text, e->code);

@@ -41,9 +41,3 @@ void notify_watchdog(void)
 {
     (void)sd_notify(0, "WATCHDOG=1");
 }
-
-uint64_t notify_watchdog_ns(void)
-{
-    uint64_t us = 0;
-    return sd_watchdog_enabled(0, &us) > 0 ? us * 1000u / 2 : 0;
-}

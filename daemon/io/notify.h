@@ -7,14 +7,10 @@
  * Thread-safe; never blocks for long (one datagram); failures are of no consequence to us, and
  * systemd notices a missing READY or WATCHDOG by itself.
  */
-#include <stdint.h>
-
 void notify_ready(void);     /* also after a reload has ended, whichever way */
 void notify_reloading(void); /* with the moment, as Type=notify-reload wants it */
 void notify_stopping(void);
 void notify_status(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* one line */
 void notify_watchdog(void);
-uint64_t
-notify_watchdog_ns(void); /* feed it at least so often (half the limit); 0: none wanted */
 
 #endif

@@ -53,7 +53,7 @@ void outbound_notes(const struct outbound *ob, struct outbound_notes *out);
  * that is on the disk. */
 struct position outbound_end(const struct outbound *ob);
 struct position outbound_durable(const struct outbound *ob);
-uint64_t outbound_next_seq(const struct outbound *ob);
+uint64_t outbound_next_seq(const struct outbound *ob); /* a window for the tests */
 
 /* Appends whole groups (core/block.h), all of them or none: 0 or -errno. Call with a few MiB at
  * most: one call goes to one segment. The blocks stay the caller's; until outbound_sync has

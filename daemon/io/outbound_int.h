@@ -20,6 +20,7 @@ struct out_totals {
 };
 
 #define OUT_REASON_NO_FIELD "no_field"
+#define OUT_REASON_NO_TIME  "no_time"
 #define OUT_REASON_CORRUPT  "corrupt"
 #define OUT_UNKNOWN         "?"
 
@@ -29,7 +30,7 @@ void out_totals_copy(struct out_totals *to,
                      const struct out_totals *from); /* to: initialised */
 struct outbound_share *out_totals_share(struct out_totals *t, const char *compound);
 void out_totals_reason(struct out_totals *t, const char *reason, uint64_t lines);
-/* A block was written: made, and at once refused{no_field} or shed where it says so. */
+/* A block was written: made, and at once refused{no_field}, refused{no_time} or shed where it says so. */
 void out_totals_block(struct out_totals *t, const struct block_header *h,
                       const struct block_share *shares);
 /* Lines whose header is gone. */

@@ -158,14 +158,17 @@ void out_totals_copy(struct out_totals *to, const struct out_totals *from)
 void out_totals_block(struct out_totals *t, const struct block_header *h,
                       const struct block_share *shares)
 {
+    uint64_t unwritable = 0;
     for (size_t i = 0; i < h->info.n_shares; i++) {
         struct outbound_share *s = out_totals_share(t, shares[i].compound);
         s->made += (uint64_t)shares[i].lines + shares[i].unwritable;
         s->refused += shares[i].unwritable;
-        out_totals_reason(t, OUT_REASON_NO_FIELD, shares[i].unwritable);
+        unwritable += shares[i].unwritable;
         if (h->shed)
             s->shed += shares[i].lines;
     }
+    out_totals_reason(t, OUT_REASON_NO_FIELD, unwritable - h->info.no_time);
+    out_totals_reason(t, OUT_REASON_NO_TIME, h->info.no_time);
 }
 
 void out_totals_lost(struct out_totals *t, uint64_t lines)

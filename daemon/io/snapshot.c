@@ -298,23 +298,6 @@ void snapshot_abort(struct snapshot_writer *w)
     writer_free(w);
 }
 
-int snapshot_write(const char *dir, const struct position *p, const void *bytes, size_t len)
-{
-    struct snapshot_writer *w = NULL;
-    uint64_t release;
-    int e = snapshot_begin(dir, &w);
-    if (e < 0)
-        return e;
-    e = snapshot_put(w, bytes, len);
-    if (e == 0)
-        e = snapshot_seal(w, p);
-    if (e == 0)
-        e = snapshot_commit(w, &release);
-    else
-        snapshot_abort(w);
-    return e < 0 ? e : 0;
-}
-
 /* -- what a start finds -------------------------------------------------------------------- */
 
 struct found {
@@ -359,6 +342,21 @@ int snapshots_open(const char *dir, struct snapshots **out)
     }
     *out = s;
     return 0;
+}
+
+/* A file is never changed once it has its name, and its head has its checksum. One that was bad then may
+ * be better now. */
+bool snapshots_still(const struct snapshots *s)
+{
+    struct snapshots *now;
+    if (snapshots_open(s->dir, &now) < 0)
+        return false;
+    bool same = now->n == s->n;
+    for (size_t i = 0; same && i < s->n; i++)
+        same = !s->at[i].bad && !now->at[i].bad && s->at[i].serial == now->at[i].serial &&
+               memcmp(s->at[i].head, now->at[i].head, HEADER) == 0;
+    snapshots_close(now);
+    return same;
 }
 
 static void let_go(struct snapshots *s)
@@ -487,19 +485,4 @@ int snapshot_list(const char *dir, struct position *out, size_t n)
             out[k++] = at;
     }
     return e < 0 ? e : (int)k;
-}
-
-int snapshot_discard(const char *dir, const struct position *max)
-{
-    struct serials s;
-    bool any = false;
-    int e = serials_list(dir, &s);
-    for (size_t i = 0; e == 0 && i < s.n; i++) {
-        struct position at;
-        if (max && check(dir, s.at[i], &at) == 0 && position_cmp(&at, max) <= 0)
-            continue;
-        e = unlink_serial(dir, s.at[i]);
-        any = true;
-    }
-    return e == 0 && any ? file_sync_dir(dir) : e;
 }

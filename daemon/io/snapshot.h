@@ -37,14 +37,14 @@ int snapshot_put(struct snapshot_writer *w, const void *p, size_t n);
 int snapshot_seal(struct snapshot_writer *w, const struct position *p);
 int snapshot_commit(struct snapshot_writer *w, uint64_t *out_release);
 void snapshot_abort(struct snapshot_writer *w); /* NULL is fine */
-/* All of it at once. Replaces nothing: a new file, then all but the newest SNAPSHOT_KEEP are
- * removed. */
-int snapshot_write(const char *dir, const struct position *p, const void *bytes, size_t len);
 /* What a start finds. No file is read twice: what was read to verify it is what is loaded, and of
  * one that nobody asks for only its head. One state at a time is in memory. */
 struct snapshots;
 int snapshots_open(const char *dir, struct snapshots **out);
 void snapshots_close(struct snapshots *s); /* NULL is fine */
+/* Is what the set found still what a new one would find? The folder is read again, and the heads. For
+ * a set that was opened before the folder was this process's alone. */
+bool snapshots_still(const struct snapshots *s);
 /* The newest good one at or below `max` (NULL: any). -ENOENT: none. why: the last damage seen,
  * empty text if there was none. out->bytes are the set's, until another one is loaded. */
 int snapshots_newest(struct snapshots *s, const struct position *max, struct err *why,
@@ -57,10 +57,8 @@ bool snapshots_beyond(struct snapshots *s, const struct position *p);
 /* The same by itself; out->bytes are the caller's. */
 int snapshot_load_newest(const char *dir, const struct position *max, struct err *why,
                          struct snapshot *out);
-/* Positions of the files that verify, newest first, at most n. Returns how many, or -errno. */
+/* Positions of the files that verify, newest first, at most n. Returns how many, or -errno. A window
+ * for the simulator and the tests, which look beside a gateway what it keeps. */
 int snapshot_list(const char *dir, struct position *out, size_t n);
-/* Removes those above `max` (the store was restored to an older state) and damaged ones; with
- * max NULL all. */
-int snapshot_discard(const char *dir, const struct position *max);
 
 #endif

@@ -2,8 +2,8 @@
 #ifndef IO_STORE_H
 #define IO_STORE_H
 /*
- * store — what must be kept with transactions: dead letters, quarantine, generations, the cursor
- * (SQLite, WAL, synchronous FULL), on a thread of its own. Faked in tests/sim.
+ * store — what must be kept with transactions: dead letters, quarantine, the cursor (SQLite, WAL,
+ * synchronous FULL), on a thread of its own. Faked in tests/sim.
  *
  * The loop hands over batches and gets their outcome back on the loop; batches commit in the
  * order they were handed over, and a batch is one transaction. A store that cannot commit is
@@ -85,8 +85,6 @@ void store_batch_dead(struct store_batch *b, const struct store_letter *l); /* c
 void store_batch_quarantine(struct store_batch *b, const struct store_letter *l);
 void store_batch_line(struct store_batch *b, const struct store_line *l);
 void store_batch_cursor(struct store_batch *b, const struct position *cursor);
-void store_batch_generation(struct store_batch *b, const char *kind, const char *hash,
-                            int64_t wall_ns, uint64_t offset);
 
 /* Hands the batch over (it is the store's from then on). status 0 or -errno (final). */
 typedef void store_fn(void *ctx, int status);
@@ -101,8 +99,7 @@ enum store_query {
     STORE_QUARANTINE_LIST,
     STORE_QUARANTINE_SHOW,
     STORE_QUARANTINE_PURGE,
-    STORE_GENERATIONS,
-    STORE_COUNTS,
+    STORE_COUNTS, /* what was not kept, by reason; so far asked by tests only */
 };
 struct store_filter {
     uint64_t id;                                /* show, purge, replay one; 0: all that match */

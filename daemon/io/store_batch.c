@@ -117,20 +117,6 @@ void store_batch_cursor(struct store_batch *b, const struct position *cursor)
     b->cursor = *cursor;
 }
 
-void store_batch_generation(struct store_batch *b, const char *kind, const char *hash,
-                            int64_t wall_ns, uint64_t offset)
-{
-    size_t n = sizeof(struct store_item) + text_size(kind) + text_size(hash);
-    struct store_item *it = mem_zalloc(n);
-    char *at = (char *)(it + 1);
-    it->kind = ITEM_GENERATION;
-    it->generation.kind = put(&at, kind, text_size(kind));
-    it->generation.hash = put(&at, hash, text_size(hash));
-    it->generation.wall_ns = wall_ns;
-    it->generation.offset = offset;
-    batch_add(b, it, n);
-}
-
 /* -- alarms ------------------------------------------------------------------ */
 
 /* The running number within a position: what was there already is known by the two. */

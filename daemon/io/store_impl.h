@@ -34,7 +34,6 @@ enum store_statement {
     ST_NOT_KEPT,
     ST_PROTECTED,
     ST_CURSOR,
-    ST_GENERATION,
     ST_Q_FIND,
     ST_Q_NEW,
     ST_Q_SEEN,
@@ -99,7 +98,6 @@ enum store_item_kind {
     ITEM_DEAD,
     ITEM_QUARANTINE,
     ITEM_LINE,
-    ITEM_GENERATION,
     ITEM_TRANSITION,
     ITEM_REPLY,
     ITEM_EPOCH,
@@ -122,11 +120,6 @@ struct store_item { /* its strings and bytes follow it in the same allocation */
     union {
         struct store_letter letter;
         struct store_line line;
-        struct {
-            const char *kind, *hash;
-            int64_t wall_ns;
-            uint64_t offset;
-        } generation;
         const struct transition *transition; /* behind it; core/cases.h and jansson do not
                                                 go together */
         struct store_reply_item reply;

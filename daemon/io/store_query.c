@@ -246,17 +246,6 @@ static int show_quarantine(struct store_db *db, const struct store_filter *f, js
     return code;
 }
 
-static json_t *generation_row(sqlite3_stmt *st, bool whole)
-{
-    (void)whole;
-    json_t *row = json_object();
-    json_object_set_new(row, "offset", json_integer(sqlite3_column_int64(st, 0)));
-    json_object_set_new(row, "kind", json_text(st, 1));
-    json_object_set_new(row, "hash", json_text(st, 2));
-    json_object_set_new(row, "time", json_time(sqlite3_column_int64(st, 3)));
-    return row;
-}
-
 static json_t *count_row(sqlite3_stmt *st, bool whole)
 {
     (void)whole;
@@ -374,12 +363,6 @@ static int answer(struct store_db *db, enum store_query q, const struct store_fi
         return show_quarantine(db, f, out);
     case STORE_QUARANTINE_PURGE:
         return purge(db, true, f, out);
-    case STORE_GENERATIONS:
-        return list(db,
-                    "SELECT record_offset, kind, hash, wall_ns FROM generation WHERE ?1=0"
-                    " AND ?2 IS NULL AND ?3 IS NULL AND (?4=0 OR record_offset<?4)"
-                    " AND ?5 IS NULL ORDER BY record_offset DESC",
-                    f, generation_row, "generations", out);
     case STORE_COUNTS:
         return counts(db, out);
     }

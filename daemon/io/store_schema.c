@@ -20,6 +20,7 @@ static const char *const migrations[STORE_VERSION] = {
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE not_kept(part TEXT, reason TEXT, n INTEGER NOT NULL,"
     " PRIMARY KEY(part, reason)) WITHOUT ROWID;"
+    /* nothing is in it: generations are kept by io/content.h */
     "CREATE TABLE generation(kind TEXT, hash TEXT, wall_ns INTEGER NOT NULL,"
     " record_offset INTEGER, PRIMARY KEY(record_offset, kind, hash)) WITHOUT ROWID;"
     /* a message (sink NULL) or a line that a sink's database refused */
@@ -64,7 +65,6 @@ static const char *const statements[ST_COUNT] = {
     [ST_PROTECTED] = "INSERT INTO meta VALUES('dead_protected',?1)"
                      " ON CONFLICT DO UPDATE SET value = excluded.value",
     [ST_CURSOR] = "INSERT OR REPLACE INTO cursor VALUES(1,?1,?2,?3)",
-    [ST_GENERATION] = "INSERT OR IGNORE INTO generation VALUES(?1,?2,?3,?4)",
     [ST_Q_FIND] = "SELECT id, kept, source FROM quarantine_device WHERE device=?1",
     [ST_Q_NEW] = "INSERT INTO quarantine_device(device, source, first_ns, last_ns, n, kept,"
                  " compound, broker, topic) VALUES(?1,?2,?3,?3,0,0,?4,?5,?6)",

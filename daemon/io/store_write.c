@@ -138,6 +138,21 @@ static int dead_admit(struct store_db *db, const char *source, size_t len, int64
     return room != 0 ? room : not_kept(db, "dead", reason);
 }
 
+/* The ten columns that both tables have in this order, from column `at` on. */
+static void bind_letter(sqlite3_stmt *st, int at, uint64_t bytes, const struct store_letter *l)
+{
+    sqlite3_bind_int64(st, at, (sqlite3_int64)bytes);
+    sqlite3_bind_int64(st, at + 1, l->wall_ns);
+    sqlite3_bind_int64(st, at + 2, (sqlite3_int64)l->engine_ns);
+    store_bind_text(st, at + 3, l->reason);
+    store_bind_text(st, at + 4, l->detail);
+    sqlite3_bind_int64(st, at + 5, (sqlite3_int64)l->record_offset);
+    sqlite3_bind_int64(st, at + 6, (sqlite3_int64)l->at.tick);
+    sqlite3_bind_int64(st, at + 7, (sqlite3_int64)l->at.ordinal);
+    store_bind_text(st, at + 8, l->broker);
+    sqlite3_bind_int(st, at + 9, l->flags);
+}
+
 static int apply_dead(struct store_db *db, const struct store_letter *l)
 {
     uint64_t bytes = STORE_ROW_OVERHEAD + l->topic_len + l->payload_len;
@@ -151,16 +166,7 @@ static int apply_dead(struct store_db *db, const struct store_letter *l)
     sqlite3_stmt *st = store_db_statement(db, ST_DEAD_INSERT);
     if (!st)
         return store_db_fail(db, "write the store");
-    sqlite3_bind_int64(st, 1, (sqlite3_int64)bytes);
-    sqlite3_bind_int64(st, 2, l->wall_ns);
-    sqlite3_bind_int64(st, 3, (sqlite3_int64)l->engine_ns);
-    store_bind_text(st, 4, l->reason);
-    store_bind_text(st, 5, l->detail);
-    sqlite3_bind_int64(st, 6, (sqlite3_int64)l->record_offset);
-    sqlite3_bind_int64(st, 7, (sqlite3_int64)l->at.tick);
-    sqlite3_bind_int64(st, 8, (sqlite3_int64)l->at.ordinal);
-    store_bind_text(st, 9, l->broker);
-    sqlite3_bind_int(st, 10, l->flags);
+    bind_letter(st, 1, bytes, l);
     store_bind_bytes(st, 15, l->topic, l->topic_len);
     store_bind_bytes(st, 16, l->payload, l->payload_len);
     code = store_db_run(db, ST_DEAD_INSERT);
@@ -345,16 +351,7 @@ static int insert_message(struct store_db *db, struct suspect *s, const struct s
     if (!st)
         return store_db_fail(db, "write the store");
     sqlite3_bind_int64(st, 1, s->id);
-    sqlite3_bind_int64(st, 2, (sqlite3_int64)bytes);
-    sqlite3_bind_int64(st, 3, l->wall_ns);
-    sqlite3_bind_int64(st, 4, (sqlite3_int64)l->engine_ns);
-    store_bind_text(st, 5, l->reason);
-    store_bind_text(st, 6, l->detail);
-    sqlite3_bind_int64(st, 7, (sqlite3_int64)l->record_offset);
-    sqlite3_bind_int64(st, 8, (sqlite3_int64)l->at.tick);
-    sqlite3_bind_int64(st, 9, (sqlite3_int64)l->at.ordinal);
-    store_bind_text(st, 10, l->broker);
-    sqlite3_bind_int(st, 11, l->flags);
+    bind_letter(st, 2, bytes, l);
     store_bind_text(st, 12, l->compound);
     store_bind_bytes(st, 13, l->topic, l->topic_len);
     store_bind_bytes(st, 14, l->payload, l->payload_len);
@@ -398,16 +395,6 @@ static int apply_item(struct store_db *db, const struct store_item *it)
         return apply_quarantine(db, &it->letter);
     case ITEM_LINE:
         return apply_line(db, &it->line);
-    case ITEM_GENERATION: {
-        sqlite3_stmt *st = store_db_statement(db, ST_GENERATION);
-        if (!st)
-            return store_db_fail(db, "write the store");
-        store_bind_text(st, 1, it->generation.kind);
-        store_bind_text(st, 2, it->generation.hash);
-        sqlite3_bind_int64(st, 3, it->generation.wall_ns);
-        sqlite3_bind_int64(st, 4, (sqlite3_int64)it->generation.offset);
-        return store_db_run(db, ST_GENERATION);
-    }
     case ITEM_TRANSITION:
     case ITEM_REPLY:
     case ITEM_EPOCH:

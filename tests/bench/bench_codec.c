@@ -6,13 +6,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define ROUNDS 9
 #define N      50000
 
 static struct codec_set *set;
-static struct codec_chain *tlv;
+static struct codec_chain *tlv, *plain;
 static struct codec_run *run;
 static struct json *json;
 static uint64_t sink;
@@ -27,6 +28,15 @@ static const char message[] =
     "\"modulation\":\"LORA\",\"spreadFactor\":7},\"frequency\":868300000}}"
     "                                                                ";
 enum { LEN = sizeof(message) - 1 - JSON_PADDING };
+
+static struct codec_chain *chain_of(const char *text, struct arena *a, struct conf_notes *notes)
+{
+    struct yaml_node *root = yaml_parse(text, strlen(text), a, notes);
+    struct codec_chain *c = root ? codec_chain_parse(set, root->first, notes) : NULL;
+    if (!c)
+        abort();
+    return c;
+}
 
 static void set_up(void)
 {
@@ -48,10 +58,8 @@ static void set_up(void)
     struct yaml_node *root = yaml_parse(b.data, b.len, &a, &notes);
     if (!root || codec_set_add(set, root, "m", &notes) < 0 || codec_set_settle(set, p) < 0)
         abort();
-    static const char chain[] = "decode: [base64, m]\n";
-    root = yaml_parse(chain, sizeof(chain) - 1, &a, &notes);
-    if (!root || !(tlv = codec_chain_parse(set, root->first, &notes)))
-        abort();
+    tlv = chain_of("decode: [base64, m]\n", &a, &notes);
+    plain = chain_of("decode: json\n", &a, &notes);
     run = codec_run_new(1 << 20);
     json = json_new(1 << 20);
     buf_done(&b);
@@ -72,7 +80,7 @@ static void run_chain(void)
     struct codec_fault f;
     size_t n;
     codec_run_clear(run);
-    if (codec_chain_run(codec_chain_json(set), run, message, LEN, &root, &f) < 0 ||
+    if (codec_chain_run(plain, run, message, LEN, &root, &f) < 0 ||
         !json_member(root, "data", &data))
         abort();
     const char *p = json_text(data, &n);

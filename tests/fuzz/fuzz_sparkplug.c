@@ -60,6 +60,26 @@ static void side_done(struct side *x)
     buf_done(&x->saved);
 }
 
+/* A look finds the same as the message itself when it was taken, and moves nothing. */
+static void side_look(struct side *x, const char *topic, struct json_value in,
+                      enum sparkplug_result taken)
+{
+    struct doc *out = doc_new(1 << 14);
+    struct json_value root;
+    struct buf saved;
+    enum sparkplug_result r = sparkplug_look(x->s, 0, topic, strlen(topic), in, out, &root);
+    ASSERT((r == SPARKPLUG_OTHER) == (taken == SPARKPLUG_OTHER));
+    bool news = taken == SPARKPLUG_DATA || taken == SPARKPLUG_BIRTH;
+    ASSERT(!news || r == taken);
+    if (news || taken == SPARKPLUG_UNBORN)
+        ASSERT(doc_check_value(root, 1, 1) == doc_check_value(x->root, 1, 1));
+    buf_init(&saved, 1 << 24);
+    sparkplug_save(x->s, &saved);
+    ASSERT(saved.len == x->saved.len && memcmp(saved.data, x->saved.data, saved.len) == 0);
+    buf_done(&saved);
+    doc_free(out);
+}
+
 static enum sparkplug_result side_take(struct side *x, const char *topic, struct json_value in)
 {
     enum sparkplug_result r =
@@ -67,6 +87,7 @@ static enum sparkplug_result side_take(struct side *x, const char *topic, struct
     buf_clear(&x->saved);
     sparkplug_save(x->s, &x->saved);
     ASSERT(!x->saved.failed);
+    side_look(x, topic, in, r);
     return r;
 }
 

@@ -278,7 +278,7 @@ static void own(struct history *h, enum record_type type, const char *topic, con
 static void begin(struct history *h)
 {
     const struct registry *g = h->world->registry;
-    own(h, RECORD_START, "", "\0\0\0\0\0\0\0", 8);
+    own(h, RECORD_START, "", "", 0);
     own(h, RECORD_LINK_UP, "", "", 1);
     own(h, RECORD_STREAM, "", "city/all/1", 10);
     for (size_t i = 0; i < registry_compounds(g); i++) {

@@ -244,6 +244,8 @@ class Operator(Thread):
             topic, payload, _, _ = heard[self.at]
             self.at += 1
             level, _, rest = topic.partition("/")
+            if rest.startswith("none/"):
+                continue  # of compounds without a firm: no topic can prove who commands there
             if level == "alerts" and payload:
                 self.open[rest] = json.loads(payload)
             elif level == "alerts":

@@ -39,7 +39,7 @@ def influx_sink(influx, **more):
 
 def rude_sink(rude, **more):
     return {"id": "db", "type": "influxdb1", "url": rude.url, "database": "gaihou",
-            "batch": {"age": "100ms"}, "timeout": "2s", **more}
+            "batch": {"age": "100ms"}, **more}
 
 
 def now_ms():
@@ -72,6 +72,7 @@ def publish(broker, messages, qos=1, retain=False):
                  for t, p in messages]
         for i in infos:
             i.wait_for_publish(60)
+            assert i.is_published(), "the broker does not acknowledge"
 
 
 def settled(g, messages=None):
@@ -126,9 +127,11 @@ def dead_letters(g, n):
     return g.until(there, 15, f"{n} dead letters") if n else there() or []
 
 
-def quarantined(g, n):
+def quarantined(g, n, messages=0):
+    """The n devices in quarantine, once the store has them and so many messages of them: who takes
+    them up earlier takes only those that are there."""
     def there():
         d = json.loads(g.ctl("--json", "quarantine", "list").stdout)["devices"]
         assert len(d) <= n, d
-        return d if len(d) == n else None
+        return d if len(d) == n and sum(x["messages"] for x in d) >= messages else None
     return g.until(there, 15, f"{n} devices in quarantine")

@@ -121,9 +121,9 @@ def test_schema(bench, broker, influx):
 def test_two_sinks_one_dead_the_other_unaffected(bench, broker, influx):
     vm = bench.victoria()
     g = bench.gaihou(brokers=[{"id": "main", "url": broker.url}],
-                     sinks=[influx_sink(influx, timeout="2s"),
+                     sinks=[influx_sink(influx),
                             {"id": "vm", "type": "victoriametrics", "url": vm.url,
-                             "batch": {"age": "100ms"}, "timeout": "2s"}])
+                             "batch": {"age": "100ms"}}])
     city = bench.city(devices=60)
     city.registry(g.folder)
     g.configure().start()

@@ -40,6 +40,38 @@ def test_arguments():
     assert "No such file" in r.stderr
 
 
+COMMANDS = """status top alerts ack accept arrive resolve confirm feedback close reject transfer
+rework reset shelve unshelve test untest devices compounds quarantine dead ledger journal decode
+profile rules reload""".split()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_behind_a_command(command):
+    """Printed, and nothing done: nobody is asked, nothing is read."""
+    for words in ([], ["list"], ["show"], ["test"], ["dump"], ["adopt", "--dry-run"]):
+        for asked in ("--help", "-h"):
+            r = subprocess.run([BIN / "gaihouctl", "--socket", "/nonexistent", command, *words, asked],
+                               capture_output=True, text=True, timeout=30, check=False)
+            assert r.returncode == 0 and not r.stderr, (words, r.stderr)
+            assert r.stdout.startswith(f"usage: gaihouctl {command}"), r.stdout
+
+
+def test_help_is_of_what_stands_before_it():
+    def ask(*argv):
+        r = subprocess.run([BIN / "gaihouctl", "--socket", "/nonexistent", *argv],
+                           capture_output=True, text=True, timeout=30, check=False)
+        return r.returncode, r.stdout, r.stderr
+
+    assert ask("rules", "explain", "--help") == (
+        0, "usage: gaihouctl rules explain CASE [--dir DIR] [--json]\n", "")
+    code, out, err = ask("statsu", "--help")  # there is none of what is no command
+    assert (code, out) == (64, "") and "did you mean" in err
+    # a text is a text: the work is done, or told on stderr why not
+    for text in ("--help", "-h"):
+        code, out, err = ask("ack", "C-1", "--note", text)
+        assert (code, out) == (2, "") and "/nonexistent" in err
+
+
 # -- configuration
 
 BAD_CONFIGURATIONS = [
@@ -74,7 +106,7 @@ def test_no_such_profile(plain):
     plain.configure(sources=[{"profile": "gaihou-jsn", "broker": "main"}])
     r = plain.check()
     assert r.returncode == 78
-    assert re.search(r'gaihou\.yaml:\d+: error: .*"gaihou-jsn", did you mean "gaihou-json"', r.stderr), r.stderr
+    assert re.search(r'gaihou\.yaml:\d+:\d+: error: .*"gaihou-jsn", did you mean "gaihou-json"', r.stderr), r.stderr
 
 
 def test_all_problems_in_one_pass(plain):
@@ -91,7 +123,8 @@ def test_missing_and_unreadable_files(plain):
     r = plain.check()
     assert r.returncode == 78 and "gone.csv" in r.stderr
     secret = plain.folder / "secret"
-    plain.configure(brokers=[{**plain.sections["brokers"][0], "username": "u", "password_file": str(secret)}])
+    brokers = [{**plain.sections["brokers"][0], "username": "u", "password_file": str(secret)}]
+    plain.configure(brokers=brokers)
     for r in (plain.check(), gaihoud("--config", plain.config)):
         assert r.returncode == 78 and str(secret) in r.stderr and "No such file" in r.stderr
         line = [x for x in r.stderr.splitlines() if str(secret) in x][0]
@@ -103,6 +136,31 @@ def test_missing_and_unreadable_files(plain):
     secret.write_text("")
     r = plain.check()
     assert r.returncode == 78 and "empty" in r.stderr
+    # what is wrong in another file does not hide it, nor does a file that is not there
+    (plain.folder / "devices.csv").write_text("device,kind,compound\nd,sumpp,c\n")
+    r = plain.check()
+    assert r.returncode == 78 and "empty" in r.stderr and '"sumpp"' in r.stderr, r.stderr
+    plain.configure(brokers=brokers, profiles=["gone.yaml"])
+    r = plain.check()
+    for word in ("empty", '"sumpp"', "gone.yaml"):
+        assert r.returncode == 78 and word in r.stderr, r.stderr
+
+
+def test_certificates_are_told_at_their_option(plain):
+    """Line and column, each its own."""
+    def place(option):
+        lines = [x for x in plain.check().stderr.splitlines() if f"error: {option}: " in x]
+        assert len(lines) == 1, lines
+        return re.match(rf"{re.escape(str(plain.config))}:(\d+):(\d+): ", lines[0]).groups()
+
+    odd = plain.folder / "odd.pem"
+    odd.write_text("no certificate\n")
+    plain.configure(brokers=[{"id": "main", "url": "mqtts://127.0.0.1:9", "tls": {
+        "ca_file": str(plain.folder / "gone.pem"), "cert_file": str(odd), "key_file": str(plain.folder)}}],
+                    sinks=[{"id": "db", "type": "influxdb1", "url": "https://127.0.0.1:9", "database": "d",
+                            "ca_file": str(odd)}])
+    options = ["brokers.tls.ca_file", "brokers.tls.cert_file", "brokers.tls.key_file", "sinks.ca_file"]
+    assert len({place(o) for o in options}) == len(options)
 
 
 def test_a_secret_that_others_may_read_is_said(plain):

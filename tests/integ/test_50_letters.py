@@ -2,7 +2,7 @@
 import json
 import signal
 
-from conftest import TOP, until
+from conftest import TOP, UnixSession, until
 from ring import (DEVICES, balanced, dead_letters, influx_sink, log_lines, now_ms, publish,
                   quarantined, small, topic, wait_settled)
 
@@ -75,7 +75,22 @@ def test_dead_letters_after_the_catalogue_was_mended(bench, broker, influx):
     # what is no number is not "all"
     wrong = g.ctl("dead", "purge", "--id", "abc", check=False)
     assert wrong.returncode == 1 and "id: expected a number" in wrong.stderr
+    for given, why in ((["--id", ""], "id: is empty"), (["--topic", ""], "topic: is empty"),
+                       (["--reason="], "reason: is empty"), (["--id", "0"], "expected a number"),
+                       (["--limit", "1"], "a purge has none"), (["--before", "9"], "before: nothing here is picked")):
+        wrong = g.ctl("dead", "purge", *given, check=False)
+        assert wrong.returncode == 1 and why in wrong.stderr, (given, wrong.stderr)
+    status, said = UnixSession(g.socket).request("POST", "/api/v1/dead/purge?resaon=bad_json")
+    assert status == 400 and b"did you mean reason?" in said, said
     assert json.loads(g.ctl("--json", "dead", "list").stdout)["dead"]
+    # what is wrong with a command is said so that it can be put right
+    for args, code, why in ((["dead", "list", "--resaon", "x"], 64, "did you mean --reason?"),
+                            (["dead", "list", "--reason"], 64, "--reason lacks its value"),
+                            (["dead", "show", "999999"], 1, "999999: not found"),
+                            (["ack", "nope"], 1, "gaihouctl alerts lists them"),
+                            (["test", "device/s1", "--for", "300h"], 1, "a test a day")):
+        wrong = g.ctl(*args, check=False)
+        assert wrong.returncode == code and why in wrong.stderr, (args, wrong.stderr)
 
     def gone(): # the letter that was taken up again comes to the store behind its count
         g.ctl("dead", "purge")
@@ -199,6 +214,7 @@ def test_reload_while_messages_come(bench, broker, influx):
     g = small(bench, broker, [influx_sink(influx)]).start()
     t = now_ms() - 60000
     publish(broker, [(topic("s1"), {"ts": t + i, "level": 1}) for i in range(50)])
+    g.until(lambda: g.status()["brokers"][0]["messages"] >= 50, 20, "they came before")
     (g.folder / "devices.csv").write_text(DEVICES.replace("s1,EUI-1,sump,c1,1,pit",
                                                           "s1,EUI-1,sump,c2,9,pit"))
     assert "reloaded" in g.ctl("reload").stdout

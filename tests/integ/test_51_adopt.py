@@ -28,11 +28,16 @@ def known(g, code):
 def test_one_command_from_unknown_to_history(bench, broker, influx):
     g = small(bench, broker, [influx_sink(influx)]).start()
     t = now_ms() - MINUTE
-    speaks(broker, "EUI-77", t)
-    quarantined(g, 1)
-    text = g.ctl("quarantine", "show", "EUI-77").stdout
+    speaks(broker, "EUI-77", t, 4)
+    publish(broker, [(topic("EUI-77"), json.dumps({"ts": t + 4, "level": 0.4, "pump_on": True}) + "\n")])
+    wait_settled(g, 5)
+
+    def shown():
+        return g.ctl("quarantine", "show", "EUI-77", check=False).stdout
+    g.until(lambda: '"level": 0.4' in shown(), 10, "the last raw message")
+    text = shown()
     assert "unknown_device" in text and "gaihou-json" in text and topic("EUI-77") in text
-    assert '"level": 0.4' in text  # the last raw message
+    assert "true}\n" in text  # the line end is no part of it, and no "?"
     assert "EUI-77,,sump,c1," in text  # the kind is told by what it says
 
     file = g.folder / "devices.csv"
@@ -52,6 +57,19 @@ def test_one_command_from_unknown_to_history(bench, broker, influx):
     assert balanced(g)["messages"]["reinjected"] == 5
 
 
+@pytest.mark.parametrize("journal", [{"sync_interval": "5s"}, {"sync": "never"}], ids=["interval", "never"])
+def test_what_came_a_moment_ago_is_taken_up_as_well(bench, broker, influx, journal):
+    """The store has it only when the journal is synced past it: adopting waits for that."""
+    g = small(bench, broker, [influx_sink(influx)], journal=journal).start()
+    t = now_ms() - MINUTE
+    speaks(broker, "EUI-77", t, 1)
+    quarantined(g, 1, 1)
+    speaks(broker, "EUI-77", t + 1, 4)
+    g.until(lambda: g.status()["brokers"][0]["messages"] >= 5, 20, "received")
+    assert "replayed 5" in g.ctl("quarantine", "adopt", "EUI-77").stdout
+    g.until(lambda: len(levels(influx, "EUI-77")) == 5, 30, "its points")
+
+
 @pytest.mark.parametrize("bom, end, encoding", [
     (b"\xef\xbb\xbf", "\r\n", "utf-8"), (b"", "\r\n", "gb18030"), (b"", "\n", "utf-8")])
 def test_the_file_stays_as_its_people_keep_it(bench, broker, influx, bom, end, encoding):
@@ -60,7 +78,7 @@ def test_the_file_stays_as_its_people_keep_it(bench, broker, influx, bom, end, e
     (g.folder / "devices.csv").write_bytes(before)
     g.start()
     speaks(broker, "n1", now_ms() - MINUTE)
-    quarantined(g, 1)
+    quarantined(g, 1, 5)
     g.ctl("quarantine", "adopt", "n1", "--point", "东井")
     assert (g.folder / "devices.csv").read_bytes() == (
         before + ("n1,,sump,c1,,东井," + end).encode(encoding))
@@ -86,7 +104,7 @@ def test_what_would_not_load_is_refused_and_nothing_changes(bench, broker, influ
     refused("n1", "--kind", "sump", "--device", "s1", words=['"s1" is repeated'])
     refused("n1", "--kind", "sump", "--source-id", "EUI-1", words=['that of device "s1"'])
     refused("n1", "--kind", "sump", "--room", "x", words=['no column "room"'])
-    refused("n2", words=["a compound is missing"])
+    refused("n2", words=["a compound is missing; give it with --compound CODE."])
     refused("n2", "--compound", "c8", words=["c8", "Nothing was written"])
     refused("nobody", words=["not found"])
     assert "n1,,sump,c1" in g.ctl("quarantine", "adopt", "n1", "--kind", "sump",
@@ -121,7 +139,7 @@ def test_a_replacement_takes_the_place_and_the_id(bench, broker, influx):
         "s1,EUI-1,sump,c1,1,2026-11-01,\n", encoding="utf-8")
     g.start()
     speaks(broker, "EUI-1", now_ms() - MINUTE)
-    q = quarantined(g, 1)[0]
+    q = quarantined(g, 1, 5)[0]
     shown = json.loads(g.ctl("--json", "quarantine", "show", q["device"]).stdout)
     assert shown["samples"][0]["reason"] == "retired_device"
     g.ctl("quarantine", "adopt", "EUI-1", "--device", "s1b", "--replaces", "s1", "--building", 1)
@@ -129,8 +147,9 @@ def test_a_replacement_takes_the_place_and_the_id(bench, broker, influx):
     one = json.loads(g.ctl("--json", "devices", "show", "s1b").stdout)
     assert one["replaces"] == "s1"
     assert json.loads(g.ctl("--json", "devices", "show", "s1").stdout)["replaced_by"] == "s1b"
-    rows = influx.query("SELECT * FROM gaihou_place WHERE device = 's1b'")
-    assert rows and rows[-1]["replaces"] == "s1"
+    rows = g.until(lambda: influx.query("SELECT * FROM gaihou_place WHERE device = 's1b'"), 15,
+                   "its place")
+    assert rows[-1]["replaces"] == "s1"
 
 
 def test_an_old_code_in_the_topic_leads_to_the_compound_of_today(bench, broker, influx):
@@ -140,7 +159,7 @@ def test_an_old_code_in_the_topic_leads_to_the_compound_of_today(bench, broker, 
         encoding="utf-8")
     g.start()
     speaks(broker, "n1", now_ms() - MINUTE, compound="old")
-    quarantined(g, 1)
+    quarantined(g, 1, 5)
     g.ctl("quarantine", "adopt", "n1")
     assert "n1,,sump,c2," in (g.folder / "devices.csv").read_text(encoding="utf-8")
     g.until(lambda: len(levels(influx, "n1")) == 5, 15, "its points")
@@ -176,7 +195,7 @@ def test_a_vendors_device_by_its_profile(bench, broker, influx):
     publish(broker, [("acme/g1/up", {"recs": [
         {"id": "k/1", "t": t + i, "mm": 100, "pump": 1},
         {"id": "k/2", "t": t + i, "mm": 830 + i, "pump": 0}]}) for i in range(4)])
-    q = quarantined(g, 1)
+    q = quarantined(g, 1, 4)
     assert q[0]["device"] == "k/2"
     shown = json.loads(g.ctl("--json", "quarantine", "show", "k/2").stdout)
     assert shown["profile"] == "acme" and shown["missing"] == "a compound"

@@ -74,6 +74,29 @@ def test_samples_with_quality_and_places(files):
     assert "sump (guessed by its values)" in lone
 
 
+def test_who_may_not_speak_there(tmp_path):
+    (tmp_path / "compounds.csv").write_text("compound,merged_into\nold,\nnew,\nwas,old\n")
+    (tmp_path / "devices.csv").write_text("device,kind,compound,retired\nd1,sump,old,\n"
+                                          "d2,sump,old,2026-01-01\n")
+    (tmp_path / "gaihou.yaml").write_text(f"""gateway: {{id: g}}
+brokers: [{{id: a, url: "mqtt://h"}}]
+sources: [{{profile: gaihou-json, broker: a}}]
+catalog: {TOP}/config/catalog.yaml
+registry: {{compounds: compounds.csv, devices: devices.csv}}
+sinks: [{{id: s, type: victoriametrics, url: "http://h"}}]
+""")
+    for at, why in (("old/d1", None), ("was/d1", None), ("new/d1", "other_compound"),
+                    ("old/d2", "retired_device"), ("old/d3", "unknown_device")):
+        files = ["--config", tmp_path / "gaihou.yaml"]
+        argv = ["--topic", f"gaihou/v1/up/{at}"]
+        code, (m,), err = decode(files, b'{"level":1}', *argv, profile="gaihou-json")
+        assert code == 0, err
+        assert m["samples"][0].get("quarantined") == why, at
+        text = ctl("decode", "--profile", "gaihou-json", *files, *argv, "-",
+                   stdin=b'{"level":1}').stdout.decode()
+        assert (f"quarantined{{{why}}}" in text) == (why is not None), text
+
+
 def test_what_is_no_data_and_what_is_wrong(files):
     code, (m,), _ = decode(files, b'{"type":"hello"}', "--topic", "yard/g/up")
     assert code == 0 and m["outcome"] == "ignored" and m["reason"] == "join"
@@ -83,6 +106,9 @@ def test_what_is_no_data_and_what_is_wrong(files):
     assert code == 1 and m["outcome"] == "refused" and "line 2, col 14" in m["detail"]
     code, (m,), _ = decode(files, b'{"recs":[]}', "--topic", "other/topic")
     assert code == 1 and m["outcome"] == "not_mine" and "no topic of the profile" in m["detail"]
+    profiles = ["--profiles", str(TOP / "config/profiles/*.yaml")]
+    r = ctl("decode", "--profile", "chirpstack-v4", *profiles, *files[:2], "-", stdin=b"hello")
+    assert "should be JSON, it is wrong at line 1, col 1" in r.stdout.decode(), r.stdout
     code, (m,), _ = decode(files, b'{"level": 1,}', profile="gaihou-json")
     assert code == 1 and m["reason"] == "bad_json" and "line 1, col 13" in m["detail"]
 
@@ -116,6 +142,26 @@ def test_usage_is_told(files):
     r = ctl("decode", "--profile", "yard", *files, "/no/such/file")
     assert r.returncode == 1 and b"/no/such/file" in r.stderr
     assert ctl("profile", "sing").returncode == 64
+
+
+def test_what_is_no_file_is_told(files, tmp_path):
+    """A failure is never silent and never 0."""
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/journal").symlink_to("journal")
+    (tmp_path / "empty").write_text("")
+    lines = ("decode", "--profile", "yard", *files, "--jsonl")
+    for argv, word in [
+            ((*lines, tmp_path / "empty"), "empty: there is no message in it"),
+            ((*lines, "-"), "-: there is no message in it"),
+            ((*lines, tmp_path), "Is a directory"),
+            (("profile", "list", *files[:2], "--profiles", tmp_path / "loop/*"), "Too many levels of symbolic links"),
+            (("journal", "export", "--dir", tmp_path / "data"), "Too many levels of symbolic links"),
+            (("journal", "info", "--dir", tmp_path / "nowhere"), "no journal in"),
+            (("journal", "replay", tmp_path), "Is a directory"),
+            (("journal", "replay", tmp_path / "nowhere"), "No such file")]:
+        r = ctl(*argv, stdin=b"")
+        assert r.returncode == 1 and word in r.stderr.decode(), (argv, r)
 
 
 def test_profile_list_and_test(files, tmp_path):
@@ -196,6 +242,16 @@ def draft(tmp_path, sample, *argv, name="lw", profiles=True):
 CLIMATE = bytes.fromhex("01755c03673401046865")
 
 
+def test_new_profile_of_json_with_a_mistake(files, tmp_path):
+    (tmp_path / "s.json").write_text('{"sn": "A-0001",\n "temp": 21.5,}\n')
+    r = ctl("profile", "new", "--name", "air", *files[:2], tmp_path / "s.json")
+    assert r.returncode == 1
+    assert b"if sample 1 should be JSON, it is wrong at line 2, col 15: " in r.stderr, r.stderr
+    (tmp_path / "s.txt").write_bytes(b"\x00\x7b\x7d")  # is none: no such word
+    r = ctl("profile", "new", "--name", "air", *files[:2], tmp_path / "s.txt")
+    assert b"should be JSON" not in r.stderr, r.stderr
+
+
 def test_new_profile_of_a_frame(tmp_path):
     """What an engineer has of a LoRaWAN sensor: its bytes, in one form or another."""
     import base64
@@ -218,6 +274,12 @@ def test_new_profile_of_a_frame(tmp_path):
     assert "also:\n  frame: {from: '$.data', decode: [base64, milesight]}" in text
     assert "'$frame.temperature'" in text and "$.data" in said
     assert "time: '$.time'" in text and "temperature\": 30.8" in text
+    # and of one whose device nobody knows: of the JSON's own values none is a metric
+    up = {"devEui": "24e124136b502217", "port": 12, "data": "AA5501002A0E1000C8FFECFC"}
+    text, said = draft(tmp_path, json.dumps(up).encode(), "--topic", "lora/24e124136b502217/rx")
+    assert "no known codec reads the bytes of $.data" in said, said
+    assert "also:\n  frame: {from: '$.data', decode: [hex, lw-frame]}" in text
+    assert "#   $frame.b5 = 14" in text and "values: {}   # review: none was understood" in text
     # one that nobody knows: laid out, to be put together by hand
     text, said = draft(tmp_path, b"f10a00dc03e8", *topic)
     assert "no known codec" in said and "anything of that length: ldds75" in said

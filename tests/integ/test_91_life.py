@@ -1,4 +1,6 @@
 """Starting, stopping, being killed, and what systemd is told."""
+import contextlib
+import json
 import os
 import signal
 import socket
@@ -6,9 +8,10 @@ import time
 
 import pytest
 
-from conftest import LONG, until
-from ring import (balanced, influx_sink, log_lines, now_ms, publish, small, topic, wait_messages,
-                  wait_settled)
+from conftest import LONG, UnixSession, until
+from ring import (balanced, dead_letters, influx_sink, log_lines, now_ms, publish, rude_sink, small,
+                  topic, wait_messages, wait_settled)
+from rude_server import HANG, OK
 
 
 class NotifySocket:
@@ -31,6 +34,7 @@ class NotifySocket:
         until(lambda: any(x.startswith(words) for x in self.all()), seconds, f"systemd told {words}")
 
 
+@pytest.mark.alone
 def test_what_systemd_is_told(bench, broker, influx):
     g = small(bench, broker, [influx_sink(influx)])
     n = NotifySocket(bench.folder / "notify")
@@ -81,6 +85,7 @@ def test_stops_cleanly_with_everything_written(bench, broker, influx, number):
     assert total["messages"]["received"] == 300 and total["messages"]["duplicate"] == 0
 
 
+@pytest.mark.alone
 def test_stops_with_the_database_away(bench, broker, influx):
     g = small(bench, broker, [influx_sink(influx)]).start()
     influx.signal(signal.SIGSTOP)
@@ -95,6 +100,34 @@ def test_stops_with_the_database_away(bench, broker, influx):
     assert influx.query("SELECT count(level) FROM sump")[0]["count"] == 100
 
 
+@pytest.mark.alone
+def test_the_mark_of_a_clean_stop_is_the_last(bench, broker, rude):
+    """While the last lines are posted it still answers, and takes nothing any more."""
+    g = small(bench, broker, [rude_sink(rude)]).start()
+    publish(broker, [(topic("s1"), b"{oops")])
+    dead_letters(g, 1)
+    rude.answer = lambda r: HANG
+    publish(broker, [(topic("s1"), {"ts": now_ms(), "level": 1})])
+    g.until(lambda: g.status()["sinks"][0]["pending_lines"] > 0, 10, "lines wait")
+    line = json.dumps({"topic": topic("s1"), "wall_ns": 1, "payload_base64": "e30="}).encode()
+    g.signal(signal.SIGTERM)
+    g.until_log("stopping", 10)
+    answers = []
+    with contextlib.suppress(OSError, IndexError):  # until it has ended
+        while True:
+            answers.append(UnixSession(g.socket).request("POST", "/api/v1/dead/replay")[0])
+            answers.append(UnixSession(g.socket).request("POST", "/api/v1/journal/replay", line)[0])
+            answers.append(UnixSession(g.socket).request("POST", "/api/v1/alerts/x/ack", b"{}")[0])
+            time.sleep(0.1)
+    assert g.wait(20) == 0
+    assert len(answers) > 6 and set(answers) == {503}, answers
+    mark = len(g.text())
+    rude.answer = lambda r: OK
+    g.start()
+    assert "did not stop cleanly" not in g.text()[mark:]
+
+
+@pytest.mark.alone
 def test_stops_with_the_broker_away(bench, broker, influx):
     g = small(bench, broker, [influx_sink(influx)]).start()
     broker.signal(signal.SIGSTOP)

@@ -1,5 +1,6 @@
 """An exported journal, taken up by another gateway: the same points under their own times."""
 import json
+import re
 
 from ring import (balanced, influx_sink, now_ms, publish, small, topic, wait_settled)
 
@@ -41,4 +42,12 @@ def test_an_exported_journal_gives_the_same_points_elsewhere(bench, broker, infl
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"topic": "x"}\n')
     r = second.ctl("journal", "replay", bad, check=False)
-    assert r.returncode == 1 and "line 1" in r.stderr
+    assert r.returncode == 1 and "line 1: expected what journal export writes" in r.stderr
+    # a long file goes in pieces: the line is that of the file
+    good = file.read_text().rstrip("\n") + "\n"
+    many = good * (700000 // len(good) + 1)
+    bad.write_text(many + "\nnonsense\n")
+    r = second.ctl("journal", "replay", bad, check=False)
+    said = re.search(r"line (\d+): expected.*behind line (\d+) of the file", r.stderr, re.S)
+    assert r.returncode == 1 and said, r.stderr
+    assert int(said[1]) + int(said[2]) == many.count("\n") + 2

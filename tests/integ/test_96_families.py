@@ -102,7 +102,7 @@ def test_each_message_becomes_what_the_truth_says(fed):
         if m["must"] != "decoded":
             continue
         for s in m["samples"]:
-            row = find(rows, used, s, m["acked"] + 5000, m["sent"] - 2000)
+            row = find(rows, used, s, m["acked"] + 30000, m["sent"] - 2000)
             assert row, told(m, s)
             assert (row["device"], row["compound"]) == (s["device"], s["compound"])
             good = any(not isinstance(v, list) for v in s["values"].values())

@@ -1,4 +1,5 @@
 """What `make install` puts where, below DESTDIR and PREFIX: all that the pages say is installed, and it works."""
+import getpass
 import json
 import re
 import subprocess
@@ -6,7 +7,7 @@ import subprocess
 import jsonschema
 import pytest
 
-from conftest import BIN, TOP, VARIANT
+from conftest import BIN, TOP, VARIANT, Process, free_port, port_open
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +15,17 @@ def tree(tmp_path_factory):
     to = tmp_path_factory.mktemp("installed")
     install(to)
     return to
+
+
+def test_what_is_built_is_not_built_again(tree):  # pylint: disable=unused-argument
+    """Neither warnings that are errors nor a second make change a flag that code depends on: an
+    install beside other tests took the programs from under them."""
+    for word in ("WERROR=1", "WERROR="):
+        out = subprocess.run(["make", "-s", "--debug=b", f"VARIANT={VARIANT}", word, "all"], cwd=TOP,
+                             capture_output=True, text=True, timeout=600, check=False)
+        assert out.returncode == 0, out.stdout + out.stderr
+        built = [x for x in re.findall(r"Must remake target '(\S+)'", out.stdout) if x not in ("all", "FORCE")]
+        assert not [x for x in built if not x.endswith("flags")], built
 
 
 def install(to, **more):
@@ -39,8 +51,8 @@ def test_what_the_man_pages_name_is_there(tree):
     """Every file below /usr/share that a page names, with this PREFIX."""
     named = set()
     for page in (TOP / "daemon/man").glob("*.[1-9]"):
-        named |= set(re.findall(r"/usr/share/gaihou/[^\s,;)]+", page.read_text(encoding="utf-8")))
-    assert len(named) >= 3
+        named |= set(re.findall(r"/usr/share/(?:doc/)?gaihou/[^\s,;)]+", page.read_text(encoding="utf-8")))
+    assert len(named) >= 9
     for path in named:
         path = path.rstrip(".").replace("/usr/", "opt/gaihou/")
         assert list(tree.glob(path)), path
@@ -63,3 +75,30 @@ def test_what_people_changed_stays(tree):
     install(tree)
     assert mine.read_text(encoding="utf-8") == "compound\nmine\n"
     assert len((tree / "opt/gaihou/share/gaihou/schemas/state.json").read_text(encoding="utf-8")) > 100
+
+
+# /etc/mosquitto/mosquitto.conf of Debian 12, less its comments
+DEBIAN = """pid_file {0}/mosquitto.pid
+persistence true
+persistence_location {0}/
+log_dest file {0}/mosquitto.log
+include_dir {0}/conf.d
+"""
+
+
+def test_the_broker_starts_with_ours_beside_debian_s(tmp_path):
+    """As README.md says: gaihou.conf goes into conf.d. What both name, mosquitto refuses."""
+    (tmp_path / "conf.d").mkdir()
+    port = free_port()
+    ours = (TOP / "config/mosquitto/gaihou.conf").read_text(encoding="utf-8")
+    assert "\nlistener 1883 127.0.0.1\n" in ours
+    (tmp_path / "conf.d/gaihou.conf").write_text(
+        ours.replace("listener 1883", f"listener {port}"), encoding="utf-8")
+    (tmp_path / "mosquitto.conf").write_text(
+        DEBIAN.format(tmp_path) + f"user {getpass.getuser()}\n", encoding="utf-8")
+    broker = Process("mosquitto", ["/usr/sbin/mosquitto", "-c", tmp_path / "mosquitto.conf"],
+                     tmp_path / "said").start()
+    try:
+        broker.until(lambda: port_open(port), 10, "mosquitto listens")
+    finally:
+        broker.kill()

@@ -262,7 +262,7 @@ def test_a_retained_command_is_not_done_again(bench, guarded, firms):
     g.stop()
     g.start()
     g.until(agreed(g), 30)
-    assert g.metrics()["gaihou_tell_commands_refused_total"][""] == 1
+    g.until(lambda: g.metrics()["gaihou_tell_commands_refused_total"][""] == 1, 15, "it came again")
     assert len(yulin.on("reply/yulin")) == 1
 
 

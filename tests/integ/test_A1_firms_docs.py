@@ -48,11 +48,13 @@ def test_the_lines_run(bench, guarded, shell):  # noqa: F811
     for d in ("s1", "s2"):
         feed(guarded, d, 0.93)
     listener.until(lambda: listener.text().count("gaihou/v1/alerts/yulin/c1/") == 2, 15)
-    assert shell(2).count("gaihou/v1/alerts/yulin/c1/test.all.") == 2
+    # the pages' lines wait some seconds, as a person would: a busy machine may take longer
+    until(lambda: shell(2).count("gaihou/v1/alerts/yulin/c1/test.all.") == 2, 15, "what is open")
     reply = shell(3, 4)
     assert '"verb":"arrive","result":"done"' in reply
     listener.until(lambda: '"work":"on_site"' in listener.text(), 10)
-    snapshot = shell(5).splitlines()
+    snapshot = until(lambda: (x := shell(5).splitlines()) and '"snapshot":"end"' in x[-1] and x, 20,
+                     "a snapshot to its end")
     assert '"snapshot":"begin"' in snapshot[0] and '"snapshot":"end"' in snapshot[-1]
     assert len(snapshot) == 4
     listener.kill()

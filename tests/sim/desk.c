@@ -5,6 +5,7 @@
 #include "sim/clears.h"
 #include "sim/gateway.h"
 #include "sim/neighbour.h"
+#include "sim/own.h"
 
 #include <inttypes.h>
 #include <stdio.h>

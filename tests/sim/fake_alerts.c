@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "sim/fakes.h"
 #include "sim/world.h"
+#include "sim/own.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "io/file.h"
+#include "sim/own.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -120,7 +121,8 @@ static void grow(struct inode *i, uint64_t size)
     if (size <= i->cap)
         return;
     ASSERT(i->mapped == 0); /* the mapping is the buffer */
-    uint64_t cap = (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    uint64_t more = i->cap / 2 > size - i->cap ? i->cap + i->cap / 2 : size;
+    uint64_t cap = (more + PAGE - 1) & ~(uint64_t)(PAGE - 1);
     i->now = mem_realloc_array(i->now, cap, 1);
     i->disk = mem_realloc_array(i->disk, cap, 1);
     memset(i->now + i->cap, 0, cap - i->cap);
@@ -375,8 +377,9 @@ int file_sync(struct file *f)
     if (e < 0)
         return e;
     struct inode *i = f->i;
-    if (i->cap)
-        memcpy(i->disk, i->now, i->cap);
+    uint64_t n = i->size > i->disk_size ? i->size : i->disk_size; /* behind it both are zero */
+    if (n)
+        memcpy(i->disk, i->now, n);
     i->disk_size = i->size;
     return 0;
 }
@@ -434,13 +437,6 @@ bool file_can_map(const char *dir)
 {
     (void)dir;
     return can_map;
-}
-
-int file_free_bytes(const char *dir, uint64_t *out)
-{
-    (void)dir;
-    *out = limit ? (limit > used_bytes() ? limit - used_bytes() : 0) : UINT64_MAX;
-    return 0;
 }
 
 int file_make_dir(const char *path)

@@ -11,6 +11,7 @@
 #include "io/httpc.h"
 #include "sim/fakes.h"
 #include "sim/world.h"
+#include "sim/own.h"
 
 #include <isa-l/igzip_lib.h>
 #include <stdio.h>

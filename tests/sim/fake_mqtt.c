@@ -11,6 +11,7 @@
 #include "sim/fake_alerts.h"
 #include "sim/fakes.h"
 #include "sim/world.h"
+#include "sim/own.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@ static struct {
     size_t n_flights;
     uint16_t packet_id;
     bool up, session, delivering;
+    bool deaf; /* it has lost the subscriptions of a connection that stands */
     struct mqtt *client;
     uint64_t connection;
 } broker;
@@ -112,8 +114,8 @@ struct fake_message *fake_mqtt_publish(const char *topic, const void *payload, s
         broker.all = mem_realloc_array(broker.all, broker.cap_all, sizeof(*broker.all));
     }
     broker.all[broker.n_all++] = m;
-    if (!connected() && (!broker.session || qos == 0))
-        m->lost = true; /* nobody has subscribed yet, or nobody keeps it */
+    if (broker.deaf || (!connected() && (!broker.session || qos == 0)))
+        m->lost = true; /* nobody has subscribed, or nobody keeps it */
     keep_delivering();
     return m;
 }
@@ -246,6 +248,7 @@ static void connect_now(void *ctx)
         return;
     }
     bool present = broker.session;
+    broker.deaf = false;
     m->connected = m->stats.connected = true;
     m->stats.version = 5;
     m->stats.connects++;
@@ -290,6 +293,11 @@ void fake_mqtt_lose_session(void)
     broker.session = false;
     if (broker.client)
         want(broker.client);
+}
+
+void fake_mqtt_lose_subscriptions(void)
+{
+    broker.deaf = true;
 }
 
 /* -- io/mqtt.h ----------------------------------------------------------------------------- */
@@ -399,6 +407,8 @@ void mqtt_reconnect(struct mqtt *m, const char *why)
 void mqtt_ask(struct mqtt *m)
 {
     sim_trace("asked whether the subscriptions of %p stand", (void *)m);
+    if (!m->alerts)
+        broker.deaf = false;
 }
 
 void mqtt_stats(struct mqtt *m, struct mqtt_stats *out)

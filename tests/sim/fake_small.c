@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The small fakes: the lock, systemd, the end of the process, and an HTTP server that is called
+ * The small fakes: the thread of a start, the lock, systemd, the end of the process, and an HTTP server that is called
  * by the scenario.
  */
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/ahead.h"
 #include "io/httpd.h"
 #include "io/journal.h"
 #include "io/lock.h"
@@ -13,11 +14,25 @@
 #include "io/stop.h"
 #include "sim/fakes.h"
 #include "sim/world.h"
+#include "sim/own.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* One thread only: what would be read ahead is read when it is needed. */
+struct ahead *ahead_begin(void (*fn)(void *ctx), void *ctx)
+{
+    (void)fn;
+    (void)ctx;
+    return NULL;
+}
+
+void ahead_end(struct ahead *a)
+{
+    (void)a;
+}
 
 int lock_take(const char *path)
 {
@@ -48,11 +63,6 @@ void notify_stopping(void)
 
 void notify_watchdog(void)
 {
-}
-
-uint64_t notify_watchdog_ns(void)
-{
-    return 0;
 }
 
 void notify_status(const char *fmt, ...)
@@ -147,6 +157,14 @@ const char *httpd_query(const struct httpd_request *r, const char *key)
         return value;
     }
     return NULL;
+}
+
+const char *httpd_query_other(const struct httpd_request *r, const char *const *keys, size_t n)
+{
+    (void)r;
+    (void)keys;
+    (void)n;
+    return NULL; /* scenarios misspell nothing */
 }
 
 const char *httpd_body(const struct httpd_request *r, size_t *out_len)

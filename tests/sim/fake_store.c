@@ -10,6 +10,7 @@
 #include "sim/fake_store_alarm.h"
 #include "sim/fakes.h"
 #include "sim/world.h"
+#include "sim/own.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,16 +199,6 @@ void store_batch_cursor(struct store_batch *b, const struct position *cursor)
 {
     b->cursor = *cursor;
     b->has_cursor = true;
-}
-
-void store_batch_generation(struct store_batch *b, const char *kind, const char *hash,
-                            int64_t wall_ns, uint64_t offset)
-{
-    (void)b;
-    (void)kind;
-    (void)hash;
-    (void)wall_ns;
-    (void)offset;
 }
 
 /* -- committing ---------------------------------------------------------------------------- */

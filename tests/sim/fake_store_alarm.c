@@ -9,6 +9,7 @@
 #include "sim/fake_store_alarm.h"
 #include "sim/fakes.h"
 #include "sim/world.h"
+#include "sim/own.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -37,6 +37,7 @@ struct fake_message *fake_mqtt_publish(const char *topic, const void *payload, s
 void fake_mqtt_died(void); /* the gateway's process: the connection breaks */
 void fake_mqtt_broker(bool up);
 void fake_mqtt_lose_session(void);
+void fake_mqtt_lose_subscriptions(void); /* until it is asked for them, or connected to anew */
 bool fake_mqtt_connected(void);
 bool fake_mqtt_wanted(void);
 size_t fake_mqtt_waiting(void);  /* queued or not acknowledged */

@@ -13,9 +13,11 @@
 #include "io/snapshot.h"
 #include "sim/fake_file.h"
 #include "sim/pool.h"
+#include "sim/own.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,8 @@
 struct app *gateway_app;
 uint64_t gateway_alarms;
 void (*gateway_patch)(struct conf *c);
+bool (*gateway_means)(const char *warning);
+void (*gateway_on_life)(bool begins);
 uint64_t gateway_outbound_segment = 32768;
 bool gateway_may_rot, gateway_store_restored, gateway_sink_restored, gateway_past_lost;
 const char *gateway_data = "/data", *gateway_lane = "all";
@@ -242,6 +246,22 @@ int __wrap_load_all(const char *path, struct problems *problems, struct loaded *
     if (r == 0 && gateway_patch)
         gateway_patch(out->conf);
     return r;
+}
+
+void __real_problems_warn(struct problems *p, const char *file, int line, int col,
+                          const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void __wrap_problems_warn(struct problems *p, const char *file, int line, int col,
+                          const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void __wrap_problems_warn(struct problems *p, const char *file, int line, int col,
+                          const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (!gateway_means || !gateway_means(text))
+        __real_problems_warn(p, file, line, col, "%s", text);
 }
 
 int __real_app_open_all(struct app *a, struct loaded *l);
@@ -477,7 +497,11 @@ enum sim_end gateway_live(void)
     fake_store_on_commit = on_commit;
     sim_trace("---- the gateway starts");
     record_log.compared = false;
+    if (gateway_on_life)
+        gateway_on_life(true);
     enum sim_end how = sim_live(life, NULL);
+    if (gateway_on_life)
+        gateway_on_life(false);
     if (how != SIM_STOPPED && gateway_app && record_log.compared) {
         uint64_t synced = journal_synced(gateway_app->journal);
         if (synced > record_log.synced)
@@ -669,7 +693,6 @@ static struct world *world_of(struct reference *ref, const struct record *g)
 
 static void run_reference(struct reference *ref)
 {
-    struct position at = engine_position(gateway_app->pipeline->engine);
     ref->engine = engine_new(&(struct engine_out){.ctx = ref,
                                                   .point = ref_point,
                                                   .letter = ref_letter,
@@ -686,7 +709,6 @@ static void run_reference(struct reference *ref)
         if (r->type == RECORD_GENERATION)
             engine_use(ref->engine, world_of(ref, r));
     }
-    engine_tick(ref->engine, at.tick);
 }
 
 static void judge_ledger(struct reference *ref)

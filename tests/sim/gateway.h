@@ -22,12 +22,16 @@ struct gateway_record {
 extern struct app *gateway_app;               /* NULL: not running */
 extern void (*gateway_patch)(struct conf *c); /* sizes below what the option table allows */
 extern uint64_t gateway_outbound_segment;
+/* Is that what a test means to have? It is not printed then as a warning of the configuration. */
+extern bool (*gateway_means)(const char *warning);
 /* What the model allows: the scenario has damaged or restored something. */
 extern bool gateway_may_rot, gateway_store_restored, gateway_sink_restored;
 /* Its data_dir and lane, as its configuration says; gateway_reset: "/data", "all". */
 extern const char *gateway_data, *gateway_lane;
 /* … to a state from which nobody can say again what had been. */
 extern bool gateway_past_lost;
+
+extern void (*gateway_on_life)(bool begins);
 
 void gateway_reset(void);
 enum sim_end gateway_live(void); /* one life, until it stops or dies */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "core/conf_yaml.h"
 #include "core/world.h"
+#include "sim/own.h"
 
 #include <stdlib.h>
 
@@ -28,6 +29,8 @@ int __wrap_world_open(const char *bundle, size_t len, struct problems *problems,
                       struct world **out);
 void __real_world_free(struct world *w);
 void __wrap_world_free(struct world *w);
+void __real_world_link(struct world *w, const struct world *before);
+void __wrap_world_link(struct world *w, const struct world *before);
 int __real_conf_parse(const char *text, size_t len, const char *file, struct problems *problems,
                       struct conf **out);
 int __wrap_conf_parse(const char *text, size_t len, const char *file, struct problems *problems,
@@ -74,7 +77,7 @@ static bool give_back(enum what what, const void *p)
 
 void pool_died(void)
 {
-    opening = 0;
+    opening = sim_own = 0;
     for (size_t i = 0; i < n_entries; i++)
         entries[i].out = false;
 }
@@ -116,7 +119,9 @@ int __wrap_world_open(const char *bundle, size_t len, struct problems *problems,
         return 0;
     }
     opening++;
+    sim_own += is_on;
     int r = __real_world_open(bundle, len, problems, out);
+    sim_own -= is_on;
     opening--;
     if (r == 0 && is_on)
         keep(WORLD, &h, *out);
@@ -132,6 +137,14 @@ void __wrap_world_free(struct world *w)
     opening--;
 }
 
+/* The one thing that a world takes after it was opened stays with it. */
+void __wrap_world_link(struct world *w, const struct world *before)
+{
+    sim_own += is_on;
+    __real_world_link(w, before);
+    sim_own -= is_on;
+}
+
 int __wrap_conf_parse(const char *text, size_t len, const char *file, struct problems *problems,
                       struct conf **out)
 {
@@ -143,7 +156,9 @@ int __wrap_conf_parse(const char *text, size_t len, const char *file, struct pro
         *out = c;
         return 0;
     }
+    sim_own++;
     int r = __real_conf_parse(text, len, file, problems, out);
+    sim_own--;
     if (r == 0)
         keep(CONF, &h, *out);
     return r;
@@ -178,7 +193,9 @@ struct yaml_node *__wrap_yaml_parse(const char *text, size_t len, struct arena *
     if (!tree_arena.max)
         arena_init(&tree_arena, (size_t)1 << 30);
     size_t said = notes->n;
+    sim_own++;
     struct yaml_node *root = __real_yaml_parse(text, len, &tree_arena, notes);
+    sim_own--;
     if (!root || notes->n != said)
         return root;
     if (n_trees == cap_trees) {

@@ -10,13 +10,14 @@
  *   pass TIME                              100ms 5s 10m 2h
  *   publish [qos=0] [retain] COMPOUND/DEVICE PAYLOAD   "@-90s" in it: the time then, in ms
  *   answer ID well|down|503|timeout|auth|full
- *   store remember|restore|lose            broker up|down|forgets     disk full|free     acks lost|arrive     clock +TIME|-TIME|[un]synchronised
+ *   store remember|restore|lose            broker up|down|forgets|deaf     disk full|free     acks lost|arrive     clock +TIME|-TIME|[un]synchronised
  *   folder remember|restore PATH             e.g. a sink's log, as it was; restored while the gateway is down
  *   poison mended|back                     the databases take level=666, too; or no longer
  *   image well|unforked|nothing|killed|slow  what becomes of the process that writes a snapshot
  *   alerts up|down|empty                   the broker of alarms: needs option alerts: {broker: a}
  *   crash   powercut   stop   start   reload   rot SUBSTRING   http METHOD PATH [BODY]
  *   expect [no] log TEXT       expect [no] line ID TEXT      expect lines ID TEXT N
+ *   expect logs TEXT N                       how many lines of the log have this text
  *   expect before ID TEXT | TEXT             which line the database took first
  *   expect told TEXT [| TEXT] N              how many transitions were heard with all these texts
  *   expect ledger COMPOUND COUNT N         expect sink ID made|accepted|refused|shed|pending N
@@ -189,12 +190,12 @@ static size_t count_taken(const char *id, const char *text, size_t *out_first)
     return n;
 }
 
-static bool logged(const char *text)
+static size_t logged(const char *text)
 {
+    size_t n = 0;
     for (size_t i = 0; i < seen.n_log; i++)
-        if (strstr(seen.log[i], text))
-            return true;
-    return false;
+        n += strstr(seen.log[i], text) != NULL;
+    return n;
 }
 
 static void on_answer(void *ctx, int status, const char *body, size_t len)
@@ -457,8 +458,13 @@ static void expect(char *p)
         p += 3;
     char *what = word(&p);
     if (is(what, "log")) {
-        if (logged(p) == no)
+        if ((logged(p) > 0) == no)
             wrong(no ? "it was logged" : "it was not logged");
+    } else if (is(what, "logs")) {
+        char *n = strrchr(p, ' ');
+        ASSERT(n);
+        *n = '\0';
+        must_equal(logged(p), n + 1);
     } else if (is(what, "line")) {
         char *id = word(&p);
         if ((count_taken(id, p, &first) > 0) == no)
@@ -536,6 +542,8 @@ static void machine(const char *verb, char *p)
     if (is(verb, "broker")) {
         if (is(p, "forgets"))
             fake_mqtt_lose_session();
+        else if (is(p, "deaf"))
+            fake_mqtt_lose_subscriptions();
         else
             fake_mqtt_broker(is(p, "up"));
     } else if (is(verb, "store")) {

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "sim/fake_clock.h"
 #include "sim/fake_file.h"
+#include "sim/own.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -286,30 +287,4 @@ void log_write(enum log_level level, const char *fmt, ...)
         sim_on_log(line);
     if (sim_print_log || sim_verbose)
         fprintf(stderr, "%12.6f  [%s]\n", (double)sim_now() / 1e9, line);
-}
-
-bool log_allowed(struct log_limit *l, uint64_t now_ns, uint64_t every_ns,
-                 uint64_t *out_suppressed)
-{
-    if (l->said && now_ns - l->last_ns < every_ns) {
-        l->suppressed++;
-        return false;
-    }
-    *out_suppressed = l->suppressed;
-    *l = (struct log_limit){.last_ns = now_ns, .said = true};
-    return true;
-}
-
-bool log_broke(struct log_state *s)
-{
-    bool was = s->broken;
-    s->broken = true;
-    return !was;
-}
-
-bool log_healed(struct log_state *s)
-{
-    bool was = s->broken;
-    s->broken = false;
-    return was;
 }

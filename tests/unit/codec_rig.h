@@ -2,59 +2,10 @@
 #ifndef TESTS_CODEC_RIG_H
 #define TESTS_CODEC_RIG_H
 /* codec_rig — definitions, a chain and bytes in; JSON, or what is wrong, out. */
-#include "base/jsonw.h"
 #include "core/codec.h"
+#include "show.h"
 
 #include <errno.h>
-
-static inline void rig_put(struct jsonw *w, const char *key, struct json_value v)
-{
-    struct json_iter it;
-    struct json_value each;
-    const char *k;
-    size_t n;
-    char name[256];
-    switch (json_type(v)) {
-    case JSON_NULL:
-        jsonw_null(w, key);
-        break;
-    case JSON_BOOL:
-        jsonw_bool(w, key, json_bool(v));
-        break;
-    case JSON_INT:
-        jsonw_i64(w, key, json_int(v));
-        break;
-    case JSON_UINT:
-        jsonw_u64(w, key, json_uint(v));
-        break;
-    case JSON_DOUBLE:
-        jsonw_double(w, key, json_double(v));
-        break;
-    case JSON_STRING:
-        k = json_text(v, &n);
-        jsonw_strn(w, key, k, n);
-        break;
-    case JSON_ARRAY:
-    case JSON_OBJECT:
-        json_iter(v, &it);
-        if (it.object)
-            jsonw_object(w, key);
-        else
-            jsonw_array(w, key);
-        while (json_next(&it, &k, &n, &each)) {
-            if (k) {
-                assert_true(n < sizeof(name));
-                memcpy(name, k, n);
-                name[n] = '\0';
-            }
-            rig_put(w, k ? name : NULL, each);
-        }
-        if (it.object)
-            jsonw_end_object(w);
-        else
-            jsonw_end_array(w);
-    }
-}
 
 /* `yaml` may be ""; the problems, each on a line, into out. NULL when there are some. */
 static inline struct codec_chain *rig_compile(struct codec_set *s, struct arena *a,
@@ -111,7 +62,7 @@ static inline void rig_run(const char *yaml, const char *chain, const char *p, s
         free(exact); /* values do not point into the input */
         if (r == 0) {
             jsonw_init(&w, out);
-            rig_put(&w, NULL, root);
+            show_into(&w, NULL, root, false);
         } else {
             assert_true(r == -EBADMSG || r == -E2BIG);
             (void)buf_printf(out, "!%s%s", f.checksum ? "sum: " : "", f.why);

@@ -107,6 +107,7 @@ static const struct mistake mistakes[] = {
      "'level' is in m and 'flow' in m3/h: not the same quantity, expected a unit like m"},
     {"1 / 0 > 1", 2, "the constant '1 / 0' has no finite value, expected one"},
     {"level > 1 m / 0", 12, "the constant '1 m / 0' has no finite value, expected one"},
+    {"level / 0 > 1", 6, "a division by 0 has no value, expected another divisor"},
     {"avgg(level, 1m) > 1", 0, "no function avgg(), expected avg()?"},
     {"frobnicate(level) > 1", 0,
      "no function frobnicate(), expected one such as avg(), age(), between()"},

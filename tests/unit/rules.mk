@@ -2,7 +2,7 @@
 FAKED_CLOCK := test_journal_recover
 FAKED_FILES := test_journal_model test_journal_faults
 FAKE_CLOCK_OBJ := $(O)/tests/sim/fake_clock.o
-FAKE_FILES_OBJ := $(FAKE_CLOCK_OBJ) $(O)/tests/sim/fake_file.o
+FAKE_FILES_OBJ := $(FAKE_CLOCK_OBJ) $(O)/tests/sim/fake_file.o $(O)/tests/sim/own.o
 link_faked = $(call say,LD,$@)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 $(FAKED_CLOCK:%=$(B)/unit/%): $(B)/unit/%: $(O)/tests/unit/%.o $(FAKE_CLOCK_OBJ) $(LIB)
 	$(link_faked)
@@ -18,7 +18,7 @@ $(B)/unit/test_unit: private LIBS += -ludunits2
 endif
 
 # gaihouctl is not part of the library, and the library comes behind what uses it.
-$(B)/unit/test_ctl_%: $(O)/tests/unit/test_ctl_%.o $(O)/obj/ctl/%.c.o $(LIB)
+$(B)/unit/test_ctl_%: $(O)/tests/unit/test_ctl_%.o $(O)/obj/ctl/%.c.o $(O)/obj/ctl/usage.c.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 
@@ -29,10 +29,18 @@ $(B)/unit/test_image: private LDFLAGS_ALL += -Wl,--wrap=fork
 # What is read is counted.
 $(B)/unit/test_snapshot: private LDFLAGS_ALL += -Wl,--wrap=file_read
 # How often the alarms' series are made is counted.
-$(B)/unit/test_engine_alarm: private LDFLAGS_ALL += -Wl,--wrap=gen_build
+$(B)/unit/test_engine_alarm_save: private LDFLAGS_ALL += -Wl,--wrap=gen_build
 # The engine's word about alarms is the test's.
-$(B)/unit/test_pipeline_alerts: private LDFLAGS_ALL += -Wl,--wrap=engine_new,--wrap=engine_record,--wrap=engine_adopt_cases
+$(B)/unit/test_pipeline_alerts: private LDFLAGS_ALL += -Wl,--wrap=engine_new,--wrap=engine_record,--wrap=engine_adopt_cases,--wrap=engine_next_due,--wrap=journal_append
+
+# Who is given what, who has room, and what is said, is looked at by the test.
+$(B)/unit/test_pipeline_ahead: private LDFLAGS_ALL += -Wl,--wrap=engine_record,--wrap=engine_rot,--wrap=store_waiting_bytes,--wrap=log_write
+
+# The later version that finds fault is the test's.
+$(B)/unit/test_pipeline_kept: private LDFLAGS_ALL += -Wl,--wrap=world_open
+
+$(B)/unit/test_sink: private LDFLAGS_ALL += -Wl,--wrap=outbound_fold_error,--wrap=log_write
 
 # These take longest: they wait for real time, or try many seeds.
 UNIT_LONG := test_sink test_mqtt test_city test_journal_model test_mqtt_send test_alarm_random \
-             test_cases_random test_engine_alarm test_engine
+             test_cases_random test_engine_alarm_save test_engine

@@ -8,7 +8,8 @@
 #include "base/num.h"
 #include "core/doc.h"
 
-static inline void show_into(struct jsonw *w, const char *key, struct json_value v)
+/* `told`: a whole double stays told from an integer. */
+static inline void show_into(struct jsonw *w, const char *key, struct json_value v, bool told)
 {
     struct json_iter it;
     struct json_value c;
@@ -30,8 +31,8 @@ static inline void show_into(struct jsonw *w, const char *key, struct json_value
         break;
     case JSON_DOUBLE:
         n = num_put_double(named, json_double(v));
-        if (!memchr(named, '.', n) && !memchr(named, 'e', n)) {
-            memcpy(named + n, ".0", 2); /* a double stays told from an integer */
+        if (told && !memchr(named, '.', n) && !memchr(named, 'e', n)) {
+            memcpy(named + n, ".0", 2);
             n += 2;
         }
         jsonw_raw(w, key, named, n);
@@ -53,7 +54,7 @@ static inline void show_into(struct jsonw *w, const char *key, struct json_value
                 memcpy(named, name, n);
                 named[n] = '\0';
             }
-            show_into(w, name ? named : NULL, c);
+            show_into(w, name ? named : NULL, c, told);
         }
         if (json_type(v) == JSON_ARRAY)
             jsonw_end_array(w);
@@ -74,7 +75,7 @@ static inline const char *show(struct json_value v)
     ready = true;
     buf_clear(&b);
     jsonw_init(&w, &b);
-    show_into(&w, NULL, v);
+    show_into(&w, NULL, v, true);
     return buf_cstr(&b);
 }
 

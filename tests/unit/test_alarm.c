@@ -151,6 +151,55 @@ static void an_uplink_is_blamed_by_its_members(void **state)
     rig_end(&r);
 }
 
+/* One of two behind it is dead: that it is heard again ends its own silence, and the dead one is told. */
+static void an_uplink_that_is_heard_is_not_blamed_by_few(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r,
+              RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,u1,\ns2,sump,c1,b1,60s,u1,\n",
+              RULES(RULE("offline", "\"*\"", "no_data: {after: 10m, policy: alert}")));
+    for (unsigned i = 1; i < 60; i++) {
+        if (i >= 5 && i < 30)
+            continue;
+        say(&r, i * MIN, "u1", "rssi=1");
+        say(&r, i * MIN + 1 * S, "s1", "level=0.1");
+        if (i < 5)
+            say(&r, i * MIN + 2 * S, "s2", "level=0.1");
+    }
+    told(&r, "840 offline u1 activated active no_data stale\n"
+             "841 offline s1 activated active no_data stale inhibited\n"
+             "842 offline s2 activated active no_data stale inhibited\n"
+             "1800 offline u1 cleared normal no_data good\n"
+             "1801 offline s1 cleared normal no_data good inhibited\n"
+             "1860 offline s2 inhibit active no_data stale\n");
+    rig_end(&r);
+}
+
+/* Silence is about hearing: it ends when it is heard, however old what is heard may be. */
+static void end_of_silence(struct rig *r, const struct alarm_event *e)
+{
+    if (e->change == ALARM_CLEARED && e->no_data)
+        *(int64_t *)r->ctx = e->time_ms;
+}
+
+static void silence_ends_when_it_is_heard(void **state)
+{
+    (void)state;
+    struct rig r;
+    int64_t ended = 0;
+    rig_start(&r, rig_devices,
+              RULES(RULE("gone", "sump", "no_data: {after: 5m, policy: alert}")));
+    r.seen = end_of_silence;
+    r.ctx = &ended;
+    say(&r, 60 * S, "s1", "level=0.1");
+    rig_to(&r, 20 * MIN);
+    rig_say(&r, 21 * MIN, "s1", "level=0.1", (struct said){.order = 3 * MIN});
+    rig_to(&r, 30 * MIN);
+    assert_int_equal(ended, WALL0 + 21 * 60000);
+    rig_end(&r);
+}
+
 #define SOON        RULE("soon", "\"*\"", "no_data: {after: 10m, policy: alert}")
 #define LATE(after) RULE("late", "\"*\"", "no_data: {after: " after ", policy: alert}")
 
@@ -317,6 +366,8 @@ int main(void)
         cmocka_unit_test(counts_devices_around),
         cmocka_unit_test(reads_other_points),
         cmocka_unit_test(an_uplink_is_blamed_by_its_members),
+        cmocka_unit_test(an_uplink_that_is_heard_is_not_blamed_by_few),
+        cmocka_unit_test(silence_ends_when_it_is_heard),
         cmocka_unit_test(who_was_blamed_and_is_silent_is_not_well),
         cmocka_unit_test(devices_go_and_stay),
         cmocka_unit_test(explains_itself),

@@ -42,15 +42,22 @@ static void an_uplink_hides_silence_and_no_level(void **state)
 #define GONE   RULE("gone", "sump", "no_data: {after: 5m, policy: alert}")
 #define ANYONE RULE("gone", "\"*\"", "no_data: {after: 5m, policy: alert}")
 
+/* The uplink and both behind it say something once. */
+static void fall_silent(struct rig *r)
+{
+    rig_start(r, BEHIND, RULES(GONE UP));
+    say(r, 60 * S, "u1", "rssi=1");
+    say(r, 60 * S, "s1", "level=0.1");
+    say(r, 60 * S, "s2", "level=0.1");
+    rig_to(r, 400 * S);
+}
+
 /* Who is not behind it any more is told. */
 static void a_silent_device_leaves_its_silent_uplink(void **state)
 {
     (void)state;
     struct rig r;
-    rig_start(&r, BEHIND, RULES(GONE UP));
-    for (unsigned k = 0; k < 3; k++)
-        say(&r, 60 * S, (const char *[]){"u1", "s1", "s2"}[k], k ? "level=0.1" : "rssi=1");
-    rig_to(&r, 400 * S);
+    fall_silent(&r);
     told(&r, "240 up u1 activated active no_data stale\n"
              "360 gone s1 activated active no_data stale inhibited\n"
              "360 gone s2 activated active no_data stale inhibited\n");
@@ -71,10 +78,7 @@ static void an_uplink_that_is_told_no_more_hides_nobody(void **state)
 {
     (void)state;
     struct rig r;
-    rig_start(&r, BEHIND, RULES(GONE UP));
-    for (unsigned k = 0; k < 3; k++)
-        say(&r, 60 * S, (const char *[]){"u1", "s1", "s2"}[k], k ? "level=0.1" : "rssi=1");
-    rig_to(&r, 400 * S);
+    fall_silent(&r);
     r.n_log = 0;
     rig_reload(&r, BEHIND, RULES(GONE));
     rig_to(&r, 600 * S);
@@ -93,14 +97,19 @@ static void an_uplink_that_is_told_no_more_hides_nobody(void **state)
 #define OPEN                                                                                   \
     RULE("open", "door", "levels: [{severity: minor, when: open, off: not open, for: 1h}]")
 
+static void two_open(struct rig *r, const char *rules)
+{
+    rig_start(r, DOORS, rules);
+    say(r, 60 * S, "d1", "open=1");
+    say(r, 61 * S, "d2", "open=1");
+}
+
 /* What was said before the rule came is counted. */
 static void a_new_rule_counts_what_is_known(void **state)
 {
     (void)state;
     struct rig r;
-    rig_start(&r, DOORS, RULES(OPEN));
-    say(&r, 60 * S, "d1", "open=1");
-    say(&r, 61 * S, "d2", "open=1");
+    two_open(&r, RULES(OPEN));
     rig_reload(&r, DOORS, RULES(OPEN TWO_OF("building", "")));
     rig_to(&r, 62 * S);
     told(&r, "61 many d1 activated active major good\n61 many d2 activated active major good\n"
@@ -120,9 +129,7 @@ static void a_device_that_moves_is_counted_where_it_is(void **state)
 {
     (void)state;
     struct rig r;
-    rig_start(&r, DOORS, RULES(TWO_OF("building", "")));
-    say(&r, 60 * S, "d1", "open=1");
-    say(&r, 61 * S, "d2", "open=1");
+    two_open(&r, RULES(TWO_OF("building", "")));
     r.n_log = 0;
     rig_reload(&r, RIG_HEAD "d1,door,c1,b1,,,\nd2,door,c1,b2,,,\nd3,door,c1,b1,,,\n",
                RULES(TWO_OF("building", "")));
@@ -140,12 +147,20 @@ static void a_device_that_moves_is_counted_where_it_is(void **state)
              "63 many d2 cleared normal major good\n63 many d3 cleared normal major good\n");
     rig_end(&r);
     /* Life-safety waits until somebody there speaks. */
-    rig_start(&r, DOORS, RULES(TWO_OF("building", ", life_safety: true")));
-    say(&r, 60 * S, "d1", "open=1");
-    say(&r, 61 * S, "d2", "open=1");
+    two_open(&r, RULES(TWO_OF("building", ", life_safety: true")));
     r.n_log = 0;
     rig_reload(&r, RIG_HEAD "d2,door,c1,b1,,,\nd3,door,c1,b1,,,\n",
                RULES(TWO_OF("building", ", life_safety: true")));
+    rig_to(&r, 64 * S);
+    told(&r, "61 many d1 removed normal major good device_removed\n");
+    say(&r, 65 * S, "d2", "open=1");
+    told(&r, "65 many d2 cleared normal major good\n");
+    rig_end(&r);
+    /* So does what is life-safety only since it was raised. */
+    two_open(&r, RULES(TWO_OF("building", ", life_safety: true")));
+    r.n_log = 0;
+    rig_reload(&r, RIG_HEAD "d2,door,c1,b1,,,\nd3,door,c1,b1,,,\n",
+               RULES(TWO_OF("building", "")));
     rig_to(&r, 64 * S);
     told(&r, "61 many d1 removed normal major good device_removed\n");
     say(&r, 65 * S, "d2", "open=1");
@@ -224,13 +239,11 @@ static void one_level_waits_and_another_does_not(void **state)
 {
     (void)state;
     struct rig r;
-    rig_start(&r, DOORS,
-              RULES(RULE("open", "door",
-                         "fresh: 5m, levels: [{severity: minor, when: open, for: 6m}, "
-                         "{severity: major, when: \"count_over(building, door, open) >= 2\", "
-                         "for: 10m}]")));
-    say(&r, 60 * S, "d1", "open=1");
-    say(&r, 61 * S, "d2", "open=1");
+    two_open(&r,
+             RULES(RULE("open", "door",
+                        "fresh: 5m, levels: [{severity: minor, when: open, for: 6m}, "
+                        "{severity: major, when: \"count_over(building, door, open) >= 2\", "
+                        "for: 10m}]")));
     rig_to(&r, HOUR);
     told(&r,
          "661 open d1 activated active major good\n661 open d2 activated active major good\n"
@@ -397,6 +410,25 @@ static void a_schedule_ends_nothing_that_endangers_life(void **state)
     rig_end(&r);
 }
 
+#define GUARD                                                                                  \
+    RULE("mute", "sump",                                                                       \
+         "life_safety: true, no_data: {after: 5m, policy: alert}, schedule: {windows: "        \
+         "[{days: [sat], from: \"08:00\", to: \"08:30\"}], on_close: resolve}")
+
+/* Who is silent then is so still. */
+static void a_schedule_ends_no_silence_that_endangers_life(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, RIG_HEAD "s1,sump,c1,b1,60s,,\n", RULES(GUARD));
+    say(&r, 60 * S, "s1", "level=0.1");
+    rig_to(&r, 40 * MIN);
+    told(&r, "360 mute s1 activated active no_data stale\n");
+    say(&r, 41 * MIN, "s1", "level=0.1");
+    told(&r, "2460 mute s1 cleared normal no_data good\n");
+    rig_end(&r);
+}
+
 #define SHIFT                                                                                  \
     RULE("wet", "sump",                                                                        \
          "levels: [{severity: minor, when: level > 0.8, off: level < 0.6}], schedule: "        \
@@ -464,35 +496,36 @@ static void a_far_holiday_is_far(void **state)
          "levels: [{severity: " severity ", when: level > " on ", off: level < " off           \
          "}]" more)
 
+static void changes(struct rig *r, const char *before, const char *after, const char *expected)
+{
+    rig_start(r, rig_devices, before);
+    say(r, 60 * S, "s1", "level=0.9");
+    r->n_log = 0;
+    rig_reload(r, rig_devices, after);
+    rig_to(r, 61 * S);
+    told(r, expected);
+}
+
 static void a_changed_rule_raises_nothing_that_is_not_true(void **state)
 {
     (void)state;
     struct rig r;
     /* The same limit is graver now. */
-    rig_start(&r, rig_devices, RULES(ONLY("minor", "0.8", "0.6", "")));
-    say(&r, 60 * S, "s1", "level=0.9");
-    r.n_log = 0;
-    rig_reload(&r, rig_devices, RULES(ONLY("critical", "0.8", "0.6", "")));
-    rig_to(&r, 61 * S);
-    told(&r, "60 high s1 level active critical good rule_changed\n");
+    changes(&r, RULES(ONLY("minor", "0.8", "0.6", "")),
+            RULES(ONLY("critical", "0.8", "0.6", "")),
+            "60 high s1 level active critical good rule_changed\n");
     rig_end(&r);
     /* Only what is graver, and is not there, is left. */
-    rig_start(&r, rig_devices, RULES(ONLY("minor", "0.8", "0.6", "")));
-    say(&r, 60 * S, "s1", "level=0.9");
-    r.n_log = 0;
-    rig_reload(&r, rig_devices, RULES(ONLY("critical", "1.2", "0.6", "")));
-    rig_to(&r, 61 * S);
-    told(&r, "60 high s1 cleared normal critical good rule_changed\n");
+    changes(&r, RULES(ONLY("minor", "0.8", "0.6", "")),
+            RULES(ONLY("critical", "1.2", "0.6", "")),
+            "60 high s1 cleared normal critical good rule_changed\n");
     say(&r, 120 * S, "s1", "level=0.9");
     told(&r, "");
     rig_end(&r);
     /* Life-safety stays. */
-    rig_start(&r, rig_devices, RULES(ONLY("minor", "0.8", "0.6", ", life_safety: true")));
-    say(&r, 60 * S, "s1", "level=0.9");
-    r.n_log = 0;
-    rig_reload(&r, rig_devices, RULES(ONLY("critical", "1.2", "0.6", ", life_safety: true")));
-    rig_to(&r, 61 * S);
-    told(&r, "60 high s1 level active critical good rule_changed\n");
+    changes(&r, RULES(ONLY("minor", "0.8", "0.6", ", life_safety: true")),
+            RULES(ONLY("critical", "1.2", "0.6", ", life_safety: true")),
+            "60 high s1 level active critical good rule_changed\n");
     say(&r, 120 * S, "s1", "level=0.5");
     told(&r, "120 high s1 cleared normal critical good\n");
     rig_end(&r);
@@ -513,6 +546,125 @@ static void a_changed_rule_of_life_safety_still_rises(void **state)
     rig_reload(&r, rig_devices, RULES(TWO("\"not open or hour() >= 0\"")));
     rig_to(&r, 12 * MIN);
     told(&r, "660 open d1 level active major good\n");
+    rig_end(&r);
+}
+
+#define DANGER(yes, limits)                                                                    \
+    RULE("wet", "sump",                                                                        \
+         "life_safety: " yes ", levels: [{severity: major, " limits                            \
+         "}], no_data: {after: 5m}, "                                                          \
+         "schedule: {windows: [{days: [sat], from: \"08:00\", to: \"08:04\"}], on_close: "     \
+         "resolve}")
+
+/* What was raised as life-safety stays so: neither the reload nor the schedule ends it, the next good
+ * sample does. What is raised after that is what the rule says now. */
+static void life_safety_is_never_demoted(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices, RULES(DANGER("true", "when: level > 0.8, off: level < 0.6")));
+    say(&r, 60 * S, "s1", "level=0.9");
+    told(&r, "60 wet s1 activated active major good\n");
+    rig_reload(&r, rig_devices, RULES(DANGER("false", "when: level > 1.8, off: level < 1.6")));
+    rig_to(&r, 90 * S);
+    told(&r, "");
+    assert_true(rig_look(&r, "wet", "s1", "").life_safety);
+    rig_restart(&r);
+    rig_to(&r, 300 * S); /* its window closes */
+    told(&r, "");
+    assert_true(rig_look(&r, "wet", "s1", "").life_safety);
+    say(&r, 310 * S, "s1", "level=0.9");
+    told(&r, "310 wet s1 cleared normal major good\n");
+    assert_false(rig_look(&r, "wet", "s1", "").life_safety);
+    rig_end(&r);
+}
+
+/* What hides others hides it no longer, and people hear of it at once. */
+static void what_becomes_life_safety_is_told(void **state)
+{
+    (void)state;
+    struct rig r;
+#define SILENT(yes)                                                                            \
+    RULE("gone", "sump", "life_safety: " yes ", no_data: {after: 5m, policy: alert}")
+    rig_start(&r, BEHIND, RULES(SILENT("false") UP));
+    say(&r, 60 * S, "u1", "rssi=1");
+    say(&r, 60 * S, "s1", "level=0.1");
+    say(&r, 60 * S, "s2", "level=0.1");
+    rig_to(&r, 400 * S);
+    told(&r, "240 up u1 activated active no_data stale\n"
+             "360 gone s1 activated active no_data stale inhibited\n"
+             "360 gone s2 activated active no_data stale inhibited\n");
+    rig_reload(&r, BEHIND, RULES(SILENT("true") UP));
+    rig_to(&r, 500 * S);
+    told(&r, "400 gone s1 inhibit active no_data stale rule_changed\n"
+             "400 gone s2 inhibit active no_data stale rule_changed\n");
+    rig_restart(&r);
+    rig_reload(&r, BEHIND, RULES(SILENT("true") UP));
+    rig_to(&r, 600 * S);
+    told(&r, "");
+    rig_end(&r);
+}
+
+#define MARKED(yes)                                                                            \
+    "device,kind,compound,building,expected_interval,life_safety\nd1,door,c1,b1,1h," yes "\n"
+#define CHATTER                                                                                \
+    DAMPED("open", "door",                                                                     \
+           "flapping: {changes: 3, within: 10m, settle: 30m}, levels: [{severity: minor, "     \
+           "when: open, off: not open}]")
+
+/* Nor does its chatter hide it any longer; what is over at that moment is told when it settles, or comes
+ * again. */
+static void what_becomes_life_safety_while_it_flaps_is_told(void **state)
+{
+    (void)state;
+    for (unsigned open = 0; open < 2; open++) {
+        struct rig r;
+        rig_start(&r, MARKED("no"), RULES(CHATTER));
+        for (unsigned i = 0; i < 6 + open; i++)
+            say(&r, (60 + i * 10) * S, "d1", i % 2 ? "open=0" : "open=1");
+        told(&r, "60 open d1 activated active minor good\n"
+                 "70 open d1 cleared normal minor good\n"
+                 "80 open d1 activated active minor good\n"
+                 "80 open d1 flapping active minor good flapping\n");
+        rig_reload(&r, MARKED("yes"), RULES(CHATTER));
+        rig_restart(&r);
+        rig_to(&r, 200 * S);
+        told(&r, open ? "120 open d1 inhibit active minor good flapping rule_changed\n" : "");
+        rig_reload(&r, MARKED("yes"), RULES(CHATTER));
+        rig_to(&r, 210 * S);
+        told(&r, "");
+        rig_end(&r);
+    }
+}
+
+/* What was held back while it caught up has been read by nobody yet. */
+static void what_becomes_life_safety_while_it_catches_up_is_told(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, MARKED("no"), RULES(CHATTER));
+    rig_say(&r, 60 * S, "d1", "open=1", (struct said){.catch_up = true});
+    rig_to(&r, 61 * S);
+    told(&r, "");
+    rig_reload(&r, MARKED("yes"), RULES(CHATTER));
+    rig_restart(&r);
+    rig_to(&r, 70 * S);
+    told(&r, "61 open d1 activated active minor good\n");
+    rig_end(&r);
+}
+
+/* Nobody expected it to speak before: its silence counts from then on. */
+static void who_comes_back_is_not_silent_at_once(void **state)
+{
+    (void)state;
+    struct rig r;
+#define MISSED RULE("mute", "sump", "no_data: {after: 5m, policy: alert}")
+    rig_start(&r, RIG_HEAD "s1,sump,c1,b1,60s,,2026-01-01\n", RULES(MISSED));
+    rig_to(&r, HOUR);
+    rig_reload(&r, RIG_HEAD "s1,sump,c1,b1,60s,,\n", RULES(MISSED));
+    rig_restart(&r);
+    rig_to(&r, HOUR + 6 * MIN);
+    told(&r, "3900 mute s1 activated active no_data stale\n");
     rig_end(&r);
 }
 
@@ -572,9 +724,10 @@ static void a_rule_for_some_compounds_concerns_no_others(void **state)
     rig_reload(&r, RIG_HEAD "a,door,c2,b1,,,\nb,door,c2,b1,,,\n", RULES(THEIRS));
     rig_to(&r, 62 * S);
     told(&r, "61 one a removed normal minor good not_concerned\n"
-             "61 firm a removed normal minor good not_concerned\n");
+             "61 firm a removed normal minor good not_concerned\n"
+             "61 two a activated active minor good\n61 basic a activated active minor good\n");
     say(&r, 63 * S, "a", "open=1");
-    told(&r, "63 two a activated active minor good\n63 basic a activated active minor good\n");
+    told(&r, "");
     rig_end(&r);
 }
 
@@ -599,6 +752,47 @@ static void on_its_way_to_the_end_it_is_told_as_active(void **state)
     rig_end(&r);
 }
 
+/* Who comes is looked at; who was there before goes on as if nothing had happened. */
+static void a_newcomer_moves_nobody_else(void **state)
+{
+    (void)state;
+    struct rig r;
+#define LASTING                                                                                \
+    RULE("high", "sump",                                                                       \
+         "levels: [{severity: minor, when: level > 0.8, for: 5m}], only: {compounds: [c1]}")   \
+    RULE("full", "sump",                                                                       \
+         "levels: [{severity: major, when: level > 0.8}], only: {compounds: "                  \
+         "[c1]}")                                                                              \
+    RULE("all", "sump", "levels: [{severity: minor, when: level > 2}]")
+#define S2_IN(c) RIG_HEAD "s1,sump,c1,b1,60s,,\ns2,sump," c ",b1,60s,,\n"
+    rig_start(&r, S2_IN("c2"), RULES(LASTING));
+    for (unsigned i = 1; i <= 5; i++) {
+        say(&r, i * 60 * S, "s1", "level=0.9");
+        say(&r, i * 60 * S, "s2", "level=0.9");
+    }
+    told(&r, "60 full s1 activated active major good\n");
+    rig_to(&r, 361 * S);
+    rig_reload(&r, S2_IN("c1"), RULES(LASTING));
+    rig_restart(&r);
+    say(&r, 362 * S, "s1", "level=0.1");
+    told(&r,
+         "361 full s2 activated active major good\n362 full s1 cleared normal major good\n");
+    rig_end(&r);
+}
+
+/* Where no rule is for it, it is the place that ended its case, and no rule that went. */
+static void where_no_rule_is_for_it_none_was_removed(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, RIG_HEAD "a,door,c1,b1,,,\n", RULES(SOME("one", "{compounds: [c1]}")));
+    say(&r, 60 * S, "a", "open=1");
+    rig_reload(&r, RIG_HEAD "a,door,c2,b1,,,\n", RULES(SOME("one", "{compounds: [c1]}")));
+    told(&r, "60 one a activated active minor good\n"
+             "60 one a removed normal minor good not_concerned\n");
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -617,12 +811,20 @@ int main(void)
         cmocka_unit_test(an_hour_makes_no_alarm_of_what_is_old),
         cmocka_unit_test(a_reload_forgets_no_open_episode),
         cmocka_unit_test(a_schedule_ends_nothing_that_endangers_life),
+        cmocka_unit_test(a_schedule_ends_no_silence_that_endangers_life),
         cmocka_unit_test(what_a_schedule_ends_is_stale_of_the_silent_only),
         cmocka_unit_test(a_far_holiday_is_far),
         cmocka_unit_test(a_changed_rule_raises_nothing_that_is_not_true),
         cmocka_unit_test(a_changed_rule_of_life_safety_still_rises),
+        cmocka_unit_test(life_safety_is_never_demoted),
+        cmocka_unit_test(what_becomes_life_safety_is_told),
+        cmocka_unit_test(what_becomes_life_safety_while_it_flaps_is_told),
+        cmocka_unit_test(what_becomes_life_safety_while_it_catches_up_is_told),
+        cmocka_unit_test(who_comes_back_is_not_silent_at_once),
         cmocka_unit_test(without_rules_nothing_is_kept),
         cmocka_unit_test(a_rule_for_some_compounds_concerns_no_others),
+        cmocka_unit_test(a_newcomer_moves_nobody_else),
+        cmocka_unit_test(where_no_rule_is_for_it_none_was_removed),
         cmocka_unit_test(on_its_way_to_the_end_it_is_told_as_active),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,8 @@
  * condition takes it for silence of a device. */
 #include "alarm_rig.h"
 
+#include <errno.h>
+
 #define GONE(delay)                                                                            \
     RULE("gone", "sump",                                                                       \
          "levels: [{severity: minor, when: \"absent(level, 30m)\", for: " delay "}]")
@@ -134,6 +136,72 @@ static void a_blink_stops_no_age(void **state)
     rig_end(&r);
 }
 
+/* One blink within the minute in which what was kept for the one before still comes, and this time the
+ * session is lost: nothing was heard for sure since the first. */
+static void two_blinks_are_one_outage(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, RIG_HEAD "s1,sump,c1,b1,60s,,\n",
+              RULES(RULE("gone", "sump",
+                         "levels: [{severity: minor, when: \"absent(level, 570s)\"}]")));
+    say(&r, 1 * MIN, "s1", "level=0.1");
+    link_to(&r, 10 * MIN, false);
+    rig_to(&r, 10 * MIN + 20 * S);
+    alarm_link_again(r.a, 0, r.now);
+    link_to(&r, 10 * MIN + 40 * S, false);
+    rig_restart(&r);
+    link_to(&r, 5 * HOUR, true);
+    rig_to(&r, 5 * HOUR + 9 * MIN);
+    told(&r, ""); /* 540 s, not 580 */
+    rig_to(&r, 5 * HOUR + 10 * MIN);
+    told(&r, "18570 gone s1 activated active minor stale\n");
+    rig_end(&r);
+}
+
+/* A state whose first link has these outages: how it is loaded. */
+static int load_outages(const struct rig *r, const struct rig_bytes *b, uint64_t n,
+                        const uint64_t *ends, size_t given)
+{
+    enum { COUNT = 33 + 25 }; /* head; up, again, up or not, lost */
+    struct rig_bytes x = {0};
+    uint64_t had;
+    memcpy(&had, b->p + COUNT, sizeof(had));
+    size_t behind = COUNT + sizeof(had) + had * 2 * sizeof(*ends);
+    (void)rig_put(&x, b->p, COUNT);
+    (void)rig_put(&x, &n, sizeof(n));
+    (void)rig_put(&x, ends, given * 2 * sizeof(*ends));
+    (void)rig_put(&x, b->p + behind, b->n - behind);
+    struct alarm *a = alarm_new(&(struct alarm_out){(void *)(uintptr_t)r, rig_event});
+    alarm_use(a, NULL, r->w, BOOT, WALL0);
+    int k = alarm_load(a, x.p, x.n);
+    alarm_free(a);
+    free(x.p);
+    return k;
+}
+
+static void outages_that_cannot_be_are_refused(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_bytes b = {0};
+    uint64_t ends[18];
+    rig_start(&r, RIG_HEAD "s1,sump,c1,b1,60s,,\n", RULES(GONE("0s")));
+    assert_int_equal(alarm_save(r.a, rig_put, &b), 0);
+    for (uint64_t i = 0; i < 18; i++)
+        ends[i] = BOOT + i * MIN;
+    assert_int_equal(load_outages(&r, &b, 0, ends, 0), 0);
+    assert_int_equal(load_outages(&r, &b, 8, ends, 8), 0);
+    assert_int_equal(load_outages(&r, &b, 9, ends, 9), -EBADMSG); /* more than there is room */
+    assert_int_equal(load_outages(&r, &b, UINT64_MAX, ends, 8), -EBADMSG);
+    ends[2] = ends[1] - 1; /* before the first is over */
+    assert_int_equal(load_outages(&r, &b, 8, ends, 8), -EBADMSG);
+    ends[2] = ends[3] + 1; /* ends before it begins */
+    assert_int_equal(load_outages(&r, &b, 8, ends, 8), -EBADMSG);
+    free(b.p);
+    rig_end(&r);
+}
+
 /* What version 2 wrote knows no outages. */
 static void an_older_state_is_read(void **state)
 {
@@ -178,6 +246,8 @@ int main(void)
         cmocka_unit_test(a_delay_does_not_run_while_the_link_is_down),
         cmocka_unit_test(a_window_that_runs_empty_by_us_raises_nothing),
         cmocka_unit_test(a_blink_stops_no_age),
+        cmocka_unit_test(two_blinks_are_one_outage),
+        cmocka_unit_test(outages_that_cannot_be_are_refused),
         cmocka_unit_test(an_older_state_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,16 +8,15 @@
 enum { MANY = 3000 };
 
 /* So many of a kind, all of one district. */
-static char *many(const char *kind, const char *interval)
+static void start(struct rig *r, const char *kind, const char *interval, const char *rules)
 {
     struct buf b;
     buf_init(&b, (size_t)1 << 20);
     assert_int_equal(buf_puts(&b, RIG_HEAD), 0);
     for (unsigned i = 0; i < MANY; i++)
         assert_int_equal(buf_printf(&b, "x%u,%s,c1,b%u,%s,,\n", i, kind, i % 100, interval), 0);
-    char *text = mem_strdup(buf_cstr(&b));
+    rig_start(r, buf_cstr(&b), rules);
     buf_done(&b);
-    return text;
 }
 
 static uint64_t evaluations(const struct rig *r)
@@ -41,13 +40,12 @@ static void each_says(struct rig *r, uint64_t at, const char *what)
 static void a_storm_is_counted_in_linear_time(void **state)
 {
     (void)state;
-    char *devices = many("smoke", "1h");
     struct rig r;
-    rig_start(&r, devices,
-              RULES(RULE("storm", "smoke",
-                         "levels: [{severity: major, when: "
-                         "\"count_over(district, smoke, alarm) > 3\"}, {severity: critical, "
-                         "when: \"1000 <= count_over(district, smoke, alarm)\"}]")));
+    start(&r, "smoke", "1h",
+          RULES(RULE("storm", "smoke",
+                     "levels: [{severity: major, when: "
+                     "\"count_over(district, smoke, alarm) > 3\"}, {severity: critical, "
+                     "when: \"1000 <= count_over(district, smoke, alarm)\"}]")));
     each_says(&r, MIN, "alarm=0");
     uint64_t before = evaluations(&r);
     each_says(&r, 2 * MIN, "alarm=1");
@@ -61,19 +59,17 @@ static void a_storm_is_counted_in_linear_time(void **state)
     assert_int_equal(r.events, 4 * MANY);
     assert_in_range(evaluations(&r) - before, 2 * MANY, 6 * MANY);
     rig_end(&r);
-    free(devices);
 }
 
 /* Nor is it one step: the rest of the loop has its turn in between, and a restart, too. */
 static void a_crossing_is_no_long_step(void **state)
 {
     (void)state;
-    char *devices = many("smoke", "1h");
     struct rig r;
-    rig_start(&r, devices,
-              RULES(RULE("storm", "smoke",
-                         "levels: [{severity: major, when: "
-                         "\"count_over(district, smoke, alarm) > 3\"}]")));
+    start(&r, "smoke", "1h",
+          RULES(RULE("storm", "smoke",
+                     "levels: [{severity: major, when: "
+                     "\"count_over(district, smoke, alarm) > 3\"}]")));
     each_says(&r, MIN, "alarm=0");
     for (unsigned on = 2; on-- > 0;) {
         uint64_t at = (on ? 2 : 3) * MIN, most = 0, all = r.events;
@@ -93,19 +89,17 @@ static void a_crossing_is_no_long_step(void **state)
         assert_in_range(most, 1, SWEEP);
     }
     rig_end(&r);
-    free(devices);
 }
 
 /* Timers that are set anew again and again leave dead ones behind: they go, a stretch at a time. */
 static void dead_timers_go_in_stretches(void **state)
 {
     (void)state;
-    char *devices = many("sump", "60s");
     struct rig r;
-    rig_start(&r, devices,
-              RULES(RULE("high", "sump",
-                         "mode: hold, fresh: 9h, levels: [{severity: major, when: level > 0.8, "
-                         "for: 2h}]")));
+    start(&r, "sump", "60s",
+          RULES(RULE("high", "sump",
+                     "mode: hold, fresh: 9h, levels: [{severity: major, when: level > 0.8, "
+                     "for: 2h}]")));
     size_t most = 0, largest = 0;
     for (unsigned i = 0; i < 40; i++)
         for (unsigned k = 0; k < MANY; k++) {
@@ -125,7 +119,6 @@ static void dead_timers_go_in_stretches(void **state)
     assert_in_range(s.timers, MANY, 2 * MANY); /* and none that is alive */
     rig_restart(&r);
     rig_end(&r);
-    free(devices);
 }
 
 int main(void)

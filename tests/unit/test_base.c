@@ -169,6 +169,7 @@ static void test_nearest(void **state)
     assert_null(err_nearest("completely_other", names, 5));
     assert_null(err_nearest("x", names, 5)); /* not "id": nothing in common */
     assert_null(err_nearest("qo", names, 5));
+    assert_null(err_nearest("cn", (const char *const[]){"zh", "en"}, 2));
     assert_null(err_nearest("", names, 5));
     assert_null(err_nearest("a", names, 0));
 }

@@ -408,21 +408,33 @@ static void keep_blob(void *ctx, const struct transition *t)
     h->lens[h->n++] = t->blob_len;
 }
 
-static struct cases *many_cases(struct cases_rig *r, struct heap *h, const char *stream,
-                                char mark)
+static struct cases *no_cases(struct cases_rig *r, struct heap *h, const char *stream)
 {
     struct cases *c = cases_new(&(struct cases_out){h, keep_blob, NULL});
     cases_use(c, NULL, r->w, r->ns, r->wall_ms);
     cases_stream(c, stream);
     h->blobs = mem_zalloc_array(h->cap, sizeof(char *));
     h->lens = mem_zalloc_array(h->cap, sizeof(size_t));
+    return c;
+}
+
+/* The i-th case of a stream: its id says i only. */
+static void case_begins(struct cases_rig *r, struct cases *c, size_t i, const char *point)
+{
+    struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "none-1", "d1");
+    struct position at = {4096 + i * 64, r->ns, 0};
+    ev.point = point;
+    cases_event(c, &at, &ev);
+}
+
+static struct cases *many_cases(struct cases_rig *r, struct heap *h, const char *stream,
+                                char mark)
+{
+    struct cases *c = no_cases(r, h, stream);
     for (size_t i = 0; i < h->cap; i++) {
         char point[32];
-        struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "none-1", "d1");
-        struct position at = {4096 + i * 64, r->ns, 0};
         snprintf(point, sizeof(point), "%c%zu", mark, i);
-        ev.point = point;
-        cases_event(c, &at, &ev);
+        case_begins(r, c, i, point);
     }
     return c;
 }
@@ -508,6 +520,79 @@ static void lost_and_saved(void **state)
     rig_free(r);
 }
 
+static void assert_loads(struct cases_rig *r, const struct cases *c)
+{
+    struct buf b, again;
+    struct cases *loaded = cases_new(&(struct cases_out){NULL, NULL, NULL});
+    buf_init(&b, 1 << 20);
+    buf_init(&again, 1 << 20);
+    cases_use(loaded, NULL, r->w, r->ns, r->wall_ms);
+    assert_int_equal(cases_save(c, rig_append, &b), 0);
+    assert_int_equal(cases_load(loaded, b.data, b.len), 0);
+    assert_int_equal(cases_save(loaded, rig_append, &again), 0);
+    assert_int_equal(again.len, b.len);
+    assert_memory_equal(again.data, b.data, b.len);
+    cases_free(loaded);
+    buf_done(&b);
+    buf_done(&again);
+}
+
+static void assert_id(const struct cases *c, const char *point, const char *id)
+{
+    const struct case_open *o = cases_of(c, "none-1", "d1", point);
+    assert_non_null(o);
+    assert_string_equal(o->id, id);
+    if (!o->lost)
+        assert_ptr_equal(cases_find(c, id), o);
+}
+
+/* A store that was put back has other keys under the ids that were given since: what it says of a
+ * key goes, and of a key that it does not know somebody hears under a new id. */
+static void ids_of_other_keys(void **state)
+{
+    (void)state;
+    static const char *const mine[] = {"a0", "a1", "a2", "a3"};
+    static const char *const stored[] = {"b0", "a2", "a1", "a3"};
+    enum { N = 4 };
+    struct cases_rig *r = rig_new();
+    struct heap ours = {.cap = N}, theirs = {.cap = N};
+    struct cases *c = no_cases(r, &ours, "cq/all/1");
+    struct cases *other = no_cases(r, &theirs, "cq/all/1");
+    char ids[N][CASE_ID_MAX + 1];
+    struct position at = {1 << 20, r->ns, 0};
+    for (size_t i = 0; i < N; i++) {
+        case_begins(r, c, i, mine[i]);
+        case_begins(r, other, i, stored[i]);
+        const struct case_open *o = cases_of(c, "none-1", "d1", mine[i]);
+        (void)snprintf(ids[i], sizeof(ids[i]), "%s", o->id);
+        assert_id(other, stored[i], o->id);
+    }
+    said[0] = '\0';
+    assert_int_equal(cases_adopt(c, (const char *const *)theirs.blobs, theirs.lens, N,
+                                 note_difference, NULL),
+                     0);
+    assert_string_equal(said, "too many;too many;too many;missing;missing;missing;");
+    for (size_t i = 0; i < N; i++)
+        assert_id(c, stored[i], ids[i]);
+    assert_int_equal(cases_of(c, "none-1", "d1", "b0")->quality, ALARM_UNKNOWN);
+    assert_int_equal(cases_of(c, "none-1", "d1", "a1")->quality, ALARM_GOOD);
+    assert_loads(r, c);
+    assert_int_equal(cases_next_due(c), 0);
+    cases_tick(c, &at, r->ns, r->wall_ms);
+    assert_int_equal(ours.late, 1);
+    assert_int_equal(cases_next_due(c), UINT64_MAX);
+    const struct case_open *anew = cases_of(c, "none-1", "d1", "a0");
+    assert_non_null(anew);
+    assert_string_not_equal(anew->id, ids[0]);
+    assert_id(c, "b0", ids[0]);
+    assert_loads(r, c);
+    cases_free(c);
+    cases_free(other);
+    heap_done(&ours);
+    heap_done(&theirs);
+    rig_free(r);
+}
+
 /* Bytes that are not ours: refused, or read as something harmless; never trusted. */
 static void hostile_bytes(void **state)
 {
@@ -549,7 +634,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_lives),   cmocka_unit_test(masks_change_no_condition),
         cmocka_unit_test(the_store_wins), cmocka_unit_test(many_are_lost),
-        cmocka_unit_test(lost_and_saved), cmocka_unit_test(hostile_bytes),
+        cmocka_unit_test(lost_and_saved), cmocka_unit_test(ids_of_other_keys),
+        cmocka_unit_test(hostile_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

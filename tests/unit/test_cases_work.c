@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much work very many shelved cases are, counted and not timed; and whose case an id is. */
+/* How much work very many shelved cases are, counted and not timed; whose case an id is; and what a test leaves. */
 #include "cases_rig.h"
 
 #include "base/buf.h"
@@ -135,6 +135,9 @@ static void names_that_begin_like_ours(void **state)
                {"cq.all.1a.a.0", false, false},
                {"cq.all.1.A.0", false, false},
                {"cq.all.1.a.0.1.2", false, false},
+               {"cq.all.1.zzzzzzzzzzzz.0", true, true}, /* what no number holds is none */
+               {"cq.all.1.zzzzzzzzzzzzz.0", false, false},
+               {"cq.all.1234567890123456789.a.0", false, false},
                {"cq.all.", false, false},
                {"", false, false}};
     struct cases_rig *r = rig_new();
@@ -157,9 +160,100 @@ static void names_that_begin_like_ours(void **state)
     rig_free(r);
 }
 
+/* Of what began in a test nothing is left when it ends but what holds: a latch that nobody has reset is no
+ * reason to send anybody. What was there before stays. */
+static void a_test_leaves_no_latch(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    rig_say(r, ALARM_ACTIVATED, "latch-1", "d2");
+    rig_say(r, ALARM_CLEARED, "latch-1", "d2");
+    assert_int_equal(
+        rig_ask(r, NULL, "-", "building/qby/3", VERB_TEST, "{\"for\":\"30m\"}", NULL),
+        ANSWER_DONE);
+    rig_say(r, ALARM_ACTIVATED, "latch-1", "d1");
+    rig_say(r, ALARM_CLEARED, "latch-1", "d1");
+    assert_false(rig_last(r)->closed);
+    rig_say(r, ALARM_ACTIVATED, "none-1", "d1");
+    size_t n = r->n;
+    rig_pass(r, 1800);
+    assert_int_equal(r->n, n + 3);
+    assert_int_equal(r->seen[n].change, CASE_UNMASKED);
+    assert_non_null(strstr(r->seen[n].key, "latch-1/d2"));
+    assert_int_equal(r->seen[n + 1].change, CASE_CLOSED);
+    assert_non_null(strstr(r->seen[n + 1].key, "latch-1/d1"));
+    assert_true(r->seen[n + 1].closed && r->seen[n + 1].deliver && r->seen[n + 1].test);
+    assert_non_null(strstr(r->seen[n + 1].json, "\"reason\":\"test_over\""));
+    assert_int_equal(r->seen[n + 2].change, CASE_UNMASKED);
+    assert_non_null(strstr(r->seen[n + 2].json, "\"work\":\"dispatched\""));
+    assert_int_equal(rig_open(r), 2);
+    rig_free(r);
+}
+
+/* Somebody is shut in the lift, and a test of the building begins: the alarm stays what it is. */
+static void a_test_hides_no_life_in_danger(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    rig_say(r, ALARM_ACTIVATED, "fire-1", "s1");
+    assert_true(rig_last(r)->urgent);
+    size_t n = r->n;
+    assert_int_equal(
+        rig_ask(r, NULL, "-", "compound/qby", VERB_TEST, "{\"for\":\"30m\"}", NULL),
+        ANSWER_DONE);
+    assert_int_equal(r->n, n);
+    struct alarm_event stale = rig_event(r, ALARM_QUALITY, "fire-1", "s1");
+    stale.quality = ALARM_STALE;
+    rig_give(r, &stale);
+    rig_say(r, ALARM_CLEARED, "fire-1", "s1");
+    assert_true(rig_last(r)->urgent && !rig_last(r)->test);
+    rig_say(r, ALARM_ACTIVATED, "fire-1", "s1"); /* but this is the test */
+    assert_int_equal(rig_last(r)->change, CASE_RECURRED);
+    assert_true(rig_last(r)->test && !rig_last(r)->urgent);
+    rig_say(r, ALARM_CLEARED, "fire-1", "s1");
+    assert_false(rig_last(r)->closed); /* somebody was sent before, who has to acknowledge */
+    n = r->n;
+    rig_pass(r, 1800);
+    assert_int_equal(r->n, n + 1);
+    assert_int_equal(rig_last(r)->change, CASE_UNMASKED);
+    assert_int_equal(rig_open(r), 1);
+    rig_free(r);
+}
+
+/* A reload makes it one of life-safety: people who know of it hear that, whatever they did to it. */
+static void what_becomes_life_safety_is_told(void **state)
+{
+    (void)state;
+    enum { PLAIN, SHELVED, IN_TEST, HOW };
+    for (int how = 0; how < HOW; how++) {
+        struct cases_rig *r = rig_new();
+        rig_say(r, ALARM_ACTIVATED, "none-1", "d1");
+        assert_true(rig_last(r)->deliver && !rig_last(r)->urgent);
+        if (how == SHELVED)
+            assert_int_equal(rig_do(r, VERB_SHELVE, "{\"for\":\"1h\"}"), ANSWER_DONE);
+        if (how == IN_TEST)
+            assert_int_equal(
+                rig_ask(r, NULL, "-", "compound/qby", VERB_TEST, "{\"for\":\"30m\"}", NULL),
+                ANSWER_DONE);
+        struct alarm_event graver = rig_event(r, ALARM_INHIBIT, "none-1", "d1");
+        graver.life_safety = true;
+        rig_give(r, &graver);
+        assert_int_equal(rig_last(r)->change, CASE_UNMASKED);
+        assert_true(rig_last(r)->deliver && rig_last(r)->urgent && !rig_last(r)->test);
+        rig_give(r, &graver);
+        assert_false(rig_last(r)->deliver); /* once */
+        rig_free(r);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(many_are_shelved_and_come_back),
-                                       cmocka_unit_test(names_that_begin_like_ours)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_are_shelved_and_come_back),
+        cmocka_unit_test(names_that_begin_like_ours),
+        cmocka_unit_test(a_test_leaves_no_latch),
+        cmocka_unit_test(a_test_hides_no_life_in_danger),
+        cmocka_unit_test(what_becomes_life_safety_is_told),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,27 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/codec_private.h"
-#include "unit/show.h"
-#include "unit/unit.h"
-
-#include <errno.h>
-
-static struct doc *d;
-static struct codec_fault fault;
+#include "codec_frame.h"
 
 static const char *decode(const char *p, size_t n)
 {
-    struct json_value root;
-    fault = (struct codec_fault){.why = NULL};
-    doc_clear(d);
-    int rc = codec_hj212(p, n, d, &fault);
-    if (rc != 0) {
-        assert_int_equal(rc, -EBADMSG);
-        assert_non_null(fault.why);
-        assert_true(fault.at <= n);
-        return fault.why;
-    }
-    assert_int_equal(doc_finish(d, &root), 0);
-    return show(root);
+    return frame_says(codec_hj212, p, n);
 }
 
 /* A packet around a data segment, as annex A and table 1 of the standard say. */

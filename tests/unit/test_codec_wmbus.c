@@ -1,37 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/codec_private.h"
-#include "unit/show.h"
-#include "unit/unit.h"
-
-#include <errno.h>
-
-static struct doc *d;
-static struct codec_fault fault;
-static struct json_value root;
+#include "codec_frame.h"
 
 static const char *decode(const uint8_t *p, size_t n)
 {
-    fault = (struct codec_fault){.why = NULL};
-    doc_clear(d);
-    int rc = codec_wmbus((const char *)p, n, d, &fault);
-    if (rc != 0) {
-        assert_int_equal(rc, -EBADMSG);
-        assert_non_null(fault.why);
-        assert_true(fault.at <= n);
-        return fault.why;
-    }
-    assert_int_equal(doc_finish(d, &root), 0);
-    return show(root);
-}
-
-static size_t unhex(const char *hex, uint8_t *to)
-{
-    size_t n = 0;
-    for (unsigned v; *hex; hex += 2, n++) {
-        assert_int_equal(sscanf(hex, "%2x", &v), 1);
-        to[n] = (uint8_t)v;
-    }
-    return n;
+    return frame_says(codec_wmbus, p, n);
 }
 
 /* From the CI field on, behind a link header of DME 12345678, version 1, medium 7. */

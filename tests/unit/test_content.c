@@ -31,9 +31,14 @@ static void test_content(void **state)
     (void)snprintf(path, sizeof(path), "%s/%s", dir, a);
     assert_int_equal(file_store(path, "alphA", 5), 0); /* rot */
     assert_int_equal(content_get(dir, a, &p, &n), -EBADMSG);
-    assert_int_equal(content_put(dir, "alpha", 5, a), 0); /* mends */
-    assert_int_equal(content_get(dir, a, &p, &n), 0);
-    free(p);
+    static const char *const not_it[] = {"alphA", "alph", "alphabet", ""};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(file_store(path, not_it[i], strlen(not_it[i])), 0);
+        assert_int_equal(content_put(dir, "alpha", 5, a), 0); /* mends */
+        assert_int_equal(content_get(dir, a, &p, &n), 0);
+        assert_string_equal(p, "alpha");
+        free(p);
+    }
 
     scratch_remove(base);
 }

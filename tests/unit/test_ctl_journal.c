@@ -145,6 +145,8 @@ static void test_export(void **state)
     has("\"payload_base64\":\"YmNkZWZnaGlq");
     assert_int_equal(RUN("export", "--dir", DATA "good"), 0);
     assert_int_equal(lines(), 25); /* messages alone */
+    assert_int_equal(RUN("export", "--dir", DATA "good", "--limit", "24"), 0);
+    assert_int_equal(lines(), 24); /* messages, whatever lies between them */
     assert_int_equal(RUN("export", "--dir", DATA "bad-body"), 1);
     has("1 messages do not verify and are left out");
 }

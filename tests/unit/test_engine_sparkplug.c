@@ -3,6 +3,8 @@
  * restart; data without them ask for them. */
 #include "engine_rig.h"
 
+#include "core/engine_recall.h"
+
 static const char profile[] =
     "version: 1\nprofile: trap\n"
     "topics: [\"spBv1.0/{group}/{type}/{node}\", \"spBv1.0/{group}/{type}/{node}/{dev}\"]\n"
@@ -169,6 +171,75 @@ static void births_are_remembered(void **state)
     rig_done(&r);
 }
 
+struct heard {
+    char text[200];
+    size_t n;
+};
+
+static void hear(void *ctx, const struct recalled *v)
+{
+    struct heard *h = ctx;
+    h->n += (size_t)snprintf(
+        h->text + h->n, sizeof(h->text) - h->n, " %s=%lld", v->metric->name,
+        (long long)(v->value.type == VALUE_INT ? v->value.i : (int64_t)v->value.f));
+}
+
+/* What d1 said in a DDATA of that content, by the births as they are. */
+static void recalled_is(struct rig *r, struct bytes *b, const char *expected)
+{
+    struct engine_told told[ENGINE_MAX_TOLD];
+    struct heard h = {.n = 0};
+    struct record rec = {.type = RECORD_MESSAGE,
+                         .engine_ns = r->ns,
+                         .wall_ns = WALL0 + (int64_t)(r->ns - BOOT0),
+                         .topic = "spBv1.0/g/DDATA/n1/d1",
+                         .topic_len = 21,
+                         .body_len = b->n};
+    const struct device *d = registry_find(r->w->registry, "d1", 2);
+    memset(b->p + b->n, 0, sizeof(b->p) - b->n);
+    rec.body = b->p;
+    assert_true(engine_told(r->e, d, told) == 1);
+    struct recall *x = recall_new(r->e);
+    if (recall_message(x, &rec))
+        (void)recall_values(x, d, &told[0], hear, &h);
+    recall_free(x);
+    assert_string_equal(h.text, expected);
+}
+
+/* Data by alias are read once more by the births, and the sequence does not move. */
+static void births_are_looked_at(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct bytes b;
+    struct buf before, after;
+    sparkplug_rig(&r);
+    births(&r, WALL0 / 1000000);
+    begin(&b, (uint64_t)(WALL0 + (int64_t)(r.ns + SECOND - BOOT0)) / 1000000, 2);
+    metric(&b, NULL, 7, 3);
+    metric(&b, NULL, 8, 43);
+    publish(&r, "spBv1.0/g/DDATA/n1/d1", &b);
+    assert_non_null(strstr(r.seen->lines[r.seen->n - 1].text, "level=3,starts=43i "));
+    buf_init(&before, 4 << 20);
+    buf_init(&after, 4 << 20);
+    assert_int_equal(engine_save(r.e, keep, &before), 0);
+    recalled_is(&r, &b, " level=3 starts=43");
+    recalled_is(&r, &b, " level=3 starts=43");
+    assert_int_equal(engine_save(r.e, keep, &after), 0);
+    assert_int_equal(before.len, after.len);
+    assert_memory_equal(before.data, after.data, after.len);
+    data(&r, 3, 7, 4); /* no gap, no repeat */
+    assert_int_equal(rebirths, 0);
+    struct bytes death = {.n = 0};
+    number(&death, 1, WALL0 / 1000000);
+    metric(&death, "bdSeq", 0, 0);
+    publish(&r, "spBv1.0/g/NDEATH/n1", &death);
+    recalled_is(&r, &b, ""); /* nobody knows the aliases any more */
+    buf_done(&before);
+    buf_done(&after);
+    rig_done(&r);
+}
+
 static void the_unborn_are_asked(void **state)
 {
     (void)state;
@@ -269,6 +340,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(births_are_remembered),
+        cmocka_unit_test(births_are_looked_at),
         cmocka_unit_test(the_unborn_are_asked),
         cmocka_unit_test(a_repeat_is_a_duplicate),
         cmocka_unit_test(births_follow_their_broker),

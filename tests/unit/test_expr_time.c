@@ -492,9 +492,6 @@ static void slots_are_bound(void **state)
     assert_int_equal(expr_inputs(x, &in), 4);
     assert_string_equal(in[0].point, "in");
     assert_string_equal(in[1].point, "");
-    const uint8_t *used;
-    assert_int_equal(expr_params(x, &used), 2);
-    assert_true(used[0] == 0 && used[1] == 1);
     assert_true(expr_window_ns(x) == 0);
     expr_free(x);
     x = compiled("avg(level, 10m) > 1 or max(flow, 2h) > 3 or "

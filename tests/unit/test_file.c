@@ -118,7 +118,6 @@ static void test_folders(void **state)
 {
     (void)state;
     char sub[320], slash[330];
-    uint64_t n;
     (void)snprintf(sub, sizeof(sub), "%s/sub", dir);
     (void)snprintf(slash, sizeof(slash), "%s/sub/", dir);
     assert_int_equal(file_make_dir(slash), 0);
@@ -126,9 +125,6 @@ static void test_folders(void **state)
     assert_int_equal(file_store(path, "", 0), 0);
     assert_int_equal(file_make_dir(path), -ENOTDIR);
     assert_int_equal(file_sync_dir(sub), 0);
-    assert_int_equal(file_free_bytes(sub, &n), 0);
-    assert_true(n > 0);
-    assert_int_equal(file_free_bytes("/nowhere/at/all", &n), -ENOENT);
     assert_int_equal(file_list("/nowhere/at/all", count_names, NULL), -ENOENT);
     assert_false(file_can_map("/nowhere/at/all"));
     assert_false(file_can_map("/proc"));

@@ -148,10 +148,10 @@ static void test_slow_and_silent(void **state)
 {
     (void)state;
     rude_say(&next_reply, 204, "", "");
-    next_reply.delay_ms = 3000;
+    next_reply.delay_ms = 20000;
     request((struct httpc_request){.body = "a", .len = 1, .timeout_ns = 200000000});
     assert_int_equal(got.transport, TRANSPORT_TIMEOUT);
-    assert_true(got.took_ns < 1500000000u);
+    assert_true(got.took_ns < 10000000000u);
 }
 
 static void test_huge_bodies(void **state)

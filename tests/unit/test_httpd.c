@@ -268,7 +268,15 @@ static void many(struct bench *b)
     close(fd);
     for (int i = 0; i < 40; i++)
         close(fds[i]);
-    usleep(100000);
+    bool served = false; /* once it has seen that they left */
+    for (int i = 0; i < 1000 && !served; i++) {
+        fd = tcp(b);
+        put(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+        served = strstr(get(fd, "0:"), "GET /a");
+        close(fd);
+        usleep(10000);
+    }
+    CHECK(b, served);
     plain(b);
 }
 

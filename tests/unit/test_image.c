@@ -256,13 +256,13 @@ static void is_given_up(useconds_t pause_us, unsigned silent_ms, unsigned whole_
 static void a_slow_one_is_given_up(void **state)
 {
     (void)state;
-    is_given_up(3600000000u, 50, 60000);
-    is_given_up(1000, 60000, 50);
+    is_given_up(3600000000u, 1000, 600000); /* long enough for its first word */
+    is_given_up(1000, 600000, 1000);
 }
 
 static int slowly(void *ctx, const void *p, size_t n)
 {
-    (void)usleep(2000);
+    (void)usleep(20000);
     return keep(ctx, p, n);
 }
 
@@ -273,7 +273,7 @@ static void so_is_one_that_is_read_slowly(void **state)
     struct image *i = take(0);
     struct buf b;
     buf_init(&b, WORDS * 16);
-    image_limits(i, 60000, 100);
+    image_limits(i, 600000, 1000);
     assert_int_equal(image_read(i, slowly, &b), -ETIMEDOUT);
     assert_true(b.len > 0 && b.len < WORDS * sizeof(*words));
     image_free(i);

@@ -114,6 +114,102 @@ static void test_append_read(void **state)
     assert_int_equal(journal_close(j), 0);
 }
 
+/* One record by its place: also of a segment that nobody has mapped, or that is gone or damaged. */
+static void fetched(struct journal *j, const struct record *x)
+{
+    struct record y;
+    char *bytes = NULL;
+    assert_int_equal(journal_fetch(j, x->offset, &y, &bytes), 0);
+    assert_int_equal(y.type, x->type);
+    assert_int_equal(y.engine_ns, x->engine_ns);
+    assert_int_equal(y.messages, x->messages);
+    assert_int_equal(y.end, x->end);
+    assert_int_equal(y.body_len, x->body_len);
+    assert_memory_equal(y.body, x->body, x->body_len);
+    assert_true(y.body > bytes);
+    for (size_t i = 0; i < RECORD_READABLE; i++) /* may be read; what decoders want */
+        assert_int_equal(y.body[y.body_len + i], 0);
+    free(bytes);
+}
+
+static int not_fetched(struct journal *j, uint64_t offset)
+{
+    struct record y;
+    char *bytes = NULL;
+    int e = journal_fetch(j, offset, &y, &bytes);
+    assert_null(bytes);
+    return e;
+}
+
+static void test_fetch(void **state)
+{
+    (void)state;
+    struct journal *j = open_with((struct journal_options){0});
+    struct journal_reader *r;
+    struct record x, *all = calloc(60, sizeof(*all));
+    char body[1200], path[400];
+    assert_int_equal(not_fetched(j, 4096), -ERANGE); /* nothing is there yet */
+    for (int i = 0; i < 60; i++) {
+        memset(body, i + 1, sizeof(body));
+        assert_int_equal(put(j, RECORD_MESSAGE, body, (size_t)i * 20), 0);
+    }
+    assert_int_equal(journal_reader_open(j, 0, &r), 0);
+    for (int i = 0; journal_read(r, &x) == 1; i++)
+        all[i] = x;
+    for (int i = 59; i >= 0; i--)
+        fetched(j, &all[i]);
+    assert_int_equal(not_fetched(j, all[5].offset + 8), -EBADMSG);
+    assert_int_equal(not_fetched(j, all[5].offset + 1), -EBADMSG);
+    assert_int_equal(not_fetched(j, journal_end(j)), -ERANGE);
+    assert_int_equal(not_fetched(j, 0), -ERANGE); /* a header */
+    assert_int_equal(not_fetched(j, UINT64_MAX - 7), -ERANGE);
+    uint64_t third = 3 * 16384;
+    journal_reader_close(r);
+    assert_int_equal(put(j, RECORD_STOP, "", 0), 0);
+    uint64_t end = journal_end(j), first = all[0].offset, later = 0, damaged = 0;
+    for (int i = 0; i < 60 && later == 0; i++)
+        later = all[i].offset > third ? all[i].offset : 0;
+    for (int i = 0; i < 60; i++)
+        damaged = all[i].offset < third ? all[i].offset : damaged;
+    assert_int_equal(journal_close(j), 0);
+
+    j = open_with((struct journal_options){.known = end});
+    char *bytes;
+    assert_int_equal(journal_fetch(j, later, &x, &bytes), 0);
+    assert_int_equal(x.offset, later);
+    free(bytes);
+    (void)snprintf(path, sizeof(path), "%s/%016x.journal", dir, 2 * 16384);
+    FILE *f = fopen(path, "r+e");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, (long)(damaged - 2 * 16384 + RECORD_HEADER + 10), SEEK_SET), 0);
+    assert_int_equal(fputc('!', f), '!');
+    (void)fclose(f);
+    assert_int_equal(not_fetched(j, damaged), -EBADMSG);
+    assert_int_equal(journal_release(j, third, NULL), 0);
+    assert_int_equal(not_fetched(j, first), -ERANGE);
+    assert_int_equal(not_fetched(j, damaged), -ERANGE);
+    assert_int_equal(journal_archive_fetch(archive, first, &x, &bytes), -ERANGE); /* none yet */
+    assert_int_equal(put(j, RECORD_START, "", 0), 0);
+    assert_int_equal(journal_sync(j), 0);
+    assert_int_equal(journal_release(j, journal_end(j), archive), 0);
+    bytes = NULL;
+    assert_int_equal(not_fetched(j, later), -ERANGE);
+    assert_int_equal(journal_archive_fetch(archive, later, &x, &bytes), 0);
+    assert_int_equal(x.offset, later);
+    assert_true(x.body_len >= 20 && x.body_len % 20 == 0);
+    for (size_t i = 0; i < x.body_len; i++)
+        assert_int_equal((unsigned char)x.body[i], x.body_len / 20 + 1);
+    free(bytes);
+    bytes = NULL;
+    assert_int_equal(journal_archive_fetch(archive, later + 8, &x, &bytes), -EBADMSG);
+    assert_int_equal(journal_archive_fetch(archive, later + 1, &x, &bytes), -ERANGE);
+    assert_int_equal(journal_archive_fetch(archive, first, &x, &bytes), -ERANGE);
+    assert_int_equal(journal_archive_fetch(archive, UINT64_MAX - 7, &x, &bytes), -ERANGE);
+    assert_null(bytes);
+    free(all);
+    assert_int_equal(journal_close(j), 0);
+}
+
 static void test_lock(void **state)
 {
     (void)state;
@@ -354,16 +450,10 @@ int main(void)
 {
     static enum journal_copy modes[] = {JOURNAL_COPY_MAP, JOURNAL_COPY_WRITE};
     const struct CMUnitTest tests[] = {
-        BOTH(test_append_read),
-        BOTH(test_lock),
-        BOTH(test_sizes),
-        BOTH(test_quota_heals),
-        BOTH(test_full_quota_still_opens),
-        BOTH(test_prepare),
-        BOTH(test_always),
-        BOTH(test_kill),
-        BOTH(test_archive),
-        BOTH(test_tick),
+        BOTH(test_append_read), BOTH(test_fetch),       BOTH(test_lock),
+        BOTH(test_sizes),       BOTH(test_quota_heals), BOTH(test_full_quota_still_opens),
+        BOTH(test_prepare),     BOTH(test_always),      BOTH(test_kill),
+        BOTH(test_archive),     BOTH(test_tick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -223,6 +223,28 @@ static void a_full_room(void **state)
     assert_int_equal(j.field.v.s.n, 254);
 }
 
+/* As many bad values as a kind can have, with the longest names and words: none is lost. */
+static void a_whole_sample_of_words(void **state)
+{
+    (void)state;
+    static const char name[] =
+        "a123456789012345678901234567890123456789012345678901234567890123";
+    static const struct metric longest = {METRIC(name, METRIC_FLOAT)};
+    struct profile_metric way = judge_as_is(&longest);
+    char words[400];
+    memset(words, 'w', sizeof(words));
+    struct decoded_value v = text_value("");
+    v.v.s.p = words;
+    v.v.s.n = sizeof(words);
+    room.n = 0;
+    for (int i = 0; i < CATALOG_MAX_METRICS; i++) {
+        struct judged j;
+        assert_true(judge_value(&v, &way, 0, 5, &room, &j));
+        assert_int_equal(j.field.key_len, 68);
+        assert_int_equal(j.field.v.s.n, JUDGE_WORDS);
+    }
+}
+
 /* What judge_plain takes, judge_field finds the same of, and good; and it takes what is usual. */
 static void plain_is_the_same(void **state)
 {
@@ -286,6 +308,7 @@ int main(void)
         cmocka_unit_test(truths),
         cmocka_unit_test(enumerations),
         cmocka_unit_test(a_full_room),
+        cmocka_unit_test(a_whole_sample_of_words),
         cmocka_unit_test(plain_is_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

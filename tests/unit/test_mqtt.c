@@ -86,7 +86,7 @@ static void test_longest_pause(void **state)
     client_open(&c, (struct mqtt_options){.retry_max_s = 2});
     sleep(16);
     broker_run(&b);
-    WAIT(ups(c.log) == 1, 6);
+    WAIT_EXACTLY(ups(c.log) == 1, 12); /* alone, the next would come 15 s from here */
     client_close(&c);
     broker_kill(&b, SIGKILL);
 }
@@ -188,7 +188,7 @@ static void test_redelivery(void **state)
         _exit(127);
     }
     struct stat st;
-    double until = now_s() + 20;
+    double until = now_s() + 20 * PATIENCE;
     while ((stat(file, &st) || st.st_size < 2) && now_s() < until) {
         publish(b.port, "t/r", "again", 1, false);
         (void)poll(NULL, 0, 200);
@@ -233,7 +233,7 @@ static void test_wrong_password(void **state)
     client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
     client_open(&c, (struct mqtt_options){.password = "sesame"});
     WAIT(problem_has(c.m, "\"me\""), 10);
-    assert_true(problem_has(c.m, "password_file of broker main"));
+    assert_true(problem_has(c.m, "check username and password_file of this broker"));
     assert_false(problem_has(c.m, "sesame"));
     client_close(&c);
     struct client d = {0};
@@ -531,7 +531,10 @@ static void fall_back(int connack5)
     client_open(&c, (struct mqtt_options){0});
     WAIT(stats(c.m).connected, 30);
     assert_int_equal(stats(c.m).version, 4);
-    assert_int_equal(f.connects5, connack5 == -1 ? 2 : 1);
+    if (connack5 == -1) /* twice; one of them may end before its CONNECT is on the wire */
+        assert_in_range(f.connects5, 1, 2);
+    else
+        assert_int_equal(f.connects5, 1);
     mqtt_reconnect(c.m, "test");
     WAIT(ups(c.log) == 2, 20);
     assert_int_equal(f.connects4, 2); /* remembered */
@@ -676,6 +679,8 @@ static void test_twin(void **state)
     WAIT(stats(c.m).connected, 10);
     client_open(&d, (struct mqtt_options){0});
     WAIT(problem_has(c.m, "may be using") || problem_has(d.m, "may be using"), 60);
+    /* who came in its place may hear of it later than who was thrown out */
+    WAIT(stats(c.m).connected != stats(d.m).connected, 10);
     int total = ups(c.log) + ups(d.log);
     (void)poll(NULL, 0, 3000); /* one of the two gave way */
     assert_int_equal(ups(c.log) + ups(d.log), total);
@@ -705,26 +710,6 @@ static void test_bad_options(void **state)
     mqtt_close(NULL);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    snprintf(dir, sizeof(dir), "/tmp/test_mqtt.XXXXXX");
-    if (!mkdtemp(dir))
-        return -1;
-    if (access("/usr/sbin/mosquitto", X_OK) == 0)
-        mosquitto = "/usr/sbin/mosquitto";
-    setenv("http_proxy", "http://127.0.0.1:9", 1); /* must not divert MQTT */
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    pid_t pid = run("/dev/null", (const char *const[]){"rm", "-rf", dir, NULL});
-    waitpid(pid, NULL, 0);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -752,5 +737,6 @@ int main(int argc, char **argv)
         return play_victim((int)strtol(argv[2], NULL, 10));
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
+    setenv("http_proxy", "http://127.0.0.1:9", 1); /* must not divert MQTT */
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

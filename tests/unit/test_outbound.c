@@ -13,7 +13,7 @@
 enum fate { PENDING, ACCEPTED, SHED, EMPTY };
 struct truth {                        /* what the test knows of a block */
     uint32_t lines[3], unwritable[3]; /* by compound */
-    uint32_t refused[3];
+    uint32_t refused[3], no_time;     /* no_time: of the unwritable ones */
     bool shed;
     enum fate fate;
     bool maybe; /* the call that decided failed: either is right */
@@ -45,7 +45,9 @@ static struct block *make_block(uint64_t offset, bool more, struct truth *t)
         s->lines = t->lines[c];
         s->unwritable = t->unwritable[c];
         b->info.lines += s->lines;
+        t->no_time += draw(2) ? t->unwritable[c] : 0;
     }
+    b->info.no_time = t->no_time;
     b->info.shares = b->shares;
     b->info.from = b->info.to = (struct position){offset, 1, 2};
     b->info.closed_wall_ns = (int64_t)offset * 1000;
@@ -95,10 +97,15 @@ static void check_totals(struct outbound *ob)
             }
     assert_int_equal(made[0] + made[1] + made[2], 0);
     const struct outbound_reason *r;
-    uint64_t by_reason = 0;
+    uint64_t by_reason = 0, no_time = 0;
     n = outbound_reasons(ob, &r);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         by_reason += r[i].lines;
+        no_time += strcmp(r[i].reason, "no_time") == 0 ? r[i].lines : 0;
+    }
+    for (uint64_t s = 1; s < outbound_next_seq(ob); s++)
+        no_time -= truths[s].no_time;
+    assert_int_equal(no_time, 0);
     assert_int_equal(by_reason, refused[0] + refused[1] + refused[2]);
     assert_int_equal(outbound_pending_lines(ob), pending);
 }

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "io/pem.h"
+#include "scratch.h"
 
 #include <errno.h>
 #include <openssl/pem.h>
@@ -142,11 +143,75 @@ static void keys_of_certificates(void **state)
         fail_msg("a secret is said");
 }
 
+static void write_file(const char *path, const char *p, size_t n)
+{
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    assert_int_equal(fwrite(p, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* One file of a configuration: what is said of it, or "". */
+static const char *file_says(const char *path, bool as_key)
+{
+    static char said[512];
+    struct problems *problems = problems_new(10);
+    const struct pem_where where = {"gaihou.yaml", problems};
+    struct pem_file cert = {.text = good.p, .n = good.n};
+    struct pem_file f = {.option = "brokers.tls.x_file", .path = path, .line = 7, .col = 9};
+    pem_file_load(&f, &where);
+    if (as_key)
+        pem_file_key(&f, &cert, NULL, &where);
+    else
+        pem_file_certificates(&f, &where);
+    pem_file_done(&f);
+    assert_null(f.text);
+    assert_true(problems_count(problems) <= 1);
+    (void)snprintf(said, sizeof(said), "%s",
+                   problems_count(problems) ? problems_get(problems, 0) : "");
+    problems_free(problems);
+    return said;
+}
+
+static void says_of(const char *said, const char *part)
+{
+    if (*part ? !strstr(said, part) : *said != '\0')
+        fail_msg("\"%s\", expected \"%s\"", said, part);
+}
+
+static void files_of_a_configuration(void **state)
+{
+    (void)state;
+    char dir[128], path[160];
+    (void)snprintf(path, sizeof(path), "%s/x.pem", scratch_make(dir, sizeof(dir)));
+    says_of(file_says(NULL, false), "");
+    says_of(file_says(path, false), "gaihou.yaml:7:9: error: brokers.tls.x_file: cannot read ");
+    write_file(path, nothing.p, nothing.n);
+    says_of(file_says(path, false), "x.pem is no PEM file, expected one with a line");
+    write_file(path, good.p, good.n);
+    says_of(file_says(path, false), "");
+    says_of(file_says(path, true), "x.pem: there is no private key in it");
+    write_file(path, late.p, late.n);
+    says_of(file_says(path, false), "yaml:7:9: warning: brokers.tls.x_file: ");
+    says_of(file_says(path, false), "x.pem: the certificate of /CN=late is not valid now");
+    write_file(path, key[0].p, key[0].n);
+    says_of(file_says(path, false), "x.pem: there is a private key in it");
+    says_of(file_says(path, true), "");
+    write_file(path, key[1].p, key[1].n);
+    says_of(file_says(path, true), "x.pem: the key is not that of the certificate");
+    char *large = calloc(1, ((size_t)1 << 20) + 1);
+    write_file(path, large, ((size_t)1 << 20) + 1);
+    says_of(file_says(path, false), "x.pem is larger than 1048576 bytes");
+    free(large);
+    scratch_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(certificates),
         cmocka_unit_test(keys_of_certificates),
+        cmocka_unit_test(files_of_a_configuration),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

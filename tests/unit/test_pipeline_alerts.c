@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pipeline: transitions and replies on their way to a real store, by a real journal. What the
  * engine would say is said by the test: a command's record makes one transition and one reply. */
-#include "unit.h"
-
-#include "app/pipeline.h"
-#include "base/mem.h"
-#include "io/file.h"
-#include "io/snapshot.h"
-#include "small_world.h"
-
-#include <stdlib.h>
-#include <unistd.h>
+#define RIG_OWN                                                                                \
+    int replies, wanted_replies;                                                               \
+    uint64_t asked_ns, answered_ns, rows, last_seq;
+#include "pipeline_rig.h"
+#include "scratch.h"
+#include "snapshot_write.h"
 
 /* -- the engine, as far as it is played ------------------------------------------------------- */
 
@@ -94,47 +90,33 @@ int __wrap_engine_adopt_cases(struct engine *e, const char *const *blobs, const 
     return 0;
 }
 
-/* -- a gateway without brokers ------------------------------------------------------------------ */
+/* -- a timer that is due, and a journal that has no room for the record of the time ------------ */
 
-struct rig {
-    char dir[64], journal_dir[96], snapshots[96], contents[96], store_path[96];
-    struct conf_journal conf;
-    struct loop *loop;
-    struct journal *journal;
-    struct store *store;
-    struct store_opened opened;
-    struct pipeline *pipeline;
-    struct loop_timer *late;
-    int replies, wanted_replies;
-    uint64_t asked_ns, answered_ns;
-    uint64_t rows, last_seq;
-    bool stopped, too_late;
-    const char *fatal;
-};
+static struct timer_rig {
+    bool due, full;
+    unsigned refused, taken;
+} timer;
 
-static struct world *make_world(void)
+uint64_t __real_engine_next_due(const struct engine *e);
+uint64_t __wrap_engine_next_due(const struct engine *e);
+uint64_t __wrap_engine_next_due(const struct engine *e)
 {
-    static const char conf[] = "gateway: {id: g}\nbrokers: [{id: a, url: mqtt://h}]\n"
-                               "sources: [{profile: gaihou-json, broker: a}]\n"
-                               "sinks: [{id: s, type: victoriametrics, url: http://h}]\n";
-    static const char catalog[] =
-        "kinds:\n  sump:\n    zh: 集水井\n    en: Sump\n    metrics:\n"
-        "      level: {type: float, unit: m, zh: 水位, en: Level}\n";
-    static const char compounds[] = "compound,name\nc1,一村\n";
-    static const char devices[] = "device,source_id,kind,compound\nd1,s1,sump,c1\n";
-    struct world *w =
-        small_world(&(struct small_world){conf, catalog, compounds, .devices = devices});
-    assert_non_null(w);
-    return w;
+    return timer.due && timer.taken == 0 ? 0 : __real_engine_next_due(e);
 }
 
-static void on_fatal(void *ctx, const char *why)
+int __real_journal_append(struct journal *j, struct record *r, uint64_t *out_end);
+int __wrap_journal_append(struct journal *j, struct record *r, uint64_t *out_end);
+int __wrap_journal_append(struct journal *j, struct record *r, uint64_t *out_end)
 {
-    struct rig *r = ctx;
-    print_message("fatal: %s\n", why);
-    r->fatal = "yes";
-    loop_stop(r->loop);
+    if (r->type == RECORD_TIME && timer.full) {
+        timer.refused++;
+        return -ENOSPC;
+    }
+    timer.taken += r->type == RECORD_TIME;
+    return __real_journal_append(j, r, out_end);
 }
+
+/* -- what comes back ---------------------------------------------------------------------------- */
 
 static void on_reply(void *ctx, uint64_t origin, enum case_answer answer, const char *json,
                      size_t len)
@@ -149,119 +131,11 @@ static void on_reply(void *ctx, uint64_t origin, enum case_answer answer, const 
         loop_stop(r->loop);
 }
 
-static void on_late(void *ctx)
+static void begin_alerts(struct rig *r)
 {
-    struct rig *r = ctx;
-    r->too_late = true;
-    loop_stop(r->loop);
-}
-
-static void run_until(struct rig *r, uint64_t ms)
-{
-    r->too_late = false;
-    loop_timer_start(r->late, ms, 0);
-    loop_run(r->loop);
-    loop_timer_stop(r->late);
-}
-
-static void append(struct rig *r, enum record_type type, const char *topic, const char *body)
-{
-    uint64_t end;
-    struct record record = {.type = type,
-                            .broker = 255,
-                            .topic = topic,
-                            .topic_len = strlen(topic),
-                            .body = body,
-                            .body_len = strlen(body)};
-    assert_int_equal(journal_append(r->journal, &record, &end), 0);
-    if (r->pipeline)
-        pipeline_notify(r->pipeline);
-}
-
-static void begin(struct rig *r)
-{
-    struct err err = {""};
-    struct journal_recovery rec;
-    struct store_options so = {r->store_path, 1 << 20, 100, 0, false};
     memset(&adopted, 0, sizeof(adopted));
-    r->loop = loop_new();
-    r->late = loop_timer_new(r->loop, on_late, r);
-    assert_int_equal(store_open(r->loop, &so, &err, &r->opened, &r->store), 0);
-    struct journal_options jo = {.dir = r->journal_dir,
-                                 .max_bytes = 64 << 20,
-                                 .segment_bytes = 1 << 20,
-                                 .sync = CONF_SYNC_INTERVAL,
-                                 .known = r->opened.cursor.offset,
-                                 .known_engine_ns = r->opened.cursor.tick};
-    assert_int_equal(journal_open(&jo, &err, &rec, &r->journal), 0);
-    struct snapshots *snapshots = NULL;
-    assert_int_equal(snapshots_open(r->snapshots, &snapshots), 0);
-    struct pipeline_options po = {.loop = r->loop,
-                                  .journal = r->journal,
-                                  .store = r->store,
-                                  .store_cursor = r->opened.cursor,
-                                  .store_fresh = r->opened.fresh,
-                                  .epoch_from = r->opened.epoch_from,
-                                  .snapshots = snapshots,
-                                  .snapshot_dir = r->snapshots,
-                                  .content_dir = r->contents,
-                                  .conf = &r->conf,
-                                  .world = make_world(),
-                                  .fatal = on_fatal,
-                                  .reply = on_reply,
-                                  .ctx = r};
-    if (pipeline_open(&po, &err, &r->pipeline) != 0)
-        fail_msg("%s", err.text);
-    snapshots_close(snapshots);
-}
-
-static void start(struct rig *r)
-{
-    append(r, RECORD_START, "", "\0\0\0\0\0\0\0\0");
-    pipeline_start(r->pipeline);
-}
-
-/* As if it had been killed: nothing is flushed but what the store has. */
-static void end(struct rig *r)
-{
-    pipeline_close(r->pipeline);
-    r->pipeline = NULL;
-    store_close(r->store);
-    assert_int_equal(journal_close(r->journal), 0);
-    loop_timer_free(r->late);
-    loop_free(r->loop);
-    r->loop = NULL;
-    assert_null(r->fatal);
-}
-
-static int setup(void **state)
-{
-    struct rig *r = mem_zalloc(sizeof(*r));
-    (void)snprintf(r->dir, sizeof(r->dir), "/tmp/test_pipeline.XXXXXX");
-    assert_non_null(mkdtemp(r->dir));
-    (void)snprintf(r->journal_dir, sizeof(r->journal_dir), "%s/journal", r->dir);
-    (void)snprintf(r->snapshots, sizeof(r->snapshots), "%s/snapshots", r->dir);
-    (void)snprintf(r->contents, sizeof(r->contents), "%s/contents", r->dir);
-    (void)snprintf(r->store_path, sizeof(r->store_path), "%s/store.db", r->dir);
-    assert_int_equal(file_make_dir(r->journal_dir), 0);
-    assert_int_equal(file_make_dir(r->snapshots), 0);
-    assert_int_equal(file_make_dir(r->contents), 0);
-    r->conf = (struct conf_journal){.max_bytes = 64 << 20,
-                                    .segment_bytes = 1 << 20,
-                                    .sync = CONF_SYNC_INTERVAL,
-                                    .sync_interval_ns = UINT64_C(60000000000)};
-    *state = r;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rig *r = *state;
-    char *cmd = mem_printf("rm -rf %s", r->dir);
-    int rc = system(cmd);
-    free(cmd);
-    free(r);
-    return rc;
+    r->reply = on_reply;
+    begin(r);
 }
 
 static void on_out(void *ctx, const struct store_out *o)
@@ -296,7 +170,7 @@ static void at_once(void **state)
     struct rig *r = *state;
     struct pipeline_stats s;
     uint64_t worst = 0, sum = 0;
-    begin(r);
+    begin_alerts(r);
     start(r);
     run_until(r, 50);
     for (int i = 0; i < 20; i++) {
@@ -327,7 +201,7 @@ static void in_groups(void **state)
     struct rig *r = *state;
     struct journal_stats j;
     struct store_stats s;
-    begin(r);
+    begin_alerts(r);
     start(r);
     run_until(r, 50);
     journal_stats(r->journal, &j);
@@ -350,7 +224,7 @@ static void in_groups(void **state)
 static void comes_back(void **state)
 {
     struct rig *r = *state;
-    begin(r);
+    begin_alerts(r);
     start(r);
     r->wanted_replies = 2;
     append(r, RECORD_COMMAND, "k1", "one");
@@ -360,7 +234,7 @@ static void comes_back(void **state)
     append(r, RECORD_COMMAND, "k1", "three"); /* journalled, never passed */
     end(r);
 
-    begin(r);
+    begin_alerts(r);
     assert_true(r->opened.cursor.offset > 0);
     adopted.differs = "k9";
     r->wanted_replies = 3;
@@ -385,7 +259,7 @@ static void rolled_back(void **state)
 {
     struct rig *r = *state;
     struct pipeline_stats s;
-    begin(r);
+    begin_alerts(r);
     start(r);
     append(r, RECORD_STREAM, "", "g/all/4");
     r->wanted_replies = 1;
@@ -398,7 +272,7 @@ static void rolled_back(void **state)
 
     struct position beyond = {1u << 19, 1, 1};
     assert_int_equal(snapshot_write(r->snapshots, &beyond, "not one of ours", 15), 0);
-    begin(r);
+    begin_alerts(r);
     pipeline_stats(r->pipeline, &s);
     assert_true(s.rolled_back);
     start(r);
@@ -415,8 +289,9 @@ static void rolled_back(void **state)
     assert_int_equal(store_epoch(r->store), 6);
     end(r);
 
-    assert_int_equal(snapshot_discard(r->snapshots, NULL), 0);
-    begin(r);
+    scratch_remove(r->snapshots);
+    assert_int_equal(file_make_dir(r->snapshots), 0);
+    begin_alerts(r);
     assert_true(r->opened.epoch_from > 0);
     assert_int_equal(store_epoch(r->store), 6);
     start(r);
@@ -425,7 +300,7 @@ static void rolled_back(void **state)
     end(r);
 
     assert_int_equal(unlink(r->store_path), 0); /* and one that is lost altogether */
-    begin(r);
+    begin_alerts(r);
     pipeline_stats(r->pipeline, &s);
     assert_true(s.rolled_back);
     start(r);
@@ -435,16 +310,34 @@ static void rolled_back(void **state)
     end(r);
 }
 
+/* It is asked again each second and not as often as timers may fire, and they fire when it has room. */
+static void no_room_for_the_time(void **state)
+{
+    struct rig *r = *state;
+    begin_alerts(r);
+    start(r);
+    run_until(r, 50);
+    timer = (struct timer_rig){.due = true, .full = true};
+    run_until(r, 1500);
+    assert_in_range(timer.refused, 1, 3);
+    timer.full = false;
+    for (int i = 0; i < 60 && timer.taken == 0; i++)
+        run_until(r, 500);
+    run_until(r, 1500);
+    assert_int_equal(timer.taken, 1);
+    end(r);
+}
+
 static void closed_early(void **state)
 {
     struct rig *r = *state;
-    begin(r);
+    begin_alerts(r);
     start(r);
     r->wanted_replies = 1;
     append(r, RECORD_COMMAND, "k1", "one");
     run_until(r, 10000);
     end(r);
-    begin(r);
+    begin_alerts(r);
     start(r);
     append(r, RECORD_COMMAND, "k1", "two");
     end(r); /* the store has not answered yet */
@@ -454,7 +347,11 @@ static void closed_early(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(at_once), TEST(in_groups), TEST(comes_back),
-                                       TEST(rolled_back), TEST(closed_early)};
+    const struct CMUnitTest tests[] = {TEST(at_once),
+                                       TEST(in_groups),
+                                       TEST(comes_back),
+                                       TEST(rolled_back),
+                                       TEST(no_room_for_the_time),
+                                       TEST(closed_early)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,6 +126,33 @@ static void test_bad(void **state)
     SAYS("{\"l\":51,\"t\":200}", "d1 level=5.1!range temperature=200!range");
 }
 
+/* Who compares a frame with the vendor's document needs both sums, and of which bytes. */
+static void test_sums_that_do_not_agree(void **state)
+{
+    (void)state;
+    rig_open(&r, "version: 1\nprofile: t\ntopics: [\"up/{dev}\"]\ndevice: \"{dev}\"\n"
+                 "also:\n"
+                 "  f: {from: $.f, decode: [hex, {frame: {head: \"aa55\", checksum: sum8}}, "
+                 "{struct: [{name: l, type: u8}]}]}\n"
+                 "  c: {from: $.c, decode: [hex, {struct: [{name: l, type: u8}, "
+                 "{name: s, type: u16be, checksum: crc16-modbus, over: [0, here]}]}]}\n"
+                 "  m: {from: $.m, decode: [hex, {modbus: {crc: true, registers: [{name: l, "
+                 "type: u16be}]}}]}\n"
+                 "messages:\n  - values: {level: [$f.l, $c.l, $m.l]}\n");
+    SAYS("{\"f\":\"aa550303\"}", "d1 level=3");
+    SAYS("{\"f\":\"aa550302\"}", "bad_checksum: document $f: the check sum does not agree (at "
+                                 "byte 3 of step 2): 0x02 stands "
+                                 "there, sum8 of bytes 2 to 2 is 0x03");
+    SAYS("{\"c\":\"030000\"}",
+         "bad_checksum: document $c: s: check sum does not agree (at byte 1 "
+         "of step 2): 0x0000 stands "
+         "there, crc16-modbus of bytes 0 to 0 is 0x41FF");
+    SAYS(
+        "{\"m\":\"01030200050001\"}",
+        "bad_checksum: document $m: the check sum does not agree (at byte 5 of step 2): 0x0100 "
+        "stands there, crc16-modbus of bytes 0 to 4 is 0x4778");
+}
+
 static void test_when(void **state)
 {
     (void)state;
@@ -547,6 +574,48 @@ static void test_remembered(void **state)
     SAYS("{\"x\":1,\"l\":3}", "d1 level=3");
 }
 
+/* Parts that say the same device, point, id and time have them read once; others have their own. */
+static void test_parts_of_one_device(void **state)
+{
+    (void)state;
+    rig_open(
+        &r,
+        "version: 1\nprofile: t\nkinds: [sump]\ntopics: [\"up/{dev}\"]\n"
+        "device: \"{$.dev}\"\ntime: $.t\nmessages:\n"
+        "  - {name: one, when: {$.one: true}, parts: [{when: {$.l: {exists: true}}, values: "
+        "{level: $.l}}, {values: {starts: $.n}}, {point: \"{$.p}\", values: {starts: $.m}}, "
+        "{each: \"$.i[*]\", values: {starts: \"@.n\"}}, {each: \"$.i[*]\", device: "
+        "\"{@.d}\", values: {level: \"@.n\"}}]}\n"
+        "  - {name: two, device: \"{dev}\", parts: [{values: {level: $.l}}, "
+        "{values: {starts: $.n}}]}\n");
+    SAYS("{\"one\":true,\"dev\":\"a\",\"t\":1784367255,\"l\":1,\"n\":2,\"p\":\"q\",\"m\":3,"
+         "\"i\":[{\"n\":4,\"d\":\"b\"},{\"n\":5}]}",
+         "a 2026-07-18T09:34:15.000Z~ level=1 | a 2026-07-18T09:34:15.000Z~ starts=2 | "
+         "a#q 2026-07-18T09:34:15.000Z~ starts=3 | a 2026-07-18T09:34:15.000Z~ starts=4 | "
+         "a 2026-07-18T09:34:15.000Z~ starts=5 | b 2026-07-18T09:34:15.000Z~ level=4 | "
+         " 2026-07-18T09:34:15.000Z~ level=5");
+    SAYS("{\"one\":true,\"dev\":\"c\",\"n\":2,\"m\":3}", "c starts=2 | c starts=3");
+    SAYS("{\"dev\":\"a\",\"l\":1,\"n\":2}", "d1 level=1 | d1 starts=2");
+}
+
+/* Members that are nearly what somebody wants, and names of no and of few characters. */
+static void test_strangers(void **state)
+{
+    (void)state;
+    rig_message(&r, "    values:\n"
+                    "      level: '$[\"\"]'\n"
+                    "      temperature: $.t\n"
+                    "      starts: $.state_3\n"
+                    "      mixed: {from: $.state_4, kinds: [sump]}\n"
+                    "      firmware: $.a_long_name_of_firmware_1\n"
+                    "      pump_on: $.a_long_name_of_firmware_2\n");
+    SAYS("{\"u\":9,\"tt\":9,\"state_5\":9,\"stage_3\":9,\"a_long_name_0f_firmware_1\":\"9\","
+         "\"a_long_name_of_f1rmware_2\":false,\"\":1,\"t\":2,\"state_4\":4,\"state_3\":3,"
+         "\"a_long_name_of_firmware_1\":\"v\",\"a_long_name_of_firmware_2\":true}",
+         "d1 level=1 temperature=2 starts=3 mixed=4 firmware='v' pump_on=true");
+    SAYS("{\"\\u0000\":9,\"T\":9,\"s\":9}", "d1");
+}
+
 /* Whether one of an object's members is there. */
 static void test_any_member(void **state)
 {
@@ -572,12 +641,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_remembered),
+        cmocka_unit_test(test_parts_of_one_device),
+        cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_any_member),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_units),
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_sums_that_do_not_agree),
         cmocka_unit_test(test_when),
         cmocka_unit_test(test_each),
         cmocka_unit_test(test_fields),

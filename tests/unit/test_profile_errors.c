@@ -39,7 +39,6 @@ static void test_file(void **state)
           "p:1:10: error: version 2, expected 1\n"
           "p:2:10: error: profile \"T\", expected [a-z][a-z0-9-]*, at most 64\n");
     whole("version: 1\nprofile: t\nmesages: []\n",
-          "p:2:1: error: \"messages\" is missing\n"
           "p:3:1: error: unknown key in a profile's file \"mesages\", did you mean "
           "\"messages\"?\n");
     whole("version: 1\nprofile: t\nmessages: []\nprofile: u\n",
@@ -55,6 +54,20 @@ static void test_file(void **state)
     assert_string_equal(r.all, "q:2:10: error: profile \"t\" is in p already\n");
 }
 
+/* What word processors make of quotation marks is read as part of the text: said, for it may be
+ * meant. */
+static void test_typographic_quotes(void **state)
+{
+    (void)state;
+    const char *text =
+        "version: 1\nprofile: t\ntitle: {zh: “甲”乙, en: e}\ntopics: [\"up/{dev}\"]\n"
+        "device: “d1”\nmessages: [{ignore: log}]\n";
+    assert_true(rig_files(&r, &text, 1));
+    assert_string_equal(r.all,
+                        "p:5:9: warning: “d1”: these quotation marks are part of the text, "
+                        "those of YAML are the plain \" and '\n");
+}
+
 static void test_kinds_and_topics(void **state)
 {
     (void)state;
@@ -64,6 +77,10 @@ static void test_kinds_and_topics(void **state)
           "p:3:21: error: kind \"gas\" is repeated\n"
           "p:4:10: error: topic \"a/#/b\": # must be the last level\n"
           "p:4:18: error: topic \"a/{b}c\": a wildcard or a {capture} must be a whole level\n");
+    whole("version: 1\nprofile: t\nkinds: [井盖]\nmessages: [{ignore: log}]\n",
+          "p:3:9: error: the catalogue has no kind \"井盖\", expected one of sump, gas\n");
+    whole("version: 1\nprofile: t\nkinds: [E]\nmessages: [{ignore: log}]\n", /* its title */
+          "p:3:9: error: the catalogue has no kind \"E\", did you mean \"sump\"?\n");
 }
 
 static void test_messages(void **state)
@@ -94,6 +111,70 @@ static void test_messages(void **state)
     whole("version: 1\nprofile: t\ntopics: [a/b]\nmessages:\n  - {values: {level: $.l}}\n",
           "p:5:5: error: \"device\" is missing: the text that names the device, like "
           "\"{$.devEui}\"\n");
+}
+
+static void test_names_of_messages(void **state)
+{
+    (void)state;
+    whole(HEAD "  - {name: log, ignore: log}\n"
+               "  - {ignore: test}\n"
+               "  - {name: up, values: {level: $.l}}\n"
+               "  - {name: log, ignore: other}\n"
+               "  - {name: log, ignore: join}\n",
+          "p:10:12: error: message \"log\" is repeated, first in line 7\n"
+          "p:11:12: error: message \"log\" is repeated, first in line 7\n");
+}
+
+/* One mistake, one line: what follows from it is not told beside it. */
+static void test_told_once(void **state)
+{
+    (void)state;
+    static const char unknown[] = "error: unknown key in ";
+    const struct {
+        const char *text, *expected;
+    } one[] = {
+        {HEAD "  - {valeus: {level: $.l}}\n",
+         "p:7:6: %sa message \"valeus\", did you mean \"values\"?\n"},
+        {HEAD "  - {parts: [{valeus: {level: $.l}}]}\n",
+         "p:7:15: %sa part \"valeus\", did you mean \"values\"?\n"},
+        {HEAD "  - {values: {level: $.l}}\n"
+              "examples: [{topic: up/a, payload: '{}', expct: []}]\n",
+         "p:8:41: %san example \"expct\", did you mean \"expect\"?\n"},
+        {HEAD "  - {values: {level: $.l}}\n"
+              "examples: [{topc: up/a, payload: '{}', ignored: log}]\n",
+         "p:8:13: %san example \"topc\", did you mean \"topic\"?\n"},
+        {HEAD "  - {values: {level: $.l}}\n"
+              "examples: [{topic: up/a, paylod: '{}', ignored: log}]\n",
+         "p:8:26: %san example \"paylod\", did you mean \"payload\"?\n"},
+        {"verion: 1\nprofile: t\nmessages: [{ignore: log}]\n",
+         "p:1:1: %sa profile's file \"verion\", did you mean \"version\"?\n"},
+        {"version: 1\nprofle: t\nmessages: [{ignore: log}]\n",
+         "p:2:1: %sa profile's file \"profle\", did you mean \"profile\"?\n"},
+        {"version: 1\nprofile: t\ntopcis: [\"up/{device}\"]\n"
+         "messages: [{values: {level: $.l}}]\n",
+         "p:3:1: %sa profile's file \"topcis\", did you mean \"topics\"?\n"},
+        {"version: 1\nprofile: t\ntopics: [\"up/{device\"]\n"
+         "messages: [{values: {level: $.l}}, {ignore: log, alive: true}]\n",
+         "p:3:11: error: topic \"up/{device\": a wildcard or a {capture} must be a whole "
+         "level\n"},
+        {"version: 1\nprofile: t\nkinds: [sumpp]\ntopics: [\"up/{device}\"]\n"
+         "messages: [{values: {level: $.l}}]\n",
+         "p:3:9: error: the catalogue has no kind \"sumpp\", did you mean \"sump\"?\n"},
+        /* what no kind has is wrong whichever was meant */
+        {"version: 1\nprofile: t\nkinds: [sumpp]\ntopics: [\"up/{device}\"]\n"
+         "messages: [{values: {levle: $.l}}]\n",
+         "p:3:9: error: the catalogue has no kind \"sumpp\", did you mean \"sump\"?\n"
+         "p:5:22: error: no kind of the catalogue has a metric \"levle\", did you mean "
+         "\"level\"?\n"},
+    };
+    for (size_t i = 0; i < sizeof(one) / sizeof(*one); i++) {
+        const char *at = strstr(one[i].expected, "%s");
+        char *expected = at ? mem_printf("%.*s%s%s", (int)(at - one[i].expected),
+                                         one[i].expected, unknown, at + 2)
+                            : mem_printf("%s", one[i].expected);
+        whole(one[i].text, expected);
+        free(expected);
+    }
 }
 
 static void test_paths(void **state)
@@ -145,7 +226,13 @@ static void test_values(void **state)
     message("{values: {level: {from: $.l, const: 1}}}",
             "expected one of `from`, `text` and `const`");
     message("{values: {level: {from: $.l, unit: kPa}}}",
-            "unit \"kPa\" cannot become \"m\", that of metric \"level\" in kind sump");
+            "unit \"kPa\" cannot become \"m\", that of metric \"level\" in kind sump\n");
+    message(
+        "{values: {temperature: {from: $.l, unit: C}}}", /* the coulomb */
+        "unit \"C\" cannot become \"Cel\", that of metric \"temperature\" in kind sump, did "
+        "you mean \"Cel\"?\n");
+    message("{values: {level: {from: $.l, unit: 毫米}}}",
+            "unit \"毫米\" is no UCUM code that is known here, did you mean \"mm\"?");
     message("{values: {level: {from: $.l, unit: meter}}}", "unit \"meter\" is no UCUM code");
     message("{values: {level: {from: $.l, unit: zorkmid}}}",
             "that is known here, expected such as mV, Cel, %, mm or kPa");
@@ -156,7 +243,8 @@ static void test_values(void **state)
     message("values:\n      level\uff1a{from: $.l}", "are full-width, YAML knows : and ,");
     message("{values: {temperature: {from: $.l, unit: \"℃\"}}}", "did you mean \"Cel\"?");
     message("{values: {level: {from: $.l, scale: x}}}", "scale is \"x\", expected a number");
-    message("{values: {level: {from: $.l, divide: 0}}}", "divide 0");
+    message("{values: {level: {from: $.l, divide: 0}}}",
+            "divide is 0, expected another number");
     message("{values: {pump_on: {from: $.l, scale: 2}}}",
             "\"scale\" is for float and int metrics, \"pump_on\" is none");
     message("{values: {level: {from: $.l, invert: true}}}", "\"invert\" is for bool metrics");
@@ -259,7 +347,8 @@ static void test_examples_run(void **state)
         "  - {name: g, topic: up/d, payload: '{\"x\":3}', refused: a}\n"
         "  - {name: h, topic: down/d, payload: '{}', ignored: log}\n"
         "  - {name: i, topic: up/d, payload: '{', ignored: log}\n"
-        "  - {name: j, topic: up/d, payload: '{\"l\":9}', expect: [{level: 9}]}\n");
+        "  - {name: j, topic: up/d, payload: '{\"l\":9}', expect: [{level: 9}]}\n"
+        "  - {topic: up/d, payload: '{\"x\":1}', expect: []}\n");
     struct problems *p = problems_new(100);
     assert_int_equal(profile_check_examples(r.set, NULL, p), -22);
     static const char *const expected[] = {
@@ -273,12 +362,17 @@ static void test_examples_run(void **state)
         "p:17:5: error: example \"g\": no message of the profile fits, expected refused: a",
         "p:18:5: error: example \"h\": topic \"down/d\" fits none of the profile's topics",
         "p:19:5: error: example \"i\": refused (bad_json: not JSON), expected ignored log",
-        "p:20:65: error: example \"j\": level is bad{range} (value 9), expected good"};
+        "p:20:65: error: example \"j\": level is bad{range} (value 9), expected good",
+        "p:21:5: error: this example: ignored log, expected samples"};
     for (size_t i = 0; i < problems_count(p); i++)
-        assert_string_equal(problems_get(p, i), i < 10 ? expected[i] : "");
-    assert_int_equal(problems_count(p), 10);
+        assert_string_equal(problems_get(p, i), i < 11 ? expected[i] : "");
+    assert_int_equal(problems_count(p), 11);
     problems_free(p);
 }
+
+#define TEN_NUMBERS  "{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}"
+#define MANY_NUMBERS TEN_NUMBERS TEN_NUMBERS
+#define TEN_ONES     "1111111111"
 
 /* What follows "decode:" in the message, whose next lines are given; what is warned of. */
 static void reaches(const char *message, const char *expected)
@@ -287,8 +381,10 @@ static void reaches(const char *message, const char *expected)
         "version: 1\nprofile: t\nkinds: [sump, gas]\ntopics: [\"up/{dev}\"]\ndevice: "
         "\"{dev}\"\ncodecs:\n  tl: {tlv: {key: [u8], unknown: stop, items: [\n    {key: [1], "
         "name: level, type: u8, bits: {low: 0, rest: [1, 7]}},\n    {key: [2], name: hist, "
-        "list: true, fields: [{name: v, type: u8}, {name: t, type: u8}]},\n    {key: [\"*\"], "
-        "name: \"ch{0}\", type: u8}]}}\n  st: {struct: [{name: kind, type: u8}, {switch: kind, "
+        "list: true, fields: [{name: v, type: u8}, {name: t, type: u8}]},\n    {key: [3], "
+        "name: \"n{0}0\", type: u8}, {key: [4], name: \"z" MANY_NUMBERS "\", type: u8}, {key: "
+        "[\"*\"], name: \"ch{0}\", type: u8}]}}\n  st: "
+        "{struct: [{name: kind, type: u8}, {switch: kind, "
         "cases: {1: [{name: one, type: u8}], 2: [{name: two, fields: [{name: in, type: "
         "u8}]}]}}, {name: all, repeat: rest, fields: [{name: x, type: u8}]}, {decode: tl, "
         "bytes: rest}]}\n  pt: {pattern: \"{name:4},{_},{value}\"}\n  cs: {csv: {names: [a, "
@@ -310,6 +406,17 @@ static void test_what_codecs_never_give(void **state)
     reaches(
         "    decode: tl\n    values: {level: $.level, starts: $.rest, temperature: $.ch12}\n",
         "");
+    reaches("    decode: tl\n    values: {level: $.level}\n  - name: n\n    decode: text\n"
+            "    ignore: log\n  - name: o\n    decode: text\n    when: {payload: \"on\"}\n"
+            "    values: {level: {const: 1}}\ntime: [{from: $.rest}]\n",
+            ""); /* what is the profile's some of its messages may lack */
+    reaches("    decode: tl\n    values: {level: $.n30}\n",
+            ""); /* {0}, and a digit of its own */
+    reaches("    decode: tl\n    values: {level: $.z" TEN_ONES TEN_ONES TEN_ONES "}\n", "");
+    reaches("    decode: tl\n    values: {level: $.z" TEN_ONES TEN_ONES TEN_ONES TEN_ONES
+            "x}\n", /* without trying each way to share the digits out */
+            "p:18:21: warning: its codec never gives \"z" TEN_ONES TEN_ONES TEN_ONES TEN_ONES
+            "x\", nothing comes of it\n");
     reaches("    decode: tl\n    values: {level: $._unknown, starts: \"$.hist[0].t\"}\n", "");
     reaches("    decode: tl\n    values: {level: $.levl}\n",
             "p:18:21: warning: its codec never gives \"levl\", nothing comes of it; did you "
@@ -364,8 +471,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file),
+        cmocka_unit_test(test_typographic_quotes),
         cmocka_unit_test(test_kinds_and_topics),
         cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_names_of_messages),
+        cmocka_unit_test(test_told_once),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_values),

@@ -108,6 +108,21 @@ static void arrays(void **state)
          NULL,
          LINES("in: '$.data'", "name: '@.name'", "'Temperature': {metric: temperature}",
                "'湿度': {metric: humidity}"));
+    /* what a Chinese platform calls it; lists of which nothing is made are not passed over */
+    says("plc/x/data",
+         "{\"设备编号\":\"BZ-003\",\"时间\":\"2026/1/1 "
+         "8:00:00\",\"电压\":[381.2,380.6],\"空\":[],"
+         "\"数据\":[{\"水位\":0.5,\"点位\":[{\"参数\":\"运行\",\"值\":1}]}]}",
+         NULL,
+         LINES("device: '{$.设备编号}'", "time: {from: '$.时间', format: \"yyyy/M/d H:m:s\"}",
+               "each: '$.数据[*]'", "{from: '@.水位'}",
+               "#   $.电压 = (a list of 2: [0] is its first)\n",
+               "#   @.点位 = (a list of 1: `each`, or `pairs` of name and value)\n"));
+    says("a/dev-0001",
+         "{\"数据\":[{\"名称\":\"温度\",\"值\":21.5}],\"时间\":\"2026年11月2日 8:05:00\"}",
+         NULL,
+         LINES("in: '$.数据'", "name: '@.名称'", "value: '@.值'",
+               "'温度': {metric: temperature}", "format: \"yyyy年M月d日 H:m:s\""));
 }
 
 static void refuses(const char *payload, const char *words)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/buf.h"
+#include "base/mem.h"
 #include "core/lineproto.h"
 #include "core/registry.h"
 #include "unit/golden.h"
@@ -104,8 +105,57 @@ static void all_problems_by_line_and_column(void **state)
     bad("utf16", DATA "utf16-compounds.csv", NULL, NULL);
     bad("bad-life-compounds", DATA "bad-life-compounds.csv", NULL, NULL);
     bad("bad-life-devices", DATA "life-compounds.csv", DATA "bad-life-devices.csv", NULL);
+    /* what follows from a wrong line of another file is not told beside it */
+    bad("bad-once", DATA "bad-once-compounds.csv", DATA "bad-once-devices.csv",
+        DATA "bad-once-params.csv");
     bad("bad-replaces-devices", DATA "life-compounds.csv", DATA "bad-replaces-devices.csv",
         NULL);
+}
+
+/* Compounds of whose file a line, or all, could not be read: no device is told that its compound is
+ * not there. */
+static void compounds_that_cannot_be_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *compounds, *expected;
+    } cases[] = {
+        {"compond,name\na,x\n",
+         "compounds.csv:1:1: error: unknown column \"compond\", did you mean \"compound\"?\n"
+         "compounds.csv:1: error: column \"compound\" is missing in the header line\n"},
+        {"compound;name\na;x\n",
+         "compounds.csv:1: error: the columns are separated by ;, expected commas: save it as "
+         "CSV (comma separated)\n"},
+        {"", "compounds.csv: error: no header line; the file is empty\n"},
+        {"\xff\xfe,", "compounds.csv:1:1: error: UTF-16; save it as \"CSV UTF-8\" (comma "
+                      "separated)\n"},
+        {"compound,name\na,x,y\nb,y\n",
+         "compounds.csv:2:5: error: field 3 belongs to no column; is a comma in a text not "
+         "quoted?\n"},
+        {"compound,name\nb,y\na,\"x\n", "compounds.csv:3:3: error: this quote is not closed\n"},
+        {"compound,name\n,x\n", "compounds.csv:2:1: error: compound is empty\n"},
+        /* a line whose code is read is known, whatever else is wrong in it */
+        {"compound,name,firm\nb,y,f g\n",
+         "compounds.csv:2:5: error: firm \"f g\", expected letters, digits and . _ - only, at "
+         "most 64\n"
+         "devices.csv:2:8: error: unknown compound \"a\"\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct buf all;
+        struct problems *p = problems_new(100);
+        buf_init(&all, 4096);
+        assert_null(parse_text(cases[i].compounds,
+                               "device,kind,compound\nd1,gas,a\nd2,gass,b\n", NULL, p));
+        for (size_t k = 0; k < problems_count(p); k++)
+            (void)buf_printf(&all, "%s\n", problems_get(p, k));
+        problems_free(p);
+        char *expected = mem_printf("%sdevices.csv:3:4: error: unknown kind \"gass\", did you "
+                                    "mean \"gas\"?\n",
+                                    cases[i].expected);
+        assert_string_equal(buf_cstr(&all), expected);
+        buf_done(&all);
+        free(expected);
+    }
 }
 
 static void example_is_sound(void **state)
@@ -138,8 +188,8 @@ static void example_is_sound(void **state)
     d = registry_find(r, "gj-sump-1", 9);
     assert_string_equal(d->uplink, "gj-uplink-1");
     double v, min, max;
-    assert_true(registry_param(r, d, "level_start", &v));
-    assert_true(v == 0.8);
+    assert_true(registry_param(r, d, "level_alarm", &v));
+    assert_true(v == 1.1);
     assert_false(registry_param(r, d, "level_stopp", &v));
     registry_range(r, d, catalog_metric(catalog, d->kind, "level", 5), &min, &max);
     assert_true(min == 0 && max == 2.4);
@@ -232,6 +282,55 @@ static void devices_replaced_and_their_ids(void **state)
     assert_string_equal(registry_find(r, "x", 1)->vendor, "");
     registry_free(r);
     problems_free(p);
+}
+
+/* Who looks for a device finds it by exactly its id: that two are nearly the same is for a person to see. */
+static void ids_that_differ_only_in_case(void **state)
+{
+    (void)state;
+    struct problems *p = problems_new_thorough(100);
+    struct buf d;
+    static const char head[] = "device,source_id,kind,compound,retired\n";
+    static const char *const want[] = {
+        "devices.csv:4:4: warning: source_id \"24e1AB\" differs only in case from \"24E1ab\" "
+        "in "
+        "line 2; they are two devices, each found by exactly its own",
+        "devices.csv:7:1: warning: source_id \"D4\" differs only in case from \"d4\" in line "
+        "6; "
+        "they are two devices, each found by exactly its own"};
+    buf_init(&d, 1 << 16);
+    (void)buf_printf(&d,
+                     "%sd1,24E1ab,sump,c1,\nd2,24E1,sump,c1,\nd3,24e1AB,sump,c1,\n"
+                     "d9,24E1AB,sump,c1,2026-01-01\nd4,,sump,c1,\nD4,,sump,c1,\n",
+                     head);
+    struct registry *r = parse_text("compound,name\nc1,c\n", buf_cstr(&d), NULL, p);
+    assert_non_null(r);
+    assert_int_equal(problems_count(p), 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_string_equal(problems_get(p, i), want[i]);
+    assert_string_equal(registry_find_source(r, "24e1AB", 6)->code, "d3");
+    assert_null(registry_find_source(r, "24e1ab", 6));
+    registry_free(r);
+    problems_free(p);
+
+    p = problems_new_thorough(100); /* a file of them does not hide what else is to be said */
+    buf_clear(&d);
+    (void)buf_puts(&d, head);
+    for (int i = 0; i < 20; i++)
+        (void)buf_printf(&d, "d%d,%c%d,sump,c1,\n", i, i & 1 ? 'x' : 'X', i / 2);
+    r = parse_text("compound,name\nc1,c\n", buf_cstr(&d), NULL, p);
+    assert_int_equal(problems_count(p), 6);
+    assert_string_equal(problems_get(p, 5),
+                        "devices.csv: warning: 5 more source_ids differ only "
+                        "in case from another");
+    registry_free(r);
+    problems_free(p);
+    p = problems_new(100);
+    r = parse_text("compound,name\nc1,c\n", buf_cstr(&d), NULL, p);
+    assert_int_equal(problems_count(p), 0); /* a start does not look for it */
+    registry_free(r);
+    problems_free(p);
+    buf_done(&d);
 }
 
 static void encodings(void **state)
@@ -393,10 +492,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_problems_by_line_and_column),
+        cmocka_unit_test(compounds_that_cannot_be_read),
         cmocka_unit_test(example_is_sound),
         cmocka_unit_test(merged_compounds_keep_their_series),
         cmocka_unit_test(split_compounds_take_the_old_code),
         cmocka_unit_test(devices_replaced_and_their_ids),
+        cmocka_unit_test(ids_that_differ_only_in_case),
         cmocka_unit_test(encodings),
         cmocka_unit_test(columns_in_any_order),
         cmocka_unit_test(hundred_thousand_devices),

@@ -162,9 +162,15 @@ static void test_mistakes(void **state)
     (void)state;
     refused(
         "rules: r.yaml\nversion: 2\ntest: []\n",
-        "t.yaml:1:1: error: there are no `tests`\n"
         "t.yaml:2:10: error: version is \"2\", expected a whole number up to 1\n"
         "t.yaml:3:1: error: unknown key \"test\" in a test file, did you mean \"tests\"?\n");
+    refused("version: 1\ngroups: [{name: g, rules: []}]\n",
+            "t.yaml:2:9: error: this is a file of rules, expected one that tests them\n");
+    /* What is misspelt is not missing, too. */
+    refused("version: 1\nrule: r.yaml\ndevices: [{device: s1, knd: sump}]\ntests: [{nam: a}]\n",
+            "t.yaml:2:1: error: unknown key \"rule\" in a test file, did you mean \"rules\"?\n"
+            "t.yaml:3:24: error: unknown key \"knd\" in a device, did you mean \"kind\"?\n"
+            "t.yaml:4:10: error: unknown key \"nam\" in a test, did you mean \"name\"?\n");
     refused("tests: []\n", "t.yaml:1:1: error: expected `version: 1`\n"
                            "t.yaml:1:1: error: expected `rules`: which rule files are tested\n"
                            "t.yaml:1:8: error: there are no `tests`\n");

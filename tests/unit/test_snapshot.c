@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/file.h"
 #include "io/snapshot.h"
+#include "snapshot_write.h"
 #include "unit/scratch.h"
 
 #include <errno.h>
@@ -214,17 +215,36 @@ static void test_damage_is_seen_once(void **state)
     }
 }
 
-static void test_discard(void **state)
+/* A set that was opened before the folder was ours is of use if it is what a new one would be. */
+static void test_still(void **state)
 {
     (void)state;
-    struct position p[5];
+    struct snapshots *s;
+    assert_int_equal(snapshots_open(dir, &s), 0);
+    assert_true(snapshots_still(s)); /* none, and none */
     put(1, "one");
-    put(5, "five");
-    assert_int_equal(snapshot_discard(dir, &(struct position){4, 0, 0}), 0);
-    assert_int_equal(snapshot_list(dir, p, 5), 1);
-    expect(NULL, 1, "one", 0);
-    assert_int_equal(snapshot_discard(dir, NULL), 0);
-    assert_int_equal(snapshot_list(dir, p, 5), 0);
+    assert_false(snapshots_still(s));
+    snapshots_close(s);
+    assert_int_equal(snapshots_open(dir, &s), 0);
+    assert_true(snapshots_still(s));
+    put(2, "two");
+    assert_false(snapshots_still(s));
+    snapshots_close(s);
+    assert_int_equal(snapshots_open(dir, &s), 0);
+    put(3, "three"); /* as many as before */
+    assert_false(snapshots_still(s));
+    snapshots_close(s);
+    assert_int_equal(snapshots_open(dir, &s), 0);
+    damage(3, 12); /* the checksum: another file of that name */
+    assert_false(snapshots_still(s));
+    damage(3, 12);
+    assert_true(snapshots_still(s));
+    damage(3, 0);
+    assert_false(snapshots_still(s));
+    snapshots_close(s);
+    assert_int_equal(snapshots_open(dir, &s), 0);
+    assert_false(snapshots_still(s)); /* what was bad is asked again */
+    snapshots_close(s);
 }
 
 int main(void)
@@ -235,7 +255,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_each_is_read_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_newest_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_is_seen_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_discard, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_still, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -179,6 +179,112 @@ static void a_refused_firm_is_an_alarm_of_our_own(void **state)
     finish();
 }
 
+/* Until a message that is tried is under way; nothing is answered meanwhile. */
+static void until_tried(void)
+{
+    for (int i = 0; i < 1000 && mq.in_flight == 0; i++)
+        run_ms(10);
+    assert_true(mq.in_flight > 0);
+}
+
+/* The broker takes a firm's messages again while the store is being asked for what is new: that does not
+ * go ahead of what was left in the store. */
+static void what_is_new_waits_for_what_was_held(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    rows("wk", "c1", 1, 3, TELL_STATE | TELL_EVENT);
+    run(200, WK_ROUTINE);
+    assert_int_equal(stats().held, 1);
+    size_t from = mq.n;
+    until_tried();
+    db.lag_ns = 50000000;
+    rows("wk", "c1", 4, 1, TELL_STATE | TELL_EVENT);
+    run_ms(10); /* it is asked for */
+    run(1000, 0);
+    assert_true(all_done("wk"));
+    assert_int_equal(stats().held, 0);
+    unsigned next = 0;
+    for (size_t i = from; i < mq.n; i++)
+        if (strcmp(mq.sent[i].topic, P "events/wk/c1") == 0)
+            assert_string_equal(mq.sent[i].payload, db.rows[next++].payload);
+    assert_int_equal(next, 4);
+    finish();
+}
+
+/* What is told while the store looks up what was held is in its answer, and is not told again. */
+static void what_is_told_meanwhile_is_told_once(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    rows("wk", "c1", 1, 1, TELL_URGENT | TELL_STATE | TELL_EVENT);
+    run(200, WK_URGENT);
+    assert_int_equal(stats().held, 1);
+    until_tried();
+    struct sent *tried = &mq.sent[mq.n - 1];
+    rows("wk", "c1", 2, 1, TELL_STATE | TELL_EVENT);
+    run_ms(20);
+    assert_int_equal(mq.in_flight, 3);
+    size_t from = mq.n;
+    db.lag_ns = 50000000;
+    ack_one(tried, 0);
+    run_ms(10); /* what was held is asked for */
+    run(1000, 0);
+    assert_true(all_done("wk"));
+    assert_int_equal(mq.n, from);
+    finish();
+}
+
+/* The broker has a later state of a case already when it takes the one that it had refused: what it
+ * keeps is put right. */
+static void a_later_state_stands_in_the_end(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    size_t from = mq.n;
+    commit("wk", "c1", "cq.all.1.wk.1", TELL_STATE, 1, "cq/all/1");
+    struct fake_out *later = commit("wk", "c1", "cq.all.1.wk.1", TELL_STATE, 2, "cq/all/1");
+    run_ms(20);
+    assert_int_equal(mq.n, from + 2);
+    ack_one(&mq.sent[from], -EACCES);
+    ack_one(&mq.sent[from + 1], 0);
+    run(20000, 0);
+    assert_true(all_done("wk"));
+    assert_int_equal(stats().held, 0);
+    assert_string_equal(on_broker(P "alerts/wk/c1/cq.all.1.wk.1"), later->payload);
+    finish();
+}
+
+/* So is what a comparison wanted to set and was refused, once the firm's messages are taken again. */
+static void a_refused_comparison_is_made_again(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    rows("wk", "c1", 1, 1, TELL_STATE | TELL_EVENT);
+    run(200, 0);
+    down(0);
+    kept(P "alerts/wk/c1/cq.all.1.wk.1")->there = false; /* the broker lost it */
+    run_ms(100);
+    up();
+    run(5000, WK_ROUTINE);
+    assert_true(stats().refused > 0);
+    assert_null(on_broker(P "alerts/wk/c1/cq.all.1.wk.1"));
+    rows("wk", "c1", 2, 1, TELL_STATE | TELL_EVENT);
+    run(200, WK_ROUTINE);
+    assert_int_equal(stats().held, 1);
+    run(20000, 0);
+    assert_string_equal(on_broker(P "alerts/wk/c1/cq.all.1.wk.1"), db.rows[0].payload);
+    finish();
+}
+
 /* A reply that is refused is given up; it holds nobody's alarms. */
 static void a_refused_reply_holds_nothing(void **state)
 {
@@ -229,14 +335,10 @@ static void very_many_firms(void **state)
 
 static void at_random(uint64_t seed)
 {
-    static const char *const firms[] = {"wk", "wk", "lh"}, *const compounds[] = {"c1", "c2",
-                                                                                 "c3"};
     uint64_t rnd = seed;
     unsigned refuses = 0, seq[3] = {0};
-    start(1, 1 << 20);
-    keep(P "gateway/cq/epoch", "{\"epoch\":1,\"offset\":1}");
-    mq.window = 1 + (unsigned)(unit_random(&rnd) % 7);
-    db.chunk = 1 + unit_random(&rnd) % 6;
+    random_start(&rnd);
+    db.lag_ns = unit_random(&rnd) % 4 * 10000000;
     up();
     for (unsigned i = 0; i < 300; i++) {
         unsigned w = (unsigned)(unit_random(&rnd) % 3);
@@ -260,7 +362,7 @@ static void at_random(uint64_t seed)
         case 5:
         case 6:
             snprintf(id, sizeof(id), "cq.all.1.%u.%x", w, (unsigned)(unit_random(&rnd) % 6));
-            commit(firms[w], compounds[w], id,
+            commit(random_firms[w], random_compounds[w], id,
                    TELL_EVENT | (unit_random(&rnd) % 4 == 0 ? TELL_CLOSE : TELL_STATE) |
                        (unit_random(&rnd) % 3 == 0 ? TELL_URGENT : 0),
                    ++seq[w], "cq/all/1");
@@ -275,54 +377,18 @@ static void at_random(uint64_t seed)
         up();
     run(130000, 0);
     settle();
-    for (size_t i = 0; i < db.n; i++)
-        assert_true(db.rows[i].done);
+    assert_all_told();
     assert_int_equal(stats().held, 0);
     assert_int_equal(tell->n_holds, 0);
     assert_int_equal(tell->n_parts, 0);
-    for (size_t i = 0; i < db.n_cases; i++) {
-        char topic[128];
-        snprintf(topic, sizeof(topic), P "alerts/%s/%s/%s", db.cases[i].firm,
-                 db.cases[i].compound, db.cases[i].case_id);
-        const char *has = on_broker(topic);
-        if (db.cases[i].open)
-            assert_string_equal(has ? has : "nothing", db.cases[i].payload);
-        else
-            assert_null(has);
-    }
-    for (unsigned w = 0; w < 3; w++) { /* every transition reached its firm */
-        char topic[64];
-        snprintf(topic, sizeof(topic), P "events/%s/%s", firms[w], compounds[w]);
-        unsigned got = 0;
-        for (size_t i = 0; i < mq.n; i++)
-            if (strcmp(mq.sent[i].topic, topic) == 0) {
-                unsigned s =
-                    (unsigned)strtoul(strstr(mq.sent[i].payload, "\"seq\":") + 6, NULL, 10);
-                assert_true(s <= got + 1);
-                got = s > got ? s : got;
-            }
-        assert_int_equal(got, seq[w]);
-    }
+    assert_all_heard(seq);
     finish();
-}
-
-static uint64_t last_seed;
-
-static int say_seed(void **state)
-{
-    (void)state;
-    print_message("last run's own seed: %llu\n", (unsigned long long)last_seed);
-    return 0;
 }
 
 static void whatever_is_refused_is_told_in_the_end(void **state)
 {
     (void)state;
-    uint64_t seed = unit_seed();
-    for (int i = 0; i < 100; i++) {
-        last_seed = unit_random(&seed);
-        at_random(last_seed);
-    }
+    random_runs(100, at_random);
 }
 
 int main(void)
@@ -331,9 +397,13 @@ int main(void)
         cmocka_unit_test(nobody_waits_for_another_firm),
         cmocka_unit_test(life_safety_has_a_lane_of_its_own),
         cmocka_unit_test(a_refused_firm_is_an_alarm_of_our_own),
+        cmocka_unit_test(what_is_new_waits_for_what_was_held),
+        cmocka_unit_test(what_is_told_meanwhile_is_told_once),
+        cmocka_unit_test(a_later_state_stands_in_the_end),
+        cmocka_unit_test(a_refused_comparison_is_made_again),
         cmocka_unit_test(a_refused_reply_holds_nothing),
         cmocka_unit_test(very_many_firms),
-        cmocka_unit_test_teardown(whatever_is_refused_is_told_in_the_end, say_seed),
+        cmocka_unit_test_teardown(whatever_is_refused_is_told_in_the_end, random_say_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,7 +196,7 @@ static void profiles_come_in_the_order_of_their_names(void **state)
 #define RULE_HEAD(name)                                                                        \
     "version: 1\ngroups:\n- name: g\n  rules:\n  - id: " name                                  \
     "\n    kind: sump\n    title: t\n"                                                         \
-    "    action: a\n    no_data: {}\n"
+    "    action: a\n    no_data: {after: 1h}\n"
 #define TOLD                                                                                   \
     "brokers: [{id: a, url: mqtt://h}]\nalerts: {broker: a}\n"                                 \
     "sinks: [{id: s, type: victoriametrics, url: http://h}]\n"
@@ -230,12 +230,13 @@ static void rules_ask_of_the_configuration(void **state)
     world_free(w);
     t.conf = "brokers: [{id: a, url: mqtt://h, share_group: x}]\nalerts: {broker: a}\n"
              "sinks: [{id: s, type: victoriametrics, url: http://h}]\n";
-    bad(&t, "/etc/t/gaihou.yaml:2: error: brokers.share_group: refused where rules are loaded, "
-            "for a device must stay with its alarms' state, expected topics split between "
-            "gateways");
+    bad(&t,
+        "/etc/t/gaihou.yaml:2:47: error: brokers.share_group: refused where rules are loaded, "
+        "for a device must stay with its alarms' state, expected topics split between "
+        "gateways");
     t.conf = "brokers: [{id: a, url: mqtt://h}]\nalerts: {broker: a}\n"
              "sinks: [{id: s, type: victoriametrics, url: http://h, on_full: pause}]\n";
-    bad(&t, "/etc/t/gaihou.yaml:4: error: sinks.on_full: pause would stop the alarms of the "
+    bad(&t, "/etc/t/gaihou.yaml:4:64: error: sinks.on_full: pause would stop the alarms of the "
             "rules that are loaded, expected shed, or alarms_may_stop: true beside it");
     t.conf = "brokers: [{id: a, url: mqtt://h}]\nalerts: {broker: a}\nsinks: [{id: s, type: "
              "victoriametrics, url: http://h, on_full: pause, alarms_may_stop: true}]\n";
@@ -256,10 +257,26 @@ static void rules_ask_of_the_registry(void **state)
         .params = "device,name,value\nd2,limit,7\n",
         .rules = {RULE_HEAD("r") "    params: {limit: {default: 1, unit: m, min: 0, "
                                  "max: 5}}\n"}};
+    bad(&t, "/etc/t/r0.yaml:5: error: rule r: $limit of device d2 is 7 in params.csv, expected "
+            "0 to "
+            "5");
+    t.rules[0] = RULE_HEAD("r") "    params: {limit: {default: 9, unit: m, min: 7.5}}\n";
     bad(&t,
-        "/etc/t/r0.yaml:5: error: rule r: $limit of device d2 is outside of its min and max");
+        "/etc/t/r0.yaml:5: error: rule r: $limit of device d2 is 7 in params.csv, expected at "
+        "least 7.5");
+    t.rules[0] = RULE_HEAD("r") "    params: {limit: {default: 1, unit: m, max: 5}}\n";
+    bad(&t,
+        "/etc/t/r0.yaml:5: error: rule r: $limit of device d2 is 7 in params.csv, expected at "
+        "most 5");
     t.params = "device,name,value\nd2,limit,5\n";
     world_free(good(&t));
+    t.params = "device,name,value\nd2,range.level.max,5\nd1,limt,5\nd2,limt,5\nd3,limit,5\n";
+    struct world *unread = open_world(&t, said);
+    assert_non_null(unread);
+    assert_string_equal(said, "params.csv:3: warning: no rule of kind sump reads $limt (device "
+                              "d1 and 1 more), did you mean \"limit\"?");
+    world_free(unread);
+    t.params = NULL;
     t.rules[0] = RULE_HEAD("r") "    only: {compounds: [c1, c7]}\n";
     struct world *w = open_world(&t, said);
     assert_string_equal(said, "/etc/t/r0.yaml:5: warning: rule r: there is no compound \"c7\"");
@@ -273,9 +290,9 @@ static void rules_ask_of_the_registry(void **state)
     t.rules[0] = RULE_HEAD("r") "    life_safety: true\n";
     world_free(good(&t));
     t.sources = "  - {profile: gaihou-json, broker: a, qos: 0}\n";
-    bad(&t,
-        "/etc/t/gaihou.yaml:6: error: qos: 0 while rule r is one of life-safety and concerns "
-        "device d1, expected qos: 1");
+    bad(&t, "/etc/t/gaihou.yaml:6:44: error: qos: 0 while rule r is one of life-safety and "
+            "concerns "
+            "device d1, expected qos: 1");
     t.rules[0] = RULE_HEAD("r") "    life_safety: true\n    only: {tiers: basic}\n";
     w = open_world(&t, said);
     assert_non_null(w); /* it concerns none */
@@ -314,6 +331,29 @@ static void somebody_must_hear(void **state)
     world_free(w);
 }
 
+/* Who should speak is known from the registry; of whom nobody says how often, silence is never told. */
+static void somebody_must_be_missed(void **state)
+{
+    (void)state;
+    char said[512];
+    struct texts t = {
+        .sources = NATIVE,
+        .conf = TOLD,
+        .devices = "device,kind,compound,expected_interval,retired\nd1,sump,c1,,\n"
+                   "d2,sump,c1,5m,\nd3,sump,c1,,2026-01-01\nd4,sump,c1,,\n",
+        .rules = {
+            "version: 1\ngroups:\n  - name: g\n    rules:\n"
+            "      - {id: a, kind: sump, title: t, action: a, no_data: {policy: alert}}\n"}};
+    struct world *w = open_world(&t, said);
+    assert_string_equal(said, "devices.csv: warning: never missed: 2 devices have no "
+                              "expected_interval, which the rules about silence go by, so that "
+                              "nobody is told when they fall silent: d1, d4");
+    world_free(w);
+    t.rules[1] = "version: 1\ngroups:\n  - name: g\n    rules:\n"
+                 "      - {id: b, kind: \"*\", title: t, action: a, no_data: {after: 25h}}\n";
+    world_free(good(&t)); /* this one knows by itself */
+}
+
 static void wrong_rules_are_told(void **state)
 {
     (void)state;
@@ -342,6 +382,10 @@ static void lints_know_the_interval(void **state)
                               "between two reports of kind sump: it is one report more, not "
                               "longer");
     world_free(w);
+    /* Of three that differ none is usual, whichever comes last. */
+    t.devices = "device,kind,compound,expected_interval\nd1,sump,c1,5m\n"
+                "d2,sump,c1,30s\nd3,sump,c1,15m\n";
+    world_free(good(&t));
 }
 
 static void a_topic_has_several_sources(void **state)
@@ -414,28 +458,42 @@ static void what_is_wrong_with_sources(void **state)
     bad(&(struct texts){.sources = "  - {profile: acmee, broker: a}\n",
                         .zone = zone_text,
                         .profiles = {acme}},
-        "/etc/t/gaihou.yaml:5: error: sources.profile: there is no profile \"acmee\", did you "
+        "/etc/t/gaihou.yaml:5:15: error: sources.profile: there is no profile \"acmee\", did "
+        "you "
         "mean \"acme\"?");
     bad(&(struct texts){.sources = "  - {profile: gaihou-jsn, broker: a}\n",
                         .zone = zone_text,
                         .profiles = {acme}},
-        "/etc/t/gaihou.yaml:5: error: sources.profile: there is no profile \"gaihou-jsn\", did "
+        "/etc/t/gaihou.yaml:5:15: error: sources.profile: there is no profile \"gaihou-jsn\", "
+        "did "
         "you mean \"gaihou-json\"?");
     bad(&(struct texts){.sources = "  - {profile: milesight, broker: a}\n",
                         .zone = zone_text,
                         .profiles = {acme}},
-        "/etc/t/gaihou.yaml:5: error: sources.profile: there is no profile \"milesight\", "
+        "/etc/t/gaihou.yaml:5:15: error: sources.profile: there is no profile \"milesight\", "
         "expected gaihou-json or one of the 1 in the files of profiles:");
     bad(&(struct texts){.sources =
                             "  - {profile: acme, broker: a, topics: [\"acme/{eui}/up\"]}\n",
                         .zone = zone_text,
                         .profiles = {acme}},
-        "/etc/t/gaihou.yaml:5: error: topic \"acme/{eui}/up\" has no level {id}, which profile "
+        "/etc/t/gaihou.yaml:5:40: error: topic \"acme/{eui}/up\" has no level {id}, which "
+        "profile "
         "acme needs");
     bad(&(struct texts){.sources =
                             "  - {profile: gaihou-json, broker: a, topics: [\"x/{id}\"]}\n"},
-        "/etc/t/gaihou.yaml:5: error: topic \"x/{id}\" has no level {device}, which profile "
+        "/etc/t/gaihou.yaml:5:47: error: topic \"x/{id}\" has no level {device}, which profile "
         "gaihou-json needs");
+    bad(&(struct texts){.sources = "  - {profile: gaihou-json, broker: a, topics: "
+                                   "[\"x/{compund}/{device}\"]}\n"},
+        "/etc/t/gaihou.yaml:5:47: error: topic \"x/{compund}/{device}\": nobody reads "
+        "{compund}, "
+        "did you mean {compound}?");
+    bad(&(struct texts){.sources = "  - {profile: acme, broker: a, topics: "
+                                   "[\"{compounds}/{area}/{id}/up\"]}\n",
+                        .zone = zone_text,
+                        .profiles = {acme}},
+        "/etc/t/gaihou.yaml:5:40: error: topic \"{compounds}/{area}/{id}/up\": nobody reads "
+        "{compounds}, did you mean {compound}?");
     bad(&(struct texts){.sources = "  - {profile: rumour, broker: a}\n",
                         .zone = zone_text,
                         .profiles = {acme, rumour}},
@@ -457,10 +515,73 @@ static void unverified_profiles_are_told_once(void **state)
               &b);
     assert_int_equal(world_open(b.data, b.len, p, &w), 0);
     assert_int_equal(problems_count(p), 1);
-    assert_non_null(strstr(problems_get(p, 0), ":5: warning: profile rumour is unverified"));
+    assert_non_null(strstr(problems_get(p, 0), ":5:15: warning: profile rumour is unverified"));
     problems_free(p);
     world_free(w);
     buf_done(&b);
+}
+
+/* What a later version only judges must not stand between a journal and its generation; what cannot be
+ * gone on with is told first, however much there is to warn of. */
+static void what_was_taken_once_is_taken_again(void **state)
+{
+    (void)state;
+    static const struct texts refused[] = {
+        {.sources = NATIVE,
+         .rules = {RULE_HEAD("r")},
+         .conf = "brokers: [{id: a, url: mqtt://h, share_group: x}]\nalerts: {broker: a}\n"
+                 "sinks: [{id: s, type: victoriametrics, url: http://h, on_full: pause}]\n"},
+        {.sources = NATIVE,
+         .conf = "brokers: [{id: a, url: mqtt://h, password_file: p},"
+                 " {id: b, url: mqtt://h, tls: {ca_file: c}}]\n"
+                 "journal: {max_bytes: 64MiB, segment_bytes: 32MiB}\n"
+                 "sinks: [{id: s, type: victoriametrics, url: http://h/write, org: o}]\n"},
+        {.sources = NATIVE,
+         .conf = TOLD,
+         .params = "device,name,value\nd2,limit,7\n",
+         .rules = {RULE_HEAD("r") "    params: {limit: {default: 1, unit: m, max: 5}}\n"}},
+        {.sources = "  - {profile: gaihou-json, broker: a, qos: 0}\n",
+         .conf = TOLD,
+         .rules = {RULE_HEAD("r") "    life_safety: true\n"}},
+        {.sources = "  - {profile: acme, broker: a, topics: [\"a/{id}/{compond}\"]}\n",
+         .zone = zone_text,
+         .profiles = {acme}},
+    };
+    static const char *const hopeless[] = {
+        "  - {profile: rumour, broker: a, topics: [\"r/{id}\"]}\n"
+        "  - {profile: acme, broker: z}\n",
+        "  - {profile: rumour, broker: a, topics: [\"r/{id}\"]}\n"
+        "  - {profile: acne, broker: a}\n",
+    };
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        for (int kept = 0; kept < 2; kept++) {
+            struct problems *p = kept ? problems_new_kept(1) : problems_new(1);
+            struct world *w = NULL;
+            struct buf b;
+            bundle_of(&refused[i], &b);
+            if (world_open(b.data, b.len, p, &w) != (kept ? 0 : -EINVAL))
+                fail_msg("%zu: %s", i, problems_count(p) ? problems_get(p, 0) : "taken");
+            assert_int_equal(problems_count(p) == 0, kept);
+            if (kept && w->n_sources == 0)
+                fail_msg("%zu: no source", i);
+            world_free(w);
+            problems_free(p);
+            buf_done(&b);
+        }
+    }
+    for (size_t i = 0; i < sizeof(hopeless) / sizeof(hopeless[0]); i++) {
+        const struct texts t = {
+            .sources = hopeless[i], .zone = zone_text, .profiles = {acme, rumour}};
+        struct problems *p = problems_new_kept(1);
+        struct world *w;
+        struct buf b;
+        bundle_of(&t, &b);
+        assert_int_equal(world_open(b.data, b.len, p, &w), -EINVAL);
+        if (!strstr(problems_get(p, 0), ": error: "))
+            fail_msg("%s", problems_get(p, 0));
+        problems_free(p);
+        buf_done(&b);
+    }
 }
 
 static void check_links(const struct world *w, const struct world *before)
@@ -526,11 +647,13 @@ int main(void)
         cmocka_unit_test(rules_ask_of_the_configuration),
         cmocka_unit_test(rules_ask_of_the_registry),
         cmocka_unit_test(somebody_must_hear),
+        cmocka_unit_test(somebody_must_be_missed),
         cmocka_unit_test(wrong_rules_are_told),
         cmocka_unit_test(lints_know_the_interval),
         cmocka_unit_test(what_another_filter_covers_is_not_subscribed),
         cmocka_unit_test(what_is_wrong_with_sources),
         cmocka_unit_test(unverified_profiles_are_told_once),
+        cmocka_unit_test(what_was_taken_once_is_taken_again),
         cmocka_unit_test(devices_are_found_in_the_other_generation),
         cmocka_unit_test(broken_bundles),
     };

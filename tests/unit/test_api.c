@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api: what is under way in the store when the gateway stops. The requests are the test's. */
+#define RIG_OWN                                                                                \
+    struct api *api;                                                                           \
+    struct report_sources sources;                                                             \
+    unsigned taken_up;
+#include "app/api.h"
+#include "app/report.h"
+#include "io/httpd.h"
+#include "pipeline_rig.h"
+
+#define LETTERS 1500 /* more than the store hands over at once */
+
+struct httpd_request {
+    const char *method, *path;
+    int status; /* 0: unanswered */
+};
+
+const char *httpd_method(const struct httpd_request *r)
+{
+    return r->method;
+}
+
+const char *httpd_path(const struct httpd_request *r)
+{
+    return r->path;
+}
+
+const char *httpd_query(const struct httpd_request *r, const char *key)
+{
+    (void)r, (void)key;
+    return NULL;
+}
+
+const char *httpd_query_other(const struct httpd_request *r, const char *const *keys, size_t n)
+{
+    (void)r, (void)keys, (void)n;
+    return NULL;
+}
+
+const char *httpd_body(const struct httpd_request *r, size_t *out_len)
+{
+    (void)r;
+    *out_len = 0;
+    return "";
+}
+
+bool httpd_may_write(const struct httpd_request *r)
+{
+    (void)r;
+    return true;
+}
+
+void httpd_answer(struct httpd_request *r, int status, const char *content_type,
+                  const void *body, size_t len)
+{
+    (void)content_type, (void)body, (void)len;
+    assert_int_equal(r->status, 0);
+    r->status = status;
+}
+
+static int reinject(void *ctx, const struct store_letter *l)
+{
+    struct rig *r = ctx;
+    (void)l;
+    if (r->taken_up++ == 0)
+        loop_stop(r->loop);
+    return 0;
+}
+
+static void set_up_api(struct rig *r)
+{
+    begin(r);
+    start(r);
+    uint64_t at = 0;
+    for (unsigned i = 0; i < LETTERS; i++)
+        at = append(r, RECORD_MESSAGE, "gaihou/v1/up/c1/s1", "{oops");
+    append(r, RECORD_MESSAGE, "gaihou/v1/up/c1/nobody", "{\"level\":1}");
+    for (int i = 0; i < 300 && !pipeline_has_stored(r->pipeline, &at); i++)
+        run_until(r, 20);
+    assert_true(pipeline_has_stored(r->pipeline, &at));
+    r->sources = (struct report_sources){
+        .journal = r->journal, .pipeline = r->pipeline, .store = r->store};
+    r->api = api_new(&(struct api_options){
+        .sources = &r->sources, .loop = r->loop, .reinject = reinject, .ctx = r});
+}
+
+/* As app_close_all does. */
+static void stop(struct rig *r)
+{
+    api_free(r->api);
+    end(r);
+}
+
+static void letters_that_are_taken_up(void **state)
+{
+    struct rig *r = *state;
+    struct httpd_request q = {"POST", "/api/v1/dead/replay", 0};
+    set_up_api(r);
+    api_handle(r->api, &q);
+    run_until(r, 5000);
+    assert_false(r->too_late);
+    assert_in_range(r->taken_up, 1, LETTERS - 1);
+    unsigned before = r->taken_up;
+    assert_int_equal(q.status, 0);
+    stop(r);
+    assert_int_equal(r->taken_up, before); /* what they would be appended to is closed */
+    assert_int_equal(q.status, 503);
+}
+
+static void letters_that_wait(void **state)
+{
+    struct rig *r = *state;
+    struct httpd_request q = {"POST", "/api/v1/dead/replay", 0};
+    set_up_api(r);
+    api_handle(r->api, &q);
+    stop(r);
+    assert_int_equal(r->taken_up, 0);
+    assert_int_equal(q.status, 503);
+}
+
+static void a_device_that_is_looked_up(void **state)
+{
+    struct rig *r = *state;
+    struct httpd_request q = {"GET", "/api/v1/quarantine/nobody", 0};
+    set_up_api(r);
+    api_handle(r->api, &q);
+    stop(r);
+    assert_int_equal(q.status, 503);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(letters_that_are_taken_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(letters_that_wait, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_device_that_is_looked_up, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
