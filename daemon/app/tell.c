@@ -520,6 +520,7 @@ int tell_open(const struct tell_options *o, struct err *err, struct tell **out)
                        o->conf->alerts.broker ? o->conf->alerts.broker : "");
     struct tell *t = mem_zalloc(sizeof(*t));
     t->o = *o;
+    t->recheck = true;
     name_things(t, b);
     t->snapshots_end = &t->snapshots;
     tell_rows_init(t);

@@ -5,6 +5,8 @@
  * as far as that set knows, the two are made equal.
  *
  * Topics that a row of the outbox has set on this connection are newer than both and left alone.
+ * Not so where an earlier life, or a firm's refusals, may have marked rows out of their order: the first
+ * of them that is told again is older than what the store knows. Then all is compared once more.
  */
 #include "app/tell_private.h"
 #include "base/hash.h"
@@ -101,6 +103,7 @@ void tell_agree_down(struct tell *t)
     tell_set_clear(&t->touched);
     tell_set_clear(&t->open);
     tell_items_clear(&t->opens);
+    tell_items_clear(&t->set); /* its topics may have been set since: a comparison finds all anew */
     t->opens_bytes = 0;
 }
 
@@ -306,6 +309,8 @@ static void agree(struct tell *t)
         tell_items_init(&t->opens);
     }
     t->n.foreign = atomic_load_explicit(&t->seen_foreign, memory_order_relaxed);
+    t->compare |= t->recheck && t->touched.n > 0;
+    t->recheck = false;
     forget_retained(t);
     tell_set_clear(&t->open);
     t->phase = TELL_AGREED;

@@ -213,11 +213,13 @@ void tell_holds_lift(struct tell *t)
     if (t->trial)
         t->trial->t = NULL;
     t->trial = NULL;
-    for (size_t i = 0; i < t->n_holds; i++)
+    for (size_t i = 0; i < t->n_holds; i++) {
+        t->recheck |= t->holds[i].disorder;
         for (unsigned k = 0; k < TELL_LANES; k++) {
             t->holds[i].lanes[k].said = false;
             lift(t, &t->holds[i], (enum tell_lane_kind)k, t->holds[i].lanes[k].from_id - 1);
         }
+    }
     tell_holds_read(t);
     t->compare = t->set_refused = false; /* the next connection begins with that */
 }

@@ -179,7 +179,7 @@ static void refused(struct tell *t, const struct tell_flight *f)
     uint64_t held;
     const char *what = f->kind == FLIGHT_ITEM ? f->item->topic : f->row->case_id;
     t->n.refused++;
-    t->set_refused |= f->kind == FLIGHT_ITEM && f->item->topic_hash;
+    t->set_refused |= f->kind == FLIGHT_ITEM ? f->item->topic_hash != 0 : f->step == TELL_LEAVE;
     (void)snprintf(t->refused_what, sizeof(t->refused_what), "%s", what ? what : "a reply");
     tell_tick_soon(t);
     if (f->kind == FLIGHT_ITEM &&
@@ -220,6 +220,7 @@ void tell_answered(struct tell *t, uint64_t token, int status)
     } else {
         tell_row_back(t, &f);
         t->n.resent++;
+        t->compare |= tell_row_overtaken(f.row);
         if (status == -EACCES)
             tell_hold_refused(t, &f);
     }
@@ -238,6 +239,7 @@ void tell_lost(struct tell *t)
         }
     }
     t->n_flights = 0;
+    tell_rows_restate(t);
     tell_holds_lift(t);
     tell_items_clear(&t->own);
     tell_items_clear(&t->set);

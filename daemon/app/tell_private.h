@@ -60,7 +60,7 @@ struct tell_row {
     char *payload, *correlation;
     size_t len, correlation_len;
     int64_t expires_wall_ms;
-    bool done;     /* and marked */
+    bool done, counted; /* and marked; in the sums */
     uint8_t trial; /* of these lanes (bits): it tries whether the broker takes messages again */
 };
 struct tell_rows { /* by id, ascending */
@@ -256,6 +256,7 @@ struct tell {
     bool trial_found;
     bool set_refused; /* something of the comparison was */
     bool compare;     /* again: retained topics may hold older states */
+    bool recheck;     /* likewise, when the present connection has agreed */
 
     /* tell_answer.c */
     struct tell_snapshot *snapshots, **snapshots_end; /* the first one is being read */
@@ -321,7 +322,12 @@ bool tell_next_row(struct tell *t, struct tell_flight *out, struct buf *topic,
 void tell_row_sent(struct tell *t, const struct tell_flight *f);
 void tell_row_acked(struct tell *t, const struct tell_flight *f);
 void tell_row_back(struct tell *t, const struct tell_flight *f); /* to be sent again */
-void tell_flush_done(struct tell *t);                            /* marks to the store */
+/* Answers need not come in order: what is sent again may be older than what a later row of its case
+ * has left on the broker. Here: it is. */
+bool tell_row_overtaken(const struct tell_row *r);
+/* With no message under way: rows that come behind such a one say again what is to stay. */
+void tell_rows_restate(struct tell *t);
+void tell_flush_done(struct tell *t); /* marks to the store */
 
 /* *at leaves memory, but what the broker has of it is remembered; ahead: its message on `urgent/` stays
  * and goes alone. */

@@ -15,6 +15,8 @@
 #include <string.h>
 
 #define DONE_BATCH 256
+#define RETAINED                                                                               \
+    (TELL_STATE | TELL_CLOSE | TELL_LEAVE) /* steps: what a case leaves on the broker */
 
 static const unsigned steps[] = {TELL_URGENT, TELL_STATE, TELL_EVENT,
                                  TELL_CLOSE,  TELL_LEAVE, TELL_REPLY};
@@ -427,8 +429,7 @@ static void touch(struct tell *t, const struct tell_row *r, unsigned step)
 {
     struct buf topic;
     struct mqtt_out m;
-    if (!(step & (TELL_STATE | TELL_CLOSE | TELL_LEAVE)) ||
-        (t->phase == TELL_AGREED && !t->set.head))
+    if (!(step & RETAINED) || (t->phase == TELL_AGREED && !t->set.head))
         return; /* nothing is left that might come behind it */
     buf_init(&topic, 2048);
     compose(t, r, step, &topic, &m);
@@ -476,8 +477,11 @@ void tell_flush_done(struct tell *t)
 static void finished(struct tell *t, struct tell_row *r)
 {
     r->done = true; /* and keeps its place until those before it are, too */
-    t->n.told += r->tell != 0;
-    t->n.replies += (r->tell & TELL_REPLY) != 0;
+    if (!r->counted) {
+        t->n.told += r->tell != 0;
+        t->n.replies += (r->tell & TELL_REPLY) != 0;
+    }
+    r->counted = true;
     /* Not the place where its case began: what an old case did since was told, too. */
     if (r->offset > t->told_offset)
         t->told_offset = r->offset;
@@ -504,6 +508,33 @@ void tell_row_acked(struct tell *t, const struct tell_flight *f)
     }
     if (r && !r->done && (r->tell & ~r->acked) == 0 && t->cursor != r)
         finished(t, r);
+}
+
+static bool is_of_case(const struct tell_row *r, const struct tell_row *other)
+{
+    return r->case_id && other->case_id && strcmp(r->case_id, other->case_id) == 0;
+}
+
+bool tell_row_overtaken(const struct tell_row *r)
+{
+    if (!(r->tell & ~r->sent & RETAINED))
+        return false;
+    for (const struct tell_row *later = r->next; later; later = later->next)
+        if (later->sent & RETAINED && is_of_case(later, r))
+            return true;
+    return false;
+}
+
+void tell_rows_restate(struct tell *t)
+{
+    for (struct tell_row *r = t->rows.head; r; r = r->next)
+        for (struct tell_row *later = r->next; later && r->tell & ~r->sent & RETAINED;
+             later = later->next)
+            if (later->sent & RETAINED && is_of_case(later, r)) {
+                later->sent &= ~(unsigned)RETAINED;
+                later->acked &= ~(unsigned)RETAINED;
+                later->done = false;
+            }
 }
 
 void tell_row_back(struct tell *t, const struct tell_flight *f)

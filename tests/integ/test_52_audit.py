@@ -43,7 +43,7 @@ def test_by_vendor_and_model(bench, broker, influx):
     messages += [(topic("s4", "c1"), {"level": 1})]  # another compound's publisher: no sign of s4
     days = {today()}
     publish(broker, messages)
-    wait_settled(g, len(messages))
+    wait_settled(g, len(messages), again=2)
     days.add(today())  # two, if it was midnight meanwhile
 
     by_model = {(r["vendor"], r["model"]): r for r in rows(audit(g, "--period", "1d", "--csv").stdout)}
