@@ -320,13 +320,12 @@ static void replay_marked(void *ctx, int status)
     if (status == 0)
         status = p->failed;
     int n = snprintf(json, sizeof(json), "{\"replayed\":%zu}", p->n);
-    if (!came_in_time(p->api, p->request))
-        ;
-    else if (status == 0)
+    bool waited = came_in_time(p->api, p->request);
+    if (waited && status == 0)
         httpd_answer(p->request, 200, "application/json", json, (size_t)n);
-    else if (status == -ESHUTDOWN)
+    else if (waited && status == -ESHUTDOWN)
         api_error(p->request, 503, API_STOPS);
-    else
+    else if (waited)
         api_error(p->request, 500, strerror(-status));
     free(p->ids);
     free(p);
@@ -567,7 +566,7 @@ static const struct route {
     {"GET", "/api/v1/alerts", api_get_alerts, ALERTS},
     {"GET", "/api/v1/alerts/history", api_get_alert_history, ALERTS},
     {"GET", "/api/v1/alerts/", api_get_alert, NONE},
-    {"POST", "/api/v1/alerts/", api_post_alert, PICKS},
+    {"POST", "/api/v1/alerts/", api_post_alert, NONE},
     {"GET", "/api/v1/explain", api_get_explain, KEYS("rule", "device", "point")},
     {"GET", "/api/v1/dead", get_dead, LETTERS},
     {"GET", "/api/v1/dead/", get_dead, LETTERS},
@@ -577,8 +576,8 @@ static const struct route {
     {"POST", "/api/v1/dead/purge", post_dead_purge, PICKS},
     {"POST", "/api/v1/quarantine/replay", post_quarantine_replay, PICKS},
     {"POST", "/api/v1/quarantine/purge", post_quarantine_purge, PICKS},
-    {"POST", "/api/v1/journal/replay", post_journal_replay, PICKS},
-    {"POST", "/api/v1/reload", post_reload, PICKS},
+    {"POST", "/api/v1/journal/replay", post_journal_replay, NONE},
+    {"POST", "/api/v1/reload", post_reload, NONE},
 };
 
 static const char *route_rest(const struct route *t, const char *path)

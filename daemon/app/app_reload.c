@@ -67,8 +67,9 @@ static void refuse(struct app *a)
     buf_init(&all, 1 << 20);
     for (size_t i = 0; i < problems_count(a->loading_problems); i++) {
         const char *said = problems_get(a->loading_problems, i);
-        log_write(strstr(said, ": warning: ") ? LOG_WARN_ : LOG_ERROR_, "%s", said);
-        (void)buf_printf(&all, "%s\n", problems_get(a->loading_problems, i));
+        log_write(problems_is_warning(a->loading_problems, i) ? LOG_WARN_ : LOG_ERROR_, "%s",
+                  said);
+        (void)buf_printf(&all, "%s\n", said);
     }
     size_t errors = problems_errors(a->loading_problems);
     log_error("reload: %zu error%s; nothing was changed", errors, errors == 1 ? "" : "s");

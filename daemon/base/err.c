@@ -36,6 +36,7 @@ int err_errno(struct err *e, int code, const char *fmt, ...)
 
 struct problems {
     char **lines;
+    bool *warnings; /* of them */
     size_t n, max, errors, dropped;
     bool kept, thorough;
     char more[64];
@@ -46,6 +47,7 @@ struct problems *problems_new(size_t max)
     struct problems *p = mem_zalloc(sizeof(*p));
     p->max = max;
     p->lines = mem_zalloc_array(max, sizeof(*p->lines));
+    p->warnings = mem_zalloc_array(max, sizeof(*p->warnings));
     return p;
 }
 
@@ -80,12 +82,13 @@ void problems_free(struct problems *p)
     for (size_t i = 0; i < p->n; i++)
         free(p->lines[i]);
     free(p->lines);
+    free(p->warnings);
     free(p);
 }
 
-static void add(struct problems *p, const char *sort, const char *file, int line, int col,
+static void add(struct problems *p, bool warning, const char *file, int line, int col,
                 const char *fmt, va_list ap) __attribute__((format(printf, 6, 0)));
-static void add(struct problems *p, const char *sort, const char *file, int line, int col,
+static void add(struct problems *p, bool warning, const char *file, int line, int col,
                 const char *fmt, va_list ap)
 {
     if (p->n == p->max) {
@@ -101,14 +104,16 @@ static void add(struct problems *p, const char *sort, const char *file, int line
         (void)snprintf(where, sizeof(where), ":%d:%d", line, col);
     else if (line > 0)
         (void)snprintf(where, sizeof(where), ":%d", line);
-    p->lines[p->n++] = mem_printf("%s%s: %s: %s", file, where, sort, text);
+    p->warnings[p->n] = warning;
+    p->lines[p->n++] =
+        mem_printf("%s%s: %s: %s", file, where, warning ? "warning" : "error", text);
 }
 
 void problems_add(struct problems *p, const char *file, int line, int col, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    add(p, "error", file, line, col, fmt, ap);
+    add(p, false, file, line, col, fmt, ap);
     va_end(ap);
     p->errors++;
 }
@@ -120,7 +125,7 @@ void problems_verdict(struct problems *p, const char *file, int line, int col, c
     if (p->kept)
         return;
     va_start(ap, fmt);
-    add(p, "error", file, line, col, fmt, ap);
+    add(p, false, file, line, col, fmt, ap);
     va_end(ap);
     p->errors++;
 }
@@ -132,7 +137,7 @@ void problems_warn(struct problems *p, const char *file, int line, int col, cons
     if (p->kept)
         return;
     va_start(ap, fmt);
-    add(p, "warning", file, line, col, fmt, ap);
+    add(p, true, file, line, col, fmt, ap);
     va_end(ap);
 }
 
@@ -144,6 +149,11 @@ size_t problems_errors(const struct problems *p)
 size_t problems_count(const struct problems *p)
 {
     return p->n + (p->dropped ? 1 : 0);
+}
+
+bool problems_is_warning(const struct problems *p, size_t i)
+{
+    return i < p->n && p->warnings[i];
 }
 
 const char *problems_get(const struct problems *p, size_t i)

@@ -49,6 +49,7 @@ void problems_verdict(struct problems *p, const char *file, int line, int col, c
 size_t problems_errors(const struct problems *p); /* errors only, also those past the ceiling */
 size_t problems_count(const struct problems *p);  /* lines that can be got, warnings included */
 const char *problems_get(const struct problems *p, size_t i);
+bool problems_is_warning(const struct problems *p, size_t i);
 
 /* The candidate nearest to `word` (edit distance ≤ 2, or ≤ a third of its length, and less than
  * its length), or NULL. */

@@ -8,9 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#define MAGIC   0x314d4c4147494147u
-#define VERSION 4u
-#define FAR_MS  (INT64_C(1) << 60)
+#define FAR_MS (INT64_C(1) << 60)
 
 static int get_between(struct state_reader *r, int least, int most, int bias)
 {
@@ -318,7 +316,7 @@ static void get_all(struct alarm *a, struct state_reader *r)
     for (uint32_t i = 0; i < a->g.n_devs && !r->failed; i++)
         get_device(a, r, i);
     get_uplinks(a, r);
-    state_expect(r, state_get_u64(r) == MAGIC);
+    state_expect(r, state_get_u64(r) == ALARM_STATE_MAGIC);
     state_expect(r, state_all_read(r));
 }
 
@@ -331,9 +329,9 @@ int alarm_load(struct alarm *a, const char *bytes, size_t len)
     if (!a->bare) /* which is as new, and a million series are not made twice */
         alarm_reset_bare(a, w, now, wall);
     a->bare = false;
-    bool ours = state_get_u64(&r) == MAGIC;
+    bool ours = state_get_u64(&r) == ALARM_STATE_MAGIC;
     r.version = state_get_u64(&r);
-    state_expect(&r, ours && r.version >= 1 && r.version <= VERSION);
+    state_expect(&r, ours && r.version >= 1 && r.version <= ALARM_STATE_VERSION);
     if (!r.failed)
         get_all(a, &r);
     if (r.failed) {

@@ -11,6 +11,10 @@
  */
 #include "core/alarm.h"
 
+/* Of the saved state: alarm_save.c writes this version, alarm_load.c reads it and those before. */
+#define ALARM_STATE_MAGIC   0x314d4c4147494147u /* "GAIGALM1" */
+#define ALARM_STATE_VERSION 4u
+
 #define NEVER       UINT64_MAX
 #define MS_NS       UINT64_C(1000000)
 #define SECOND_NS   UINT64_C(1000000000)

@@ -8,8 +8,6 @@
 
 #include <errno.h>
 
-#define MAGIC      0x314d4c4147494147u /* "GAIGALM1" */
-#define VERSION    4u
 #define WINDOW_MAX ((size_t)1 << 20)
 
 static void put_window(struct state_writer *w, const struct plan_expr *x,
@@ -173,8 +171,8 @@ int alarm_save(const struct alarm *a, int (*put)(void *ctx, const void *p, size_
 {
     struct state_writer w;
     state_writer_init(&w, put, ctx);
-    state_put_u64(&w, MAGIC);
-    state_put_u64(&w, VERSION);
+    state_put_u64(&w, ALARM_STATE_MAGIC);
+    state_put_u64(&w, ALARM_STATE_VERSION);
     state_put_u64(&w, a->now_ns);
     state_put_u64(&w, (uint64_t)a->wall_off_ms);
     state_put_u8(&w, a->wall_known);
@@ -198,6 +196,6 @@ int alarm_save(const struct alarm *a, int (*put)(void *ctx, const void *p, size_
         state_put_u64(&w, u->due);
         state_put_u64(&w, u->queued);
     }
-    state_put_u64(&w, MAGIC);
+    state_put_u64(&w, ALARM_STATE_MAGIC);
     return state_writer_done(&w);
 }

@@ -127,8 +127,9 @@ static bool pairs(struct leaves *all, const char *path, struct json_value array)
     struct json_value item, name, v;
     const char *a, *b;
     struct json_iter it;
-    if (all->pairs[0] || !first_object(array, &item) || !one_of(item, names, 11, true, &a) ||
-        !one_of(item, values, 6, false, &b))
+    if (all->pairs[0] || !first_object(array, &item) ||
+        !one_of(item, names, sizeof(names) / sizeof(*names), true, &a) ||
+        !one_of(item, values, sizeof(values) / sizeof(*values), false, &b))
         return false;
     (void)snprintf(all->pairs, sizeof(all->pairs), "%s", path);
     (void)snprintf(all->pair_name, sizeof(all->pair_name), "%s", a);

@@ -298,7 +298,7 @@ int guess_is_device(const struct leaf *l)
     bool text = l->type == JSON_STRING && l->text[0];
     bool number = l->type == JSON_INT && l->number >= 1000;
     guess_normal(l->key, strlen(l->key), normal, sizeof(normal));
-    for (int i = 0; i < 23; i++)
+    for (int i = 0; i < (int)(sizeof(names) / sizeof(*names)); i++)
         if (strcmp(names[i], normal) == 0 && (text || number))
             return 100 - i;
     return 0;
@@ -342,7 +342,7 @@ int guess_is_time(const struct leaf *l, const char **out_format)
     *out_format = NULL;
     guess_normal(l->key, strlen(l->key), normal, sizeof(normal));
     int rank = 0;
-    for (int i = 0; i < 19 && !rank; i++)
+    for (int i = 0; i < (int)(sizeof(names) / sizeof(*names)) && !rank; i++)
         rank = strcmp(names[i], normal) == 0 ? 100 - i : 0;
     if (!rank)
         return 0;
