@@ -157,6 +157,8 @@ int pipeline_restore(struct pipeline *p, struct snapshots *snapshots, struct err
 /* pipeline_world.c */
 /* Both: -EINVAL, with its text: this version cannot open it. pipeline_load_world: -ENOENT, logged. */
 int pipeline_switch(struct pipeline *p, const struct record *generation, struct err *err);
+/* The engine goes on with w; one that was read for the past is freed behind it. */
+void pipeline_stand_in(struct pipeline *p, struct world *w);
 int pipeline_load_world(struct pipeline *p, const char *hash, struct err *err,
                         struct world **out);
 void pipeline_free_worlds(struct pipeline *p);

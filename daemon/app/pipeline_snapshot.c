@@ -328,9 +328,10 @@ static int try_snapshot(struct pipeline *p, const char *bytes, size_t len, struc
         r = pipeline_load_world(p, hash, err, &w);
         if (r != 0)
             return r;
-        p->replayed = w;
     }
-    engine_use(p->engine, w);
+    pipeline_stand_in(p, w);
+    if (w != p->o.world)
+        p->replayed = w;
     return engine_load(p->engine, bytes, len);
 }
 

@@ -43,7 +43,7 @@ static void forget_before(struct pipeline *p, size_t keep)
     p->n_worlds -= keep;
 }
 
-static void stand_in(struct pipeline *p, struct world *w)
+void pipeline_stand_in(struct pipeline *p, struct world *w)
 {
     struct world *old = p->replayed;
     engine_use(p->engine, w);
@@ -66,7 +66,7 @@ int pipeline_switch(struct pipeline *p, const struct record *g, struct err *err)
         return 0;
     for (size_t i = 0; i < p->n_worlds; i++) {
         if (strcmp(p->worlds[i]->hash, hash) == 0) {
-            stand_in(p, p->worlds[i]);
+            pipeline_stand_in(p, p->worlds[i]);
             forget_before(p, i);
             return 0;
         }
@@ -74,7 +74,7 @@ int pipeline_switch(struct pipeline *p, const struct record *g, struct err *err)
     struct world *w;
     int r = pipeline_load_world(p, hash, err, &w);
     if (r == 0) {
-        stand_in(p, w);
+        pipeline_stand_in(p, w);
         p->replayed = w;
     }
     return r == -ENOENT ? 0 : r;
