@@ -33,12 +33,6 @@ static const char *state_text(const json_t *row, const char *key)
     return s && s[0] ? s : "-";
 }
 
-void alerts_set_clock(json_t *row, const char *key, const char *stamp)
-{
-    char room[32];
-    set(row, key, ctl_clock_text(room, stamp));
-}
-
 static void set_value(json_t *row)
 {
     const json_t *state = json_object_get(row, "state"),
@@ -83,7 +77,7 @@ void alerts_prepare_case(json_t *row)
     const json_t *place = json_object_get(json_object_get(row, "state"), "place");
     const char *since = state_text(row, "since"), *name = state_text(row, "compound_name");
     const char *building = json_string_value(json_object_get(place, "building"));
-    alerts_set_clock(row, "since", strcmp(since, "-") == 0 ? ctl_text(row, "opened") : since);
+    ctl_set_clock(row, "since", strcmp(since, "-") == 0 ? ctl_text(row, "opened") : since);
     set(row, "title", state_text(row, "title"));
     set(row, "work", state_text(row, "work"));
     char *where =
@@ -118,7 +112,7 @@ static void set_told(json_t *row)
     else if (!json_string_value(json_object_get(row, "told")))
         set(row, "told", json_is_true(json_object_get(row, "waiting")) ? "waits" : "-");
     else
-        alerts_set_clock(row, "told", ctl_text(row, "told"));
+        ctl_set_clock(row, "told", ctl_text(row, "told"));
 }
 
 static void print_transitions(json_t *rows)
@@ -127,7 +121,7 @@ static void print_transitions(json_t *rows)
         ctl_table_new("TIME|CHANGE|SEVERITY|VALUE>|BY:16|NOTE:40|SEQ>|TOLD|FIRM");
     for (size_t i = json_array_size(rows); i > 0; i--) { /* the oldest first */
         json_t *row = json_array_get(rows, i - 1);
-        alerts_set_clock(row, "at", ctl_text(row, "at"));
+        ctl_set_clock(row, "at", ctl_text(row, "at"));
         set_told(row);
         set_value(row);
         bool told = json_integer_value(json_object_get(row, "seq")) > 0;
@@ -163,7 +157,7 @@ static void print_commands(json_t *rows)
     struct ctl_table *t = ctl_table_new("COMMAND|TIME|FROM|ANSWER:50|SAID:80");
     for (size_t i = json_array_size(rows); i > 0; i--) {
         json_t *row = json_array_get(rows, i - 1);
-        alerts_set_clock(row, "at", ctl_text(row, "at"));
+        ctl_set_clock(row, "at", ctl_text(row, "at"));
         bool ours = json_is_true(json_object_get(row, "by_operator"));
         set_answer(row);
         const char *cells[] = {ctl_text(row, "verb"), ctl_text(row, "at"),
@@ -199,7 +193,7 @@ static void print_case(json_t *c)
     const char *key;
     json_object_foreach(stamps, key, v)
     {
-        alerts_set_clock(stamps, key, json_string_value(v) ? json_string_value(v) : "-");
+        ctl_set_clock(stamps, key, json_string_value(v) ? json_string_value(v) : "-");
         print_line(key, ctl_text(stamps, key));
     }
     if (json_is_true(json_object_get(c, "waiting")))
@@ -228,7 +222,7 @@ static int show(const struct ctl *c, const char *id)
 
 static void prepare_transition(json_t *row)
 {
-    alerts_set_clock(row, "at", ctl_text(row, "at"));
+    ctl_set_clock(row, "at", ctl_text(row, "at"));
     set(row, "title", state_text(row, "title"));
     set_value(row);
     set_told(row);

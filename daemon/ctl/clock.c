@@ -48,6 +48,14 @@ const char *ctl_clock_text(char room[32], const char *stamp)
     return room;
 }
 
+/* Not json_string(): core/json.h has a function of that name, and the library's is linked first. */
+void ctl_set_clock(json_t *row, const char *key, const char *stamp)
+{
+    char room[32];
+    const char *s = ctl_clock_text(room, stamp);
+    json_object_set_new(row, key, json_stringn(s, strlen(s)));
+}
+
 void ctl_clock_done(void)
 {
     zone_free(clock_now.zone);

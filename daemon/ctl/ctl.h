@@ -67,12 +67,13 @@ const char *ctl_bytes(const json_t *o, const char *key);   /* 1.4 MiB */
 const char *ctl_seconds(const json_t *o, const char *key); /* 3 h 12 min */
 void ctl_show_status(const json_t *status);
 
-/* Times of alarms, tests and explanations (clock.c): "2026-11-20 08:00:05" in the zone of the
+/* Times of what the gateway tells (clock.c): "2026-11-20 08:00:05" in the zone of the
  * gateway, which is asked for it when the first one is shown; of one that does not tell, UTC with a
  * Z behind. `c` stays. A text that is no time is given as it is. */
 void ctl_clock_of(const struct ctl *c);
 const char *ctl_clock(char room[32], int64_t ms);
 const char *ctl_clock_text(char room[32], const char *stamp);
+void ctl_set_clock(json_t *row, const char *key, const char *stamp);
 void ctl_clock_done(void);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gaihouctl devices show: one device, and what it said last. */
 #include "base/mem.h"
-#include "base/stamp.h"
 #include "ctl/ctl.h"
 #include "ctl/table.h"
 
@@ -15,13 +14,10 @@ static const char *member(const json_t *o, const char *key)
     return s ? s : "";
 }
 
-static void stamp(const json_t *o, const char *key, char out[STAMP_SIZE])
+static const char *when(const json_t *o, const char *key, char room[32])
 {
     int64_t ms = json_integer_value(json_object_get(o, key));
-    if (ms > 0)
-        stamp_format(out, ms, 0);
-    else
-        (void)snprintf(out, STAMP_SIZE, "never");
+    return ms > 0 ? ctl_clock(room, ms) : "never";
 }
 
 /* -- the device ------------------------------------------------------------------------------- */
@@ -45,9 +41,8 @@ static void print_device(const json_t *d)
     /* The first line is the device; in codes there is nothing that a table would take for its own. */
     char *spec = mem_printf("device|%s", member(d, "device"));
     struct ctl_table *t = ctl_table_new(spec);
-    char seen[STAMP_SIZE], line[256];
+    char room[32], line[256];
     int64_t off = json_integer_value(json_object_get(d, "clock_offset_ms"));
-    stamp(d, "last_seen_ms", seen);
     add_text(t, d, "kind");
     (void)snprintf(line, sizeof(line), "%s %s", member(d, "compound"),
                    member(d, "compound_name"));
@@ -56,7 +51,7 @@ static void print_device(const json_t *d)
         add_text(t, d, places[i]);
     for (size_t i = 0; i < sizeof(things) / sizeof(things[0]); i++)
         add_text(t, d, things[i]);
-    (void)snprintf(line, sizeof(line), "%s%s%s%s", seen,
+    (void)snprintf(line, sizeof(line), "%s%s%s%s", when(d, "last_seen_ms", room),
                    json_is_true(json_object_get(d, "silent")) ? ", silent" : "",
                    json_is_true(json_object_get(d, "retired")) ? ", retired" : "",
                    json_is_true(json_object_get(d, "life_safety")) ? ", life safety" : "");
@@ -88,17 +83,16 @@ static char *value_text(const json_t *v)
 static void add_value(struct ctl_table *t, const json_t *point, const json_t *v)
 {
     const char *reason = member(v, "reason"), *clock = member(v, "clock");
-    char quality[64], time[STAMP_SIZE], *value = value_text(v);
+    char quality[64], room[32], *value = value_text(v);
     (void)snprintf(quality, sizeof(quality), "%.20s%s%.30s", member(v, "quality"),
                    *reason ? ": " : "", reason);
-    stamp(v, "time_ms", time);
     const char *cells[] = {member(point, "point"),
                            member(v, "metric"),
                            member(v, "title"),
                            value,
                            member(v, "unit"),
                            quality,
-                           time,
+                           when(v, "time_ms", room),
                            strcmp(clock, "device") == 0      ? "device's"
                            : strcmp(clock, "corrected") == 0 ? "device's, corrected"
                                                              : "receipt"};
@@ -119,12 +113,12 @@ static const char *why_absent(const char *state)
 
 static void print_absent(const json_t *point)
 {
-    char time[STAMP_SIZE];
+    char room[32];
     const char *name = member(point, "point");
     char *clean = ctl_clean(name, strlen(name), 64);
-    stamp(point, "time_ms", time);
     printf("%s%s%sthe last message, of %s, %s\n", *clean ? "point " : "", clean,
-           *clean ? ": " : "", time, why_absent(member(point, "state")));
+           *clean ? ": " : "", when(point, "time_ms", room),
+           why_absent(member(point, "state")));
     free(clean);
 }
 

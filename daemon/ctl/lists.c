@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
-#include "base/stamp.h"
 #include "ctl/audit.h"
 #include "ctl/ctl.h"
 #include "ctl/table.h"
@@ -87,11 +86,9 @@ static void set_text(json_t *row, const char *key, const char *text)
 
 static void prepare_device(json_t *row)
 {
-    char stamp[STAMP_SIZE] = "never";
+    char room[32];
     int64_t seen = json_integer_value(json_object_get(row, "last_seen_ms"));
-    if (seen > 0)
-        stamp_format(stamp, seen, 0);
-    set_text(row, "seen", stamp);
+    set_text(row, "seen", seen > 0 ? ctl_clock(room, seen) : "never");
     bool retired = json_is_true(json_object_get(row, "retired"));
     bool silent = json_is_true(json_object_get(row, "silent"));
     set_text(row, "state", retired ? "retired" : silent ? "silent" : "");
@@ -99,15 +96,14 @@ static void prepare_device(json_t *row)
 
 static void prepare_unknown(json_t *row)
 {
-    char why[128], stamp[STAMP_SIZE];
+    char why[128], room[32];
     const char *kind = json_string_value(json_object_get(row, "kind"));
     (void)snprintf(why, sizeof(why), kind ? "no metric of kind %.64s" : "not in the profile%s",
                    kind ? kind : "");
     set_text(row, "why", why);
-    stamp_format(stamp, json_integer_value(json_object_get(row, "first_ms")), 0);
-    set_text(row, "first", stamp);
-    stamp_format(stamp, json_integer_value(json_object_get(row, "last_ms")), 0);
-    set_text(row, "last", stamp);
+    set_text(row, "first",
+             ctl_clock(room, json_integer_value(json_object_get(row, "first_ms"))));
+    set_text(row, "last", ctl_clock(room, json_integer_value(json_object_get(row, "last_ms"))));
 }
 
 int ctl_profile_unknown(const struct ctl *c, int argc, char **argv)
@@ -215,6 +211,11 @@ static int retake(const struct ctl *c, char *path)
     return code;
 }
 
+static void prepare_dead(json_t *row)
+{
+    ctl_set_clock(row, "time", ctl_text(row, "time"));
+}
+
 int ctl_dead(const struct ctl *c, int argc, char **argv)
 {
     static const char *const keys[] = {"id",    "time", "kind",   "reason",
@@ -240,5 +241,5 @@ int ctl_dead(const struct ctl *c, int argc, char **argv)
     if (strcmp(verb, "list") != 0)
         return usage_wrong("dead", NULL);
     return ctl_list(c, ctl_path("/api/v1/dead", p, 5), "dead",
-                    "ID>|TIME|KIND|REASON|TOPIC:40|SINK|PAYLOAD:60", keys, 7, NULL);
+                    "ID>|TIME|KIND|REASON|TOPIC:40|SINK|PAYLOAD:60", keys, 7, prepare_dead);
 }

@@ -309,6 +309,11 @@ static int adopt_or_show(const struct ctl *c, bool adopts, int argc, char **argv
     return again ? replay(c, id) : adopt(c, id, &a, dry);
 }
 
+static void prepare_stranger(json_t *row)
+{
+    ctl_set_clock(row, "last_seen", ctl_text(row, "last_seen"));
+}
+
 int ctl_quarantine(const struct ctl *c, int argc, char **argv)
 {
     static const char *const keys[] = {"device", "compound",  "messages",
@@ -330,5 +335,6 @@ int ctl_quarantine(const struct ctl *c, int argc, char **argv)
     if (strcmp(verb, "list") != 0)
         return usage_wrong("quarantine", NULL);
     return ctl_list(c, ctl_path("/api/v1/quarantine", p, 4), "devices",
-                    "DEVICE:40|COMPOUND|MESSAGES>|KEPT>|LAST SEEN|TOPIC:60", keys, 6, NULL);
+                    "DEVICE:40|COMPOUND|MESSAGES>|KEPT>|LAST SEEN|TOPIC:60", keys, 6,
+                    prepare_stranger);
 }

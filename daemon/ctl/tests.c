@@ -38,8 +38,8 @@ static int in_force(const struct ctl *c, json_t *tests)
         return ctl_print_json(tests);
     json_array_foreach(tests, i, row)
     {
-        alerts_set_clock(row, "since", ctl_text(row, "since"));
-        alerts_set_clock(row, "until", ctl_text(row, "until"));
+        ctl_set_clock(row, "since", ctl_text(row, "since"));
+        ctl_set_clock(row, "until", ctl_text(row, "until"));
         const char *cells[] = {ctl_text(row, "scope"), ctl_text(row, "since"),
                                ctl_text(row, "until"), ctl_text(row, "by")};
         ctl_table_add(t, cells);
@@ -186,9 +186,9 @@ static int print_result(const struct ctl *c, const char *scope, json_t *devices)
     {
         alarmed += member(d, "alarmed")[0] != '\0';
         if (member(d, "alarmed")[0])
-            alerts_set_clock(d, "alarmed", member(d, "alarmed"));
+            ctl_set_clock(d, "alarmed", member(d, "alarmed"));
         if (member(d, "over")[0])
-            alerts_set_clock(d, "over", member(d, "over"));
+            ctl_set_clock(d, "over", member(d, "over"));
         const char *cells[] = {code,
                                ctl_text(d, "kind"),
                                ctl_text(d, "building"),

@@ -1,11 +1,13 @@
 """The HTTP interface and gaihouctl over the real daemon."""
 import contextlib
+import datetime
 import json
 import re
 import socket
 import subprocess
 import threading
 import time
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -203,7 +205,12 @@ def test_ctl_over_the_daemon(fed):
     assert "c1" in fed.ctl("ledger").stdout
     for command in (["status"], ["devices"], ["compounds"], ["quarantine"], ["dead"], ["ledger"]):
         json.loads(fed.ctl("--json", *command).stdout)
-    assert json.loads(fed.ctl("--json", "devices", "show", "s1").stdout)["device"] == "s1"
+    one = json.loads(fed.ctl("--json", "devices", "show", "s1").stdout)
+    assert one["device"] == "s1"
+    seen = datetime.datetime.fromtimestamp(one["last_seen_ms"] // 1000, ZoneInfo("Asia/Shanghai"))
+    assert f"{seen:%Y-%m-%d %H:%M:%S}" in fed.ctl("devices", "show", "s1").stdout
+    for command in (["devices"], ["quarantine"], ["dead"]):
+        assert re.search(r" 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d ", fed.ctl(*command).stdout), command
     assert fed.ctl("devices", "show", "zzz", check=False).returncode == 1
     assert fed.ctl("dead", "show", "999", check=False).returncode == 1
     for argv in (["frobnicate"], ["devices", "frob"], [], ["dead", "list", "--nonsense", "1"]):
