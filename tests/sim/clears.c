@@ -21,6 +21,7 @@ struct said { /* a record that may be a reason */
     uint64_t end, engine_ns;
     unsigned who;  /* bits of devices that it speaks of */
     unsigned sure; /* of those whose word it is without doubt */
+    uint64_t n;    /* its number */
     bool batch;    /* it may say several things of one device */
     bool rules;    /* from here on other rules */
     bool link;     /* a link or a process began: patience begins anew */
@@ -71,6 +72,32 @@ static unsigned sure_of(const struct record *r, unsigned who)
                : 0;
 }
 
+static uint64_t number(const char *json, const char *name)
+{
+    const char *at = strstr(json, name);
+    return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+static uint64_t number_in(const struct record *r)
+{
+    static const char name[] = "\"n\":";
+    const char *at = memmem(r->body, r->body_len, name, sizeof(name) - 1),
+               *end = r->body + r->body_len;
+    uint64_t n = 0;
+    for (at += sizeof(name) - 1; at < end && *at >= '0' && *at <= '9'; at++)
+        n = n * 10 + (uint64_t)(*at - '0');
+    return n;
+}
+
+/* What was delivered twice was said once: the second time nobody speaks. */
+static bool came_before(uint64_t n)
+{
+    for (size_t i = 0; i < history.n; i++)
+        if (history.s[i].sure && history.s[i].n == n)
+            return true;
+    return false;
+}
+
 static void read_history(void)
 {
     const struct gateway_record *g;
@@ -83,6 +110,9 @@ static void read_history(void)
         if (r->type == RECORD_MESSAGE) {
             s.who = speaks_of(r);
             s.sure = sure_of(r, s.who);
+            s.n = s.sure ? number_in(r) : 0;
+            if (came_before(s.n))
+                s.sure = 0;
             s.batch = r->body_len > 0 && (r->body[0] == '[' || r->topic[0] == 'v');
         } else if (r->type == RECORD_GENERATION) {
             s.rules = rules && (rules->body_len != r->body_len ||
@@ -139,12 +169,6 @@ static bool surely_heard_within(const struct fake_alarm *a, unsigned who, uint64
             return true;
     }
     return false;
-}
-
-static uint64_t number(const char *json, const char *name)
-{
-    const char *at = strstr(json, name);
-    return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
 static bool says(const struct fake_alarm *a, const char *text)
