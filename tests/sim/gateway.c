@@ -13,6 +13,7 @@
 #include "io/snapshot.h"
 #include "sim/fake_file.h"
 #include "sim/pool.h"
+#include "sim/rollback.h"
 #include "sim/own.h"
 
 #include <errno.h>
@@ -445,6 +446,7 @@ int __wrap_journal_release(struct journal *j, uint64_t offset, const char *archi
                  offset, n);
     if (offset > record_log.released)
         record_log.released = offset;
+    rollback_releases(offset);
     return __real_journal_release(j, offset, archive_dir);
 }
 

@@ -12,6 +12,10 @@
 #include <stdio.h>
 #include <string.h>
 
+struct segments { /* of the journal */
+    uint64_t base[512];
+    size_t n;
+};
 static struct {
     enum roll kind;
     unsigned sink, damaged;
@@ -19,6 +23,8 @@ static struct {
     bool empties; /* the broker of alarms is put back with the store: it kept nothing */
     struct fake_copy *copy;
     struct position copied_at; /* the newest snapshot then */
+    struct segments known;     /* those that were there when some were released */
+    uint64_t released;         /* below this */
 } roll;
 
 void rollback_reset(enum roll kind, unsigned sink)
@@ -99,11 +105,51 @@ static bool has_snapshot_before(const struct position *at)
     return can;
 }
 
-static void oldest_name(void *ctx, const char *name)
+static bool has_segment(const struct segments *l, uint64_t base)
 {
-    uint64_t *oldest = ctx, base;
-    if (sscanf(name, "%16" SCNx64 ".journal", &base) == 1 && base < *oldest)
-        *oldest = base;
+    for (size_t i = 0; i < l->n; i++)
+        if (l->base[i] == base)
+            return true;
+    return false;
+}
+
+static void segment_name(void *ctx, const char *name)
+{
+    struct segments *l = ctx;
+    uint64_t base;
+    if (sscanf(name, "%16" SCNx64 ".journal", &base) == 1 && !has_segment(l, base) &&
+        l->n < sizeof(l->base) / sizeof(l->base[0]))
+        l->base[l->n++] = base;
+}
+
+static void list_segments(struct segments *l)
+{
+    char dir[64];
+    (void)snprintf(dir, sizeof(dir), "%s/journal", gateway_data);
+    (void)file_list(dir, segment_name, l);
+}
+
+void rollback_releases(uint64_t below)
+{
+    list_segments(&roll.known);
+    if (below > roll.released)
+        roll.released = below;
+}
+
+/* A power cut may bring released segments back, and not others: then the journal has a hole. */
+static bool journal_reaches(uint64_t offset)
+{
+    struct segments here = {.n = 0};
+    uint64_t from = UINT64_MAX;
+    list_segments(&here);
+    for (size_t i = 0; i < here.n; i++)
+        if (here.base[i] <= offset && (from == UINT64_MAX || here.base[i] > from))
+            from = here.base[i];
+    for (size_t i = 0; i < roll.known.n; i++)
+        if (roll.known.base[i] >= from && roll.known.base[i] < roll.released &&
+            !has_segment(&here, roll.known.base[i]))
+            return false;
+    return from != UINT64_MAX;
 }
 
 /* The store alone. If the journal still has what it misses, and a snapshot is not beyond it, all of
@@ -140,11 +186,7 @@ static void restore_sink(void)
 /* The snapshots alone: the journal still reaches down to the newest of them. */
 static void restore_snapshots(void)
 {
-    uint64_t oldest = UINT64_MAX;
-    char dir[64];
-    (void)snprintf(dir, sizeof(dir), "%s/journal", gateway_data);
-    (void)file_list(dir, oldest_name, &oldest);
-    if (roll.copied_at.offset < oldest)
+    if (!journal_reaches(roll.copied_at.offset))
         return;
     sim_trace("the snapshots are restored, to %" PRIu64, roll.copied_at.offset);
     fake_file_put_back(roll.copy);
