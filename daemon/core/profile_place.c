@@ -658,6 +658,10 @@ static uint16_t one_text(struct plan_build *b, const struct yaml_node *n)
         text_refuse(b, n, s == end ? "it is empty" : "more than 256 bytes");
         return PLAN_NONE;
     }
+    if (s[0] == '$' && (s[1] == '.' || s[1] == '[') && !strchr(s, '{'))
+        conf_verdict(b->notes, AT(n),
+                     "text \"%.96s\": as it stands; the value at that path is \"{%.96s}\"", s,
+                     s);
     while (s < end) {
         if (count == PLAN_MAX_PIECES) {
             text_refuse(b, n, "more than 8 pieces");

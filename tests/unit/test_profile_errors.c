@@ -210,6 +210,10 @@ static void test_texts(void **state)
     message("{point: \"{$.a}{$.a}{$.a}{$.a}{$.a}{$.a}{$.a}{$.a}{$.a}\", values: {level: $.l}}",
             "more than 8 pieces");
     message("{point: \"\", values: {level: $.l}}", "it is empty");
+    const char *path = HEAD "  - {point: $.a.b, values: {level: $.l}}\n";
+    (void)rig_files(&r, &path, 1); /* a verdict: kept generations may have it */
+    assert_string_equal(r.all, "p:7:13: error: text \"$.a.b\": as it stands; the value at that "
+                               "path is \"{$.a.b}\"\n");
 }
 
 static void test_values(void **state)
