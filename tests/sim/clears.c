@@ -25,6 +25,7 @@ struct said { /* a record that may be a reason */
     bool batch;    /* it may say several things of one device */
     bool rules;    /* from here on other rules */
     bool link;     /* a link or a process began: patience begins anew */
+    bool deaf;     /* a link ended: until the next one nobody is called silent */
 };
 
 static struct {
@@ -120,7 +121,8 @@ static void read_history(void)
             rules = r;
         }
         s.link = r->type == RECORD_START || r->type == RECORD_LINK_UP;
-        if (!s.who && !s.rules && !s.link)
+        s.deaf = r->type == RECORD_LINK_DOWN;
+        if (!s.who && !s.rules && !s.link && !s.deaf)
             continue;
         if (history.n == history.cap) {
             history.cap = history.cap ? history.cap * 2 : 256;
@@ -152,13 +154,17 @@ static bool said_since(const struct fake_alarm *since, const struct fake_alarm *
 /* One of them was heard of not longer ago than that; or patience may have begun anew since. */
 static bool heard_within(const struct fake_alarm *a, unsigned who, uint64_t ns, bool anew)
 {
+    bool deaf = false;
     for (size_t i = 0; i < history.n; i++) {
         const struct said *s = &history.s[i];
-        if (s->end <= a->at.offset && s->engine_ns + ns >= a->at.tick &&
+        if (s->end > a->at.offset)
+            continue;
+        if (s->engine_ns + ns >= a->at.tick &&
             (s->who & who || (anew && (s->rules || s->link))))
             return true;
+        deaf = s->deaf || (deaf && !s->link);
     }
-    return false;
+    return anew && deaf;
 }
 
 static bool surely_heard_within(const struct fake_alarm *a, unsigned who, uint64_t ns)
