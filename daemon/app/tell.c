@@ -438,6 +438,7 @@ void tell_stats(const struct tell *t, struct tell_stats *out)
                                   : "away";
     store_stats(t->o.store, &s);
     out->waiting = s.outbox_rows;
+    out->reconciled &= !t->compare;
     out->held = tell_holds_count(t);
     out->commands = atomic_load_explicit(&t->commands, memory_order_relaxed);
     out->commands_refused = atomic_load_explicit(&t->refused, memory_order_relaxed);

@@ -220,7 +220,10 @@ void tell_answered(struct tell *t, uint64_t token, int status)
     } else {
         tell_row_back(t, &f);
         t->n.resent++;
-        t->compare |= tell_row_overtaken(f.row);
+        if (tell_row_overtaken(f.row)) {
+            t->compare = t->recheck = true; /* it may be told again only while that compares */
+            tell_tick_soon(t);
+        }
         if (status == -EACCES)
             tell_hold_refused(t, &f);
     }
@@ -240,6 +243,7 @@ void tell_lost(struct tell *t)
     }
     t->n_flights = 0;
     tell_rows_restate(t);
+    t->recheck |= t->rows.head && t->rows.head->id <= t->doubt;
     tell_holds_lift(t);
     tell_items_clear(&t->own);
     tell_items_clear(&t->set);

@@ -79,12 +79,40 @@ static void test_marks_of_an_earlier_life(void **state)
     finish();
 }
 
+/* Likewise, and the link is lost after the first agreement, with the old row not answered yet: on the next
+ * connection it is told anew, and still is older than what the store knows. */
+static void test_lost_link_after_agreement(void **state)
+{
+    (void)state;
+    start(1, 1 << 20);
+    keep(P "gateway/cq/epoch", "{\"epoch\":1,\"offset\":1}");
+    commit("wk", "c1", "cq.all.1.b.1", TELL_STATE | TELL_EVENT, 1, "cq/all/1");
+    struct fake_out *later =
+        commit("wk", "c1", "cq.all.1.b.1", TELL_STATE | TELL_EVENT, 2, "cq/all/1");
+    later->done = true;
+    up();
+    run_ms(1600); /* it has agreed once, and compares again */
+    assert_true(mq.in_flight > 0);
+    assert_false(db.rows[0].done);
+    down(0);
+    run_ms(50);
+    up();
+    settle();
+    run_ms(5000);
+    settle();
+    assert_true(db.rows[0].done);
+    assert_string_equal(on_broker(P "alerts/wk/c1/cq.all.1.b.1"), later->payload);
+    assert_true(stats().reconciled);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_marks_are_in_order),
         cmocka_unit_test(test_lost_link_between_answers),
         cmocka_unit_test(test_marks_of_an_earlier_life),
+        cmocka_unit_test(test_lost_link_after_agreement),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
