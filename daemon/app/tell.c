@@ -350,7 +350,7 @@ static void on_tick(void *ctx)
         stop_tick(t);
     else if (t->phase == TELL_AWAY ||
              (t->phase == TELL_AGREED && !t->set.head && t->n_holds == 0 && !t->compare &&
-              loop_now_ns(t->o.loop) >= t->hold_until_ns))
+              !t->set_refused && loop_now_ns(t->o.loop) >= t->hold_until_ns))
         loop_timer_stop(t->tick);
 }
 

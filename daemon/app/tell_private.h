@@ -254,10 +254,11 @@ struct tell {
     char trial_firm[65];
     enum tell_lane_kind trial_kind;
     bool trial_found;
-    bool set_refused; /* something of the comparison was */
-    bool compare;     /* again: retained topics may hold older states */
-    bool recheck;     /* likewise, when the present connection has agreed */
-    uint64_t doubt;   /* rows up to here may be older than what is marked of their cases */
+    bool set_refused;      /* something of the comparison was */
+    uint64_t set_again_ns; /* then it is compared again, if no firm's hold ends before */
+    bool compare;          /* again: retained topics may hold older states */
+    bool recheck;          /* likewise, when the present connection has agreed */
+    uint64_t doubt;        /* rows up to here may be older than what is marked of their cases */
 
     /* tell_answer.c */
     struct tell_snapshot *snapshots, **snapshots_end; /* the first one is being read */

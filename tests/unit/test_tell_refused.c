@@ -298,6 +298,31 @@ static void a_refused_comparison_is_made_again(void **state)
     finish();
 }
 
+/* Also when nothing new happens to the firm. */
+static void a_refused_comparison_waits_for_no_row(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    rows("wk", "c1", 1, 1, TELL_STATE | TELL_EVENT);
+    run(200, 0);
+    down(0);
+    kept(P "alerts/wk/c1/cq.all.1.wk.1")->there = false; /* the broker lost it */
+    run_ms(100);
+    up();
+    run(5000, WK_ROUTINE);
+    assert_int_equal(stats().held, 0);
+    run(60000, 0);
+    assert_null(on_broker(P "alerts/wk/c1/cq.all.1.wk.1")); /* not all the time */
+    run(560000, 0);
+    assert_string_equal(on_broker(P "alerts/wk/c1/cq.all.1.wk.1"), db.rows[0].payload);
+    size_t from = mq.n;
+    run(1300000, 0);
+    assert_int_equal(mq.n, from); /* and only as long as it is refused */
+    finish();
+}
+
 /* An earlier life had a later state marked. The first one is refused, but what is compared meanwhile is
  * not: it is told last, and compared with once more. */
 static void an_earlier_life_marked_a_later_state(void **state)
@@ -624,6 +649,7 @@ int main(void)
         cmocka_unit_test(what_is_told_meanwhile_is_told_once),
         cmocka_unit_test(a_later_state_stands_in_the_end),
         cmocka_unit_test(a_refused_comparison_is_made_again),
+        cmocka_unit_test(a_refused_comparison_waits_for_no_row),
         cmocka_unit_test(an_earlier_life_marked_a_later_state),
         cmocka_unit_test(what_is_told_while_it_compares),
         cmocka_unit_test(none_is_left_behind_a_trial),
