@@ -350,7 +350,7 @@ static void on_tick(void *ctx)
         stop_tick(t);
     else if (t->phase == TELL_AWAY ||
              (t->phase == TELL_AGREED && !t->set.head && t->n_holds == 0 && !t->compare &&
-              loop_now_ns(t->o.loop) >= t->hold_until_ns))
+              !t->set_refused && loop_now_ns(t->o.loop) >= t->hold_until_ns))
         loop_timer_stop(t->tick);
 }
 
@@ -438,6 +438,7 @@ void tell_stats(const struct tell *t, struct tell_stats *out)
                                   : "away";
     store_stats(t->o.store, &s);
     out->waiting = s.outbox_rows;
+    out->reconciled &= !t->compare;
     out->held = tell_holds_count(t);
     out->commands = atomic_load_explicit(&t->commands, memory_order_relaxed);
     out->commands_refused = atomic_load_explicit(&t->refused, memory_order_relaxed);

@@ -103,7 +103,7 @@ void tell_agree_down(struct tell *t)
     tell_set_clear(&t->touched);
     tell_set_clear(&t->open);
     tell_items_clear(&t->opens);
-    tell_items_clear(&t->set); /* its topics may have been set since: a comparison finds all anew */
+    tell_items_clear(&t->set); /* may have been set since: a comparison finds all anew */
     t->opens_bytes = 0;
 }
 
@@ -310,6 +310,8 @@ static void agree(struct tell *t)
     }
     t->n.foreign = atomic_load_explicit(&t->seen_foreign, memory_order_relaxed);
     t->compare |= t->recheck && t->touched.n > 0;
+    if (t->recheck)
+        t->doubt = t->read_high; /* until they are answered a lost link begins that anew */
     t->recheck = false;
     forget_retained(t);
     tell_set_clear(&t->open);

@@ -147,6 +147,9 @@ void tell_hold_refused(struct tell *t, const struct tell_flight *f)
     } else if (f->row->trial >> TELL_ROUTINE & 1 && kind == TELL_ROUTINE) {
         l->pause_s = l->pause_s * 2 < PAUSE_MAX_S ? l->pause_s * 2 : PAUSE_MAX_S;
     }
+    /* Whether a later state of one of its cases was taken is not always seen here: not what an
+     * earlier life marked, nor another firm's rows of a case that moved. */
+    h->disorder |= kind == TELL_ROUTINE;
     l->trying = false;
     l->until_ns = now + l->pause_s * SECOND_NS;
     f->row->trial &= (uint8_t) ~(1u << kind);
@@ -181,15 +184,13 @@ void tell_hold_passed(struct tell *t, struct tell_row *r, unsigned step)
 {
     enum tell_lane_kind kind = step == TELL_URGENT ? TELL_LIFE : TELL_ROUTINE;
     struct tell_hold *h = t->n_holds ? tell_hold_of(t, r->firm) : NULL;
-    if (!h || !h->lanes[kind].held || !(step & (ROUTINE | TELL_URGENT)))
+    if (!h || !h->lanes[kind].held || !(step & (ROUTINE | TELL_URGENT)) ||
+        !(r->trial >> kind & 1))
         return;
-    if (!(r->trial >> kind & 1)) {
-        h->disorder |= kind == TELL_ROUTINE;
-        return;
-    }
     r->trial &= (uint8_t) ~(1u << kind);
-    /* An urgent message's own row is still to come. */
-    lift(t, h, kind, kind == TELL_LIFE ? r->id - 1 : r->id);
+    /* An urgent message's own row is still to come, and what was left in the store meanwhile. */
+    uint64_t after_id = kind == TELL_LIFE ? r->id - 1 : r->id, from_id = h->lanes[kind].from_id;
+    lift(t, h, kind, from_id > 0 && from_id < r->id ? from_id - 1 : after_id);
 }
 
 /* Those of which everything is in memory again, or told. */
@@ -201,20 +202,27 @@ void tell_holds_read(struct tell *t)
             i++;
         } else {
             t->compare |= h->disorder || t->set_refused;
+            t->recheck |= h->disorder; /* the others of its rows may come while it compares */
             t->set_refused = false;
             t->holds[i] = t->holds[--t->n_holds];
         }
     }
 }
 
-/* Another connection may have other rights. */
+/* Another connection may have other rights. What was under way goes back to the store, or it would go
+ * before what is there already. */
 void tell_holds_lift(struct tell *t)
 {
     if (t->trial)
         t->trial->t = NULL;
     t->trial = NULL;
+    for (struct tell_row *r = t->rows.head; r; r = r->next)
+        r->trial = 0;
+    for (struct tell_row *r = t->urgent.head; r; r = r->next)
+        r->trial = 0;
     for (size_t i = 0; i < t->n_holds; i++) {
         t->recheck |= t->holds[i].disorder;
+        tell_hold_settle(t, t->holds[i].firm);
         for (unsigned k = 0; k < TELL_LANES; k++) {
             t->holds[i].lanes[k].said = false;
             lift(t, &t->holds[i], (enum tell_lane_kind)k, t->holds[i].lanes[k].from_id - 1);
@@ -269,6 +277,20 @@ static void try(struct tell *t, struct tell_hold *h, enum tell_lane_kind kind)
     store_outbox(t->o.store, l->from_id - 1, false, 1, on_trial_row, on_trial, t->trial);
 }
 
+/* Before its answer it is not known which row is the first that was refused. */
+static bool is_awaited(const struct tell *t, const struct tell_hold *h,
+                       enum tell_lane_kind kind)
+{
+    for (size_t i = 0; i < t->n_flights; i++) {
+        const struct tell_flight *f = &t->flights[i];
+        bool may_wait = kind == TELL_LIFE ? f->step == TELL_URGENT
+                                          : f->kind == FLIGHT_ROW && f->step != TELL_REPLY;
+        if (may_wait && strcmp(firm_of(f->row), h->firm) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Life-safety first; one question at a time. */
 void tell_holds_tick(struct tell *t)
 {
@@ -278,11 +300,17 @@ void tell_holds_tick(struct tell *t)
     for (unsigned k = TELL_LANES; k-- > 0;)
         for (size_t i = 0; i < t->n_holds && !t->trial; i++) {
             const struct tell_lane *l = &t->holds[i].lanes[k];
-            if (l->held && !l->trying && now >= l->until_ns)
+            if (l->held && !l->trying && now >= l->until_ns &&
+                !is_awaited(t, &t->holds[i], (enum tell_lane_kind)k))
                 try(t, &t->holds[i], (enum tell_lane_kind)k);
         }
     tell_holds_read(t);
-    if (t->compare && t->phase == TELL_AGREED) {
+    if (t->set_refused && t->n_holds == 0 && now >= t->set_again_ns) {
+        t->compare = true; /* no row of that firm may come for weeks */
+        t->set_refused = false;
+    }
+    /* What the one before found goes out first, or many firms' in turn would keep each from its end. */
+    if (t->compare && t->phase == TELL_AGREED && !t->set.head) {
         t->compare = false;
         tell_agree_up(t);
     }

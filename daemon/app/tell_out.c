@@ -12,6 +12,7 @@
 
 #define SAY_AGAIN_NS  3600000000000u
 #define TOPIC_CEILING 2048
+#define SET_AGAIN_NS  600000000000u /* a comparison publishes all that is open */
 
 /* -- items ---------------------------------------------------------------------------------- */
 
@@ -179,7 +180,10 @@ static void refused(struct tell *t, const struct tell_flight *f)
     uint64_t held;
     const char *what = f->kind == FLIGHT_ITEM ? f->item->topic : f->row->case_id;
     t->n.refused++;
-    t->set_refused |= f->kind == FLIGHT_ITEM ? f->item->topic_hash != 0 : f->step == TELL_LEAVE;
+    if (f->kind == FLIGHT_ITEM ? f->item->topic_hash != 0 : f->step == TELL_LEAVE) {
+        t->set_refused = true;
+        t->set_again_ns = loop_now_ns(t->o.loop) + SET_AGAIN_NS;
+    }
     (void)snprintf(t->refused_what, sizeof(t->refused_what), "%s", what ? what : "a reply");
     tell_tick_soon(t);
     if (f->kind == FLIGHT_ITEM &&
@@ -220,7 +224,10 @@ void tell_answered(struct tell *t, uint64_t token, int status)
     } else {
         tell_row_back(t, &f);
         t->n.resent++;
-        t->compare |= tell_row_overtaken(f.row);
+        if (tell_row_overtaken(f.row)) {
+            t->compare = t->recheck = true; /* it may be told again only while that compares */
+            tell_tick_soon(t);
+        }
         if (status == -EACCES)
             tell_hold_refused(t, &f);
     }
@@ -240,6 +247,7 @@ void tell_lost(struct tell *t)
     }
     t->n_flights = 0;
     tell_rows_restate(t);
+    t->recheck |= t->rows.head && t->rows.head->id <= t->doubt;
     tell_holds_lift(t);
     tell_items_clear(&t->own);
     tell_items_clear(&t->set);

@@ -81,7 +81,7 @@ struct tell_hold {
     char firm[65];
     struct tell_lane lanes[TELL_LANES];
     uint64_t high; /* up to here its rows are read again */
-    bool disorder; /* later rows were taken while an earlier one was refused */
+    bool disorder; /* not only life-safety was refused: later states may have gone ahead */
 };
 struct tell_part { /* of a row that left memory: what of it the broker has */
     uint64_t id;
@@ -254,9 +254,11 @@ struct tell {
     char trial_firm[65];
     enum tell_lane_kind trial_kind;
     bool trial_found;
-    bool set_refused; /* something of the comparison was */
-    bool compare;     /* again: retained topics may hold older states */
-    bool recheck;     /* likewise, when the present connection has agreed */
+    bool set_refused;      /* something of the comparison was */
+    uint64_t set_again_ns; /* then it is compared again, if no firm's hold ends before */
+    bool compare;          /* again: retained topics may hold older states */
+    bool recheck;          /* likewise, when the present connection has agreed */
+    uint64_t doubt;        /* rows up to here may be older than what is marked of their cases */
 
     /* tell_answer.c */
     struct tell_snapshot *snapshots, **snapshots_end; /* the first one is being read */

@@ -213,6 +213,11 @@ void tell_row_try(struct tell *t, const struct store_out *o, bool urgent)
         r = copy(o);
         r->tell = TELL_URGENT;
         (void)list_insert(&t->urgent, r);
+        struct tell_row *own = find(&t->rows, o->id);
+        if (own && own->tell & ~own->sent & TELL_URGENT) { /* it answers for that one, too */
+            own->sent |= TELL_URGENT;
+            t->urgent_unsent--;
+        }
     } else if (!r) {
         r = copy(o);
         (void)take(t, r);

@@ -303,6 +303,7 @@ bool mqtt_subs_work(struct mqtt *m)
         return !late;
     }
     size_t n = r.chunk->n;
+    mqtt_send_work(m); /* given before this was asked for: what is retained is read behind it */
     int rc = send_request(m, &r);
     if (rc != MQTTASYNC_SUCCESS) {
         /* No callback follows. Not connected: that is on its way to us. Anything else is a

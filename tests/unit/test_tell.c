@@ -158,34 +158,6 @@ static void test_order_and_window(void **state)
     finish();
 }
 
-/*
- * Who dies between two marks tells the rest again: if the newest row of a case had its mark and an
- * older one had not, the older state would be the last that the broker hears.
- */
-static void test_marks_are_in_order(void **state)
-{
-    (void)state;
-    start(1, 0);
-    up();
-    settle();
-    commit("wk", "c1", "cq.all.1.b.1", TELL_STATE | TELL_EVENT, 1, "cq/all/1");
-    commit("wk", "c1", "cq.all.1.b.1", TELL_STATE | TELL_EVENT, 2, "cq/all/1");
-    run_ms(20);
-    for (size_t i = 0; i < mq.n; i++)
-        if (!mq.sent[i].acked && strcmp(mq.sent[i].payload, db.rows[1].payload) == 0)
-            ack_one(&mq.sent[i], 0);
-    run_ms(20);
-    assert_int_equal(stats().told, 1);
-    assert_false(db.rows[1].done);
-    ack(1);
-    run_ms(20);
-    assert_false(db.rows[0].done || db.rows[1].done);
-    ack(1);
-    run_ms(20);
-    assert_true(db.rows[0].done && db.rows[1].done);
-    finish();
-}
-
 static void test_moved_case(void **state)
 {
     (void)state;
@@ -235,53 +207,6 @@ static void test_lost_link(void **state)
         assert_true(db.rows[i].done);
     assert_true(stats().resent > 0);
     assert_int_equal(stats().told, 4);
-    finish();
-}
-
-/* The end of a case is with the broker, its beginning is not known to be: both are there to stay or
- * neither, whatever is said again. */
-static void test_lost_link_between_answers(void **state)
-{
-    (void)state;
-    start(1, 0);
-    up();
-    settle();
-    size_t from = mq.n;
-    commit("wk", "c1", "cq.all.1.b.1", TELL_STATE | TELL_EVENT, 1, "cq/all/1");
-    commit("wk", "c1", "cq.all.1.b.1", TELL_EVENT | TELL_CLOSE, 2, "cq/all/1");
-    run_ms(20);
-    assert_int_equal(mq.n, from + 4);
-    for (size_t i = 1; i < 4; i++)
-        ack_one(&mq.sent[from + i], 0);
-    run_ms(20);
-    assert_int_equal(stats().told, 1);
-    down(1);
-    run_ms(50);
-    from = mq.n;
-    up();
-    settle();
-    assert_null(on_broker(P "alerts/wk/c1/cq.all.1.b.1"));
-    assert_true(find_sent(P "events/wk/c1", from) == SIZE_MAX);
-    assert_true(db.rows[0].done && db.rows[1].done);
-    assert_int_equal(stats().told, 2);
-    finish();
-}
-
-/* An earlier life had the end of a case marked and not its beginning, as after refusals. */
-static void test_marks_of_an_earlier_life(void **state)
-{
-    (void)state;
-    start(1, 1 << 20);
-    keep(P "gateway/cq/epoch", "{\"epoch\":1,\"offset\":1}");
-    commit("wk", "c1", "cq.all.1.b.1", TELL_STATE | TELL_EVENT, 1, "cq/all/1");
-    commit("wk", "c1", "cq.all.1.b.1", TELL_EVENT | TELL_CLOSE, 2, "cq/all/1")->done = true;
-    up();
-    settle();
-    run_ms(5000);
-    settle();
-    assert_true(db.rows[0].done);
-    assert_null(on_broker(P "alerts/wk/c1/cq.all.1.b.1"));
-    assert_true(stats().reconciled);
     finish();
 }
 
@@ -1001,11 +926,8 @@ int main(void)
         cmocka_unit_test(test_epochs),
         cmocka_unit_test(test_numbers_first),
         cmocka_unit_test(test_order_and_window),
-        cmocka_unit_test(test_marks_are_in_order),
         cmocka_unit_test(test_moved_case),
         cmocka_unit_test(test_lost_link),
-        cmocka_unit_test(test_lost_link_between_answers),
-        cmocka_unit_test(test_marks_of_an_earlier_life),
         cmocka_unit_test(test_urgent_goes_ahead),
         cmocka_unit_test(test_replies),
         cmocka_unit_test(test_refused_and_too_large),

@@ -20,6 +20,19 @@ static bool is_refused(const char *topic, unsigned refuses)
     return (wk && refuses & what) || (lh && refuses & what << 2);
 }
 
+/* What is under way of a row, on this topic. */
+static struct sent *under_way(const char *topic, const struct fake_out *o)
+{
+    for (size_t i = 0; i < mq.n; i++) {
+        struct sent *s = &mq.sent[i];
+        if (!s->acked && s->connection == mq.connection && strcmp(s->topic, topic) == 0 &&
+            strcmp(s->payload, o->payload) == 0)
+            return s;
+    }
+    fail_msg("nothing of row %d is under way on %s", (int)o->o.id, topic);
+    return NULL;
+}
+
 /* The broker answers all that is under way. */
 static size_t answer(unsigned refuses)
 {
@@ -285,6 +298,241 @@ static void a_refused_comparison_is_made_again(void **state)
     finish();
 }
 
+/* Also when nothing new happens to the firm. */
+static void a_refused_comparison_waits_for_no_row(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    rows("wk", "c1", 1, 1, TELL_STATE | TELL_EVENT);
+    run(200, 0);
+    down(0);
+    kept(P "alerts/wk/c1/cq.all.1.wk.1")->there = false; /* the broker lost it */
+    run_ms(100);
+    up();
+    run(5000, WK_ROUTINE);
+    assert_int_equal(stats().held, 0);
+    run(60000, 0);
+    assert_null(on_broker(P "alerts/wk/c1/cq.all.1.wk.1")); /* not all the time */
+    run(560000, 0);
+    assert_string_equal(on_broker(P "alerts/wk/c1/cq.all.1.wk.1"), db.rows[0].payload);
+    size_t from = mq.n;
+    run(1300000, 0);
+    assert_int_equal(mq.n, from); /* and only as long as it is refused */
+    finish();
+}
+
+/* An earlier life had a later state marked. The first one is refused, but what is compared meanwhile is
+ * not: it is told last, and compared with once more. */
+static void an_earlier_life_marked_a_later_state(void **state)
+{
+    (void)state;
+    start(1, 1 << 20);
+    keep(P "gateway/cq/epoch", "{\"epoch\":1,\"offset\":1}");
+    rows("wk", "c1", 1, 1, TELL_STATE | TELL_EVENT);
+    struct fake_out *later =
+        commit("wk", "c1", "cq.all.1.wk.1", TELL_STATE | TELL_EVENT, 2, "cq/all/1");
+    later->done = true;
+    up();
+    run(800, WK_ROUTINE);
+    assert_int_equal(stats().held, 1);
+    run(30000, 0);
+    assert_true(all_done("wk"));
+    assert_int_equal(stats().held, 0);
+    assert_string_equal(on_broker(P "alerts/wk/c1/cq.all.1.wk.1"), later->payload);
+    assert_true(stats().reconciled);
+    finish();
+}
+
+/* The broker is slow: what a firm was refused is told again only while the retained topics are compared
+ * because of it. A later state that it has taken before stands all the same. */
+static void what_is_told_while_it_compares(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    rows("wk", "c1", 1, 1, TELL_STATE | TELL_EVENT);
+    const struct fake_out *other = &db.rows[0],
+                          *older = commit("wk", "c1", "cq.all.1.wk.2", TELL_STATE | TELL_EVENT,
+                                          2, "cq/all/1"),
+                          *newer =
+                              commit("wk", "c1", "cq.all.1.wk.2", TELL_STATE, 3, "cq/all/1");
+    run_ms(20);
+    ack_one(under_way(P "alerts/wk/c1/cq.all.1.wk.1", other), -EACCES);
+    ack_one(under_way(P "events/wk/c1", other), -EACCES);
+    ack_one(under_way(P "alerts/wk/c1/cq.all.1.wk.2", older), -EACCES);
+    ack_one(under_way(P "events/wk/c1", older), -EACCES);
+    ack_one(under_way(P "alerts/wk/c1/cq.all.1.wk.2", newer), 0);
+    run(4500, 0);
+    assert_true(newer->done);
+    assert_int_equal(mq.in_flight, 0);
+    until_tried();
+    rows("lh", "c3", 1, 10, TELL_STATE | TELL_EVENT); /* there is no room for anything else */
+    run_ms(20);
+    assert_int_equal(mq.in_flight, mq.window);
+    ack_one(under_way(P "alerts/wk/c1/cq.all.1.wk.1", other), 0);
+    run_ms(300);
+    assert_false(stats().reconciled);
+    run(15000, 0);
+    assert_true(all_done("wk") && all_done("lh"));
+    assert_string_equal(on_broker(P "alerts/wk/c1/cq.all.1.wk.2"), newer->payload);
+    assert_true(stats().reconciled);
+    finish();
+}
+
+/* The broker takes its time to refuse what was sent with the first one: nothing is tried before it is
+ * known, or what goes back to the store behind the trial would stay there. */
+static void none_is_left_behind_a_trial(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    rows("wk", "c1", 1, 2, TELL_STATE | TELL_EVENT);
+    run_ms(20);
+    ack_one(under_way(P "alerts/wk/c1/cq.all.1.wk.1", &db.rows[0]), -EACCES);
+    run_ms(20);
+    rows("wk", "c1", 3, 1, TELL_STATE | TELL_EVENT);
+    run_ms(6000);
+    size_t from = mq.n;
+    ack_one(under_way(P "events/wk/c1", &db.rows[0]), -EACCES);
+    ack_one(under_way(P "alerts/wk/c1/cq.all.1.wk.2", &db.rows[1]), -EACCES);
+    ack_one(under_way(P "events/wk/c1", &db.rows[1]), -EACCES);
+    run(20000, 0);
+    assert_true(all_done("wk"));
+    unsigned next = 0;
+    for (size_t i = from; i < mq.n; i++)
+        if (strcmp(mq.sent[i].topic, P "events/wk/c1") == 0)
+            assert_string_equal(mq.sent[i].payload, db.rows[next++].payload);
+    assert_int_equal(next, 3);
+    finish();
+}
+
+/* Likewise life-safety: an earlier row's own messages are under way when a later one is tried, and it goes
+ * back to the store before the broker takes that. */
+static void no_urgent_message_is_left_behind_a_trial(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    rows("wk", "c1", 1, 2, TELL_URGENT | TELL_STATE | TELL_EVENT);
+    const struct fake_out *earlier = &db.rows[0], *later = &db.rows[1];
+    run_ms(20);
+    ack_one(under_way(P "urgent/wk/c1", earlier), -EACCES);
+    ack_one(under_way(P "urgent/wk/c1", later), -EACCES);
+    run_ms(20);
+    ack_one(under_way(P "alerts/wk/c1/cq.all.1.wk.2", later), 0);
+    ack_one(under_way(P "events/wk/c1", later), 0);
+    run_ms(6000); /* it is tried */
+    ack_one(under_way(P "alerts/wk/c1/cq.all.1.wk.1", earlier), 0);
+    ack_one(under_way(P "events/wk/c1", earlier), 0);
+    run_ms(20);
+    ack_one(under_way(P "urgent/wk/c1", later), 0);
+    run(7000, 0);
+    assert_true(all_done("wk"));
+    assert_int_equal(stats().held, 0);
+    assert_int_equal(stats().urgent_told, 2);
+    finish();
+}
+
+/* An urgent message is tried alone while its row has the others under way: it is told once, and nothing of
+ * it is on the way when its row goes. */
+static void a_trial_answers_for_its_row(void **state)
+{
+    const unsigned both = WK_ROUTINE | WK_URGENT;
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    rows("wk", "c1", 1, 1, TELL_STATE | TELL_EVENT);
+    run(50, both);
+    run_ms(300); /* so that they are tried one after the other */
+    rows("wk", "c1", 2, 1, TELL_URGENT | TELL_STATE | TELL_EVENT);
+    run(100, both);
+    const struct fake_out *first = &db.rows[0], *urgent = &db.rows[1];
+    assert_int_equal(tell->n_holds, 1);
+    assert_true(tell->holds[0].lanes[TELL_ROUTINE].held);
+    assert_true(tell->holds[0].lanes[TELL_LIFE].held);
+    size_t from = mq.n;
+    until_tried();
+    mq.window = 2;
+    ack_one(under_way(P "alerts/wk/c1/cq.all.1.wk.1", first), 0);
+    run_ms(1000);
+    assert_int_equal(mq.in_flight, 2); /* the first one's event, and the urgent one's state … */
+    assert_int_equal(tell->urgent.n, 1); /* … and its urgent message waits for room */
+    ack_one(under_way(P "events/wk/c1", first), 0);
+    run_ms(20);
+    ack_one(under_way(P "alerts/wk/c1/cq.all.1.wk.2", urgent), 0);
+    run_ms(20);
+    ack_one(under_way(P "urgent/wk/c1", urgent), 0);
+    run_ms(20);
+    ack_one(under_way(P "events/wk/c1", urgent), 0);
+    run_ms(20);
+    run(3000, 0);
+    assert_true(all_done("wk"));
+    assert_int_equal(sent(P "urgent/wk/c1", from), 1);
+    assert_int_equal(tell->urgent_unsent, 0);
+    finish();
+}
+
+/* The link is lost when some of a firm's messages were refused and others are not answered: they are told
+ * in their order, and the newest state is the last. */
+static void a_lost_link_keeps_their_order(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    const struct fake_out *older = commit("wk", "c1", "cq.all.1.wk.1", TELL_STATE | TELL_EVENT,
+                                          1, "cq/all/1"),
+                          *newer = commit("wk", "c1", "cq.all.1.wk.1", TELL_STATE | TELL_EVENT,
+                                          2, "cq/all/1");
+    run_ms(20);
+    ack_one(under_way(P "alerts/wk/c1/cq.all.1.wk.1", older), -EACCES);
+    ack_one(under_way(P "events/wk/c1", older), -EACCES);
+    run_ms(20);
+    down(0);
+    run_ms(50);
+    size_t from = mq.n;
+    up();
+    run(8000, 0);
+    assert_true(all_done("wk"));
+    size_t first = find_sent(P "events/wk/c1", from);
+    assert_true(first != SIZE_MAX);
+    assert_string_equal(mq.sent[first].payload, older->payload);
+    assert_string_equal(on_broker(P "alerts/wk/c1/cq.all.1.wk.1"), newer->payload);
+    finish();
+}
+
+/* A case goes to another firm, which is told; what the first one was refused is told after that, and does
+ * not stay. */
+static void a_case_moved_from_a_refused_firm(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    rows("wk", "c1", 1, 1, TELL_STATE | TELL_EVENT);
+    run(200, WK_ROUTINE);
+    assert_int_equal(stats().held, 1);
+    struct fake_out *o = commit("lh", "c3", "cq.all.1.wk.1",
+                                TELL_STATE | TELL_EVENT | TELL_LEAVE, 1, "cq/all/1");
+    snprintf(o->was_firm, sizeof(o->was_firm), "wk");
+    snprintf(o->was_compound, sizeof(o->was_compound), "c1");
+    o->o.was_firm = o->was_firm;
+    o->o.was_compound = o->was_compound;
+    run(1000, 0);
+    assert_true(o->done && !all_done("wk"));
+    run(20000, 0);
+    assert_true(all_done("wk"));
+    assert_null(on_broker(P "alerts/wk/c1/cq.all.1.wk.1"));
+    assert_string_equal(on_broker(P "alerts/lh/c3/cq.all.1.wk.1"), o->payload);
+    finish();
+}
+
 /* A reply that is refused is given up; it holds nobody's alarms. */
 static void a_refused_reply_holds_nothing(void **state)
 {
@@ -401,6 +649,14 @@ int main(void)
         cmocka_unit_test(what_is_told_meanwhile_is_told_once),
         cmocka_unit_test(a_later_state_stands_in_the_end),
         cmocka_unit_test(a_refused_comparison_is_made_again),
+        cmocka_unit_test(a_refused_comparison_waits_for_no_row),
+        cmocka_unit_test(an_earlier_life_marked_a_later_state),
+        cmocka_unit_test(what_is_told_while_it_compares),
+        cmocka_unit_test(none_is_left_behind_a_trial),
+        cmocka_unit_test(no_urgent_message_is_left_behind_a_trial),
+        cmocka_unit_test(a_trial_answers_for_its_row),
+        cmocka_unit_test(a_lost_link_keeps_their_order),
+        cmocka_unit_test(a_case_moved_from_a_refused_firm),
         cmocka_unit_test(a_refused_reply_holds_nothing),
         cmocka_unit_test(very_many_firms),
         cmocka_unit_test_teardown(whatever_is_refused_is_told_in_the_end, random_say_seed),
