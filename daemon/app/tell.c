@@ -425,6 +425,15 @@ void tell_second(struct tell *t, const char *status_json, size_t len)
     work(t);
 }
 
+/* What the comparison found is on its way. */
+static bool sets(const struct tell *t)
+{
+    bool any = t->set.head != NULL;
+    for (size_t i = 0; i < t->n_flights && !any; i++)
+        any = t->flights[i].kind == FLIGHT_ITEM && t->flights[i].item->topic_hash;
+    return any;
+}
+
 void tell_stats(const struct tell *t, struct tell_stats *out)
 {
     struct store_stats s;
@@ -438,7 +447,7 @@ void tell_stats(const struct tell *t, struct tell_stats *out)
                                   : "away";
     store_stats(t->o.store, &s);
     out->waiting = s.outbox_rows;
-    out->reconciled &= !t->compare;
+    out->reconciled = out->reconciled && !t->compare && !sets(t);
     out->held = tell_holds_count(t);
     out->commands = atomic_load_explicit(&t->commands, memory_order_relaxed);
     out->commands_refused = atomic_load_explicit(&t->refused, memory_order_relaxed);

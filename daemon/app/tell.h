@@ -60,7 +60,7 @@ struct tell_stats {
     /* One of "connecting" (never yet), "connected", "reconnecting" (lost, less than 60 s ago), "away". */
     const char *link;
     bool ready;                 /* connected or reconnecting */
-    bool connected, reconciled; /* the retained set of this connection was compared */
+    bool connected, reconciled; /* on this connection the retained set was compared, and mended */
     uint64_t epoch;             /* 0: not decided yet */
     uint64_t waiting;           /* rows of the outbox, now */
     uint64_t told;              /* rows that the broker has, replies among them */
