@@ -216,6 +216,12 @@ class Listener:
     def on(self, level):
         return [h for h in list(self.heard) if h[0].startswith(level)]
 
+    def so_far(self):
+        """What it has heard by now, and nothing more."""
+        other = Listener.__new__(Listener)
+        other.heard = list(self.heard)
+        return other
+
     def nap(self):
         """Goes without a word; the broker keeps what comes meanwhile."""
         with contextlib.suppress(OSError):
