@@ -9,7 +9,7 @@ import pytest
 
 import schemas
 from conftest import until
-from ring import now_ms, topic
+from ring import now_ms, topic, wait_messages
 from test_A0_tell_mqtt import (PREFIX, agreed, firms, gateway_at,  # noqa: F401
                                guarded, kept)
 
@@ -232,6 +232,7 @@ def test_test_mode(desk, firms):  # noqa: F811
     desk.kill()
     desk.start()
     desk.until(agreed(desk), 30)
+    wait_messages(desk, 0)  # all that the journal has is passed again
     assert desk.status()["alarms"]["tests"] == force
     say(desk, "y1", alarm=False)
     ended = until(lambda: [e for e in yulin.on("events") if e["device"] == "y1" and not e["open"]],
