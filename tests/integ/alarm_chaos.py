@@ -346,6 +346,7 @@ class Known:
 
     def __init__(self, path):
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            db.execute("BEGIN")  # all of one moment
             self.transitions = [
                 dict(zip(("id", "case", "version", "stream", "firm", "compound", "rule", "device",
                           "point", "change", "seq", "wall_ms", "json"), row))
@@ -363,7 +364,6 @@ class Known:
             self.replies = db.execute("SELECT count(*) FROM alarm_reply").fetchone()[0]
         for t in self.transitions:
             t["state"] = json.loads(t["json"])
-
 
     def add(self, other):
         """What another lane knows."""
