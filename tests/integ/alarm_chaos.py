@@ -216,6 +216,12 @@ class Listener:
     def on(self, level):
         return [h for h in list(self.heard) if h[0].startswith(level)]
 
+    def so_far(self):
+        """What it has heard by now, and nothing more."""
+        other = Listener.__new__(Listener)
+        other.heard = list(self.heard)
+        return other
+
     def nap(self):
         """Goes without a word; the broker keeps what comes meanwhile."""
         with contextlib.suppress(OSError):
@@ -340,6 +346,7 @@ class Known:
 
     def __init__(self, path):
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            db.execute("BEGIN")  # all of one moment
             self.transitions = [
                 dict(zip(("id", "case", "version", "stream", "firm", "compound", "rule", "device",
                           "point", "change", "seq", "wall_ms", "json"), row))
@@ -358,7 +365,6 @@ class Known:
         for t in self.transitions:
             t["state"] = json.loads(t["json"])
 
-
     def add(self, other):
         """What another lane knows."""
         self.transitions += other.transitions
@@ -369,19 +375,40 @@ class Known:
         return self
 
 
-def while_still(path, settled, listener, judge):
-    """judge(known) of a store that does not change meanwhile: a city that has ended falls silent,
-    and that is told, too. Its result."""
+def on_its_way(known, listener, operator=None):
+    """Is there what the store told, or an answer that the operator waits for, and the listener has
+    not heard it? The broker that has it brings it at any later time."""
+    heard, answers = {"events": set(), "urgent": set()}, set()
+    for topic, payload, _, correlation in list(listener.heard):
+        level, _, rest = topic.partition("/")
+        if level == "reply":
+            answers.add(correlation)
+        elif level in heard and payload:
+            s = json.loads(payload)
+            heard[level].add((s["stream"], *rest.split("/")[:2], s["seq"]))
+    told = {(t["stream"], t["firm"], t["compound"], t["seq"]): t["state"]
+            for t in known.transitions if t["seq"]}
+    urgent = {k for k, s in told.items() if s["life_safety"] and not s["test"]}
+    return bool(told.keys() - heard["events"] or urgent - heard["urgent"] or
+                operator and operator.sent.keys() - answers)
+
+
+def while_still(look, settled, listener, judge, operator=None, lossy=False):
+    """judge(known) of stores (as look() knows them) that do not change meanwhile: a city that has
+    ended falls silent, and that is told, too. Its result. All that was told is heard, if no broker
+    lost it."""
     for _ in range(10):
         until(settled, 120, "all is told and stored")
+        with contextlib.suppress(AssertionError):  # what never comes the judge names
+            until(lambda: lossy or not on_its_way(look(), listener, operator), 15)
         n = -1
-        while n != len(listener.heard):  # what the broker still brings
+        while n != len(listener.heard):  # and what the broker brings besides
             n = len(listener.heard)
             time.sleep(2)
-        known = Known(path)
-        if known.rows == Known(path).rows and settled():
+        known = look()
+        if known.rows == look().rows and settled():
             result = judge(known)
-            if known.rows == Known(path).rows:
+            if known.rows == look().rows:
                 return result
     raise AssertionError("the store does not come to rest")
 

@@ -27,21 +27,24 @@ LONG = bool(os.environ.get("GAIHOU_TEST_LONG"))
 PATIENCE = float(os.environ.get("GAIHOU_TEST_PATIENCE", "4"))
 PORTS = range(10000, 32000) # below those that the kernel gives to outgoing connections
 
-_given_ports = set()
-_random = random.Random(os.getpid() ^ time.time_ns()) # other runs are beside this one
+_given_ports = {} # each with a name that says so to the other runs beside this one, while this lasts
+_random = random.Random(os.getpid() ^ time.time_ns())
 
 
 def free_port():
-    """A loopback port that nobody listens on and that was not given before."""
+    """A loopback port that nobody listens on and that nobody else of ours was given: neither before
+    its server listens nor while that is down may another take it (tests/unit/mqtt_rig.h does the
+    same)."""
     while True:
         port = _random.choice(PORTS)
-        if port in _given_ports:
-            continue
+        mark = socket.socket(socket.AF_UNIX)
         with socket.socket() as s, contextlib.suppress(OSError):
+            mark.bind(f"\0gaihou-test-port-{port}") # gone with this process
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.bind(("127.0.0.1", port))
-            _given_ports.add(port)
+            _given_ports[port] = mark
             return port
+        mark.close()
 
 
 def until(condition, seconds=20, what=None, exactly=False):
@@ -55,7 +58,7 @@ def until(condition, seconds=20, what=None, exactly=False):
             result = condition()
             if result:
                 return result
-        except (OSError, requests.RequestException, KeyError, ValueError) as e:
+        except (OSError, requests.RequestException, LookupError, ValueError) as e:
             last = e
         if time.monotonic() > end:
             name = what or getattr(condition, "__name__", "condition")
@@ -386,7 +389,7 @@ class City:
         """Starts a feed; .truth is its truth file, .result() its summary at the end."""
         self.runs += 1
         p = Process("city", [BIN / "city", "run", "--url", broker_url, *self.fleet, "--truth",
-                             self.folder / f"truth-{self.runs}", *argv],
+                             self.folder / f"truth-{self.runs}", "--drain", 60, *argv],
                     self.folder / f"city-{self.runs}.log")
         p.truth = self.folder / f"truth-{self.runs}"
         p.result = lambda seconds=120: city_result(p, seconds)

@@ -54,7 +54,10 @@ def test_every_acknowledged_message_is_in_influx_once(bench, broker, influx):
     assert status["engine"]["fields_unknown"] == status["engine"]["fields_bad"] == 0
     total = balanced(g)
     assert total["messages"]["received"] == total["messages"]["decoded"] == 6000
-    assert total["sinks"]["influx"]["accepted"] == total["points"]["made"] + total["points"]["own"]
+    sums = total["sinks"]["influx"]
+    # of our own metrics a minute's may have come since
+    assert sums["accepted"] + sums["pending"] == total["points"]["made"] + total["points"]["own"]
+    assert sums["pending"] <= total["points"]["own"] and sums["refused"] == sums["shed"] == 0
     truth = read_truth(feed.truth)
     registry = kinds(g.folder)
     rows, lines = stored(influx)
@@ -111,7 +114,9 @@ def test_schema(bench, broker, influx):
     bad = {r["device"]: r for r in influx.query("SELECT * FROM sump_bad")}
     assert (bad["s1"]["level"], bad["s1"]["reason"]) == (9.5, "range")
     assert (bad["s2"]["level_raw"], bad["s2"]["reason"]) == ("wet", "type")
-    until(lambda: len(influx.query("SELECT * FROM gaihou_place")) == 4, 20, "places")
+    # (each also once a day, at a minute of its own)
+    until(lambda: len({r["device"] for r in influx.query("SELECT * FROM gaihou_place")}) == 4, 20,
+          "places")
     place = {r["device"]: r for r in influx.query("SELECT * FROM gaihou_place")}
     assert place["s1"]["compound_name"] == "一号院" and place["s1"]["lat"] == 29.5563
     assert place["s1"]["firm"] == "yulin" and place["s3"]["firm"] == "none"
@@ -150,12 +155,11 @@ def test_two_sinks_one_dead_the_other_unaffected(bench, broker, influx):
     got = g.until(have, 30, "all numbers are in VictoriaMetrics")
     for k, v in want.items():
         assert abs(got[k] - v) <= 1e-9 * max(1, abs(v)), (k, v, got[k])
-    sinks = {k["id"]: k for k in g.status()["sinks"]}
-    assert sinks["vm"]["state"] == "ok" and sinks["influx"]["state"] == "retrying"
-    assert sinks["influx"]["pending_lines"] >= 2000
-    assert requests_ready(g) == {"influx": "retrying", "vm": "ok"}
+    # each has its own pace: the one that lives may be through before the other was asked
+    g.until(lambda: requests_ready(g) == {"influx": "retrying", "vm": "ok"}, 20, "told")
+    g.until(lambda: g.status()["sinks"][0]["pending_lines"] >= 2000, 20, "they wait")
     influx.start(create=False)
-    g.until(lambda: g.status()["sinks"][0]["pending_lines"] == 0, 60, "the backlog drained")
+    g.until(lambda: drained(g.status()["sinks"][0]), 60, "the backlog drained")
     rows, _ = stored(influx)
     told = {(d, s["ts"]) for d, s in samples_of(read_truth(feed.truth))}
     kept = {(d, t) for d in rows for t in rows[d]}
@@ -168,3 +172,7 @@ def test_two_sinks_one_dead_the_other_unaffected(bench, broker, influx):
 
 def requests_ready(g):
     return g.get("/readyz")["sinks"]
+
+
+def drained(sink):
+    return sink["pending_lines"] == sink["open_lines"] == 0

@@ -24,9 +24,13 @@ def all_there(influx, feed):
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 def test_database_away_loses_nothing(bench, influx, how):
     broker = bench.mosquitto(*AS_DEBIAN)
-    rate, away = (2000, 60) if LONG else (500, 12)  # such a broker drops what 1,000 are ahead of
+    # Such a broker drops what 1,020 are ahead of. That is more than a gateway that a busy machine holds
+    # up lets come together, and less than what comes while the database is away.
+    rate, away = (2000, 60) if LONG else (100, 12)
+    # one that is stopped is known by this only; one that writes slowly is not away
+    timeout = "20s" if how == "stopped" else "60s"
     g = bench.gaihou(brokers=[{"id": "main", "url": broker.url}],
-                     sinks=[influx_sink(influx, timeout="10s")])
+                     sinks=[influx_sink(influx, timeout=timeout)])
     city = bench.city(devices=400, compounds=4)
     city.registry(g.folder)
     g.configure().start()
@@ -60,12 +64,13 @@ def test_database_away_loses_nothing(bench, influx, how):
 
 @pytest.mark.alone
 def test_newest_first_while_the_backlog_drains(bench, rude):
-    """A database that takes two small blocks in 50 ms: what is new does not wait for the old."""
+    """A database that takes two small blocks in 100 ms: what is new does not wait for the old, of
+    which there is more than five new values may take."""
     def down(_):
         return (503, b"", {})
 
     def slow(_):
-        time.sleep(0.05)
+        time.sleep(0.1)
         return OK
     broker = bench.mosquitto("max_queued_messages 100000")
     g = small(bench, broker, [rude_sink(rude, batch={"lines": 50, "age": "100ms"})]).start()
@@ -86,6 +91,7 @@ def test_newest_first_while_the_backlog_drains(bench, rude):
     left = g.status()["sinks"][0]["pending_lines"]
     assert left > 1000, "the backlog was gone before: the test saw nothing"
     assert max(delays) < 1.5, delays
+    rude.answer = lambda _: OK  # the rest is not what is measured
     wait_settled(g, 10005, 60)
     lines = {x for r in rude.requests if r.at > 0 for x in r.lines if x.startswith("sump")}
     assert len(lines) == 10005

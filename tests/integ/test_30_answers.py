@@ -70,9 +70,10 @@ def test_what_passes_is_sent_again_the_same_bytes(bench, broker, rude, first):
 
 
 def test_no_answer_is_a_timeout_and_sent_again(bench, broker, rude):
-    g = small(bench, broker, [rude_sink(rude, timeout="1s", in_flight=1)]).start()
+    g = small(bench, broker, [rude_sink(rude, timeout="3s", in_flight=1)]).start()
     seen = threading.Event() # until then no post of them is answered: the state lasts
     rude.answer = only_readings(lambda r: OK if seen.is_set() else HANG)
+    began = time.monotonic() # before the first was sent; when it came, a busy server sees later
     say(g, broker)
 
     def told():
@@ -83,7 +84,7 @@ def test_no_answer_is_a_timeout_and_sent_again(bench, broker, rude):
     wait_settled(g, 1)
     sent = with_readings(rude)
     again = [r.at for r in sent if r.raw == sent[0].raw]
-    assert len(again) >= 2 and again[1] - again[0] >= 1
+    assert len(again) >= 2 and again[1] - began >= 3
 
 
 def test_retry_after_is_kept(bench, broker, rude):
@@ -262,7 +263,7 @@ def test_victoria_killed_right_after_taking_it_gets_it_again(bench, broker):
     # not written to its disk since, if it comes soon: another value that only its memory has
     publish(broker, [(topic("s2"), {"ts": t, "level": 3})])
     g.until(lambda: there(101), 20, "taken")
-    assert sink(g)["held"] > 0
+    g.until(lambda: sink(g)["held"] > 0, 20, "held") # its answer comes to us behind what it tells
     vm.kill()
     vm.start()
     g.until_log("was restarted", 40)

@@ -447,7 +447,8 @@ def test_certificates_that_do_not_do(bench, pki, server, ca, words):
     g.start(ready=False)
     until(lambda: words in (g.status()["brokers"][0]["problem"] or ""), 30, words)
     assert not g.status()["brokers"][0]["connected"]
-    assert any(words in x for x in log_lines(g, "broker main"))
+    # where a busy machine gave the first attempt another reason, this one is logged a minute later
+    g.until(lambda: any(words in x for x in log_lines(g, "broker main")), 60, "logged")
 
 
 def test_certificate_good_with_ours(bench, pki):
@@ -456,8 +457,11 @@ def test_certificate_good_with_ours(bench, pki):
     url = f"mqtts://localhost:{b.port}"
     g.configure(brokers=[{"id": "main", "url": url, "tls": {"ca_file": str(pki / "ca.pem")}}])
     g.start(ready=False)
-    until(lambda: "certificate" in (g.status()["brokers"][0]["problem"] or ""), 30, "told")
-    assert "tls.cert_file" in g.status()["brokers"][0]["problem"]
+
+    def told():
+        problem = g.status()["brokers"][0]["problem"] or ""
+        return "certificate" in problem and "tls.cert_file" in problem
+    until(told, 30, "told")
     assert g.stop() == 0
     g.configure(brokers=[{"id": "main", "url": url, "tls": {
         "ca_file": str(pki / "ca.pem"), "cert_file": str(pki / "client.pem"),

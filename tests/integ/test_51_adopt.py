@@ -207,5 +207,6 @@ def test_a_vendors_device_by_its_profile(bench, broker, influx):
         "k-2,k/2,sump,c2,Acme,M\n")
     g.until(lambda: len(levels(influx, "k-2")) == 4, 15, "its points")
     assert levels(influx, "k-2") == {t + i: (830 + i) / 1000 for i in range(4)}
+    wait_settled(g)
     assert len(levels(influx, "s1")) == 4  # its sibling's are not told twice
     balanced(g)

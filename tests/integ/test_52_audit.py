@@ -63,7 +63,7 @@ def test_by_vendor_and_model(bench, broker, influx):
     j = json.loads(audit(g, "--period", "1d", "--json").stdout)
     assert [r["messages"] for r in j["rows"]] == [17, 1]
     assert sum(int(r["messages"]) for day in days
-               for r in rows(audit(g, "--period", day, "--csv").stdout)[:1]) == 17
+               for r in rows(audit(g, "--period", day, "--csv", "--vendor", "Milesight").stdout)) == 17
     assert rows(audit(g, "--period", "2020-01", "--csv").stdout) == []
     for bad in (["--period", "soon"], ["--period"], [], ["--period", "2026-13"], ["--when", "1d"]):
         assert audit(g, *bad, check=False).returncode == 64
@@ -109,8 +109,12 @@ def test_the_archive_too(bench, broker, influx):
     feed = city.feed(broker.url, "--rate", 3000, "--messages", 15000)
     feed.result()
     wait_settled(g, 15000)
-    assert list((g.folder / "data" / "archive").glob("*.zst"))
+    g.until(lambda: list((g.folder / "data" / "archive").glob("*.zst")), 60, "a segment is let go")
+    bad = g.status()["engine"]["fields_bad"]
+    assert g.stop() == 0  # no segment goes from the journal to the archive while both are read
     said = collections.Counter(d for d, *_ in read_truth(feed.truth))
     got = rows(audit(g, "--period", "1d", "--csv", "--by-device").stdout)
-    assert {r["device"]: int(r["messages"]) for r in got if int(r["messages"])} == dict(said)
-    assert sum(int(r["bad"]) for r in got) == g.status()["engine"]["fields_bad"]
+    # a journal as small may have left the broker, which then delivers again what it had no word of
+    assert {r["device"]: int(r["messages"]) - int(r["duplicates"]) for r in got
+            if int(r["messages"])} == dict(said)
+    assert sum(int(r["bad"]) for r in got) == bad

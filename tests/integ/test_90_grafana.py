@@ -17,6 +17,7 @@ import yaml
 
 import influxql
 from conftest import TOP, Bench
+from ring import wait_settled
 
 GRAFANA = TOP / "config" / "grafana"
 DASHBOARD = json.loads((GRAFANA / "dashboards" / "gaihou.json").read_text(encoding="utf-8"))
@@ -128,22 +129,24 @@ def fill_by_pipeline(bench, influx):
         return [r[field] for r in influx.query(f'SELECT "{field}" FROM "gaihou_gateway"')]
     # the counters' first record must be there before anything is counted
     g.until(lambda: own("messages_s"), 30, "the gateway's own metrics are stored")
-    feed = city.feed(broker.url, "--rate", 100, "--seconds", 20)
+    # so many that every kind of device speaks, however fast this machine is
+    feed = city.feed(broker.url, "--rate", 100, "--messages", 2000)
     start = (int(time.time()) - SAMPLES * STEP) * 1000
-    for device in DEVICES:
-        samples = [{"ts": ms, **v} for ms, v in series_of(device, start)]
-        if samples:
-            publish(broker, device, json.dumps(samples))
-    publish(broker, "tjb-env-1", json.dumps([{"ts": ms, **v}
-                                             for ms, v in series_of("tjb-env-1", start)[-3:]]))
-    for n, (device, metric, value, _) in enumerate(BAD):
-        publish(broker, device, json.dumps({"ts": start + 1000 + n, metric: value}))
-    publish(broker, "nobody-knows-me", '{"level": 1}')
-    publish(broker, "tjb-env-1", '{"temperature": ')
-    publish(broker, "tjb-env-1", "")
-    assert feed.result()["acked"] > 0
-    # … and the second one after, a minute later
-    g.until(lambda: len(own("messages_s")) >= 2, 90, "a second record of its own metrics")
+    said = [(device, json.dumps([{"ts": ms, **v} for ms, v in series_of(device, start)]))
+            for device in DEVICES if series_of(device, start)]
+    said += [("tjb-env-1", json.dumps([{"ts": ms, **v}
+                                       for ms, v in series_of("tjb-env-1", start)[-3:]]))]
+    said += [(device, json.dumps({"ts": start + 1000 + n, metric: value}))
+             for n, (device, metric, value, _) in enumerate(BAD)]
+    said += [("nobody-knows-me", '{"level": 1}'), ("tjb-env-1", '{"temperature": '), ("tjb-env-1", "")]
+    for device, payload in said:
+        publish(broker, device, payload)
+    assert feed.result()["acked"] == 2000
+    # … and another one after all of it, within a minute; the batch of samples said twice is one message
+    wait_settled(g, 2000 + len(said), 90, again=1)
+    before = len(own("messages_s"))
+    g.until(lambda: len(own("messages_s")) > before, 90, "a further record of its own metrics")
+    wait_settled(g, 2000 + len(said), again=1)
     g.until(lambda: influx.query('SELECT last("received") FROM "gaihou_ledger" '
                                  f"WHERE \"compound\" = '{COMPOUND}'")[0]["last"] > 0)
 

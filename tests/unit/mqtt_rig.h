@@ -27,6 +27,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -205,11 +206,33 @@ static int listen_free(int *port)
     return fd;
 }
 
+/* One that nobody listens on, of those that the kernel gives to nobody by itself. While this process
+ * lasts a name says that it is ours: neither before a broker listens nor while it is down may another
+ * test take it (tests/integ/conftest.py does the same). */
 static int free_port(void)
 {
-    int port;
-    close(listen_free(&port));
-    return port;
+    static unsigned seed;
+    if (!seed)
+        seed = (unsigned)getpid() ^ ((unsigned)time(NULL) << 16);
+    for (;;) {
+        int port = 10000 + rand_r(&seed) % 22000;
+        struct sockaddr_un name = {.sun_family = AF_UNIX};
+        struct sockaddr_in a = {.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        int n =
+            snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "gaihou-test-port-%d", port);
+        socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+        int mark = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+        bool ours = bind(mark, (struct sockaddr *)&name, len) == 0 &&
+                    bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+        close(fd);
+        if (ours)
+            return port;
+        close(mark);
+    }
 }
 
 static int dial(int port)
@@ -218,7 +241,7 @@ static int dial(int port)
                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                             .sin_port = htons((uint16_t)port)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct timeval t = {.tv_sec = 5};
+    struct timeval t = {.tv_sec = 60};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
     if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
         return fd;

@@ -76,7 +76,7 @@ static void set_up_api(struct rig *r)
     for (unsigned i = 0; i < LETTERS; i++)
         at = append(r, RECORD_MESSAGE, "gaihou/v1/up/c1/s1", "{oops");
     append(r, RECORD_MESSAGE, "gaihou/v1/up/c1/nobody", "{\"level\":1}");
-    for (int i = 0; i < 300 && !pipeline_has_stored(r->pipeline, &at); i++)
+    for (int i = 0; i < 3000 && !pipeline_has_stored(r->pipeline, &at); i++)
         run_until(r, 20);
     assert_true(pipeline_has_stored(r->pipeline, &at));
     r->sources = (struct report_sources){

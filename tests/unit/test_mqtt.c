@@ -42,8 +42,8 @@ static void test_messages(void **state)
     assert_string_equal(s[0].topic, "t/a");
     assert_int_equal(s[1].qos, 0);
     assert_int_equal(s[2].payload_len, 0);
-    assert_false(s[3].retain); /* live, whatever its publisher asked for */
-    assert_int_equal(stats(c.m).messages, 5);
+    assert_false(s[3].retain);         /* live, whatever its publisher asked for */
+    WAIT(stats(c.m).messages == 5, 5); /* counted when our callback has returned */
     assert_string_equal(stats(c.m).problem, "");
     client_close(&c);
     broker_kill(&b, SIGKILL);
@@ -110,7 +110,7 @@ static void test_publish(void **state)
     assert_int_equal(c.log->seen[0].qos, 0);
     assert_int_equal(c.log->seen[1].qos, 1);
     assert_false(c.log->seen[1].retain);
-    assert_int_equal(stats(c.m).published, 2);
+    WAIT(stats(c.m).published == 2, 5); /* counted behind the call that sent it */
     broker_kill(&b, SIGKILL);
     WAIT(!stats(c.m).connected, 10);
     assert_int_equal(mqtt_publish(c.m, "t/out", "x", 1, 0), -ENOTCONN);
@@ -149,7 +149,7 @@ static void test_leave_and_return(void **state)
     memcpy(d.id, id, sizeof(id));
     client_url(&d, 0, "mqtt", "127.0.0.1", b.port);
     client_open(&d, (struct mqtt_options){0});
-    WAIT(count(d.log) == 1, 10);
+    WAIT(last_is(d.log, "later"), 10);
     assert_true(d.log->session_present);
     client_close(&d);
     broker_kill(&b, SIGKILL);
@@ -284,7 +284,7 @@ static void test_thousand_filters(void **state)
     client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
     client_open(&c, (struct mqtt_options){.filters = f, .n_filters = N});
     WAIT(stats(c.m).connected, 15);
-    double until = now_s() + 60;
+    double until = now_s() + 60 * PATIENCE;
     while (count(c.log) == 0 && now_s() < until) {
         publish(b.port, "f/999", "last", 1, false);
         (void)poll(NULL, 0, 100);
@@ -296,7 +296,7 @@ static void test_thousand_filters(void **state)
     /* away with all but one, in with a new one */
     struct mqtt_filter g[] = {{.filter = "f/7", .qos = 1}, {.filter = "g/#", .qos = 0}};
     mqtt_resubscribe(c.m, g, 2);
-    until = now_s() + 60;
+    until = now_s() + 60 * PATIENCE;
     bool gone = false;
     while (!gone && now_s() < until) { /* f/999 goes, g/… comes */
         size_t n = count(c.log);
@@ -375,9 +375,8 @@ static void tls_case(const char *server, const char *more, const char *host, con
     c.conf.tls.key_file = key ? in_dir(key) : NULL;
     client_open(&c, (struct mqtt_options){.key_password = password});
     if (expected) {
-        WAIT(stats(c.m).problem[0], 20);
+        WAIT(problem_has(c.m, expected), 20); /* a busy machine's first attempt may time out */
         print_message("  %s\n", stats(c.m).problem);
-        assert_non_null(strstr(stats(c.m).problem, expected));
         assert_int_equal(ups(c.log), 0);
     } else {
         WAIT(stats(c.m).connected, 15);
@@ -456,8 +455,8 @@ static void answer_subscribe(struct fake *f, int fd, const uint8_t *p, size_t n,
         f->filters++;
     }
     r[1] = (uint8_t)(o - 2);
+    f->subscribes++; /* who has the answer finds it counted */
     (void)!send(fd, r, o, MSG_NOSIGNAL);
-    f->subscribes++;
 }
 
 static void fake_client(struct fake *f, int fd)
@@ -640,8 +639,8 @@ static void test_many_short_lives_of_one_in_a_hurry(void **state)
     fake_start(&f);
     client_url(&c, 0, "mqtt", "127.0.0.1", f.port);
     client_open(&c, (struct mqtt_options){.retry_max_s = 1});
-    WAIT(downs(c.log) == 3, 30);
-    WAIT(downs(c.log) == 5, 15);
+    WAIT(downs(c.log) >= 3, 30);
+    WAIT(downs(c.log) >= 5, 15);
     client_close(&c);
     fake_stop(&f);
 }

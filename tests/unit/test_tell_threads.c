@@ -236,6 +236,7 @@ static void judge_events(struct log *l)
 {
     static char heard[ROWS + 1][64];
     unsigned next = 1;
+    pthread_mutex_lock(&l->lock); /* answers may still come */
     for (size_t i = 0; i < l->n; i++) {
         unsigned seq = 0;
         const struct seen *s = &l->seen[i];
@@ -249,6 +250,7 @@ static void judge_events(struct log *l)
         }
         memcpy(heard[next++], s->payload, sizeof(s->payload));
     }
+    pthread_mutex_unlock(&l->lock);
     assert_int_equal(next, ROWS + 1);
 }
 
