@@ -59,10 +59,11 @@ char *ctl_encode(const char *s)
 {
     return strdup(s);
 }
-const char *ctl_clock_text(char room[32], const char *stamp)
+void ctl_set_clock(json_t *row, const char *key, const char *stamp)
 {
-    (void)snprintf(room, 32, "%.31s", stamp);
-    return room;
+    char room[32];
+    (void)snprintf(room, sizeof(room), "%.10s %.8s", stamp, strlen(stamp) > 11 ? stamp + 11 : "");
+    json_object_set_new(row, key, json_stringn(room, strlen(room)));
 }
 char *ctl_clean(const char *s, size_t len, size_t most)
 {
