@@ -20,7 +20,8 @@ enum {
         30,        /* lost so early, three times in a row: perhaps taken by a second client */
     STEADY_S = 30, /* one that lasted so long starts the backoff anew */
     SAY_AGAIN_S = 60, /* a new reason for a link that is down is logged no more often */
-    CLOSE_WAIT_S = 5,
+    CLOSE_WAIT_S = 5, /* for a look-up that hangs */
+    CLOSE_LOOK_MS = 100,
     SEND_WINDOW = 16,
 };
 
@@ -440,8 +441,10 @@ void mqtt_close(struct mqtt *m)
     pthread_mutex_lock(&m->lock);
     m->closing = true;
     pthread_cond_broadcast(&m->cond);
-    while (!m->done && mqtt_wait(m, until)) {
-    }
+    /* Where there may be a connection, who is not called any more would acknowledge what nobody has
+     * kept: a callback that blocks, of any client, is waited for. */
+    while (!m->done && (!m->looking_up || mqtt_now_ns() < until))
+        (void)mqtt_wait(m, mqtt_now_ns() + CLOSE_LOOK_MS * (SECOND / 1000));
     bool done = m->done;
     pthread_mutex_unlock(&m->lock);
     if (done) {
@@ -449,8 +452,8 @@ void mqtt_close(struct mqtt *m)
         free_all(m);
         return;
     }
-    /* Only a name look-up can hang (nothing of Paho's is under way then), or a callback of the
-     * owner, for which we wait here. The thread finds `closing` set and cleans up. */
+    /* The name look-up hangs: nothing of Paho's is under way, and when it returns the thread finds
+     * `closing` set and cleans up. */
     mqtt_report_down(m, "the gateway stops", false);
     pthread_mutex_lock(&m->cb_lock);
     m->muted = true;

@@ -130,8 +130,9 @@ struct mqtt_stats { /* a snapshot; any thread */
  * option). `broker` is only read while the client is open. */
 int mqtt_open(const struct mqtt_options *o, const struct mqtt_events *e, struct err *err,
               struct mqtt **out);
-/* Blocks until no callback runs any more, which takes ≤ ~5 s unless on_message itself blocks.
- * NULL is fine. If a name look-up hangs, a thread of ours frees the rest when that returns. */
+/* Blocks until no callback runs any more, which takes ≤ ~5 s unless an on_message blocks, of this
+ * client or of another: Paho has one thread for all. NULL is fine. If a name look-up hangs, a thread
+ * of ours frees the rest when that returns. */
 void mqtt_close(struct mqtt *m);
 /* The rest does not block. */
 void mqtt_leave(struct mqtt *m, const char *why); /* disconnect, keep the session */

@@ -234,8 +234,7 @@ static int on_arrived(void *ctx, char *topic, int topic_len, MQTTAsync_message *
             text_of(&a->properties, MQTTPROPERTY_CODE_CORRELATION_DATA, &msg.correlation_len);
     }
     pthread_mutex_lock(&m->cb_lock);
-    if (!m->muted) /* only once Paho has no connection left, so nothing is acknowledged unkept
-                    */
+    if (!m->muted) /* only while Paho has no connection, so nothing is acknowledged unkept */
         m->events.on_message(m->events.ctx, &msg);
     pthread_mutex_unlock(&m->cb_lock);
     atomic_fetch_add_explicit(&m->messages, 1, memory_order_relaxed);
@@ -459,9 +458,11 @@ static int attempt(struct mqtt *m, struct mqtt_url *u, char *uri, const char *ad
     return -ECONNREFUSED;
 }
 
-static bool no_longer(struct mqtt *m)
+/* Begins a look-up, or ends it; true: nobody wants what it is for. */
+static bool look_up(struct mqtt *m, bool now)
 {
     pthread_mutex_lock(&m->lock);
+    m->looking_up = now;
     bool stop = m->closing || !m->wanted;
     pthread_mutex_unlock(&m->lock);
     return stop;
@@ -472,9 +473,10 @@ int mqtt_connect(struct mqtt *m, struct mqtt_url *u)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV},
                     *list = NULL;
     char address[NI_MAXHOST], uri[NI_MAXHOST + 32];
+    (void)look_up(m, true);
     int rc = getaddrinfo(u->host, u->port, &hints, &list);
-    if (no_longer(
-            m)) { /* after a hanging look-up the owner may be gone: touch nothing of theirs */
+    /* after a hanging look-up the owner may be gone: touch nothing of theirs */
+    if (look_up(m, false)) {
         if (rc == 0)
             freeaddrinfo(list);
         return -ECANCELED;

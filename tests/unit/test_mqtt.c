@@ -312,6 +312,104 @@ static void test_thousand_filters(void **state)
     broker_kill(&b, SIGKILL);
 }
 
+/* -- beside one whose callback blocks ---------------------------------------------------------
+ */
+
+struct slow { /* a client whose on_message keeps Paho's only thread */
+    struct conf_broker conf;
+    const char *urls[1];
+    char url[64];
+    struct mqtt *m;
+    _Atomic double until; /* set before the message is published */
+    _Atomic bool inside, over;
+};
+
+static void on_message_slowly(void *ctx, const struct mqtt_message *m)
+{
+    struct slow *s = ctx;
+    (void)m;
+    s->inside = true;
+    while (now_s() < s->until)
+        nap();
+    s->over = true;
+}
+
+static void on_link_ignored(void *ctx, const struct mqtt_link *l)
+{
+    (void)ctx;
+    (void)l;
+}
+
+/* Blocks for `seconds` from here on, or for a little less. */
+static void slow_open(struct slow *s, int port, double seconds)
+{
+    static const struct mqtt_filter own = {"slow/#", 1};
+    struct err err = {0};
+    snprintf(s->url, sizeof(s->url), "mqtt://127.0.0.1:%d", port);
+    s->urls[0] = s->url;
+    s->conf.id = "slow";
+    s->conf.url.items = s->urls;
+    s->conf.url.n = 1;
+    s->conf.session_expiry_s = s->conf.keepalive_s = 60;
+    struct mqtt_options o = {
+        .broker = &s->conf, .client_id = "slow", .filters = &own, .n_filters = 1};
+    struct mqtt_events e = {
+        .ctx = s, .on_message = on_message_slowly, .on_link = on_link_ignored};
+    assert_int_equal(mqtt_open(&o, &e, &err, &s->m), 0);
+    WAIT(stats(s->m).subscribed, 15);
+    s->until = now_s() + seconds;
+    publish(port, "slow/one", "x", 1, false);
+    WAIT(s->inside, 10);
+}
+
+static bool all_came(struct log *l, int n)
+{
+    bool seen[100] = {false};
+    int different = 0;
+    pthread_mutex_lock(&l->lock);
+    for (size_t i = 0; i < l->n; i++) {
+        long v = strtol(l->seen[i].payload, NULL, 10);
+        if (strcmp(l->seen[i].topic, "t/n") != 0 || v < 0 || v >= 100 || seen[v])
+            continue;
+        seen[v] = true;
+        different++;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return different == n;
+}
+
+/* What waits in a closing client's socket may not be acknowledged by nobody. */
+static void test_close_beside_a_slow_one(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    enum { N = 50 };
+    struct broker b;
+    struct client c = {.id = "closes"}, d = {.id = "closes"};
+    struct slow s = {0};
+    char text[16];
+    broker_start(&b, NULL);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){0});
+    wait_subscribed(&c, b.port);
+    slow_open(&s, b.port, 9);
+    int fd = raw_connect(b.port, "feed");
+    for (int i = 0; i < N; i++) {
+        snprintf(text, sizeof(text), "%d", i);
+        raw_publish(fd, "t/n", text, 1, false);
+    }
+    close(fd);
+    mqtt_close(c.m);
+    assert_true(s.over); /* before, there was a connection still */
+    d.log = c.log;
+    client_url(&d, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&d, (struct mqtt_options){0});
+    WAIT(all_came(d.log, N), 15);
+    client_close(&d);
+    mqtt_close(s.m);
+    broker_kill(&b, SIGKILL);
+}
+
 /* -- TLS -------------------------------------------------------------------------------------
  */
 
@@ -726,6 +824,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_broker_restarts),
         cmocka_unit_test(test_leave_and_return),
         cmocka_unit_test(test_redelivery),
+        cmocka_unit_test(test_close_beside_a_slow_one),
         cmocka_unit_test(test_taken_over),
         cmocka_unit_test(test_twin),
         cmocka_unit_test(test_wrong_password),
