@@ -424,6 +424,18 @@ static void explain(struct mqtt *m, const struct mqtt_url *u, const char *addres
                        "the broker closed the connection instead of answering CONNECT");
 }
 
+/* Of an attempt whose handle is gone. The CONNACK may have come while we waited for Paho to let go of
+ * it, and with it what was given to be sent. */
+static void give_up(struct mqtt *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->phase = MQTT_IDLE;
+    pthread_mutex_unlock(&m->lock);
+    mqtt_report_down(m, "left while connecting", false);
+    mqtt_publish_forget(m);
+    mqtt_send_forget(m);
+}
+
 static int attempt(struct mqtt *m, struct mqtt_url *u, char *uri, const char *address)
 {
     pthread_mutex_lock(&m->lock);
@@ -451,7 +463,7 @@ static int attempt(struct mqtt *m, struct mqtt_url *u, char *uri, const char *ad
     if (phase == MQTT_CONNECTING) {
         /* Paho cannot disconnect what is not connected, so the handle has to go. */
         destroy_handle(&u->handle[m->version == 5]);
-        mqtt_report_down(m, "left while connecting", false);
+        give_up(m);
         return -ECANCELED;
     }
     explain(m, u, address);

@@ -714,6 +714,65 @@ static void test_close_while_connecting(void **state)
     client_close(&d);
 }
 
+struct gate { /* on_link(up) waits in it */
+    _Atomic bool inside, open;
+    _Atomic int downs;
+};
+
+static void on_link_at_gate(void *ctx, const struct mqtt_link *l)
+{
+    struct gate *g = ctx;
+    if (l->state == MQTT_DOWN) {
+        g->downs++;
+        return;
+    }
+    g->inside = true;
+    while (!g->open)
+        nap();
+}
+
+static void on_message_ignored(void *ctx, const struct mqtt_message *m)
+{
+    (void)ctx;
+    (void)m;
+}
+
+/* The journal's disk takes its time over the record of the link, and the hold comes meanwhile. */
+static void test_leave_while_connecting(void **state)
+{
+    (void)state;
+    struct fake f = {.connack5 = 0};
+    struct gate g = {0};
+    struct err err = {0};
+    struct mqtt *m = NULL;
+    char url[64];
+    const char *urls[] = {url};
+    fake_start(&f);
+    snprintf(url, sizeof(url), "mqtt://127.0.0.1:%d", f.port);
+    struct conf_broker conf = {.id = "main",
+                               .url = {.items = urls, .n = 1},
+                               .session_expiry_s = 60,
+                               .keepalive_s = 60};
+    static const struct mqtt_filter all = {"t/#", 1};
+    struct mqtt_options o = {
+        .broker = &conf, .client_id = "leaves", .filters = &all, .n_filters = 1};
+    struct mqtt_events e = {
+        .ctx = &g, .on_message = on_message_ignored, .on_link = on_link_at_gate};
+    assert_int_equal(mqtt_open(&o, &e, &err, &m), 0);
+    WAIT(g.inside, 15);
+    mqtt_leave(m, "the journal is full");
+    (void)poll(NULL, 0, 300); /* it gives the attempt up now */
+    g.open = true;
+    WAIT(g.downs == 1, 10);
+    assert_false(stats(m).connected);
+    assert_int_equal(mqtt_publish(m, "t/out", "x", 1, 0), -ENOTCONN);
+    mqtt_return(m);
+    WAIT(stats(m).subscribed, 15);
+    mqtt_close(m);
+    assert_int_equal(g.downs, 2);
+    fake_stop(&f);
+}
+
 static void test_many_short_lives(void **state)
 {
     (void)state;
@@ -819,6 +878,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_refused_filters),
         cmocka_unit_test(test_ask),
         cmocka_unit_test(test_close_while_connecting),
+        cmocka_unit_test(test_leave_while_connecting),
         cmocka_unit_test(test_many_short_lives),
         cmocka_unit_test(test_many_short_lives_of_one_in_a_hurry),
         cmocka_unit_test(test_broker_restarts),
