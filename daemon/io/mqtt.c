@@ -142,6 +142,15 @@ static bool should_change_version(struct mqtt *m)
     return m->version == 5 && !m->version_works && m->early_closes >= 2;
 }
 
+/* It was not the version: so does a proxy, or a container's port, whose broker is not there yet. */
+static void hung_up_on_both(struct mqtt *m)
+{
+    if (m->version != 4 || m->version_works || !m->end.no_connack)
+        return;
+    m->version = 5;
+    m->early_closes = 0;
+}
+
 static bool try_url(struct mqtt *m, struct mqtt_url *u)
 {
     for (int attempt = 0; attempt < 3; attempt++) {
@@ -160,13 +169,15 @@ static bool try_url(struct mqtt *m, struct mqtt_url *u)
             m->version = m->version == 5 ? 4 : 5;
             m->version_works = false;
             m->early_closes = 0;
-            log_notice("broker %s: %s does not take MQTT %s (%s); using %s", m->broker->id,
-                       u->text, m->version == 4 ? "5" : "3.1.1", m->end.text,
-                       m->version == 4 ? "3.1.1" : "5");
+            if (m->end.connack || !m->link_log.broken) /* else it is one more attempt of many */
+                log_notice("broker %s: %s does not take MQTT %s (%s); using %s", m->broker->id,
+                           u->text, m->version == 4 ? "5" : "3.1.1", m->end.text,
+                           m->version == 4 ? "3.1.1" : "5");
             continue;
         }
         if (first_close)
             continue; /* once more: it decides about the version */
+        hung_up_on_both(m);
         char what[300];
         (void)snprintf(what, sizeof(what), "cannot connect to %s", u->text);
         say_down(m, what, m->end.text);

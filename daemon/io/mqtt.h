@@ -5,8 +5,8 @@
  * mqtt — one MQTT client: connection, subscriptions, messages in and out (Paho MQTTAsync).
  * Faked in tests/sim.
  *
- * MQTT 5, falling back to 3.1.1 (remembered for the life of the client); clean start false with
- * a session expiry; resubscribes on every CONNACK and reads every SUBACK code; its own
+ * MQTT 5, falling back to 3.1.1 (once that has worked, for the life of the client); clean start
+ * false with a session expiry; resubscribes on every CONNACK and reads every SUBACK code; its own
  * reconnect with backoff (1 … 60 s) and jitter, each round trying the URLs from the top. The
  * session at the broker outlives leave and close.
  *

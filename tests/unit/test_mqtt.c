@@ -512,8 +512,8 @@ static void test_tls(void **state)
 struct fake {
     int fd, port;
     pthread_t thread;
-    int connack5, connack4;   /* codes; -1: hang up; -2: never answer */
-    int hang_up_after_suback; /* 2: with DISCONNECT 0x8E before */
+    _Atomic int connack5, connack4; /* codes; -1: hang up; -2: never answer */
+    int hang_up_after_suback;       /* 2: with DISCONNECT 0x8E before */
     _Atomic int connects5, connects4, subscribes, filters, granted_bad;
     _Atomic bool stop;
 };
@@ -646,6 +646,23 @@ static void test_fall_back(void **state)
     fall_back(0x84);
     fall_back(1);
     fall_back(-1);
+}
+
+/* A proxy takes the connection before its broker is there: that says nothing of the version. */
+static void test_broker_behind_a_proxy(void **state)
+{
+    (void)state;
+    struct fake f = {.connack5 = -1, .connack4 = -1};
+    struct client c = {0};
+    fake_start(&f);
+    client_url(&c, 0, "mqtt", "127.0.0.1", f.port);
+    client_open(&c, (struct mqtt_options){0});
+    WAIT(f.connects4 > 0, 30);
+    f.connack5 = 0; /* the broker is there, and knows 5 */
+    WAIT(stats(c.m).connected, 30);
+    assert_int_equal(stats(c.m).version, 5);
+    client_close(&c);
+    fake_stop(&f);
 }
 
 static void test_refused_filters(void **state)
@@ -875,6 +892,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_longest_pause),
         cmocka_unit_test(test_publish),
         cmocka_unit_test(test_fall_back),
+        cmocka_unit_test(test_broker_behind_a_proxy),
         cmocka_unit_test(test_refused_filters),
         cmocka_unit_test(test_ask),
         cmocka_unit_test(test_close_while_connecting),
