@@ -514,7 +514,8 @@ struct fake {
     pthread_t thread;
     _Atomic int connack5, connack4; /* codes; -1: hang up; -2: never answer */
     int hang_up_after_suback;       /* 2: with DISCONNECT 0x8E before */
-    _Atomic int connects5, connects4, subscribes, filters, granted_bad;
+    bool keeps_session;             /* or so it says */
+    _Atomic int connects5, connects4, subscribes, filters, granted_bad, unsubscribes;
     _Atomic bool stop;
 };
 
@@ -573,7 +574,7 @@ static void fake_client(struct fake *f, int fd)
                 return;
             if (code == -2)
                 continue;
-            uint8_t r[5] = {0x20, 3, 0, (uint8_t)code, 0};
+            uint8_t r[5] = {0x20, 3, f->keeps_session && !code, (uint8_t)code, 0};
             if (!five || code == 1) /* 1: an old broker, which answers in its own way */
                 r[1] = 2;
             (void)!send(fd, r, r[1] + 2u, MSG_NOSIGNAL);
@@ -585,7 +586,9 @@ static void fake_client(struct fake *f, int fd)
                 (void)!send(fd, "\xe0\x02\x8e", 4, MSG_NOSIGNAL);
             if (f->hang_up_after_suback)
                 return;
-        } else if (type == 0xe0) {
+        } else if (type == 0xa2) {
+            f->unsubscribes++; /* and no answer */
+        } else if (type == 0x32 || type == 0xe0) {
             return;
         }
     }
@@ -691,6 +694,28 @@ static void test_refused_filters(void **state)
         client_close(&c);
         fake_stop(&b);
     }
+}
+
+/* A link that is lost under an UNSUBSCRIBE, and with it Paho's handle, because a message of ours is
+ * unanswered: the session keeps the filter until the next connection says it again. */
+static void test_unsubscribe_over_a_lost_link(void **state)
+{
+    (void)state;
+    struct mqtt_filter both[] = {{"a/stays", 1}, {"a/goes", 1}};
+    struct fake b = {.keeps_session = true};
+    struct client c = {0};
+    fake_start(&b);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){.filters = both, .n_filters = 2});
+    WAIT(stats(c.m).subscribed, 15);
+    mqtt_resubscribe(c.m, both, 1);
+    WAIT(b.unsubscribes == 1, 10);
+    struct mqtt_out o = {.id = 1, .topic = "t/out", .payload = "x", .len = 1, .qos = 1};
+    assert_int_equal(mqtt_send(c.m, &o), 0);
+    WAIT(ups(c.log) == 2, 15);
+    WAIT(b.unsubscribes == 2, 10);
+    client_close(&c);
+    fake_stop(&b);
 }
 
 /* The watchdog's question: subscribed again over the same connection; no answer ends it. */
@@ -894,6 +919,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_fall_back),
         cmocka_unit_test(test_broker_behind_a_proxy),
         cmocka_unit_test(test_refused_filters),
+        cmocka_unit_test(test_unsubscribe_over_a_lost_link),
         cmocka_unit_test(test_ask),
         cmocka_unit_test(test_close_while_connecting),
         cmocka_unit_test(test_leave_while_connecting),
