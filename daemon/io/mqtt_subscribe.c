@@ -82,6 +82,7 @@ void mqtt_subs_set(struct mqtt *m, const struct mqtt_filter *filters, size_t n)
         if (old && old->qos == s->qos) {
             s->code = old->code == MQTT_CODE_SENT ? MQTT_CODE_NONE : old->code;
             s->said = old->said;
+            s->again = old->again || old->code >= 0x80; /* it may be allowed by now */
         }
         drop_gone(m, wire);
     }

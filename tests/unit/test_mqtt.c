@@ -696,6 +696,26 @@ static void test_refused_filters(void **state)
     }
 }
 
+/* The broker's ACL was mended, and the gateway reloaded. */
+static void test_refused_filters_again(void **state)
+{
+    (void)state;
+    struct mqtt_filter f[] = {{"a/ok", 1}, {"a/bad", 1}};
+    struct fake b = {.connack5 = 0};
+    struct client c = {0};
+    fake_start(&b);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){.filters = f, .n_filters = 2});
+    WAIT(stats(c.m).refused_filters == 1, 15);
+    b.granted_bad = true;
+    mqtt_resubscribe(c.m, f, 2);
+    WAIT(stats(c.m).refused_filters == 0 && stats(c.m).problem[0] == '\0', 10);
+    assert_int_equal(b.filters, 3); /* not what it has granted */
+    assert_int_equal(ups(c.log), 1);
+    client_close(&c);
+    fake_stop(&b);
+}
+
 /* A link that is lost under an UNSUBSCRIBE, and with it Paho's handle, because a message of ours is
  * unanswered: the session keeps the filter until the next connection says it again. */
 static void test_unsubscribe_over_a_lost_link(void **state)
@@ -919,6 +939,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_fall_back),
         cmocka_unit_test(test_broker_behind_a_proxy),
         cmocka_unit_test(test_refused_filters),
+        cmocka_unit_test(test_refused_filters_again),
         cmocka_unit_test(test_unsubscribe_over_a_lost_link),
         cmocka_unit_test(test_ask),
         cmocka_unit_test(test_close_while_connecting),
