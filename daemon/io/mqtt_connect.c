@@ -581,5 +581,6 @@ void mqtt_disconnect(struct mqtt *m, const char *why)
     pthread_mutex_lock(&m->lock);
     m->phase = MQTT_IDLE;
     pthread_mutex_unlock(&m->lock);
+    mqtt_publish_forget(m); /* what came while we waited */
     mqtt_report_down(m, why, false);
 }

@@ -410,6 +410,33 @@ static void test_close_beside_a_slow_one(void **state)
     broker_kill(&b, SIGKILL);
 }
 
+/* Nor does what is published while we leave wait for the next connection. */
+static void test_publish_while_leaving(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    struct broker b;
+    struct client c = {0};
+    struct slow s = {0};
+    broker_start(&b, NULL);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){0});
+    wait_subscribed(&c, b.port);
+    slow_open(&s, b.port, 4);
+    mqtt_leave(c.m, "the journal is full");
+    (void)poll(NULL, 0, 500);
+    (void)mqtt_publish(c.m, "t/out", "x", 1, 0);
+    WAIT(downs(c.log) == 1, 10);
+    mqtt_return(c.m);
+    WAIT(ups(c.log) == 2 && stats(c.m).subscribed, 10);
+    publish(b.port, "t/later", "y", 1, false);
+    WAIT(last_is(c.log, "y"), 10);
+    assert_int_equal(count(c.log), 1);
+    client_close(&c);
+    mqtt_close(s.m);
+    broker_kill(&b, SIGKILL);
+}
+
 /* -- TLS -------------------------------------------------------------------------------------
  */
 
@@ -950,6 +977,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_leave_and_return),
         cmocka_unit_test(test_redelivery),
         cmocka_unit_test(test_close_beside_a_slow_one),
+        cmocka_unit_test(test_publish_while_leaving),
         cmocka_unit_test(test_taken_over),
         cmocka_unit_test(test_twin),
         cmocka_unit_test(test_wrong_password),
