@@ -20,7 +20,8 @@ enum {
         30,        /* lost so early, three times in a row: perhaps taken by a second client */
     STEADY_S = 30, /* one that lasted so long starts the backoff anew */
     SAY_AGAIN_S = 60, /* a new reason for a link that is down is logged no more often */
-    CLOSE_WAIT_S = 5,
+    CLOSE_WAIT_S = 5, /* for a look-up that hangs */
+    CLOSE_LOOK_MS = 100,
     SEND_WINDOW = 16,
 };
 
@@ -141,6 +142,15 @@ static bool should_change_version(struct mqtt *m)
     return m->version == 5 && !m->version_works && m->early_closes >= 2;
 }
 
+/* It was not the version: so does a proxy, or a container's port, whose broker is not there yet. */
+static void hung_up_on_both(struct mqtt *m)
+{
+    if (m->version != 4 || m->version_works || !m->end.no_connack)
+        return;
+    m->version = 5;
+    m->early_closes = 0;
+}
+
 static bool try_url(struct mqtt *m, struct mqtt_url *u)
 {
     for (int attempt = 0; attempt < 3; attempt++) {
@@ -159,13 +169,15 @@ static bool try_url(struct mqtt *m, struct mqtt_url *u)
             m->version = m->version == 5 ? 4 : 5;
             m->version_works = false;
             m->early_closes = 0;
-            log_notice("broker %s: %s does not take MQTT %s (%s); using %s", m->broker->id,
-                       u->text, m->version == 4 ? "5" : "3.1.1", m->end.text,
-                       m->version == 4 ? "3.1.1" : "5");
+            if (m->end.connack || !m->link_log.broken) /* else it is one more attempt of many */
+                log_notice("broker %s: %s does not take MQTT %s (%s); using %s", m->broker->id,
+                           u->text, m->version == 4 ? "5" : "3.1.1", m->end.text,
+                           m->version == 4 ? "3.1.1" : "5");
             continue;
         }
         if (first_close)
             continue; /* once more: it decides about the version */
+        hung_up_on_both(m);
         char what[300];
         (void)snprintf(what, sizeof(what), "cannot connect to %s", u->text);
         say_down(m, what, m->end.text);
@@ -440,8 +452,10 @@ void mqtt_close(struct mqtt *m)
     pthread_mutex_lock(&m->lock);
     m->closing = true;
     pthread_cond_broadcast(&m->cond);
-    while (!m->done && mqtt_wait(m, until)) {
-    }
+    /* Where there may be a connection, who is not called any more would acknowledge what nobody has
+     * kept: a callback that blocks, of any client, is waited for. */
+    while (!m->done && (!m->looking_up || mqtt_now_ns() < until))
+        (void)mqtt_wait(m, mqtt_now_ns() + CLOSE_LOOK_MS * (SECOND / 1000));
     bool done = m->done;
     pthread_mutex_unlock(&m->lock);
     if (done) {
@@ -449,8 +463,8 @@ void mqtt_close(struct mqtt *m)
         free_all(m);
         return;
     }
-    /* Only a name look-up can hang (nothing of Paho's is under way then), or a callback of the
-     * owner, for which we wait here. The thread finds `closing` set and cleans up. */
+    /* The name look-up hangs: nothing of Paho's is under way, and when it returns the thread finds
+     * `closing` set and cleans up. */
     mqtt_report_down(m, "the gateway stops", false);
     pthread_mutex_lock(&m->cb_lock);
     m->muted = true;

@@ -5,8 +5,8 @@
  * mqtt — one MQTT client: connection, subscriptions, messages in and out (Paho MQTTAsync).
  * Faked in tests/sim.
  *
- * MQTT 5, falling back to 3.1.1 (remembered for the life of the client); clean start false with
- * a session expiry; resubscribes on every CONNACK and reads every SUBACK code; its own
+ * MQTT 5, falling back to 3.1.1 (once that has worked, for the life of the client); clean start
+ * false with a session expiry; resubscribes on every CONNACK and reads every SUBACK code; its own
  * reconnect with backoff (1 … 60 s) and jitter, each round trying the URLs from the top. The
  * session at the broker outlives leave and close.
  *
@@ -130,13 +130,15 @@ struct mqtt_stats { /* a snapshot; any thread */
  * option). `broker` is only read while the client is open. */
 int mqtt_open(const struct mqtt_options *o, const struct mqtt_events *e, struct err *err,
               struct mqtt **out);
-/* Blocks until no callback runs any more, which takes ≤ ~5 s unless on_message itself blocks.
- * NULL is fine. If a name look-up hangs, a thread of ours frees the rest when that returns. */
+/* Blocks until no callback runs any more, which takes ≤ ~5 s unless an on_message blocks, of this
+ * client or of another: Paho has one thread for all. NULL is fine. If a name look-up hangs, a thread
+ * of ours frees the rest when that returns. */
 void mqtt_close(struct mqtt *m);
 /* The rest does not block. */
 void mqtt_leave(struct mqtt *m, const char *why); /* disconnect, keep the session */
 void mqtt_return(struct mqtt *m);                 /* connect again */
-/* Filters no longer named are unsubscribed after the new ones are there. Always 0. */
+/* Filters no longer named are unsubscribed after the new ones are there; what the broker refused is
+ * asked for again. Always 0. */
 int mqtt_resubscribe(struct mqtt *m, const struct mqtt_filter *filters, size_t n);
 void mqtt_reconnect(struct mqtt *m, const char *why); /* the watchdog's */
 /* Subscribes once more to what is subscribed: the broker's answer proves that the connection and

@@ -234,8 +234,7 @@ static int on_arrived(void *ctx, char *topic, int topic_len, MQTTAsync_message *
             text_of(&a->properties, MQTTPROPERTY_CODE_CORRELATION_DATA, &msg.correlation_len);
     }
     pthread_mutex_lock(&m->cb_lock);
-    if (!m->muted) /* only once Paho has no connection left, so nothing is acknowledged unkept
-                    */
+    if (!m->muted) /* only while Paho has no connection, so nothing is acknowledged unkept */
         m->events.on_message(m->events.ctx, &msg);
     pthread_mutex_unlock(&m->cb_lock);
     atomic_fetch_add_explicit(&m->messages, 1, memory_order_relaxed);
@@ -425,6 +424,18 @@ static void explain(struct mqtt *m, const struct mqtt_url *u, const char *addres
                        "the broker closed the connection instead of answering CONNECT");
 }
 
+/* Of an attempt whose handle is gone. The CONNACK may have come while we waited for Paho to let go of
+ * it, and with it what was given to be sent. */
+static void give_up(struct mqtt *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->phase = MQTT_IDLE;
+    pthread_mutex_unlock(&m->lock);
+    mqtt_report_down(m, "left while connecting", false);
+    mqtt_publish_forget(m);
+    mqtt_send_forget(m);
+}
+
 static int attempt(struct mqtt *m, struct mqtt_url *u, char *uri, const char *address)
 {
     pthread_mutex_lock(&m->lock);
@@ -452,16 +463,18 @@ static int attempt(struct mqtt *m, struct mqtt_url *u, char *uri, const char *ad
     if (phase == MQTT_CONNECTING) {
         /* Paho cannot disconnect what is not connected, so the handle has to go. */
         destroy_handle(&u->handle[m->version == 5]);
-        mqtt_report_down(m, "left while connecting", false);
+        give_up(m);
         return -ECANCELED;
     }
     explain(m, u, address);
     return -ECONNREFUSED;
 }
 
-static bool no_longer(struct mqtt *m)
+/* Begins a look-up, or ends it; true: nobody wants what it is for. */
+static bool look_up(struct mqtt *m, bool now)
 {
     pthread_mutex_lock(&m->lock);
+    m->looking_up = now;
     bool stop = m->closing || !m->wanted;
     pthread_mutex_unlock(&m->lock);
     return stop;
@@ -472,9 +485,10 @@ int mqtt_connect(struct mqtt *m, struct mqtt_url *u)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV},
                     *list = NULL;
     char address[NI_MAXHOST], uri[NI_MAXHOST + 32];
+    (void)look_up(m, true);
     int rc = getaddrinfo(u->host, u->port, &hints, &list);
-    if (no_longer(
-            m)) { /* after a hanging look-up the owner may be gone: touch nothing of theirs */
+    /* after a hanging look-up the owner may be gone: touch nothing of theirs */
+    if (look_up(m, false)) {
         if (rc == 0)
             freeaddrinfo(list);
         return -ECANCELED;
@@ -567,5 +581,6 @@ void mqtt_disconnect(struct mqtt *m, const char *why)
     pthread_mutex_lock(&m->lock);
     m->phase = MQTT_IDLE;
     pthread_mutex_unlock(&m->lock);
+    mqtt_publish_forget(m); /* what came while we waited */
     mqtt_report_down(m, why, false);
 }

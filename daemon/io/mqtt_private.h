@@ -72,6 +72,7 @@ struct mqtt {
     pthread_cond_t cond; /* any change below */
     bool closing, wanted, kick;
     bool done, detached; /* the control thread has finished; nobody joins it */
+    bool looking_up;     /* a name: that alone may hang for longer than a close waits */
     char kick_why[256];  /* of leave or reconnect */
     enum mqtt_phase phase;
     bool disconnected; /* the answer to our MQTTAsync_disconnect */

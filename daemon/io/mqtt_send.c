@@ -119,9 +119,12 @@ static void on_not_done(void *ctx, MQTTAsync_failureData *d)
     finish(ctx, -ENOTCONN);
 }
 
+/* A code of Paho's own is negative; of a write that breaks in its middle it then leaves the reason
+ * as it lay on its stack. */
 static void on_not_done5(void *ctx, MQTTAsync_failureData5 *d)
 {
-    finish(ctx, d && d->reasonCode >= MQTTREASONCODE_UNSPECIFIED_ERROR ? -EACCES : -ENOTCONN);
+    bool refused = d && d->code == 0 && d->reasonCode >= MQTTREASONCODE_UNSPECIFIED_ERROR;
+    finish(ctx, refused ? -EACCES : -ENOTCONN);
 }
 
 static void add_properties(const struct mqtt_sending *s, MQTTProperties *props)

@@ -82,6 +82,7 @@ void mqtt_subs_set(struct mqtt *m, const struct mqtt_filter *filters, size_t n)
         if (old && old->qos == s->qos) {
             s->code = old->code == MQTT_CODE_SENT ? MQTT_CODE_NONE : old->code;
             s->said = old->said;
+            s->again = old->again || old->code >= 0x80; /* it may be allowed by now */
         }
         drop_gone(m, wire);
     }
@@ -197,10 +198,13 @@ static void on_done5(void *ctx, MQTTAsync_successData5 *d)
 }
 
 /* A SUBACK that refuses the only filter asked for comes here, and so does the end of a
- * connection (code < 0): then the next one asks again, and until it does nothing is known. */
+ * connection (code < 0): then the next one asks again, and until it does nothing is known. What is
+ * gone stays so for it: the session may outlive this one. */
 static void not_done(struct chunk *c, int code)
 {
-    if (c->unsubscribe)
+    if (c->unsubscribe && code < 0)
+        free(c);
+    else if (c->unsubscribe)
         unsubscribed(c);
     else
         subscribed(c, NULL, 0, code >= 0x80 ? code : MQTT_CODE_NONE);
@@ -309,7 +313,7 @@ bool mqtt_subs_work(struct mqtt *m)
         /* No callback follows. Not connected: that is on its way to us. Anything else is a
          * filter that Paho finds malformed. */
         if (r.chunk->unsubscribe)
-            unsubscribed(r.chunk);
+            not_done(r.chunk, rc == MQTTASYNC_DISCONNECTED ? rc : 0);
         else
             subscribed(r.chunk, NULL, 0,
                        rc == MQTTASYNC_DISCONNECTED ? MQTT_CODE_SENT

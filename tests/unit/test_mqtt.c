@@ -312,6 +312,131 @@ static void test_thousand_filters(void **state)
     broker_kill(&b, SIGKILL);
 }
 
+/* -- beside one whose callback blocks ---------------------------------------------------------
+ */
+
+struct slow { /* a client whose on_message keeps Paho's only thread */
+    struct conf_broker conf;
+    const char *urls[1];
+    char url[64];
+    struct mqtt *m;
+    _Atomic double until; /* set before the message is published */
+    _Atomic bool inside, over;
+};
+
+static void on_message_slowly(void *ctx, const struct mqtt_message *m)
+{
+    struct slow *s = ctx;
+    (void)m;
+    s->inside = true;
+    while (now_s() < s->until)
+        nap();
+    s->over = true;
+}
+
+static void on_link_ignored(void *ctx, const struct mqtt_link *l)
+{
+    (void)ctx;
+    (void)l;
+}
+
+/* Blocks for `seconds` from here on, or for a little less. */
+static void slow_open(struct slow *s, int port, double seconds)
+{
+    static const struct mqtt_filter own = {"slow/#", 1};
+    struct err err = {0};
+    snprintf(s->url, sizeof(s->url), "mqtt://127.0.0.1:%d", port);
+    s->urls[0] = s->url;
+    s->conf.id = "slow";
+    s->conf.url.items = s->urls;
+    s->conf.url.n = 1;
+    s->conf.session_expiry_s = s->conf.keepalive_s = 60;
+    struct mqtt_options o = {
+        .broker = &s->conf, .client_id = "slow", .filters = &own, .n_filters = 1};
+    struct mqtt_events e = {
+        .ctx = s, .on_message = on_message_slowly, .on_link = on_link_ignored};
+    assert_int_equal(mqtt_open(&o, &e, &err, &s->m), 0);
+    WAIT(stats(s->m).subscribed, 15);
+    s->until = now_s() + seconds;
+    publish(port, "slow/one", "x", 1, false);
+    WAIT(s->inside, 10);
+}
+
+static bool all_came(struct log *l, int n)
+{
+    bool seen[100] = {false};
+    int different = 0;
+    pthread_mutex_lock(&l->lock);
+    for (size_t i = 0; i < l->n; i++) {
+        long v = strtol(l->seen[i].payload, NULL, 10);
+        if (strcmp(l->seen[i].topic, "t/n") != 0 || v < 0 || v >= 100 || seen[v])
+            continue;
+        seen[v] = true;
+        different++;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return different == n;
+}
+
+/* What waits in a closing client's socket may not be acknowledged by nobody. */
+static void test_close_beside_a_slow_one(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    enum { N = 50 };
+    struct broker b;
+    struct client c = {.id = "closes"}, d = {.id = "closes"};
+    struct slow s = {0};
+    char text[16];
+    broker_start(&b, NULL);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){0});
+    wait_subscribed(&c, b.port);
+    slow_open(&s, b.port, 9);
+    int fd = raw_connect(b.port, "feed");
+    for (int i = 0; i < N; i++) {
+        snprintf(text, sizeof(text), "%d", i);
+        raw_publish(fd, "t/n", text, 1, false);
+    }
+    close(fd);
+    mqtt_close(c.m);
+    assert_true(s.over); /* before, there was a connection still */
+    d.log = c.log;
+    client_url(&d, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&d, (struct mqtt_options){0});
+    WAIT(all_came(d.log, N), 15);
+    client_close(&d);
+    mqtt_close(s.m);
+    broker_kill(&b, SIGKILL);
+}
+
+/* Nor does what is published while we leave wait for the next connection. */
+static void test_publish_while_leaving(void **state)
+{
+    (void)state;
+    NEED_MOSQUITTO();
+    struct broker b;
+    struct client c = {0};
+    struct slow s = {0};
+    broker_start(&b, NULL);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){0});
+    wait_subscribed(&c, b.port);
+    slow_open(&s, b.port, 4);
+    mqtt_leave(c.m, "the journal is full");
+    (void)poll(NULL, 0, 500);
+    (void)mqtt_publish(c.m, "t/out", "x", 1, 0);
+    WAIT(downs(c.log) == 1, 10);
+    mqtt_return(c.m);
+    WAIT(ups(c.log) == 2 && stats(c.m).subscribed, 10);
+    publish(b.port, "t/later", "y", 1, false);
+    WAIT(last_is(c.log, "y"), 10);
+    assert_int_equal(count(c.log), 1);
+    client_close(&c);
+    mqtt_close(s.m);
+    broker_kill(&b, SIGKILL);
+}
+
 /* -- TLS -------------------------------------------------------------------------------------
  */
 
@@ -413,9 +538,10 @@ static void test_tls(void **state)
 struct fake {
     int fd, port;
     pthread_t thread;
-    int connack5, connack4;   /* codes; -1: hang up; -2: never answer */
-    int hang_up_after_suback; /* 2: with DISCONNECT 0x8E before */
-    _Atomic int connects5, connects4, subscribes, filters, granted_bad;
+    _Atomic int connack5, connack4; /* codes; -1: hang up; -2: never answer */
+    int hang_up_after_suback;       /* 2: with DISCONNECT 0x8E before */
+    bool keeps_session;             /* or so it says */
+    _Atomic int connects5, connects4, subscribes, filters, granted_bad, unsubscribes;
     _Atomic bool stop;
 };
 
@@ -474,7 +600,7 @@ static void fake_client(struct fake *f, int fd)
                 return;
             if (code == -2)
                 continue;
-            uint8_t r[5] = {0x20, 3, 0, (uint8_t)code, 0};
+            uint8_t r[5] = {0x20, 3, f->keeps_session && !code, (uint8_t)code, 0};
             if (!five || code == 1) /* 1: an old broker, which answers in its own way */
                 r[1] = 2;
             (void)!send(fd, r, r[1] + 2u, MSG_NOSIGNAL);
@@ -486,7 +612,9 @@ static void fake_client(struct fake *f, int fd)
                 (void)!send(fd, "\xe0\x02\x8e", 4, MSG_NOSIGNAL);
             if (f->hang_up_after_suback)
                 return;
-        } else if (type == 0xe0) {
+        } else if (type == 0xa2) {
+            f->unsubscribes++; /* and no answer */
+        } else if (type == 0x32 || type == 0xe0) {
             return;
         }
     }
@@ -549,6 +677,23 @@ static void test_fall_back(void **state)
     fall_back(-1);
 }
 
+/* A proxy takes the connection before its broker is there: that says nothing of the version. */
+static void test_broker_behind_a_proxy(void **state)
+{
+    (void)state;
+    struct fake f = {.connack5 = -1, .connack4 = -1};
+    struct client c = {0};
+    fake_start(&f);
+    client_url(&c, 0, "mqtt", "127.0.0.1", f.port);
+    client_open(&c, (struct mqtt_options){0});
+    WAIT(f.connects4 > 0, 30);
+    f.connack5 = 0; /* the broker is there, and knows 5 */
+    WAIT(stats(c.m).connected, 30);
+    assert_int_equal(stats(c.m).version, 5);
+    client_close(&c);
+    fake_stop(&f);
+}
+
 static void test_refused_filters(void **state)
 {
     (void)state;
@@ -575,6 +720,48 @@ static void test_refused_filters(void **state)
         client_close(&c);
         fake_stop(&b);
     }
+}
+
+/* The broker's ACL was mended, and the gateway reloaded. */
+static void test_refused_filters_again(void **state)
+{
+    (void)state;
+    struct mqtt_filter f[] = {{"a/ok", 1}, {"a/bad", 1}};
+    struct fake b = {.connack5 = 0};
+    struct client c = {0};
+    fake_start(&b);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){.filters = f, .n_filters = 2});
+    WAIT(stats(c.m).refused_filters == 1, 15);
+    b.granted_bad = true;
+    mqtt_resubscribe(c.m, f, 2);
+    WAIT(stats(c.m).refused_filters == 0 && stats(c.m).problem[0] == '\0', 10);
+    assert_int_equal(b.filters, 3); /* not what it has granted */
+    assert_int_equal(ups(c.log), 1);
+    client_close(&c);
+    fake_stop(&b);
+}
+
+/* A link that is lost under an UNSUBSCRIBE, and with it Paho's handle, because a message of ours is
+ * unanswered: the session keeps the filter until the next connection says it again. */
+static void test_unsubscribe_over_a_lost_link(void **state)
+{
+    (void)state;
+    struct mqtt_filter both[] = {{"a/stays", 1}, {"a/goes", 1}};
+    struct fake b = {.keeps_session = true};
+    struct client c = {0};
+    fake_start(&b);
+    client_url(&c, 0, "mqtt", "127.0.0.1", b.port);
+    client_open(&c, (struct mqtt_options){.filters = both, .n_filters = 2});
+    WAIT(stats(c.m).subscribed, 15);
+    mqtt_resubscribe(c.m, both, 1);
+    WAIT(b.unsubscribes == 1, 10);
+    struct mqtt_out o = {.id = 1, .topic = "t/out", .payload = "x", .len = 1, .qos = 1};
+    assert_int_equal(mqtt_send(c.m, &o), 0);
+    WAIT(ups(c.log) == 2, 15);
+    WAIT(b.unsubscribes == 2, 10);
+    client_close(&c);
+    fake_stop(&b);
 }
 
 /* The watchdog's question: subscribed again over the same connection; no answer ends it. */
@@ -613,6 +800,65 @@ static void test_close_while_connecting(void **state)
     client_open(&d, (struct mqtt_options){0});
     WAIT(problem_has(d.m, "refused"), 10); /* and while waiting to try again */
     client_close(&d);
+}
+
+struct gate { /* on_link(up) waits in it */
+    _Atomic bool inside, open;
+    _Atomic int downs;
+};
+
+static void on_link_at_gate(void *ctx, const struct mqtt_link *l)
+{
+    struct gate *g = ctx;
+    if (l->state == MQTT_DOWN) {
+        g->downs++;
+        return;
+    }
+    g->inside = true;
+    while (!g->open)
+        nap();
+}
+
+static void on_message_ignored(void *ctx, const struct mqtt_message *m)
+{
+    (void)ctx;
+    (void)m;
+}
+
+/* The journal's disk takes its time over the record of the link, and the hold comes meanwhile. */
+static void test_leave_while_connecting(void **state)
+{
+    (void)state;
+    struct fake f = {.connack5 = 0};
+    struct gate g = {0};
+    struct err err = {0};
+    struct mqtt *m = NULL;
+    char url[64];
+    const char *urls[] = {url};
+    fake_start(&f);
+    snprintf(url, sizeof(url), "mqtt://127.0.0.1:%d", f.port);
+    struct conf_broker conf = {.id = "main",
+                               .url = {.items = urls, .n = 1},
+                               .session_expiry_s = 60,
+                               .keepalive_s = 60};
+    static const struct mqtt_filter all = {"t/#", 1};
+    struct mqtt_options o = {
+        .broker = &conf, .client_id = "leaves", .filters = &all, .n_filters = 1};
+    struct mqtt_events e = {
+        .ctx = &g, .on_message = on_message_ignored, .on_link = on_link_at_gate};
+    assert_int_equal(mqtt_open(&o, &e, &err, &m), 0);
+    WAIT(g.inside, 15);
+    mqtt_leave(m, "the journal is full");
+    (void)poll(NULL, 0, 300); /* it gives the attempt up now */
+    g.open = true;
+    WAIT(g.downs == 1, 10);
+    assert_false(stats(m).connected);
+    assert_int_equal(mqtt_publish(m, "t/out", "x", 1, 0), -ENOTCONN);
+    mqtt_return(m);
+    WAIT(stats(m).subscribed, 15);
+    mqtt_close(m);
+    assert_int_equal(g.downs, 2);
+    fake_stop(&f);
 }
 
 static void test_many_short_lives(void **state)
@@ -717,14 +963,20 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_longest_pause),
         cmocka_unit_test(test_publish),
         cmocka_unit_test(test_fall_back),
+        cmocka_unit_test(test_broker_behind_a_proxy),
         cmocka_unit_test(test_refused_filters),
+        cmocka_unit_test(test_refused_filters_again),
+        cmocka_unit_test(test_unsubscribe_over_a_lost_link),
         cmocka_unit_test(test_ask),
         cmocka_unit_test(test_close_while_connecting),
+        cmocka_unit_test(test_leave_while_connecting),
         cmocka_unit_test(test_many_short_lives),
         cmocka_unit_test(test_many_short_lives_of_one_in_a_hurry),
         cmocka_unit_test(test_broker_restarts),
         cmocka_unit_test(test_leave_and_return),
         cmocka_unit_test(test_redelivery),
+        cmocka_unit_test(test_close_beside_a_slow_one),
+        cmocka_unit_test(test_publish_while_leaving),
         cmocka_unit_test(test_taken_over),
         cmocka_unit_test(test_twin),
         cmocka_unit_test(test_wrong_password),
