@@ -180,11 +180,12 @@ static void caught_up(struct pipeline *p)
 /* Timers are due and no record comes that would make them fire: one of ours says how late it is. What
  * they give rise to waits for its sync like anything else, so that a life after this one finds the
  * same cause. A journal that has no room keeps them waiting, and is asked again each second; whoever
- * writes the record of our metrics says so. */
+ * writes the record of our metrics says so. The mark of a clean stop stays the last record, and the
+ * snapshot behind it has to be of the journal's end: what is due then fires behind the next start. */
 static void live_tick(struct pipeline *p)
 {
     uint64_t now, end, due = engine_next_due(p->engine);
-    if (due == UINT64_MAX || p->adopt)
+    if (due == UINT64_MAX || p->adopt || p->stopping)
         return;
     journal_tick(p->o.journal, &now, &end);
     if (due > now || p->read_to != end)
