@@ -293,9 +293,15 @@ static void tell_synced(struct pipeline *p)
 
 static void stop_maybe(struct pipeline *p)
 {
-    if (p->stopping && p->snap.state == SNAP_IDLE && p->read_to == journal_end(p->o.journal) &&
-        position_cmp(&p->stats.snapshot, &(struct position){p->read_to, 0, 0}) < 0)
+    if (!p->stopping || p->snap.state != SNAP_IDLE || p->read_to != journal_end(p->o.journal))
+        return;
+    if (position_cmp(&p->stats.snapshot, &(struct position){p->read_to, 0, 0}) < 0) {
         pipeline_snapshot_begin(p);
+        return;
+    }
+    /* The last one has all of it: the journal had no room, not even for the mark of the stop. */
+    p->running = false;
+    p->stopped(p->stopped_ctx);
 }
 
 void pipeline_drain(struct pipeline *p)
