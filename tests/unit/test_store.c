@@ -284,6 +284,8 @@ static void replays(void **state)
     put_unknown(b, 9000, "p/q", "pump-1");
     put_unknown(b, 9001, "p/q", "pump-2");
     wait_all(b);
+    letters(b, false, (struct store_filter){.limit = 1500}); /* ends within a chunk */
+    assert_int_equal(b->n_letters, 1500);
     letters(b, false, (struct store_filter){0});
     assert_int_equal(b->n_letters, 2500);
     b->pending++;
