@@ -375,6 +375,25 @@ static void lines_are_taken_again(void **state)
     assert_int_equal(stats(b).retaken[0].lines, 2); /* what happened, happened */
 }
 
+/* A block's number comes again when its sink's log is lost or put back. */
+static void another_line_of_that_name(void **state)
+{
+    struct bench *b = *state;
+    static const struct store_line lines[] = {
+        {"influx", 9, 1, 1800000000000000000, "field_type", "no", 400, "a b=1 2", 7},
+        {"influx", 9, 1, 1800000000000000000, "field_type", "no", 400, "a b=3 4", 7}};
+    open_store(b);
+    for (unsigned i = 0; i < 4; i++) { /* each twice, as after a crash */
+        struct store_batch *batch = store_batch_new();
+        store_batch_line(batch, &lines[i / 2]);
+        commit_later(b, batch);
+        wait_all(b);
+        assert_int_equal(b->status, 0);
+        assert_int_equal(stats(b).dead_rows, i / 2 + 1);
+    }
+    assert_int_equal(stats(b).dead_not_kept, 0);
+}
+
 static json_int_t messages_of_first(struct bench *b)
 {
     json_t *devices =
@@ -595,6 +614,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(dead_ceiling, setup, teardown),
         cmocka_unit_test_setup_teardown(dead_rate, setup, teardown),
         cmocka_unit_test_setup_teardown(lines_are_taken_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_line_of_that_name, setup, teardown),
         cmocka_unit_test_setup_teardown(quarantine_counts_messages_once, setup, teardown),
         cmocka_unit_test_setup_teardown(quarantine_table, setup, teardown),
         cmocka_unit_test_setup_teardown(replays, setup, teardown),
