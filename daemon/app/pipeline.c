@@ -180,11 +180,12 @@ static void caught_up(struct pipeline *p)
 /* Timers are due and no record comes that would make them fire: one of ours says how late it is. What
  * they give rise to waits for its sync like anything else, so that a life after this one finds the
  * same cause. A journal that has no room keeps them waiting, and is asked again each second; whoever
- * writes the record of our metrics says so. */
+ * writes the record of our metrics says so. The mark of a clean stop stays the last record, and the
+ * snapshot behind it has to be of the journal's end: what is due then fires behind the next start. */
 static void live_tick(struct pipeline *p)
 {
     uint64_t now, end, due = engine_next_due(p->engine);
-    if (due == UINT64_MAX || p->adopt)
+    if (due == UINT64_MAX || p->adopt || p->stopping)
         return;
     journal_tick(p->o.journal, &now, &end);
     if (due > now || p->read_to != end)
@@ -292,9 +293,15 @@ static void tell_synced(struct pipeline *p)
 
 static void stop_maybe(struct pipeline *p)
 {
-    if (p->stopping && p->snap.state == SNAP_IDLE && p->read_to == journal_end(p->o.journal) &&
-        position_cmp(&p->stats.snapshot, &(struct position){p->read_to, 0, 0}) < 0)
+    if (!p->stopping || p->snap.state != SNAP_IDLE || p->read_to != journal_end(p->o.journal))
+        return;
+    if (position_cmp(&p->stats.snapshot, &(struct position){p->read_to, 0, 0}) < 0) {
         pipeline_snapshot_begin(p);
+        return;
+    }
+    /* The last one has all of it: the journal had no room, not even for the mark of the stop. */
+    p->running = false;
+    p->stopped(p->stopped_ctx);
 }
 
 void pipeline_drain(struct pipeline *p)

@@ -203,6 +203,16 @@ static int prune(const char *dir, const struct serials *s, struct kept *out)
     return e == 0 && any ? file_sync_dir(dir) : e;
 }
 
+/* The newest need not be the furthest: behind a store that was put back, or in a version that cannot read
+ * what a later one wrote, the journal is passed again from before them. It is not let go of there. */
+static uint64_t lowest(const struct kept *k)
+{
+    uint64_t offset = k->at[0].offset;
+    for (unsigned i = 1; i < k->n; i++)
+        offset = k->at[i].offset < offset ? k->at[i].offset : offset;
+    return offset;
+}
+
 struct snapshot_writer {
     char *dir, *temporary, *path;
     struct file *file;
@@ -286,7 +296,7 @@ int snapshot_commit(struct snapshot_writer *w, uint64_t *out_release)
     writer_free(w);
     if (e < 0)
         return e;
-    *out_release = kept.n == SNAPSHOT_KEEP ? kept.at[SNAPSHOT_KEEP - 1].offset : 0;
+    *out_release = kept.n == SNAPSHOT_KEEP ? lowest(&kept) : 0;
     return kept.bad;
 }
 

@@ -248,13 +248,22 @@ static void read_ahead(struct store *s, bool put, bool renumbered)
     s->ahead.next = rows.n > 0 ? rows.last_id : s->ahead.next;
 }
 
+/* The limit is for all chunks together. */
+static int read_letters(struct store *s, struct job *j)
+{
+    struct store_filter rest = j->filter;
+    if (rest.limit)
+        rest.limit -= j->n;
+    return store_db_letters(&s->db, j->quarantine, &rest, j->after_id, &j->chunk);
+}
+
 static int do_single(struct store *s, struct job *j)
 {
     switch (j->kind) {
     case JOB_ASK:
         return store_db_query(&s->db, j->query, &j->filter, &j->json, &j->json_len);
     case JOB_LETTERS:
-        return store_db_letters(&s->db, j->quarantine, &j->filter, j->after_id, &j->chunk);
+        return read_letters(s, j);
     case JOB_MARK:
         return store_db_mark(&s->db, j->quarantine, j->ids, (size_t)j->n);
     case JOB_OUTBOX:

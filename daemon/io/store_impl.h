@@ -29,6 +29,7 @@ enum store_statement {
     ST_DEAD_INSERT,
     ST_DEAD_HAS_LETTER,
     ST_DEAD_HAS_LINE,
+    ST_DEAD_FREE_LINE,
     ST_DEAD_OLDEST,
     ST_DEAD_DELETE,
     ST_NOT_KEPT,

@@ -57,7 +57,8 @@ static const char *const statements[ST_COUNT] = {
                        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
     [ST_DEAD_HAS_LETTER] =
         "SELECT 1 FROM dead WHERE record_offset=?1 AND ordinal=?2 AND sink IS NULL",
-    [ST_DEAD_HAS_LINE] = "SELECT 1 FROM dead WHERE sink=?1 AND block=?2 AND line=?3",
+    [ST_DEAD_HAS_LINE] = "SELECT payload=?4 FROM dead WHERE sink=?1 AND block=?2 AND line=?3",
+    [ST_DEAD_FREE_LINE] = "UPDATE dead SET block=NULL WHERE sink=?1 AND block=?2 AND line=?3",
     [ST_DEAD_OLDEST] = "SELECT id, bytes, reason FROM dead WHERE id > ?1 ORDER BY id LIMIT 1",
     [ST_DEAD_DELETE] = "DELETE FROM dead WHERE id=?1",
     [ST_NOT_KEPT] = "INSERT INTO not_kept VALUES(?1,?2,1)"

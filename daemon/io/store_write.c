@@ -70,17 +70,35 @@ static int has_letter(struct store_db *db, enum store_statement s, const struct 
     return found;
 }
 
+static void bind_line_name(sqlite3_stmt *st, const struct store_line *l)
+{
+    store_bind_text(st, 1, l->sink);
+    sqlite3_bind_int64(st, 2, (sqlite3_int64)l->block);
+    sqlite3_bind_int64(st, 3, l->line);
+}
+
+/* A sink's log that was lost, or put back as it once was, counts its blocks from there again: what has
+ * this line's name and says something else is of a log that is no more. It gives the name up. */
+static int free_line(struct store_db *db, const struct store_line *l)
+{
+    sqlite3_stmt *st = store_db_statement(db, ST_DEAD_FREE_LINE);
+    if (!st)
+        return store_db_fail(db, "write the store");
+    bind_line_name(st, l);
+    return store_db_run(db, ST_DEAD_FREE_LINE);
+}
+
 static int has_line(struct store_db *db, const struct store_line *l)
 {
     sqlite3_stmt *st = store_db_statement(db, ST_DEAD_HAS_LINE);
     if (!st)
         return store_db_fail(db, "read the store");
-    store_bind_text(st, 1, l->sink);
-    sqlite3_bind_int64(st, 2, (sqlite3_int64)l->block);
-    sqlite3_bind_int64(st, 3, l->line);
+    bind_line_name(st, l);
+    store_bind_bytes(st, 4, l->text, l->text_len);
     int found = store_db_step(db, ST_DEAD_HAS_LINE);
+    bool same = found > 0 && sqlite3_column_int(st, 0) == 1;
     sqlite3_reset(st);
-    return found;
+    return found > 0 && !same ? free_line(db, l) : found;
 }
 
 /* Makes room by letting go of the oldest letters of the newer half. 1: there is room. */

@@ -93,7 +93,7 @@ int __wrap_engine_adopt_cases(struct engine *e, const char *const *blobs, const 
 /* -- a timer that is due, and a journal that has no room for the record of the time ------------ */
 
 static struct timer_rig {
-    bool due, full;
+    bool due, full, again; /* again: as one of a swarm, however often it fires */
     unsigned refused, taken;
 } timer;
 
@@ -101,7 +101,7 @@ uint64_t __real_engine_next_due(const struct engine *e);
 uint64_t __wrap_engine_next_due(const struct engine *e);
 uint64_t __wrap_engine_next_due(const struct engine *e)
 {
-    return timer.due && timer.taken == 0 ? 0 : __real_engine_next_due(e);
+    return timer.due && (timer.again || timer.taken == 0) ? 0 : __real_engine_next_due(e);
 }
 
 int __real_journal_append(struct journal *j, struct record *r, uint64_t *out_end);
@@ -328,6 +328,34 @@ static void no_room_for_the_time(void **state)
     end(r);
 }
 
+static void stopped(void *ctx)
+{
+    loop_stop(((struct rig *)ctx)->loop);
+}
+
+/* Its snapshot waits for a sync of the journal, and meanwhile timers are due: their records would come
+ * behind the mark of the stop, and each would want a snapshot of its own. */
+static void stops_while_timers_are_due(void **state)
+{
+    struct rig *r = *state;
+    struct pipeline_stats s;
+    r->conf.sync_interval_ns = 300000000;
+    begin_alerts(r);
+    start(r);
+    run_until(r, 50);
+    uint64_t end_at = append(r, RECORD_STOP, "", "");
+    timer = (struct timer_rig){.due = true, .again = true};
+    pipeline_stop(r->pipeline, stopped, r);
+    run_until(r, 10000);
+    assert_false(r->too_late);
+    assert_int_equal(timer.taken, 0);
+    assert_int_equal(journal_end(r->journal), end_at);
+    pipeline_stats(r->pipeline, &s);
+    assert_int_equal(s.snapshots, 1);
+    timer = (struct timer_rig){0};
+    end(r);
+}
+
 static void closed_early(void **state)
 {
     struct rig *r = *state;
@@ -352,6 +380,7 @@ int main(void)
                                        TEST(comes_back),
                                        TEST(rolled_back),
                                        TEST(no_room_for_the_time),
+                                       TEST(stops_while_timers_are_due),
                                        TEST(closed_early)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

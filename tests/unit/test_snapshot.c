@@ -182,6 +182,29 @@ static void test_newest_stays(void **state)
     assert_int_equal(bytes_read, 3 * HEAD + 2 * STATE);
 }
 
+static uint64_t released_by(uint64_t offset)
+{
+    struct snapshot_writer *w = NULL;
+    struct position p = {offset, offset * 10, offset * 100};
+    uint64_t release = UINT64_MAX;
+    assert_int_equal(snapshot_begin(dir, &w), 0);
+    assert_int_equal(snapshot_put(w, "x", 1), 0);
+    assert_int_equal(snapshot_seal(w, &p), 0);
+    assert_int_equal(snapshot_commit(w, &release), 0);
+    return release;
+}
+
+/* What is passed again behind a store that was put back is not let go of by what was further. */
+static void test_release(void **state)
+{
+    (void)state;
+    assert_int_equal(released_by(5), 0);
+    assert_int_equal(released_by(9), 5);
+    assert_int_equal(released_by(6), 6);
+    assert_int_equal(released_by(7), 6);
+    assert_int_equal(released_by(8), 7);
+}
+
 static void test_damage_is_seen_once(void **state)
 {
     (void)state;
@@ -254,6 +277,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_damage_falls_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_each_is_read_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_newest_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_release, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_is_seen_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_still, setup, teardown),
     };

@@ -284,6 +284,8 @@ static void replays(void **state)
     put_unknown(b, 9000, "p/q", "pump-1");
     put_unknown(b, 9001, "p/q", "pump-2");
     wait_all(b);
+    letters(b, false, (struct store_filter){.limit = 1500}); /* ends within a chunk */
+    assert_int_equal(b->n_letters, 1500);
     letters(b, false, (struct store_filter){0});
     assert_int_equal(b->n_letters, 2500);
     b->pending++;
@@ -371,6 +373,25 @@ static void lines_are_taken_again(void **state)
     assert_string_equal(stats(b).retaken[1].sink, "");
     (void)ask(b, STORE_DEAD_PURGE, (struct store_filter){0});
     assert_int_equal(stats(b).retaken[0].lines, 2); /* what happened, happened */
+}
+
+/* A block's number comes again when its sink's log is lost or put back. */
+static void another_line_of_that_name(void **state)
+{
+    struct bench *b = *state;
+    static const struct store_line lines[] = {
+        {"influx", 9, 1, 1800000000000000000, "field_type", "no", 400, "a b=1 2", 7},
+        {"influx", 9, 1, 1800000000000000000, "field_type", "no", 400, "a b=3 4", 7}};
+    open_store(b);
+    for (unsigned i = 0; i < 4; i++) { /* each twice, as after a crash */
+        struct store_batch *batch = store_batch_new();
+        store_batch_line(batch, &lines[i / 2]);
+        commit_later(b, batch);
+        wait_all(b);
+        assert_int_equal(b->status, 0);
+        assert_int_equal(stats(b).dead_rows, i / 2 + 1);
+    }
+    assert_int_equal(stats(b).dead_not_kept, 0);
 }
 
 static json_int_t messages_of_first(struct bench *b)
@@ -593,6 +614,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(dead_ceiling, setup, teardown),
         cmocka_unit_test_setup_teardown(dead_rate, setup, teardown),
         cmocka_unit_test_setup_teardown(lines_are_taken_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_line_of_that_name, setup, teardown),
         cmocka_unit_test_setup_teardown(quarantine_counts_messages_once, setup, teardown),
         cmocka_unit_test_setup_teardown(quarantine_table, setup, teardown),
         cmocka_unit_test_setup_teardown(replays, setup, teardown),
