@@ -14,6 +14,15 @@ int __wrap_outbound_fold_error(const struct outbound *ob)
     return fold_error;
 }
 
+static bool disk_full;
+
+int __real_outbound_write(struct outbound *ob, struct block *const *blocks, size_t n);
+int __wrap_outbound_write(struct outbound *ob, struct block *const *blocks, size_t n);
+int __wrap_outbound_write(struct outbound *ob, struct block *const *blocks, size_t n)
+{
+    return disk_full && n > 0 ? -ENOSPC : __real_outbound_write(ob, blocks, n);
+}
+
 void __wrap_log_write(enum log_level level, const char *fmt, ...);
 void __wrap_log_write(enum log_level level, const char *fmt, ...)
 {
@@ -519,6 +528,49 @@ static void test_a_log_that_cannot_be_written(void **state)
     check_once(0, 100);
 }
 
+static void count_segment(void *ctx, const char *name)
+{
+    *(int *)ctx += strstr(name, ".blocks") != NULL;
+}
+
+static int segments(void)
+{
+    int n = 0;
+    assert_int_equal(file_list(dir, count_segment, &n), 0);
+    return n;
+}
+
+static bool one_segment(void)
+{
+    return segments() == 1;
+}
+
+/* The room of what the database has may be all that a full disk lacks: it is given back though
+ * nothing can be written. */
+static void test_a_full_disk_gives_back_what_is_done(void **state)
+{
+    (void)state;
+    static char text[10001];
+    memset(text, 'x', sizeof(text) - 1);
+    conf.gzip = false;
+    db.away = true;
+    open_sink();
+    for (int i = 0; i < 25; i++) /* a megabyte each; a segment is full with sixteen */
+        step(100, text, POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    run_until(settled, 20);
+    assert_int_equal(segments(), 2);
+    disk_full = true;
+    step(1, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    db.away = false;
+    run_until(one_segment, 20);
+    assert_int_equal(stats().queued_blocks, 1);
+    disk_full = false;
+    run_until(all_done, 20);
+    check_once(0, 2501);
+}
+
 /* What the database has stays in the log: told, once, and that it is over. */
 static void test_a_log_that_cannot_be_folded(void **state)
 {
@@ -651,6 +703,7 @@ int main(int argc, char **argv)
         CASE(test_flush_and_drain),
         CASE(test_a_log_that_cannot_be_written),
         CASE(test_a_log_that_cannot_be_folded),
+        CASE(test_a_full_disk_gives_back_what_is_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
