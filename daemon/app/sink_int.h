@@ -168,7 +168,8 @@ void job_push(struct job *j, struct range r, bool last);
 bool job_next_range(struct job *j);
 int job_unpack(struct job *j);
 int job_part(struct job *j, struct range r);
-/* Gives the bytes back that the log has as well, and reads and unpacks them again. */
+/* Gives the bytes back that the log has as well, and reads and unpacks them again: 0, or -errno, and
+ * the job is gone if they have rotted meanwhile. */
 void job_unload(struct job *j);
 int job_reload(struct job *j);
 void job_refuse(struct job *j, uint32_t line, const char *reason, int status,

@@ -23,6 +23,15 @@ int __wrap_outbound_write(struct outbound *ob, struct block *const *blocks, size
     return disk_full && n > 0 ? -ENOSPC : __real_outbound_write(ob, blocks, n);
 }
 
+static uint64_t ahead_ns; /* the sink's clock, of the true one */
+
+uint64_t __real_loop_now_ns(struct loop *l);
+uint64_t __wrap_loop_now_ns(struct loop *l);
+uint64_t __wrap_loop_now_ns(struct loop *l)
+{
+    return __real_loop_now_ns(l) + ahead_ns;
+}
+
 void __wrap_log_write(enum log_level level, const char *fmt, ...);
 void __wrap_log_write(enum log_level level, const char *fmt, ...)
 {
@@ -371,6 +380,45 @@ static void test_victoriametrics_refuses_and_restarts(void **state)
     assert_int_equal(kept.n, 0);
 }
 
+static void rot(const char *text)
+{
+    char path[128], *bytes;
+    size_t n;
+    struct file *f;
+    (void)snprintf(path, sizeof(path), "%s/%016x.blocks", dir, 1u);
+    assert_int_equal(file_load(path, 1u << 20, &bytes, &n), 0);
+    const char *at = memmem(bytes, n, text, strlen(text));
+    assert_non_null(at);
+    assert_int_equal(file_open(path, FILE_WRITE, &f), 0);
+    assert_int_equal(file_write(f, (uint64_t)(at - bytes), "?", 1), 0);
+    file_close(f);
+    free(bytes);
+}
+
+/* A held block rots: the log gives it up when it is read for its refused line, and nothing of it is
+ * left to be held, or put back at the end. */
+static void test_victoriametrics_holds_what_rots(void **state)
+{
+    (void)state;
+    conf.type = CONF_VICTORIAMETRICS;
+    conf.gzip = false;
+    db.unreadable = "n=150 ";
+    open_sink();
+    for (int i = 0; i < 300; i++)
+        step(1, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    run_until(refused_held, 10);
+    rot("n=150 ");
+    ahead_ns = 31000000000u;
+    run_until(all_done, 10);
+    shut_sink();
+    open_sink();
+    ahead_ns = 0;
+    assert_int_equal(stats().refused, 100);
+    assert_int_equal(stats().accepted, 200);
+    assert_int_equal(kept.n, 0);
+}
+
 static bool taken(void)
 {
     return db.posts > 0;
@@ -696,6 +744,7 @@ int main(int argc, char **argv)
         CASE(test_pause),
         CASE(test_victoriametrics_restarts),
         CASE(test_victoriametrics_refuses_and_restarts),
+        CASE(test_victoriametrics_holds_what_rots),
         CASE(test_victoriametrics_just_started),
         CASE(test_victoriametrics_restarts_under_way),
         CASE(test_a_hanging_line),
