@@ -336,16 +336,6 @@ static int mark_done(struct outbound *ob, struct out_segment *s, size_t i,
     return rc;
 }
 
-int outbound_done(struct outbound *ob, uint64_t seq, enum outbound_outcome outcome,
-                  const struct outbound_refusal *refused, size_t n_refused)
-{
-    size_t i;
-    struct out_segment *s = find_segment(ob, seq, &i);
-    if (!s || s->entries[i].state == OUT_DONE)
-        return -EINVAL;
-    return mark_done(ob, s, i, outcome, refused, n_refused);
-}
-
 /* A body that does not verify: all its lines are refused{corrupt}, by the header if that is
  * whole. A header that went bad since open is found again at the next open and counted there.
  */
@@ -372,6 +362,22 @@ static void give_up(struct outbound *ob, struct out_segment *s, size_t i,
             OUT_TAKEN; /* the mark could not be written: stays with the caller */
     free(r);
     free(shares);
+}
+
+int outbound_done(struct outbound *ob, uint64_t seq, enum outbound_outcome outcome,
+                  const struct outbound_refusal *refused, size_t n_refused)
+{
+    size_t i;
+    struct out_segment *s = find_segment(ob, seq, &i);
+    if (!s || s->entries[i].state == OUT_DONE)
+        return -EINVAL;
+    int rc = mark_done(ob, s, i, outcome, refused, n_refused);
+    if (rc != -EBADMSG)
+        return rc;
+    /* No mark can be made of it. Left waiting, it would be asked for again for ever: the oldest one
+     * would end all shedding. */
+    give_up(ob, s, i, NULL);
+    return 0;
 }
 
 int outbound_load(struct outbound *ob, uint64_t seq, struct buf *body, struct block_info *out)

@@ -385,12 +385,71 @@ static void test_what_was_folded_does_not_rise(void **state)
     }
 }
 
+/* The header of a block, wherever it stands. */
+static char *header_of(uint64_t seq)
+{
+    for (size_t i = 0; i < disk.now.n; i++) {
+        struct inode *in = disk.now.names[i].in;
+        for (size_t at = 0; at + BLOCK_HEADER_MIN <= in->size; at += BLOCK_ALIGN)
+            if (memcmp(in->data + at, "GHOB", 4) == 0 &&
+                memcmp(in->data + at + 40, &seq, sizeof(seq)) == 0)
+                return in->data + at;
+    }
+    fail_msg("no block %lu", (unsigned long)seq);
+    return NULL;
+}
+
+static uint64_t lines_of_reason(struct outbound *ob, const char *reason)
+{
+    const struct outbound_reason *r;
+    size_t n = outbound_reasons(ob, &r);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(r[i].reason, reason) == 0)
+            return r[i].lines;
+    return 0;
+}
+
+/* A header that rots after the open: the oldest one must not end the shedding, and one that was taken
+ * does not wait for a mark for ever. */
+static void test_a_rotten_header_is_done(void **state)
+{
+    (void)state;
+    disk_clear();
+    memset(truths, 0, sizeof(truths));
+    rng = 7;
+    uint64_t offset = 0, seq, next;
+    struct outbound *ob = reopen(false);
+    while (disk.now.n < 3)
+        assert_true(one_write(ob, &offset));
+    uint64_t pending = outbound_pending_lines(ob);
+    assert_true(outbound_oldest_routine(ob, &seq));
+    header_of(seq)[48] ^= 1;
+    assert_int_equal(outbound_done(ob, seq, OUTBOUND_SHED, NULL, 0), 0);
+    assert_true(outbound_oldest_routine(ob, &next) && next > seq);
+    struct block_info i;
+    assert_true(outbound_take(ob, false, &i));
+    header_of(i.seq)[48] ^= 1;
+    assert_int_equal(outbound_done(ob, i.seq, OUTBOUND_ACCEPTED, NULL, 0), 0);
+    struct outbound_notes notes;
+    outbound_notes(ob, &notes);
+    assert_int_equal(notes.rotten_blocks, 2);
+    assert_int_equal(lines_of_reason(ob, "corrupt"), notes.rotten_lines);
+    assert_int_equal(outbound_pending_lines(ob), pending - notes.rotten_lines);
+    end_a_segment(ob); /* and is folded like another */
+    assert_int_equal(outbound_sync(ob), 0);
+    outbound_settle(ob);
+    assert_int_equal(outbound_fold_error(ob), 0);
+    assert_false(outbound_wants_sync(ob));
+    outbound_close(ob);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_failures_and_crashes),
         cmocka_unit_test(test_a_truncated_segment_is_counted),
         cmocka_unit_test(test_what_was_folded_does_not_rise),
+        cmocka_unit_test(test_a_rotten_header_is_done),
     };
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
     disk_clear();
