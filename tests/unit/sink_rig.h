@@ -33,6 +33,9 @@ static struct {
     int hung;
     const char *slow; /* the first post with this in it is answered after 8 s */
     uint64_t first_poll_ns, first_post_ns;
+    const char *throttled; /* the first post with this in it is to come again after 3 s; until
+                              then others are answered after 0.3 s */
+    uint64_t throttled_ns, again_ns;
 } db;
 static struct rude server;
 static pthread_cond_t another = PTHREAD_COND_INITIALIZER;
@@ -111,6 +114,17 @@ static void handler(void *ctx, const struct rude_request *r, struct rude_reply *
     if (db.slow && strstr(r->text, db.slow)) {
         out->delay_ms = 8000;
         db.slow = NULL;
+    }
+    if (db.throttled && strstr(r->text, db.throttled)) {
+        if (db.throttled_ns == 0) {
+            db.throttled_ns = loop_hrtime_ns();
+            rude_say(out, 429, "Retry-After: 3", "");
+            return;
+        }
+        db.again_ns = loop_hrtime_ns();
+        db.throttled = NULL;
+    } else if (db.throttled) {
+        out->delay_ms = 300;
     }
     if (db.hang && strstr(r->text, db.hang)) {
         db.hung++;

@@ -114,6 +114,21 @@ static void test_the_same_bytes_again(void **state)
     assert_string_equal(stats().problem, "");
 }
 
+/* Another block is taken meanwhile: that does not shorten the time that was asked for. */
+static void test_not_before_it_was_asked_to(void **state)
+{
+    (void)state;
+    db.throttled = " n=0i,";
+    open_sink();
+    for (int i = 0; i < 200; i++)
+        step(1, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    run_until(all_done, 20);
+    assert_true(db.throttled_ns > 0);
+    assert_true(db.again_ns - db.throttled_ns >= 2900000000u);
+    check_once(0, 200);
+}
+
 static void test_refused_lines_are_found(void **state)
 {
     (void)state;
@@ -734,6 +749,7 @@ int main(int argc, char **argv)
         CASE(test_points_arrive),
         CASE(test_a_timer_waits_for_its_record),
         CASE(test_the_same_bytes_again),
+        CASE(test_not_before_it_was_asked_to),
         CASE(test_refused_lines_are_found),
         CASE(test_lines_named_by_influxdb3),
         CASE(test_a_poisoned_line_does_not_stop_others),
