@@ -443,6 +443,36 @@ static void test_a_rotten_header_is_done(void **state)
     outbound_close(ob);
 }
 
+/* What is shed is no longer counted, so it must not stay on the disk: the segment may have to, for an
+ * alarm that waits beside it. */
+static void test_what_is_shed_gives_its_room_back(void **state)
+{
+    (void)state;
+    disk_clear();
+    memset(truths, 0, sizeof(truths));
+    rng = 7;
+    struct block *b = NULL;
+    do {
+        block_free(b);
+        b = make_block(10, false, &truths[1]);
+    } while (b->info.class_ != POINT_ROUTINE || truths[1].fate == EMPTY);
+    free(b->body);
+    b->body = mem_zalloc(20000);
+    memset(b->body, 'b', 20000);
+    b->info.body_bytes = b->info.raw_bytes = 20000;
+    struct outbound *ob = reopen(false);
+    assert_int_equal(outbound_write(ob, &b, 1), 0);
+    assert_int_equal(outbound_sync(ob), 0);
+    outbound_settle(ob);
+    block_free(b);
+    assert_int_equal(outbound_done(ob, 1, OUTBOUND_SHED, NULL, 0), 0);
+    outbound_settle(ob); /* plans the hole */
+    assert_int_equal(outbound_sync(ob), 0);
+    const char *data = disk_find("log/0000000000000001.blocks")->in->data;
+    assert_true(data[4095] == 'b' && data[4096] == 0 && data[16383] == 0 && data[16384] == 'b');
+    outbound_close(ob);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -450,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_a_truncated_segment_is_counted),
         cmocka_unit_test(test_what_was_folded_does_not_rise),
         cmocka_unit_test(test_a_rotten_header_is_done),
+        cmocka_unit_test(test_what_is_shed_gives_its_room_back),
     };
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
     disk_clear();
