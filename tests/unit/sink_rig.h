@@ -28,6 +28,7 @@ static struct {
     int stored[20000]; /* how often line i was taken */
     int start;         /* vm_app_start_timestamp */
     int polls;
+    bool hidden;      /* /metrics is not there */
     bool pairs;       /* two posts are answered together, when both are there */
     const char *hang; /* a post with this in it is never answered */
     int hung;
@@ -101,7 +102,7 @@ static void handler(void *ctx, const struct rude_request *r, struct rude_reply *
         if (db.polls++ == 0)
             db.first_poll_ns = loop_hrtime_ns();
         (void)snprintf(text, sizeof(text), "a 1\nvm_app_start_timestamp %d\nz 2\n", db.start);
-        rude_say(out, 200, "", text);
+        rude_say(out, db.hidden ? 404 : 200, "", db.hidden ? "no such backend" : text);
         return;
     }
     if (db.posts < 4096) {

@@ -434,6 +434,46 @@ static void test_victoriametrics_holds_what_rots(void **state)
     assert_int_equal(kept.n, 0);
 }
 
+static int polls_wanted;
+
+static bool polled(void)
+{
+    return db.polls >= polls_wanted;
+}
+
+/* While the server is away a proxy answers for it: that look has not found the same server. */
+static void test_victoriametrics_is_hidden_meanwhile(void **state)
+{
+    (void)state;
+    conf.type = CONF_VICTORIAMETRICS;
+    open_sink();
+    for (int i = 0; i < 300; i++)
+        step(1, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    run_until(all_held, 10);
+    pthread_mutex_lock(&server.lock);
+    db.hidden = true;
+    polls_wanted = db.polls + 2;
+    pthread_mutex_unlock(&server.lock);
+    ahead_ns = 31000000000u;
+    run_until(polled, 20);
+    assert_int_equal(stats().held, 3);
+    assert_int_equal(stats().accepted, 0);
+    pthread_mutex_lock(&server.lock);
+    db.hidden = false;
+    db.start = 200;
+    pthread_mutex_unlock(&server.lock);
+    run_until(sent_again, 20);
+    pthread_mutex_lock(&server.lock);
+    db.hidden = true; /* and for good: then nothing can be done about it */
+    polls_wanted = db.polls + 2;
+    pthread_mutex_unlock(&server.lock);
+    run_until(polled, 20);
+    ahead_ns = 700000000000u;
+    run_until(all_done, 20);
+    ahead_ns = 0;
+}
+
 static bool taken(void)
 {
     return db.posts > 0;
@@ -761,6 +801,7 @@ int main(int argc, char **argv)
         CASE(test_victoriametrics_restarts),
         CASE(test_victoriametrics_refuses_and_restarts),
         CASE(test_victoriametrics_holds_what_rots),
+        CASE(test_victoriametrics_is_hidden_meanwhile),
         CASE(test_victoriametrics_just_started),
         CASE(test_victoriametrics_restarts_under_way),
         CASE(test_a_hanging_line),
