@@ -473,6 +473,67 @@ static void test_what_is_shed_gives_its_room_back(void **state)
     outbound_close(ob);
 }
 
+/* A block that waits, a group by itself. */
+static void write_one_block(struct outbound *ob, uint64_t *offset)
+{
+    struct block *b = NULL;
+    struct truth *t = &truths[outbound_next_seq(ob)];
+    *offset += 10;
+    do {
+        block_free(b);
+        b = make_block(*offset, false, t);
+    } while (t->fate == EMPTY);
+    assert_int_equal(outbound_write(ob, &b, 1), 0);
+    assert_int_equal(outbound_sync(ob), 0);
+    outbound_settle(ob);
+    block_free(b);
+}
+
+static bool begins_a_segment(uint64_t seq)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "log/%016lx.blocks", (unsigned long)seq);
+    return disk_find(path) != NULL;
+}
+
+/* The last block rots, and only the ledger knows that it was there. What is written after it is none
+ * of what is lost. */
+static void test_a_rotten_end_takes_nothing_with_it(void **state)
+{
+    (void)state;
+    disk_clear();
+    memset(truths, 0, sizeof(truths));
+    rng = 7;
+    uint64_t offset = 0, made = 0, kept = 0;
+    struct outbound *ob = reopen(false);
+    while (disk.now.n < 3 || begins_a_segment(outbound_next_seq(ob) - 1))
+        write_one_block(ob, &offset);
+    end_a_segment(ob);
+    assert_int_equal(outbound_sync(ob), 0);
+    outbound_settle(ob);
+    uint64_t next = outbound_next_seq(ob);
+    outbound_close(ob);
+    header_of(next - 1)[48] ^= 1;
+    ob = reopen(false);
+    assert_int_equal(outbound_next_seq(ob), next); /* not used twice */
+    write_one_block(ob, &offset);
+    outbound_close(ob);
+    ob = reopen(false);
+    assert_int_equal(outbound_next_seq(ob), next + 1);
+    struct block_info i;
+    assert_true(outbound_take(ob, true, &i));
+    assert_int_equal(i.seq, next);
+    for (uint64_t s = 1; s <= next; s++)
+        for (int c = 0; c < 3; c++)
+            made += truths[s].lines[c] + truths[s].unwritable[c];
+    const struct outbound_share *sh;
+    size_t n = outbound_shares(ob, &sh);
+    for (size_t k = 0; k < n; k++)
+        kept += sh[k].made;
+    assert_int_equal(kept, made);
+    outbound_close(ob);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +541,7 @@ int main(void)
         cmocka_unit_test(test_a_truncated_segment_is_counted),
         cmocka_unit_test(test_what_was_folded_does_not_rise),
         cmocka_unit_test(test_a_rotten_header_is_done),
+        cmocka_unit_test(test_a_rotten_end_takes_nothing_with_it),
         cmocka_unit_test(test_what_is_shed_gives_its_room_back),
     };
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
