@@ -264,7 +264,8 @@ static void again_later(struct job *j, const struct httpc_answer *a, const struc
     } else if (!own || s->failures > 1 || a->retry_after_s) {
         /* one odd block alone is no reason to say that the database is away */
         s->gate_ns = now + wait;
-        j->due_ns = 0;
+        if (a->retry_after_s == 0)
+            j->due_ns = 0; /* else it is waited for, though others are taken meanwhile */
         broke(s, SINK_RETRYING, a, what);
     }
     if (a->transport != TRANSPORT_OK)

@@ -65,6 +65,13 @@ static bool find_start(const struct httpc_answer *a, char out[32])
     return n > 0;
 }
 
+/* It told its start before and does not now: rather it is being restarted, and something in front of it
+ * answers meanwhile, than that nobody will ever be told again. */
+static bool hidden_lately(const struct sink *s)
+{
+    return s->started[0] && s->polled_ns - s->lost_ns < SINK_HIDDEN_NS;
+}
+
 static void on_metrics(void *ctx, const struct httpc_answer *a)
 {
     struct sink *s = ctx;
@@ -92,6 +99,8 @@ static void on_metrics(void *ctx, const struct httpc_answer *a)
             "sink %s: %s does not tell vm_app_start_timestamp (status %d): a restart of the "
             "server cannot be seen, what it loses then is lost",
             s->conf->id, s->metrics_url, a->status);
+    if (!known && !s->start_lost)
+        s->lost_ns = s->polled_ns;
     s->start_lost = !known;
     (void)log_healed(&s->hold_log); /* the first write that is taken says so */
     if (known && s->started[0] && strcmp(s->started, started) != 0)
@@ -101,7 +110,8 @@ static void on_metrics(void *ctx, const struct httpc_answer *a)
         s->settle_ns = loop_now_ns(s->loop) + SINK_SETTLE_NS;
     }
     s->start_known = true;
-    release(s, s->polled_ns);
+    if (known || !hidden_lately(s))
+        release(s, s->polled_ns);
     if (s->stats.held > 0)
         loop_timer_start(s->poll_timer, SINK_HOLD_POLL_MS, 0);
     sink_kick(s);

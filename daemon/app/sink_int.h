@@ -20,6 +20,7 @@
 #define SINK_PROBE_NS      30000000000u
 #define SINK_HOLD_NS       30000000000u
 #define SINK_HOLD_POLL_MS  5000
+#define SINK_HIDDEN_NS     600000000000u
 #define SINK_SETTLE_NS     1100000000u /* a start is told in whole seconds */
 #define SECOND_NS          1000000000u
 
@@ -140,6 +141,7 @@ struct sink {
     char started[32]; /* what it says about its start; "" not known */
     bool start_known, start_lost, poll_soon;
     uint64_t polled_ns; /* start of the last poll that found it unchanged */
+    uint64_t lost_ns;   /* of the first poll that found no start, when start_lost */
     uint64_t era;       /* restarts that were seen */
     uint64_t settle_ns; /* nothing is posted before */
 
@@ -168,7 +170,8 @@ void job_push(struct job *j, struct range r, bool last);
 bool job_next_range(struct job *j);
 int job_unpack(struct job *j);
 int job_part(struct job *j, struct range r);
-/* Gives the bytes back that the log has as well, and reads and unpacks them again. */
+/* Gives the bytes back that the log has as well, and reads and unpacks them again: 0, or -errno, and
+ * the job is gone if they have rotted meanwhile. */
 void job_unload(struct job *j);
 int job_reload(struct job *j);
 void job_refuse(struct job *j, uint32_t line, const char *reason, int status,

@@ -162,6 +162,11 @@ int job_reload(struct job *j)
     struct block_info info;
     buf_clear(&j->body);
     int rc = outbound_load(j->s->log, j->info.seq, &j->body, &info);
+    if (rc == -EBADMSG) { /* the log counted it and is done with it: nothing is left to hold */
+        say_corrupt(j->s, &j->info);
+        job_free(j);
+        return rc;
+    }
     if (rc == 0)
         rc = job_unpack(j);
     if (rc != 0) {

@@ -138,8 +138,11 @@ static void write_job(void *ctx)
 {
     struct sink *s = ctx;
     s->write_rc = outbound_write(s->log, s->write_blocks, s->n_write);
+    /* Also when it failed: what is done is given back there, and a full disk may have no other room
+     * to come. */
+    int rc = outbound_sync(s->log);
     if (s->write_rc == 0)
-        s->write_rc = outbound_sync(s->log);
+        s->write_rc = rc;
 }
 
 /* Nothing is lost by it, but the log grows. */

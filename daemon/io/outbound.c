@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PUNCH_LEAST  32768      /* a smaller body is not worth a hole */
+#define PUNCH_LEAST  32768      /* a smaller body is not worth a hole: its segment goes soon */
+#define PUNCH_SHED   4096       /* but alarms may keep a segment for as long as all is shed */
 #define PUNCH_WANTED (4u << 20) /* bytes of holes that are worth a job of their own */
 #define HEADER_READ  4096
 
@@ -253,9 +254,9 @@ static int write_mark(struct outbound *ob, struct out_segment *s, const struct o
 }
 
 static void note_punch(struct outbound *ob, const struct out_segment *s,
-                       const struct out_entry *e)
+                       const struct out_entry *e, uint32_t least)
 {
-    if (e->body_bytes < PUNCH_LEAST)
+    if (e->body_bytes < least)
         return;
     if (ob->n_punches == ob->cap_punches) {
         ob->cap_punches = ob->cap_punches ? ob->cap_punches * 2 : 64;
@@ -266,7 +267,7 @@ static void note_punch(struct outbound *ob, const struct out_segment *s,
     ob->punch_bytes += e->body_bytes;
 }
 
-static void settle_done(struct outbound *ob, struct out_segment *s, size_t i)
+static void settle_done(struct outbound *ob, struct out_segment *s, size_t i, uint32_t least)
 {
     struct out_entry *e = &s->entries[i];
     if (e->state == OUT_WAITING)
@@ -280,7 +281,7 @@ static void settle_done(struct outbound *ob, struct out_segment *s, size_t i)
     if (s->n_open == 0 && s != ob->segments[ob->n_segments - 1])
         ob->n_foldable++;
     else
-        note_punch(ob, s, e);
+        note_punch(ob, s, e, least);
 }
 
 /* Refusals as they can be true: no compound has more of them than lines. */
@@ -329,21 +330,11 @@ static int mark_done(struct outbound *ob, struct out_segment *s, size_t i,
     rc = write_mark(ob, s, &m);
     if (rc == 0) {
         out_totals_mark(&ob->totals, &m, &h, shares);
-        settle_done(ob, s, i);
+        settle_done(ob, s, i, outcome == OUTBOUND_SHED ? PUNCH_SHED : PUNCH_LEAST);
     }
     free(m.refused);
     free(shares);
     return rc;
-}
-
-int outbound_done(struct outbound *ob, uint64_t seq, enum outbound_outcome outcome,
-                  const struct outbound_refusal *refused, size_t n_refused)
-{
-    size_t i;
-    struct out_segment *s = find_segment(ob, seq, &i);
-    if (!s || s->entries[i].state == OUT_DONE)
-        return -EINVAL;
-    return mark_done(ob, s, i, outcome, refused, n_refused);
 }
 
 /* A body that does not verify: all its lines are refused{corrupt}, by the header if that is
@@ -358,7 +349,7 @@ static void give_up(struct outbound *ob, struct out_segment *s, size_t i,
         struct outbound_share *q = out_totals_share(&ob->totals, OUT_UNKNOWN);
         q->refused += s->entries[i].lines;
         out_totals_reason(&ob->totals, OUT_REASON_CORRUPT, s->entries[i].lines);
-        settle_done(ob, s, i);
+        settle_done(ob, s, i, PUNCH_LEAST);
         return;
     }
     struct block_share *shares = block_get_shares(ob->scratch.data, h);
@@ -372,6 +363,22 @@ static void give_up(struct outbound *ob, struct out_segment *s, size_t i,
             OUT_TAKEN; /* the mark could not be written: stays with the caller */
     free(r);
     free(shares);
+}
+
+int outbound_done(struct outbound *ob, uint64_t seq, enum outbound_outcome outcome,
+                  const struct outbound_refusal *refused, size_t n_refused)
+{
+    size_t i;
+    struct out_segment *s = find_segment(ob, seq, &i);
+    if (!s || s->entries[i].state == OUT_DONE)
+        return -EINVAL;
+    int rc = mark_done(ob, s, i, outcome, refused, n_refused);
+    if (rc != -EBADMSG)
+        return rc;
+    /* No mark can be made of it. Left waiting, it would be asked for again for ever: the oldest one
+     * would end all shedding. */
+    give_up(ob, s, i, NULL);
+    return 0;
 }
 
 int outbound_load(struct outbound *ob, uint64_t seq, struct buf *body, struct block_info *out)

@@ -77,7 +77,8 @@ void outbound_put_back(struct outbound *ob, uint64_t seq);
  * refused{corrupt} and is done. */
 int outbound_load(struct outbound *ob, uint64_t seq, struct buf *body, struct block_info *out);
 /* `refused` lines by (compound, reason); the rest has the outcome. 0 or -errno (then it is not
- * done). Lines under a compound the block does not have count under one that it has. */
+ * done). Lines under a compound the block does not have count under one that it has. A block whose
+ * header has rotted is done, too: refused{corrupt}, as the next open will find it. */
 struct outbound_refusal {
     const char *compound, *reason;
     uint32_t lines;

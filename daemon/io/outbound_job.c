@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define PAGE        4096u
+#define GAP_MOST    (1u << 20) /* blocks; a lost ledger leaves more */
 #define WRITE_MOST  (512u << 20)
 #define LEDGER_MOST (256u << 20)
 
@@ -61,8 +62,12 @@ int out_job_open(struct out_job *j, const struct outbound *ob, struct err *err)
     if (ob->n_segments == 0)
         return 0;
     const struct out_segment *last = ob->segments[ob->n_segments - 1];
-    if (last->first_seq + last->n != j->next_seq) /* a lost ledger left a gap: a new segment */
+    uint64_t gap = j->next_seq - (last->first_seq + last->n);
+    if (gap > 0) { /* of a lost ledger, or the ledger knows of blocks that have rotted */
+        if (gap <= GAP_MOST)
+            j->active_seq = last->first_seq; /* the new one tells how many lines those were */
         return 0;
+    }
     char *path = out_path(j->dir, last->first_seq, "blocks");
     uint64_t size = 0;
     int rc = file_open(path, FILE_READ | FILE_WRITE, &j->active);

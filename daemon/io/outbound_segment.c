@@ -394,8 +394,9 @@ static int read_blocks(struct reading *r, uint64_t end)
         if (rc != 0 && rc != -EBADMSG)
             return rc;
         if (!fits) {
+            /* one that verifies may stand behind blocks that are gone: it is none of them */
             uint64_t next;
-            rc = resync(r, at + 8, &h, &next);
+            rc = resync(r, rc == 0 ? at : at + 8, &h, &next);
             if (rc == -ENOENT) {
                 r->unreadable = true;
                 break;

@@ -28,11 +28,15 @@ static struct {
     int stored[20000]; /* how often line i was taken */
     int start;         /* vm_app_start_timestamp */
     int polls;
+    bool hidden;      /* /metrics is not there */
     bool pairs;       /* two posts are answered together, when both are there */
     const char *hang; /* a post with this in it is never answered */
     int hung;
     const char *slow; /* the first post with this in it is answered after 8 s */
     uint64_t first_poll_ns, first_post_ns;
+    const char *throttled; /* the first post with this in it is to come again after 3 s; until
+                              then others are answered after 0.3 s */
+    uint64_t throttled_ns, again_ns;
 } db;
 static struct rude server;
 static pthread_cond_t another = PTHREAD_COND_INITIALIZER;
@@ -98,7 +102,7 @@ static void handler(void *ctx, const struct rude_request *r, struct rude_reply *
         if (db.polls++ == 0)
             db.first_poll_ns = loop_hrtime_ns();
         (void)snprintf(text, sizeof(text), "a 1\nvm_app_start_timestamp %d\nz 2\n", db.start);
-        rude_say(out, 200, "", text);
+        rude_say(out, db.hidden ? 404 : 200, "", db.hidden ? "no such backend" : text);
         return;
     }
     if (db.posts < 4096) {
@@ -111,6 +115,17 @@ static void handler(void *ctx, const struct rude_request *r, struct rude_reply *
     if (db.slow && strstr(r->text, db.slow)) {
         out->delay_ms = 8000;
         db.slow = NULL;
+    }
+    if (db.throttled && strstr(r->text, db.throttled)) {
+        if (db.throttled_ns == 0) {
+            db.throttled_ns = loop_hrtime_ns();
+            rude_say(out, 429, "Retry-After: 3", "");
+            return;
+        }
+        db.again_ns = loop_hrtime_ns();
+        db.throttled = NULL;
+    } else if (db.throttled) {
+        out->delay_ms = 300;
     }
     if (db.hang && strstr(r->text, db.hang)) {
         db.hung++;

@@ -385,12 +385,164 @@ static void test_what_was_folded_does_not_rise(void **state)
     }
 }
 
+/* The header of a block, wherever it stands. */
+static char *header_of(uint64_t seq)
+{
+    for (size_t i = 0; i < disk.now.n; i++) {
+        struct inode *in = disk.now.names[i].in;
+        for (size_t at = 0; at + BLOCK_HEADER_MIN <= in->size; at += BLOCK_ALIGN)
+            if (memcmp(in->data + at, "GHOB", 4) == 0 &&
+                memcmp(in->data + at + 40, &seq, sizeof(seq)) == 0)
+                return in->data + at;
+    }
+    fail_msg("no block %lu", (unsigned long)seq);
+    return NULL;
+}
+
+static uint64_t lines_of_reason(struct outbound *ob, const char *reason)
+{
+    const struct outbound_reason *r;
+    size_t n = outbound_reasons(ob, &r);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(r[i].reason, reason) == 0)
+            return r[i].lines;
+    return 0;
+}
+
+/* A header that rots after the open: the oldest one must not end the shedding, and one that was taken
+ * does not wait for a mark for ever. */
+static void test_a_rotten_header_is_done(void **state)
+{
+    (void)state;
+    disk_clear();
+    memset(truths, 0, sizeof(truths));
+    rng = 7;
+    uint64_t offset = 0, seq, next;
+    struct outbound *ob = reopen(false);
+    while (disk.now.n < 3)
+        assert_true(one_write(ob, &offset));
+    uint64_t pending = outbound_pending_lines(ob);
+    assert_true(outbound_oldest_routine(ob, &seq));
+    header_of(seq)[48] ^= 1;
+    assert_int_equal(outbound_done(ob, seq, OUTBOUND_SHED, NULL, 0), 0);
+    assert_true(outbound_oldest_routine(ob, &next) && next > seq);
+    struct block_info i;
+    assert_true(outbound_take(ob, false, &i));
+    header_of(i.seq)[48] ^= 1;
+    assert_int_equal(outbound_done(ob, i.seq, OUTBOUND_ACCEPTED, NULL, 0), 0);
+    struct outbound_notes notes;
+    outbound_notes(ob, &notes);
+    assert_int_equal(notes.rotten_blocks, 2);
+    assert_int_equal(lines_of_reason(ob, "corrupt"), notes.rotten_lines);
+    assert_int_equal(outbound_pending_lines(ob), pending - notes.rotten_lines);
+    end_a_segment(ob); /* and is folded like another */
+    assert_int_equal(outbound_sync(ob), 0);
+    outbound_settle(ob);
+    assert_int_equal(outbound_fold_error(ob), 0);
+    assert_false(outbound_wants_sync(ob));
+    outbound_close(ob);
+}
+
+/* What is shed is no longer counted, so it must not stay on the disk: the segment may have to, for an
+ * alarm that waits beside it. */
+static void test_what_is_shed_gives_its_room_back(void **state)
+{
+    (void)state;
+    disk_clear();
+    memset(truths, 0, sizeof(truths));
+    rng = 7;
+    struct block *b = NULL;
+    do {
+        block_free(b);
+        b = make_block(10, false, &truths[1]);
+    } while (b->info.class_ != POINT_ROUTINE || truths[1].fate == EMPTY);
+    free(b->body);
+    b->body = mem_zalloc(20000);
+    memset(b->body, 'b', 20000);
+    b->info.body_bytes = b->info.raw_bytes = 20000;
+    struct outbound *ob = reopen(false);
+    assert_int_equal(outbound_write(ob, &b, 1), 0);
+    assert_int_equal(outbound_sync(ob), 0);
+    outbound_settle(ob);
+    block_free(b);
+    assert_int_equal(outbound_done(ob, 1, OUTBOUND_SHED, NULL, 0), 0);
+    outbound_settle(ob); /* plans the hole */
+    assert_int_equal(outbound_sync(ob), 0);
+    const char *data = disk_find("log/0000000000000001.blocks")->in->data;
+    assert_true(data[4095] == 'b' && data[4096] == 0 && data[16383] == 0 && data[16384] == 'b');
+    outbound_close(ob);
+}
+
+/* A block that waits, a group by itself. */
+static void write_one_block(struct outbound *ob, uint64_t *offset)
+{
+    struct block *b = NULL;
+    struct truth *t = &truths[outbound_next_seq(ob)];
+    *offset += 10;
+    do {
+        block_free(b);
+        b = make_block(*offset, false, t);
+    } while (t->fate == EMPTY);
+    assert_int_equal(outbound_write(ob, &b, 1), 0);
+    assert_int_equal(outbound_sync(ob), 0);
+    outbound_settle(ob);
+    block_free(b);
+}
+
+static bool begins_a_segment(uint64_t seq)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "log/%016lx.blocks", (unsigned long)seq);
+    return disk_find(path) != NULL;
+}
+
+/* The last block rots, and only the ledger knows that it was there. What is written after it is none
+ * of what is lost. */
+static void test_a_rotten_end_takes_nothing_with_it(void **state)
+{
+    (void)state;
+    disk_clear();
+    memset(truths, 0, sizeof(truths));
+    rng = 7;
+    uint64_t offset = 0, made = 0, kept = 0;
+    struct outbound *ob = reopen(false);
+    while (disk.now.n < 3 || begins_a_segment(outbound_next_seq(ob) - 1))
+        write_one_block(ob, &offset);
+    end_a_segment(ob);
+    assert_int_equal(outbound_sync(ob), 0);
+    outbound_settle(ob);
+    uint64_t next = outbound_next_seq(ob);
+    outbound_close(ob);
+    header_of(next - 1)[48] ^= 1;
+    ob = reopen(false);
+    assert_int_equal(outbound_next_seq(ob), next); /* not used twice */
+    write_one_block(ob, &offset);
+    outbound_close(ob);
+    ob = reopen(false);
+    assert_int_equal(outbound_next_seq(ob), next + 1);
+    struct block_info i;
+    assert_true(outbound_take(ob, true, &i));
+    assert_int_equal(i.seq, next);
+    for (uint64_t s = 1; s <= next; s++)
+        for (int c = 0; c < 3; c++)
+            made += truths[s].lines[c] + truths[s].unwritable[c];
+    const struct outbound_share *sh;
+    size_t n = outbound_shares(ob, &sh);
+    for (size_t k = 0; k < n; k++)
+        kept += sh[k].made;
+    assert_int_equal(kept, made);
+    outbound_close(ob);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_failures_and_crashes),
         cmocka_unit_test(test_a_truncated_segment_is_counted),
         cmocka_unit_test(test_what_was_folded_does_not_rise),
+        cmocka_unit_test(test_a_rotten_header_is_done),
+        cmocka_unit_test(test_a_rotten_end_takes_nothing_with_it),
+        cmocka_unit_test(test_what_is_shed_gives_its_room_back),
     };
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
     disk_clear();

@@ -14,6 +14,24 @@ int __wrap_outbound_fold_error(const struct outbound *ob)
     return fold_error;
 }
 
+static bool disk_full;
+
+int __real_outbound_write(struct outbound *ob, struct block *const *blocks, size_t n);
+int __wrap_outbound_write(struct outbound *ob, struct block *const *blocks, size_t n);
+int __wrap_outbound_write(struct outbound *ob, struct block *const *blocks, size_t n)
+{
+    return disk_full && n > 0 ? -ENOSPC : __real_outbound_write(ob, blocks, n);
+}
+
+static uint64_t ahead_ns; /* the sink's clock, of the true one */
+
+uint64_t __real_loop_now_ns(struct loop *l);
+uint64_t __wrap_loop_now_ns(struct loop *l);
+uint64_t __wrap_loop_now_ns(struct loop *l)
+{
+    return __real_loop_now_ns(l) + ahead_ns;
+}
+
 void __wrap_log_write(enum log_level level, const char *fmt, ...);
 void __wrap_log_write(enum log_level level, const char *fmt, ...)
 {
@@ -94,6 +112,21 @@ static void test_the_same_bytes_again(void **state)
     /* a kept connection that closes is tried once more by curl itself */
     assert_in_range(stats().answers[ANSWER_RETRY], 2, 3);
     assert_string_equal(stats().problem, "");
+}
+
+/* Another block is taken meanwhile: that does not shorten the time that was asked for. */
+static void test_not_before_it_was_asked_to(void **state)
+{
+    (void)state;
+    db.throttled = " n=0i,";
+    open_sink();
+    for (int i = 0; i < 200; i++)
+        step(1, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    run_until(all_done, 20);
+    assert_true(db.throttled_ns > 0);
+    assert_true(db.again_ns - db.throttled_ns >= 2900000000u);
+    check_once(0, 200);
 }
 
 static void test_refused_lines_are_found(void **state)
@@ -363,6 +396,85 @@ static void test_victoriametrics_refuses_and_restarts(void **state)
     assert_int_equal(kept.n, 0);
 }
 
+static void rot(const char *text)
+{
+    char path[128], *bytes;
+    size_t n;
+    struct file *f;
+    (void)snprintf(path, sizeof(path), "%s/%016x.blocks", dir, 1u);
+    assert_int_equal(file_load(path, 1u << 20, &bytes, &n), 0);
+    const char *at = memmem(bytes, n, text, strlen(text));
+    assert_non_null(at);
+    assert_int_equal(file_open(path, FILE_WRITE, &f), 0);
+    assert_int_equal(file_write(f, (uint64_t)(at - bytes), "?", 1), 0);
+    file_close(f);
+    free(bytes);
+}
+
+/* A held block rots: the log gives it up when it is read for its refused line, and nothing of it is
+ * left to be held, or put back at the end. */
+static void test_victoriametrics_holds_what_rots(void **state)
+{
+    (void)state;
+    conf.type = CONF_VICTORIAMETRICS;
+    conf.gzip = false;
+    db.unreadable = "n=150 ";
+    open_sink();
+    for (int i = 0; i < 300; i++)
+        step(1, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    run_until(refused_held, 10);
+    rot("n=150 ");
+    ahead_ns = 31000000000u;
+    run_until(all_done, 10);
+    shut_sink();
+    open_sink();
+    ahead_ns = 0;
+    assert_int_equal(stats().refused, 100);
+    assert_int_equal(stats().accepted, 200);
+    assert_int_equal(kept.n, 0);
+}
+
+static int polls_wanted;
+
+static bool polled(void)
+{
+    return db.polls >= polls_wanted;
+}
+
+/* While the server is away a proxy answers for it: that look has not found the same server. */
+static void test_victoriametrics_is_hidden_meanwhile(void **state)
+{
+    (void)state;
+    conf.type = CONF_VICTORIAMETRICS;
+    open_sink();
+    for (int i = 0; i < 300; i++)
+        step(1, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    run_until(all_held, 10);
+    pthread_mutex_lock(&server.lock);
+    db.hidden = true;
+    polls_wanted = db.polls + 2;
+    pthread_mutex_unlock(&server.lock);
+    ahead_ns = 31000000000u;
+    run_until(polled, 20);
+    assert_int_equal(stats().held, 3);
+    assert_int_equal(stats().accepted, 0);
+    pthread_mutex_lock(&server.lock);
+    db.hidden = false;
+    db.start = 200;
+    pthread_mutex_unlock(&server.lock);
+    run_until(sent_again, 20);
+    pthread_mutex_lock(&server.lock);
+    db.hidden = true; /* and for good: then nothing can be done about it */
+    polls_wanted = db.polls + 2;
+    pthread_mutex_unlock(&server.lock);
+    run_until(polled, 20);
+    ahead_ns = 700000000000u;
+    run_until(all_done, 20);
+    ahead_ns = 0;
+}
+
 static bool taken(void)
 {
     return db.posts > 0;
@@ -524,6 +636,49 @@ static void test_a_log_that_cannot_be_written(void **state)
     check_once(0, 100);
 }
 
+static void count_segment(void *ctx, const char *name)
+{
+    *(int *)ctx += strstr(name, ".blocks") != NULL;
+}
+
+static int segments(void)
+{
+    int n = 0;
+    assert_int_equal(file_list(dir, count_segment, &n), 0);
+    return n;
+}
+
+static bool one_segment(void)
+{
+    return segments() == 1;
+}
+
+/* The room of what the database has may be all that a full disk lacks: it is given back though
+ * nothing can be written. */
+static void test_a_full_disk_gives_back_what_is_done(void **state)
+{
+    (void)state;
+    static char text[10001];
+    memset(text, 'x', sizeof(text) - 1);
+    conf.gzip = false;
+    db.away = true;
+    open_sink();
+    for (int i = 0; i < 25; i++) /* a megabyte each; a segment is full with sixteen */
+        step(100, text, POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    run_until(settled, 20);
+    assert_int_equal(segments(), 2);
+    disk_full = true;
+    step(1, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    db.away = false;
+    run_until(one_segment, 20);
+    assert_int_equal(stats().queued_blocks, 1);
+    disk_full = false;
+    run_until(all_done, 20);
+    check_once(0, 2501);
+}
+
 /* What the database has stays in the log: told, once, and that it is over. */
 static void test_a_log_that_cannot_be_folded(void **state)
 {
@@ -639,6 +794,7 @@ int main(int argc, char **argv)
         CASE(test_points_arrive),
         CASE(test_a_timer_waits_for_its_record),
         CASE(test_the_same_bytes_again),
+        CASE(test_not_before_it_was_asked_to),
         CASE(test_refused_lines_are_found),
         CASE(test_lines_named_by_influxdb3),
         CASE(test_a_poisoned_line_does_not_stop_others),
@@ -649,6 +805,8 @@ int main(int argc, char **argv)
         CASE(test_pause),
         CASE(test_victoriametrics_restarts),
         CASE(test_victoriametrics_refuses_and_restarts),
+        CASE(test_victoriametrics_holds_what_rots),
+        CASE(test_victoriametrics_is_hidden_meanwhile),
         CASE(test_victoriametrics_just_started),
         CASE(test_victoriametrics_restarts_under_way),
         CASE(test_a_hanging_line),
@@ -656,6 +814,7 @@ int main(int argc, char **argv)
         CASE(test_flush_and_drain),
         CASE(test_a_log_that_cannot_be_written),
         CASE(test_a_log_that_cannot_be_folded),
+        CASE(test_a_full_disk_gives_back_what_is_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
