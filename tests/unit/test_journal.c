@@ -210,6 +210,44 @@ static void test_fetch(void **state)
     assert_int_equal(journal_close(j), 0);
 }
 
+static struct journal *asked; /* for its first record, while the archive takes it */
+static unsigned found;
+int __real_file_rename(const char *from, const char *to);
+int __wrap_file_rename(const char *from, const char *to);
+int __wrap_file_rename(const char *from, const char *to)
+{
+    size_t n = strlen(to);
+    if (asked && n > 4 && strcmp(to + n - 4, ".zst") == 0) {
+        struct record x;
+        char *bytes = NULL;
+        found += journal_fetch(asked, SEGMENT_HEADER, &x, &bytes) == 0;
+        free(bytes);
+    }
+    return __real_file_rename(from, to);
+}
+
+/* At no moment is a record neither in the journal nor in the archive. */
+static void test_fetch_while_archived(void **state)
+{
+    (void)state;
+    struct journal *j = open_with((struct journal_options){0});
+    struct record x;
+    char body[1000] = {0}, *bytes = NULL;
+    for (int i = 0; i < 30; i++)
+        assert_int_equal(put(j, RECORD_MESSAGE, body, sizeof(body)), 0);
+    assert_int_equal(journal_sync(j), 0);
+    found = 0;
+    asked = j;
+    assert_int_equal(journal_release(j, 16384, archive), 0);
+    asked = NULL;
+    assert_int_equal(found, 1);
+    assert_int_equal(not_fetched(j, SEGMENT_HEADER), -ERANGE);
+    assert_int_equal(journal_archive_fetch(archive, SEGMENT_HEADER, &x, &bytes), 0);
+    assert_int_equal(x.offset, SEGMENT_HEADER);
+    free(bytes);
+    assert_int_equal(journal_close(j), 0);
+}
+
 static void test_lock(void **state)
 {
     (void)state;
@@ -453,7 +491,7 @@ int main(void)
         BOTH(test_append_read), BOTH(test_fetch),       BOTH(test_lock),
         BOTH(test_sizes),       BOTH(test_quota_heals), BOTH(test_full_quota_still_opens),
         BOTH(test_prepare),     BOTH(test_always),      BOTH(test_kill),
-        BOTH(test_archive),     BOTH(test_tick),
+        BOTH(test_archive),     BOTH(test_tick),        BOTH(test_fetch_while_archived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
