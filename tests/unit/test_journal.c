@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <cmocka.h>
 
@@ -460,6 +461,43 @@ static void test_archive(void **state)
     assert_int_equal(journal_close(j), 0);
 }
 
+/* As journal_open, with few files that may be open at a time. */
+static int open_with_few_files(const struct journal_options *o, struct journal **out)
+{
+    struct rlimit before, few;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){40, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int e = journal_open(o, &err, &rec, out);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    if (e < 0)
+        print_error("%s\n", err.text);
+    return e;
+}
+
+/* A journal may have more segments than a process may have files open: it can be opened again, and
+ * looked at. */
+static void test_more_segments_than_files(void **state)
+{
+    (void)state;
+    struct journal_options o = {
+        .dir = dir, .max_bytes = 4 << 20, .segment_bytes = 16384, .copy = copy};
+    struct journal *j = open_with(o);
+    char body[7000] = {0};
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(put(j, RECORD_MESSAGE, body, sizeof(body)), 0);
+    assert_int_equal(journal_close(j), 0);
+    assert_int_equal(open_with_few_files(&o, &j), 0);
+    assert_int_equal(rec.segments, 101);
+    assert_int_equal(count(j, 0), 100);
+    assert_int_equal(journal_close(j), 0);
+    o.read_only = true;
+    assert_int_equal(open_with_few_files(&o, &j), 0);
+    assert_int_equal(rec.segments, 100);
+    assert_int_equal(count(j, 0), 100);
+    assert_int_equal(journal_close(j), 0);
+}
+
 static void test_tick(void **state)
 {
     (void)state;
@@ -488,10 +526,19 @@ int main(void)
 {
     static enum journal_copy modes[] = {JOURNAL_COPY_MAP, JOURNAL_COPY_WRITE};
     const struct CMUnitTest tests[] = {
-        BOTH(test_append_read), BOTH(test_fetch),       BOTH(test_lock),
-        BOTH(test_sizes),       BOTH(test_quota_heals), BOTH(test_full_quota_still_opens),
-        BOTH(test_prepare),     BOTH(test_always),      BOTH(test_kill),
-        BOTH(test_archive),     BOTH(test_tick),        BOTH(test_fetch_while_archived),
+        BOTH(test_append_read),
+        BOTH(test_fetch),
+        BOTH(test_lock),
+        BOTH(test_sizes),
+        BOTH(test_quota_heals),
+        BOTH(test_full_quota_still_opens),
+        BOTH(test_prepare),
+        BOTH(test_always),
+        BOTH(test_kill),
+        BOTH(test_archive),
+        BOTH(test_tick),
+        BOTH(test_fetch_while_archived),
+        BOTH(test_more_segments_than_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
