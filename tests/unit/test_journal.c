@@ -266,6 +266,24 @@ static void test_lock(void **state)
     assert_int_equal(journal_close(j), 0);
 }
 
+/* A tool reads what was there when it began. */
+static void test_released_while_a_tool_reads(void **state)
+{
+    (void)state;
+    struct journal *j = open_with((struct journal_options){0}), *tool;
+    struct journal_options o = {.dir = dir, .read_only = true};
+    char body[1000] = {0};
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(put(j, RECORD_MESSAGE, body, sizeof(body)), 0);
+    assert_int_equal(journal_sync(j), 0);
+    assert_int_equal(journal_open(&o, &err, &rec, &tool), 0);
+    assert_int_equal(journal_release(j, 3 * 16384, NULL), 0);
+    assert_int_equal(count(j, 0), 7);
+    assert_int_equal(count(tool, 0), 40);
+    assert_int_equal(journal_close(tool), 0);
+    assert_int_equal(journal_close(j), 0);
+}
+
 static void test_sizes(void **state)
 {
     (void)state;
@@ -529,6 +547,7 @@ int main(void)
         BOTH(test_append_read),
         BOTH(test_fetch),
         BOTH(test_lock),
+        BOTH(test_released_while_a_tool_reads),
         BOTH(test_sizes),
         BOTH(test_quota_heals),
         BOTH(test_full_quota_still_opens),
