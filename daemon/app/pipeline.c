@@ -528,7 +528,9 @@ void pipeline_stats(const struct pipeline *p, struct pipeline_stats *out)
     *out = p->stats;
     out->at = engine_position(p->engine);
     out->lag_bytes = j.end - p->read_to;
-    out->unread = j.messages - engine_messages(p->engine);
+    /* a journal that was lost counts from the beginning, until its first message is passed */
+    uint64_t passed = engine_messages(p->engine);
+    out->unread = j.messages > passed ? j.messages - passed : 0;
     out->lag_seconds = 0;
     if (out->unread > 0 && out->at.tick > 0) {
         uint64_t now, end;

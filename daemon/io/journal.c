@@ -244,6 +244,14 @@ static bool wait_for_room(struct journal *j, uint64_t until)
     return monotonic_ns() >= until;
 }
 
+/* Where a file is written and not mapped, room may be wanting for what was allocated, too: a file
+ * system that copies on write takes new blocks. What was written in part is written over. */
+static int put_if_room(struct journal *j, struct record *r, size_t size)
+{
+    int e = make_room(j, size, record_is_message(r->type));
+    return e == 0 ? put(j, r, size) : e;
+}
+
 static int append(struct journal *j, struct record *r, unsigned wait_ms, uint64_t *out_end)
 {
     size_t size = record_size(r);
@@ -251,16 +259,14 @@ static int append(struct journal *j, struct record *r, unsigned wait_ms, uint64_
     if (size == 0 || r->topic_len + r->body_len > journal_max_record(j))
         return -EMSGSIZE;
     lock(j);
-    int e = make_room(j, size, record_is_message(r->type));
+    int e = put_if_room(j, r, size);
     if (journal_heals(e) && wait_ms > 0) {
         uint64_t until = monotonic_ns() + wait_ms * UINT64_C(1000000);
         for (bool late = false; journal_heals(e) && !late;) {
             late = wait_for_room(j, until);
-            e = make_room(j, size, record_is_message(r->type));
+            e = put_if_room(j, r, size);
         }
     }
-    if (e == 0)
-        e = put(j, r, size);
     unlock(j);
     if (e < 0)
         return journal_heals(e) ? -ENOSPC : fail(j, e);

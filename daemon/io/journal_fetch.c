@@ -16,7 +16,8 @@ static int find(struct journal *j, uint64_t offset, struct segment_view *out)
     int e = -ERANGE;
     ASSERT(pthread_mutex_lock(&j->lock) == 0);
     struct journal_segment *s = offset < journal_end(j) ? j->first : NULL;
-    while (s && (s->going || journal_segment_end(s) <= offset))
+    /* one that is going has its file until the archive has all of it */
+    while (s && journal_segment_end(s) <= offset)
         s = s->next;
     if (s && offset >= journal_segment_first(s)) {
         *out = (struct segment_view){.id = s->info.id, .base = s->info.base, .size = s->size};

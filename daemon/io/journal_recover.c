@@ -121,6 +121,13 @@ static int segment_load(struct scan *sc, uint64_t base, struct journal_segment *
         if (s->sealed && s->seal.size < s->size && s->seal.size >= SEGMENT_HEADER)
             s->size = s->seal.size;
     }
+    /* what a running gateway releases while a tool reads is there to its end */
+    if (j->o.read_only && s->sealed && !s->unreadable)
+        (void)journal_segment_map(s, false);
+    if (s->sealed) { /* nothing is written into it any more, and there may be thousands */
+        file_close(s->file);
+        s->file = NULL;
+    }
     j->chain = hash64(j->chain, &s->info.id, sizeof(s->info.id));
     *out = s;
     return 0;

@@ -179,21 +179,27 @@ static int unlink_serial(const char *dir, uint64_t serial)
     return e;
 }
 
-/* What is kept: the newest good ones. */
+/* What is kept: the newest good ones, none of them beyond the one that was just written. */
 struct kept {
     struct position at[SNAPSHOT_KEEP];
     unsigned n;
     bool bad; /* one that stays does not verify, or cannot be read now */
 };
 
-static int prune(const char *dir, const struct serials *s, struct kept *out)
+/* One from beyond `now` was refused at the start (its store or a log was put back, its files are gone):
+ * the engine came from before it, and a start after this one needs the journal down to there. It goes
+ * when there are two others. */
+static int prune(const char *dir, const struct serials *s, const struct position *now,
+                 struct kept *out)
 {
     bool any = false;
     int e = 0;
     for (size_t i = 0; e == 0 && i < s->n; i++) {
         if (out->n < SNAPSHOT_KEEP) {
-            bool fine = check(dir, s->at[i], &out->at[out->n]) == 0;
-            out->n += fine;
+            struct position at = {0};
+            bool fine = check(dir, s->at[i], &at) == 0;
+            if (fine && position_cmp(&at, now) <= 0)
+                out->at[out->n++] = at;
             out->bad = out->bad || !fine;
             continue; /* a damaged one is kept for the eyes until it is the oldest */
         }
@@ -203,22 +209,13 @@ static int prune(const char *dir, const struct serials *s, struct kept *out)
     return e == 0 && any ? file_sync_dir(dir) : e;
 }
 
-/* The newest need not be the furthest: behind a store that was put back, or in a version that cannot read
- * what a later one wrote, the journal is passed again from before them. It is not let go of there. */
-static uint64_t lowest(const struct kept *k)
-{
-    uint64_t offset = k->at[0].offset;
-    for (unsigned i = 1; i < k->n; i++)
-        offset = k->at[i].offset < offset ? k->at[i].offset : offset;
-    return offset;
-}
-
 struct snapshot_writer {
     char *dir, *temporary, *path;
     struct file *file;
     uint64_t at;
-    uint64_t behind; /* up to there it is on its way to the disk */
-    uint32_t crc;    /* of the pieces; the header's part is put before it at the end */
+    uint64_t behind;          /* up to there it is on its way to the disk */
+    uint32_t crc;             /* of the pieces; the header's part is put before it at the end */
+    struct position position; /* once it is sealed */
 };
 
 static void writer_free(struct snapshot_writer *w)
@@ -271,6 +268,7 @@ int snapshot_put(struct snapshot_writer *w, const void *p, size_t n)
 int snapshot_seal(struct snapshot_writer *w, const struct position *p)
 {
     char head[HEADER];
+    w->position = *p;
     memcpy(head, magic, sizeof(magic));
     put32(head + 8, VERSION);
     put64(head + 16, w->at - HEADER);
@@ -292,11 +290,11 @@ int snapshot_commit(struct snapshot_writer *w, uint64_t *out_release)
     if (e == 0)
         e = serials_list(w->dir, &s);
     if (e == 0)
-        e = prune(w->dir, &s, &kept);
+        e = prune(w->dir, &s, &w->position, &kept);
     writer_free(w);
     if (e < 0)
         return e;
-    *out_release = kept.n == SNAPSHOT_KEEP ? lowest(&kept) : 0;
+    *out_release = kept.n == SNAPSHOT_KEEP ? kept.at[SNAPSHOT_KEEP - 1].offset : 0;
     return kept.bad;
 }
 

@@ -29,7 +29,7 @@ struct snapshot {
 /* Written in pieces, because a state need not fit into memory twice: begin, put …, seal (on the
  * disk under a temporary name), then commit (the rename; the caller knows when it may) or
  * abort. Commit and abort end the writer. out_release: the offset of the second-newest good
- * snapshot, or of the newest if that is lower, below which the journal may go; 0: nothing may.
+ * snapshot of those that are not beyond this one, below which the journal may go; 0: nothing may.
  * Commit returns 1 if it went well, but one of those that are there cannot be read back. */
 struct snapshot_writer;
 int snapshot_begin(const char *dir, struct snapshot_writer **out);

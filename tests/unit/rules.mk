@@ -26,6 +26,8 @@ $(B)/unit/test_ctl_%: $(O)/tests/unit/test_ctl_%.o $(O)/obj/ctl/%.c.o $(O)/obj/c
 $(B)/unit/test_engine_samples: private LDFLAGS_ALL += -Wl,--wrap=profile_decode
 # No process can be made when the test says so.
 $(B)/unit/test_image: private LDFLAGS_ALL += -Wl,--wrap=fork
+# A record is asked for while its segment is archived.
+$(B)/unit/test_journal: private LDFLAGS_ALL += -Wl,--wrap=file_rename
 # What is read is counted.
 $(B)/unit/test_snapshot: private LDFLAGS_ALL += -Wl,--wrap=file_read
 # How often the alarms' series are made is counted.

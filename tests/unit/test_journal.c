@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <cmocka.h>
 
@@ -210,6 +211,44 @@ static void test_fetch(void **state)
     assert_int_equal(journal_close(j), 0);
 }
 
+static struct journal *asked; /* for its first record, while the archive takes it */
+static unsigned found;
+int __real_file_rename(const char *from, const char *to);
+int __wrap_file_rename(const char *from, const char *to);
+int __wrap_file_rename(const char *from, const char *to)
+{
+    size_t n = strlen(to);
+    if (asked && n > 4 && strcmp(to + n - 4, ".zst") == 0) {
+        struct record x;
+        char *bytes = NULL;
+        found += journal_fetch(asked, SEGMENT_HEADER, &x, &bytes) == 0;
+        free(bytes);
+    }
+    return __real_file_rename(from, to);
+}
+
+/* At no moment is a record neither in the journal nor in the archive. */
+static void test_fetch_while_archived(void **state)
+{
+    (void)state;
+    struct journal *j = open_with((struct journal_options){0});
+    struct record x;
+    char body[1000] = {0}, *bytes = NULL;
+    for (int i = 0; i < 30; i++)
+        assert_int_equal(put(j, RECORD_MESSAGE, body, sizeof(body)), 0);
+    assert_int_equal(journal_sync(j), 0);
+    found = 0;
+    asked = j;
+    assert_int_equal(journal_release(j, 16384, archive), 0);
+    asked = NULL;
+    assert_int_equal(found, 1);
+    assert_int_equal(not_fetched(j, SEGMENT_HEADER), -ERANGE);
+    assert_int_equal(journal_archive_fetch(archive, SEGMENT_HEADER, &x, &bytes), 0);
+    assert_int_equal(x.offset, SEGMENT_HEADER);
+    free(bytes);
+    assert_int_equal(journal_close(j), 0);
+}
+
 static void test_lock(void **state)
 {
     (void)state;
@@ -224,6 +263,24 @@ static void test_lock(void **state)
     assert_int_equal(journal_close(k), 0);
     assert_int_equal(put(j, RECORD_MESSAGE, "y", 1), 0);
     assert_int_equal(count(j, 0), 2);
+    assert_int_equal(journal_close(j), 0);
+}
+
+/* A tool reads what was there when it began. */
+static void test_released_while_a_tool_reads(void **state)
+{
+    (void)state;
+    struct journal *j = open_with((struct journal_options){0}), *tool;
+    struct journal_options o = {.dir = dir, .read_only = true};
+    char body[1000] = {0};
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(put(j, RECORD_MESSAGE, body, sizeof(body)), 0);
+    assert_int_equal(journal_sync(j), 0);
+    assert_int_equal(journal_open(&o, &err, &rec, &tool), 0);
+    assert_int_equal(journal_release(j, 3 * 16384, NULL), 0);
+    assert_int_equal(count(j, 0), 7);
+    assert_int_equal(count(tool, 0), 40);
+    assert_int_equal(journal_close(tool), 0);
     assert_int_equal(journal_close(j), 0);
 }
 
@@ -422,6 +479,43 @@ static void test_archive(void **state)
     assert_int_equal(journal_close(j), 0);
 }
 
+/* As journal_open, with few files that may be open at a time. */
+static int open_with_few_files(const struct journal_options *o, struct journal **out)
+{
+    struct rlimit before, few;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){40, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int e = journal_open(o, &err, &rec, out);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    if (e < 0)
+        print_error("%s\n", err.text);
+    return e;
+}
+
+/* A journal may have more segments than a process may have files open: it can be opened again, and
+ * looked at. */
+static void test_more_segments_than_files(void **state)
+{
+    (void)state;
+    struct journal_options o = {
+        .dir = dir, .max_bytes = 4 << 20, .segment_bytes = 16384, .copy = copy};
+    struct journal *j = open_with(o);
+    char body[7000] = {0};
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(put(j, RECORD_MESSAGE, body, sizeof(body)), 0);
+    assert_int_equal(journal_close(j), 0);
+    assert_int_equal(open_with_few_files(&o, &j), 0);
+    assert_int_equal(rec.segments, 101);
+    assert_int_equal(count(j, 0), 100);
+    assert_int_equal(journal_close(j), 0);
+    o.read_only = true;
+    assert_int_equal(open_with_few_files(&o, &j), 0);
+    assert_int_equal(rec.segments, 100);
+    assert_int_equal(count(j, 0), 100);
+    assert_int_equal(journal_close(j), 0);
+}
+
 static void test_tick(void **state)
 {
     (void)state;
@@ -450,10 +544,20 @@ int main(void)
 {
     static enum journal_copy modes[] = {JOURNAL_COPY_MAP, JOURNAL_COPY_WRITE};
     const struct CMUnitTest tests[] = {
-        BOTH(test_append_read), BOTH(test_fetch),       BOTH(test_lock),
-        BOTH(test_sizes),       BOTH(test_quota_heals), BOTH(test_full_quota_still_opens),
-        BOTH(test_prepare),     BOTH(test_always),      BOTH(test_kill),
-        BOTH(test_archive),     BOTH(test_tick),
+        BOTH(test_append_read),
+        BOTH(test_fetch),
+        BOTH(test_lock),
+        BOTH(test_released_while_a_tool_reads),
+        BOTH(test_sizes),
+        BOTH(test_quota_heals),
+        BOTH(test_full_quota_still_opens),
+        BOTH(test_prepare),
+        BOTH(test_always),
+        BOTH(test_kill),
+        BOTH(test_archive),
+        BOTH(test_tick),
+        BOTH(test_fetch_while_archived),
+        BOTH(test_more_segments_than_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,6 +167,30 @@ static void test_full_disk_heals(void **state)
     assert_int_equal(journal_close(j), 0);
 }
 
+/* Room that is wanting when the record itself is written is waited for as any other. */
+static void test_patient_of_a_write(void **state)
+{
+    (void)state;
+    struct journal *j;
+    struct journal_options o = options(JOURNAL_COPY_WRITE, CONF_SYNC_INTERVAL);
+    static const char body[1000];
+    struct record r = {.type = RECORD_MESSAGE, .body = body, .body_len = sizeof(body)};
+    uint64_t end;
+    fake_file_reset();
+    assert_int_equal(journal_open(&o, &err, &rec, &j), 0);
+    fake_file_fail(FAKE_WRITE, 1, -ENOSPC, 0);
+    assert_int_equal(put(j), -ENOSPC);
+    fake_file_fail(FAKE_WRITE, 1, -EDQUOT, 0);
+    assert_int_equal(journal_append_patient(j, &r, 60000, &end), 0);
+    assert_int_equal(r.messages, 1);
+    fake_file_fail(FAKE_WRITE, 1, -ENOSPC, 1);
+    assert_int_equal(journal_append_patient(j, &r, 150, &end), -ENOSPC);
+    fake_file_fail(FAKE_WRITE, 1, -EIO, 0);
+    assert_int_equal(journal_append_patient(j, &r, 60000, &end), -EIO); /* no room helps */
+    fake_file_fail(FAKE_WRITE, 0, 0, 0);
+    assert_int_equal(journal_close(j), -EIO);
+}
+
 static void test_full_disk_still_opens(void **state)
 {
     (void)state;
@@ -246,6 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_call),
         cmocka_unit_test(test_full_disk_heals),
+        cmocka_unit_test(test_patient_of_a_write),
         cmocka_unit_test(test_full_disk_still_opens),
         cmocka_unit_test(test_failed_sync_is_final),
         cmocka_unit_test(test_end_at_a_segment),

@@ -249,6 +249,23 @@ static void stops_where_the_last_snapshot_is(void **state)
     end(r);
 }
 
+/* The journal's folder is lost, the snapshot is not: it knows more messages than the journal does. */
+static void nothing_is_unread_of_a_lost_journal(void **state)
+{
+    struct rig *r = *state;
+    char hex[CONTENT_HEX + 1];
+    struct pipeline_stats s;
+    live_then(r, hex);
+    char *cmd = mem_printf("rm -rf %s", r->journal_dir);
+    assert_int_equal(system(cmd), 0);
+    free(cmd);
+    begin(r);
+    assert_int_equal(engine_messages(pipeline_engine(r->pipeline)), 2);
+    pipeline_stats(r->pipeline, &s);
+    assert_int_equal(s.unread, 0);
+    end(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(moved_away_it_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(at_its_record_it_stops, setup, teardown),
         cmocka_unit_test_setup_teardown(stops_where_the_last_snapshot_is, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_unread_of_a_lost_journal, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,27 +182,45 @@ static void test_newest_stays(void **state)
     assert_int_equal(bytes_read, 3 * HEAD + 2 * STATE);
 }
 
-static uint64_t released_by(uint64_t offset)
+/* As put(); what the journal may be released to then. */
+static uint64_t put_and_release(uint64_t offset)
 {
-    struct snapshot_writer *w = NULL;
     struct position p = {offset, offset * 10, offset * 100};
-    uint64_t release = UINT64_MAX;
+    struct snapshot_writer *w = NULL;
+    uint64_t release = 0;
     assert_int_equal(snapshot_begin(dir, &w), 0);
-    assert_int_equal(snapshot_put(w, "x", 1), 0);
+    assert_int_equal(snapshot_put(w, "state", 5), 0);
     assert_int_equal(snapshot_seal(w, &p), 0);
     assert_int_equal(snapshot_commit(w, &release), 0);
     return release;
 }
 
-/* What is passed again behind a store that was put back is not let go of by what was further. */
-static void test_release(void **state)
+/* A start that went back behind the newest one passes the journal again from an older one: what lies
+ * between is needed until there are two of that. */
+static void test_beyond_releases_nothing(void **state)
 {
     (void)state;
-    assert_int_equal(released_by(5), 0);
-    assert_int_equal(released_by(9), 5);
-    assert_int_equal(released_by(6), 6);
-    assert_int_equal(released_by(7), 6);
-    assert_int_equal(released_by(8), 7);
+    struct position p[5];
+    put(5, "old");
+    put(9, "refused");
+    assert_int_equal(put_and_release(7), 5);
+    assert_int_equal(snapshot_list(dir, p, 5), 3);
+    assert_int_equal(p[2].offset, 5); /* it is what there is if the new one gets damaged */
+    assert_int_equal(put_and_release(8), 7);
+    assert_int_equal(snapshot_list(dir, p, 5), 2);
+    assert_int_equal(p[0].offset, 8);
+    assert_int_equal(p[1].offset, 7);
+}
+
+/* Passed again from the journal's beginning: there is no other one yet. */
+static void test_only_beyond_releases_nothing(void **state)
+{
+    (void)state;
+    put(8, "refused");
+    put(9, "refused");
+    assert_int_equal(put_and_release(3), 0);
+    assert_int_equal(put_and_release(4), 3);
+    assert_int_equal(put_and_release(4), 4); /* where the engine still stands is not beyond */
 }
 
 static void test_damage_is_seen_once(void **state)
@@ -277,7 +295,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_damage_falls_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_each_is_read_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_newest_stays, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_release, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_beyond_releases_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_only_beyond_releases_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_is_seen_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_still, setup, teardown),
     };
