@@ -39,7 +39,8 @@
 #define CASE_ID_MAX      192
 #define CASES_MAX_OPEN   1000000
 #define CASE_PAYLOAD_MAX 8192 /* of a command */
-#define CASE_JSON_MAX    65536
+/* Of one step alone the texts may be 11 KB: a tab is six bytes there. */
+#define CASE_JSON_MAX (256u << 10)
 /* Shelving and test mode, as a command's `for` or `until` may ask; without either a case is
  * shelved until its condition clears (at most SHELVE_MAX), and a test lasts TEST_DEFAULT. */
 #define CASE_SHELVE_MAX_S   (30 * 86400)

@@ -246,9 +246,42 @@ static void what_becomes_life_safety_is_told(void **state)
     }
 }
 
+/* All that a firm may say in every step, and each byte of it needs six as JSON: it is told all the same. */
+static void every_step_is_full(void **state)
+{
+    (void)state;
+    static const enum case_verb verbs[] = {VERB_ACCEPT,   VERB_REJECT,  VERB_ACCEPT,
+                                           VERB_TRANSFER, VERB_ACCEPT,  VERB_ARRIVE,
+                                           VERB_RESOLVE,  VERB_CONFIRM, VERB_FEEDBACK};
+    static const struct {
+        const char *key;
+        int n;
+    } texts[] = {{"{\"by\":\"", CASES_BY_MAX},
+                 {"\",\"note\":\"", CASES_NOTE_MAX},
+                 {"\",\"photo\":\"", CASES_TEXT_MAX},
+                 {"\",\"to\":\"", CASES_BY_MAX}};
+    struct cases_rig *r = rig_new();
+    struct buf b;
+    buf_init(&b, CASE_PAYLOAD_MAX);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        (void)buf_puts(&b, texts[i].key);
+        for (int n = 0; n < texts[i].n; n++)
+            (void)buf_puts(&b, "\\t");
+    }
+    assert_int_equal(buf_puts(&b, "\"}"), 0);
+    rig_say(r, ALARM_ACTIVATED, "full-1", "d1");
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        assert_int_equal(rig_do(r, verbs[i], buf_cstr(&b)), ANSWER_DONE);
+    assert_int_equal(rig_last(r)->change, CASE_FED_BACK);
+    assert_true(rig_last(r)->deliver && strlen(rig_last(r)->json) > 80000);
+    buf_done(&b);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_step_is_full),
         cmocka_unit_test(many_are_shelved_and_come_back),
         cmocka_unit_test(names_that_begin_like_ours),
         cmocka_unit_test(a_test_leaves_no_latch),
