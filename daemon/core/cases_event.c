@@ -187,14 +187,20 @@ static void cleared(struct cases *c, struct case_open *o, enum case_change chang
                    ev->engine_ns);
 }
 
+/* An uplink hides that a device is silent, never what it then says: with the mask, and nobody told of
+ * anything, what is no worse than the silence is no better news. */
 static void level(struct cases *c, struct case_open *o, const struct alarm_event *ev)
 {
     enum severity before = o->severity;
+    bool hidden = cases_withheld(o) && !cases_told_active(o);
     take_event(o, ev);
     bool raised = o->severity > before;
     if (raised) /* what was acknowledged was less */
         case_step_clear(&o->ack);
-    cases_emit(c, o, raised ? CASE_RAISED : CASE_LOWERED,
+    cases_emit(c, o,
+               raised                         ? CASE_RAISED
+               : hidden && !cases_withheld(o) ? CASE_UNMASKED
+                                              : CASE_LOWERED,
                &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
 

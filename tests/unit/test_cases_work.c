@@ -246,6 +246,30 @@ static void what_becomes_life_safety_is_told(void **state)
     }
 }
 
+/* Silent behind a silent uplink, and its first word is an alarm no graver than the silence was. */
+static void a_level_is_told_whatever_hid_the_silence(void **state)
+{
+    (void)state;
+    for (int minor = 0; minor < 2; minor++) {
+        struct cases_rig *r = rig_new();
+        struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "ack-1", "d1");
+        ev.no_data = ev.inhibited = true;
+        ev.quality = ALARM_STALE;
+        rig_give(r, &ev);
+        assert_false(rig_last(r)->deliver);
+        ev = rig_event(r, ALARM_LEVEL, "ack-1", "d1");
+        ev.severity = minor ? SEVERITY_MINOR : SEVERITY_MAJOR;
+        rig_give(r, &ev);
+        assert_true(rig_last(r)->deliver);
+        assert_int_equal(rig_last(r)->change, CASE_UNMASKED);
+        assert_non_null(strstr(rig_last(r)->json, "\"condition\":\"active\""));
+        assert_non_null(strstr(rig_last(r)->json, "\"work\":\"dispatched\""));
+        rig_say(r, ALARM_CLEARED, "ack-1", "d1");
+        assert_true(rig_last(r)->deliver);
+        rig_free(r);
+    }
+}
+
 /* All that a firm may say in every step, and each byte of it needs six as JSON: it is told all the same. */
 static void every_step_is_full(void **state)
 {
@@ -283,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_step_is_full),
         cmocka_unit_test(many_are_shelved_and_come_back),
+        cmocka_unit_test(a_level_is_told_whatever_hid_the_silence),
         cmocka_unit_test(names_that_begin_like_ours),
         cmocka_unit_test(a_test_leaves_no_latch),
         cmocka_unit_test(a_test_hides_no_life_in_danger),
