@@ -112,7 +112,8 @@ static struct case_open *make_case(struct cases *c, const struct position *at,
     o->opened_ms = ev->wall_ms;
     take_event(o, ev);
     begin_occurrence(o, ev);
-    o->masks |= cases_shelf_masks(c, o);
+    /* a record is over already: what its key is shelved for goes on */
+    o->masks |= cases_shelf_masks(c, o, ev->change != ALARM_EPISODE);
     o->tested = o->masks & MASK_TEST;
     return o;
 }

@@ -199,7 +199,8 @@ void cases_removed(struct cases *c, struct case_open *o, const char *reason, int
                    uint64_t engine_ns);
 
 /* cases_mask.c */
-unsigned cases_shelf_masks(struct cases *c, struct case_open *o); /* of a new one */
+/* Of a new one; opens: the shelf goes over to it. */
+unsigned cases_shelf_masks(struct cases *c, struct case_open *o, bool opens);
 struct case_shelf *cases_shelf(struct cases *c, int kind, const char *scope);
 struct case_shelf *cases_shelf_add(struct cases *c, int kind, const char *scope);
 void cases_shelf_drop(struct cases *c, struct case_shelf *s);

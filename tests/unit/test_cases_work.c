@@ -160,6 +160,30 @@ static void names_that_begin_like_ours(void **state)
     rig_free(r);
 }
 
+/* The case is over and its key stays shelved; what a device tells late of before changes nothing about that. */
+static void a_record_takes_no_shelf(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    rig_say(r, ALARM_ACTIVATED, "none-1", "d1");
+    assert_int_equal(rig_do(r, VERB_SHELVE, "{\"for\":\"1h\"}"), ANSWER_DONE);
+    rig_say(r, ALARM_CLEARED, "none-1", "d1");
+    assert_true(rig_last(r)->closed);
+    uint64_t due = cases_next_due(r->c);
+    struct alarm_event ev = rig_event(r, ALARM_EPISODE, "none-1", "d1");
+    ev.condition = ALARM_NORMAL;
+    ev.until_ms = r->wall_ms - 1000;
+    rig_give(r, &ev);
+    assert_true(rig_last(r)->record && !rig_last(r)->deliver);
+    assert_int_equal(cases_next_due(r->c), due);
+    rig_say(r, ALARM_ACTIVATED, "none-1", "d1");
+    assert_false(rig_last(r)->deliver);
+    rig_pass(r, 3600);
+    assert_int_equal(rig_last(r)->change, CASE_UNSHELVED);
+    assert_true(rig_last(r)->deliver);
+    rig_free(r);
+}
+
 /* Of what began in a test nothing is left when it ends but what holds: a latch that nobody has reset is no
  * reason to send anybody. What was there before stays. */
 static void a_test_leaves_no_latch(void **state)
@@ -309,6 +333,7 @@ int main(void)
         cmocka_unit_test(many_are_shelved_and_come_back),
         cmocka_unit_test(a_level_is_told_whatever_hid_the_silence),
         cmocka_unit_test(names_that_begin_like_ours),
+        cmocka_unit_test(a_record_takes_no_shelf),
         cmocka_unit_test(a_test_leaves_no_latch),
         cmocka_unit_test(a_test_hides_no_life_in_danger),
         cmocka_unit_test(what_becomes_life_safety_is_told),
