@@ -175,12 +175,15 @@ static void drop_one_shot(struct cases *c, struct case_open *o)
 static void cleared(struct cases *c, struct case_open *o, enum case_change change,
                     const struct alarm_event *ev)
 {
-    bool silent = !o->told.any && cases_withheld(o);
+    bool hidden = cases_withheld(o), silent = !o->told.any && hidden;
     take_event(o, ev);
     o->cleared_ms = ev->time_ms;
     o->masks &= ~(unsigned)MASK_INHIBITED; /* nothing says later that it is over */
     drop_one_shot(c, o);
     bool closes = cases_done(o) || (silent && !o->latched);
+    bool shown = hidden && !cases_withheld(o) && !cases_told_active(o);
+    if (shown && o->latched && change == CASE_CLEARED)
+        change = CASE_UNMASKED; /* else nobody would hear of what is to be reset */
     if (closes && o->told.any && !cases_told_active(o) && change == CASE_CLEARED)
         change = CASE_CLOSED; /* what clears now nobody was told of */
     cases_emit_end(c, o, change,

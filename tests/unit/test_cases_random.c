@@ -311,7 +311,11 @@ static void masks_change_no_condition(void **state)
                 m++;
             const struct seen_transition *p = &plain->seen[k], *q = &masked->seen[m++];
             assert_string_equal(p->key, q->key);
-            assert_int_equal(p->change, q->change);
+            bool latch = strncmp(p->key, "latch-1/", 8) == 0;
+            if (!latch || p->change != CASE_UNMASKED) /* what is latched still is told then … */
+                assert_int_equal(p->change, q->change);
+            else if (q->change != CASE_UNMASKED) /* … but under another mask it is not */
+                assert_int_equal(q->change, CASE_CLEARED);
             const char *c = strstr(p->json, "\"condition\":"),
                        *d = strstr(q->json, "\"condition\":");
             assert_memory_equal(c, d, 20);

@@ -214,6 +214,31 @@ static void a_test_leaves_no_latch(void **state)
     rig_free(r);
 }
 
+/* What hid it goes as it clears, and it is latched: it is open until somebody resets it, so it is told. */
+static void a_latch_behind_a_mask_is_told(void **state)
+{
+    (void)state;
+    for (int again = 0; again < 2; again++) {
+        struct cases_rig *r = rig_new();
+        if (again) { /* told before, as latched already: that it came again is told */
+            rig_say(r, ALARM_ACTIVATED, "latch-1", "d1");
+            rig_say(r, ALARM_CLEARED, "latch-1", "d1");
+        }
+        struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "latch-1", "d1");
+        ev.no_data = ev.inhibited = true;
+        rig_give(r, &ev);
+        assert_false(rig_last(r)->deliver);
+        rig_say(r, ALARM_CLEARED, "latch-1", "d1");
+        assert_int_equal(rig_last(r)->change, CASE_UNMASKED);
+        assert_true(rig_last(r)->deliver && !rig_last(r)->closed);
+        assert_non_null(strstr(rig_last(r)->json, "\"condition\":\"normal\""));
+        assert_non_null(strstr(rig_last(r)->json, "\"latched\":true"));
+        assert_int_equal(rig_do(r, VERB_RESET, "{}"), ANSWER_DONE);
+        assert_true(rig_last(r)->closed && rig_last(r)->deliver);
+        rig_free(r);
+    }
+}
+
 /* Somebody is shut in the lift, and a test of the building begins: the alarm stays what it is. */
 static void a_test_hides_no_life_in_danger(void **state)
 {
@@ -335,6 +360,7 @@ int main(void)
         cmocka_unit_test(names_that_begin_like_ours),
         cmocka_unit_test(a_record_takes_no_shelf),
         cmocka_unit_test(a_test_leaves_no_latch),
+        cmocka_unit_test(a_latch_behind_a_mask_is_told),
         cmocka_unit_test(a_test_hides_no_life_in_danger),
         cmocka_unit_test(what_becomes_life_safety_is_told),
     };
