@@ -91,7 +91,7 @@ const struct case_shelf *cases_in_test(const struct cases *c, const struct case_
     if (c->n_shelves == 0 || c->shelves[c->n_shelves - 1].kind == SHELF_KEY || !o->d)
         return NULL;
     const struct compound *own = o->d->compound;
-    const char *now = registry_compound_now(c->world->registry, own)->code;
+    const char *now = cases_place(c, o->d)->code;
     const char *building = o->d->building;
     const struct case_shelf *s = test_of(c, SHELF_DEVICE, o->device, NULL);
     if (!s && building[0])

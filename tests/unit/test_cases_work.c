@@ -269,6 +269,45 @@ static void a_test_hides_no_life_in_danger(void **state)
     rig_free(r);
 }
 
+/* Within a reload core/alarm speaks of devices of the next generation, in which the compounds have other places. */
+static void a_compound_is_found_within_a_reload(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    struct world *first = r->w;
+    r->w = rig_world(rig_conf_text,
+                     "compound,name,firm,merged_into\nc2,二村,f2,\nqby,桥北苑,f1,c2\n"
+                     "x,新村,f3,\n",
+                     rig_devices_text, rig_rules_text);
+    struct world *next = rig_world(rig_conf_text,
+                                   "compound,name,firm,merged_into\nc2,二村,f2,\n"
+                                   "y,东村,f4,\nqby,桥北苑,f1,c2\nx,新村,f3,\n",
+                                   rig_devices_text, rig_rules_text);
+    cases_use(r->c, first, r->w, r->ns, r->wall_ms);
+    world_free(first);
+    assert_int_equal(rig_ask(r, NULL, "-", "compound/c2", VERB_TEST,
+                             "{\"for\":\"30m\",\"by\":\"王工\"}", NULL),
+                     ANSWER_DONE);
+    rig_say(r, ALARM_ACTIVATED, "none-1", "d1");
+    assert_non_null(strstr(rig_last(r)->json, "\"tester\":\"王工\""));
+    struct alarm_event ev = rig_event(r, ALARM_LEVEL, "none-1", "d1");
+    ev.rule = rules_find(next->rules, "none-1", 6);
+    ev.device = registry_find(next->registry, "d1", 2);
+    ev.reason = "rule_changed";
+    cases_event(r->c, &r->at, &ev);
+    assert_non_null(strstr(rig_last(r)->json, "\"tester\":\"王工\""));
+    ev = rig_event(r, ALARM_ACTIVATED, "none-1", "d2");
+    ev.rule = rules_find(next->rules, "none-1", 6);
+    ev.device = registry_find(next->registry, "d2", 2);
+    cases_event(r->c, &r->at, &ev);
+    assert_string_equal(rig_last(r)->compound, "c2");
+    assert_string_equal(rig_last(r)->firm, "f2");
+    cases_use(r->c, r->w, next, r->ns, r->wall_ms);
+    world_free(r->w);
+    r->w = next;
+    rig_free(r);
+}
+
 /* A reload makes it one of life-safety: people who know of it hear that, whatever they did to it. */
 static void what_becomes_life_safety_is_told(void **state)
 {
@@ -362,6 +401,7 @@ int main(void)
         cmocka_unit_test(a_test_leaves_no_latch),
         cmocka_unit_test(a_latch_behind_a_mask_is_told),
         cmocka_unit_test(a_test_hides_no_life_in_danger),
+        cmocka_unit_test(a_compound_is_found_within_a_reload),
         cmocka_unit_test(what_becomes_life_safety_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
