@@ -161,11 +161,12 @@ void cases_link(struct cases *c, struct case_open *o)
         grow_buckets(c);
     o->hash_id = hash_id(o->id);
     o->hash_key = hash_key(o->rule, o->device, o->point);
-    o->prev = o->lost ? c->last_lost : c->last;
+    bool in_front = o->lost || o->behind;
+    o->prev = in_front ? c->last_lost : c->last;
     o->next = o->prev ? o->prev->next : c->first;
     *(o->prev ? &o->prev->next : &c->first) = o;
     *(o->next ? &o->next->prev : &c->last) = o;
-    if (o->lost)
+    if (in_front)
         c->last_lost = o;
     c->n++;
     o->serial = ++c->serial;
@@ -518,7 +519,7 @@ static void reopen(struct cases *c, const struct position *at, struct case_open 
     cases_unlink(c, o);
     free(o->id);
     o->id = cases_new_id(c, at);
-    o->lost = false;
+    o->lost = o->behind = false;
     o->late = true;
     o->version = o->rework = 0;
     o->occurrence = 1;
@@ -530,6 +531,25 @@ static void reopen(struct cases *c, const struct position *at, struct case_open 
         case_step_clear(&o->steps[i]);
     cases_link(c, o);
     cases_emit(c, o, CASE_ACTIVATED, &(struct case_cause){.wall_ms = wall_ms}, false);
+}
+
+/* What the firm knows of it is of before the store was put back: what is so now. */
+static void catch_up(struct cases *c, struct case_open *o, uint64_t engine_ns, int64_t wall_ms)
+{
+    bool holds = cases_holds(o), known = cases_told_active(o);
+    enum severity told = (enum severity)(o->told.facets >> 8 & 15);
+    enum case_change change = CASE_UNMASKED;
+    if (holds && !known && o->told.any)
+        change = CASE_RECURRED;
+    else if (!holds && known)
+        change = CASE_CLEARED;
+    else if (holds && known && o->severity != told)
+        change = o->severity > told ? CASE_RAISED : CASE_LOWERED;
+    cases_unlink(c, o);
+    o->behind = false;
+    cases_link(c, o);
+    cases_emit_end(c, o, change, &(struct case_cause){.wall_ms = wall_ms}, cases_done(o),
+                   engine_ns);
 }
 
 static void shelf_ends(struct cases *c, int64_t wall_ms)
@@ -554,6 +574,8 @@ void cases_tick(struct cases *c, const struct position *at, uint64_t due, int64_
     struct case_open *o = first_due(c);
     if (o && o->lost) {
         reopen(c, at, o, wall_ms);
+    } else if (o && o->behind) {
+        catch_up(c, o, due, wall_ms);
     } else if (o) {
         o->masks &= ~(unsigned)MASK_SHELVED;
         o->one_shot = false;

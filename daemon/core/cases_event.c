@@ -140,18 +140,24 @@ static void open_case(struct cases *c, const struct position *at, const struct a
 
 /* -- events ---------------------------------------------------------------------------------- */
 
-/* The problem came back while the case is open. */
-static void recur(struct cases *c, struct case_open *o, const struct alarm_event *ev)
+void cases_again(struct case_open *o)
 {
     o->occurrence++;
-    take_event(o, ev);
-    begin_occurrence(o, ev);
-    if (cases_in_test(c, o))
-        o->masks |= MASK_TEST;
+    case_step_clear(&o->ack);
     if (o->work == WORK_RESOLVED || o->work == WORK_CONFIRMED || o->work == WORK_FED_BACK) {
         o->work = WORK_ACCEPTED;
         o->rework++;
     }
+}
+
+/* The problem came back while the case is open. */
+static void recur(struct cases *c, struct case_open *o, const struct alarm_event *ev)
+{
+    cases_again(o);
+    take_event(o, ev);
+    begin_occurrence(o, ev);
+    if (cases_in_test(c, o))
+        o->masks |= MASK_TEST;
     cases_emit(c, o, CASE_RECURRED,
                &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }

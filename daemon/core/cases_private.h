@@ -53,6 +53,7 @@ struct case_open {
     bool latched;
     bool tested; /* began in a test: nobody is dispatched, clearing ends it */
     bool lost;   /* the store did not have it: it is opened anew by a timer of its own */
+    bool behind; /* the store had it as it was earlier: how it is, is told by such a timer */
     enum rule_work policy;
     char *metric; /* NULL: none */
     double value, limit;
@@ -126,7 +127,7 @@ struct cases {
     struct cases_out out;
     const struct world *world;
     char *stream;                   /* "gateway/lane/epoch" */
-    struct case_open *first, *last; /* lost ones before all others … */
+    struct case_open *first, *last; /* lost ones, and ones behind, before all others … */
     struct case_open *last_lost;    /* … up to here; NULL: there is none */
     size_t n;
     struct case_index by_id, by_key;
@@ -193,6 +194,7 @@ void cases_due_drop(struct cases *c, struct case_open *o);
 void cases_reckon_due(struct cases *c);
 
 /* cases_event.c */
+void cases_again(struct case_open *o); /* the problem came back */
 char *cases_new_id(struct cases *c, const struct position *at);
 const struct compound *cases_place(const struct cases *c, const struct device *d);
 void cases_removed(struct cases *c, struct case_open *o, const char *reason, int64_t wall_ms,
