@@ -344,7 +344,7 @@ static void drop(struct cases *c, struct case_open *o, cases_differs_fn *differs
     if (o->lost)
         return;
     cases_unlink(c, o);
-    o->lost = cases_holds(o) && !o->own;
+    o->lost = cases_holds(o); /* our own too: who raised it says so once */
     if (o->lost)
         cases_link(c, o);
     else

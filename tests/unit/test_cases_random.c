@@ -447,6 +447,35 @@ static void the_condition_is_known_here(void **state)
     rig_free(r);
 }
 
+/* A store that was put back knows nothing of our own alarm, which goes on: who raised it raises it once. */
+static void our_own_is_lost_and_told(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    char id[CASE_ID_MAX];
+    cases_own(r->c, &r->at, "gaihou-firm-absent", "f1", true, SEVERITY_MAJOR, "away", r->ns,
+              r->wall_ms);
+    snprintf(id, sizeof(id), "%s", rig_last(r)->id);
+    rig_pass(r, 1);
+    said[0] = '\0';
+    assert_int_equal(cases_adopt(r->c, NULL, NULL, 0, note_difference, NULL), 0);
+    assert_string_equal(said, "too many;");
+    free(r->open->blob);
+    free(r->open);
+    r->open = NULL;
+    rig_pass(r, 1);
+    assert_int_equal(r->n, 2);
+    assert_int_equal(rig_last(r)->change, CASE_ACTIVATED);
+    assert_true(rig_last(r)->deliver);
+    assert_string_not_equal(rig_last(r)->id, id);
+    assert_non_null(strstr(rig_last(r)->json, "away"));
+    cases_own(r->c, &r->at, "gaihou-firm-absent", "f1", false, SEVERITY_MAJOR, "", r->ns,
+              r->wall_ms);
+    assert_true(rig_last(r)->closed && rig_last(r)->deliver);
+    assert_int_equal(rig_open(r), 0);
+    rig_free(r);
+}
+
 struct heap { /* of cases: their blobs, and what was told of them */
     char **blobs;
     size_t *lens, n, cap, late;
@@ -692,6 +721,7 @@ int main(void)
         cmocka_unit_test(the_store_wins),
         cmocka_unit_test(many_are_lost),
         cmocka_unit_test(the_condition_is_known_here),
+        cmocka_unit_test(our_own_is_lost_and_told),
         cmocka_unit_test(lost_and_saved),
         cmocka_unit_test(ids_of_other_keys),
         cmocka_unit_test(hostile_bytes),
