@@ -286,14 +286,6 @@ static bool is_told(const struct case_open *o, enum case_change change, bool clo
 
 /* -- telling --------------------------------------------------------------------------------- */
 
-static int64_t stamp(struct case_open *o, int64_t wall_ms)
-{
-    if (wall_ms >= o->stamp_from_ms && wall_ms <= o->stamp_to_ms)
-        return ++o->stamp_to_ms;
-    o->stamp_from_ms = o->stamp_to_ms = wall_ms;
-    return wall_ms;
-}
-
 static uint64_t ended_key(const struct case_open *o)
 {
     uint64_t h = hash64(0, o->rule, strlen(o->rule) + 1); /* kept: no seed of this process */
@@ -313,17 +305,45 @@ void cases_stamps_keep(struct cases *c, const struct case_open *o)
         c->ended_at = (c->ended_at + 1) % CASES_ENDED;
 }
 
-void cases_stamps_take(const struct cases *c, struct case_open *o)
+/* Of the newest case of its key that is over; NULL: of none of late. */
+static const struct case_ended *ended_before(const struct cases *c, const struct case_open *o)
 {
     uint64_t key = ended_key(o);
     for (size_t i = c->ended_n; i-- > 0;) {
         const struct case_ended *e = &c->ended[(c->ended_at + i) % CASES_ENDED];
-        if (e->key != key)
-            continue;
+        if (e->key == key)
+            return e;
+    }
+    return NULL;
+}
+
+/* live: the open case of its key, if it is a record; or NULL. */
+void cases_stamps_take(const struct cases *c, struct case_open *o, const struct case_open *live)
+{
+    const struct case_ended *e = ended_before(c, o);
+    if (e) {
         o->stamp_from_ms = e->from_ms;
         o->stamp_to_ms = e->to_ms;
-        return;
     }
+    if (live && live->stamp_to_ms >= o->stamp_to_ms) {
+        o->stamp_from_ms = live->stamp_from_ms;
+        o->stamp_to_ms = live->stamp_to_ms;
+    }
+}
+
+/* Records take times while a case of their key is open, too. */
+static int64_t stamp(const struct cases *c, struct case_open *o, int64_t wall_ms)
+{
+    const struct case_ended *e = ended_before(c, o);
+    int64_t t = wall_ms;
+    if (wall_ms >= o->stamp_from_ms && wall_ms <= o->stamp_to_ms)
+        t = o->stamp_to_ms + 1;
+    else
+        o->stamp_from_ms = wall_ms;
+    if (e && t >= e->from_ms && t <= e->to_ms)
+        t = e->to_ms + 1;
+    o->stamp_to_ms = t;
+    return t;
 }
 
 static void dispatch(struct case_open *o, int64_t wall_ms)
@@ -338,7 +358,7 @@ void cases_emit(struct cases *c, struct case_open *o, enum case_change change,
                 const struct case_cause *why, bool closes)
 {
     struct case_cause cause = *why;
-    cause.wall_ms = stamp(o, why->wall_ms);
+    cause.wall_ms = stamp(c, o, why->wall_ms);
     bool deliver = is_told(o, change, closes);
     o->version++;
     if (deliver && !closes && !why->record)

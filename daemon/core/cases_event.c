@@ -94,7 +94,7 @@ static struct case_open *new_case(struct cases *c, const struct position *at, co
     o->point = mem_strdup(point);
     o->occurrence = 1;
     o->value = o->limit = NAN;
-    cases_stamps_take(c, o);
+    cases_stamps_take(c, o, cases_of(c, rule, device, point));
     return o;
 }
 

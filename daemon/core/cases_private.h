@@ -182,7 +182,8 @@ uint64_t cases_facets(const struct case_open *o);
 bool cases_holds(const struct case_open *o);                        /* the condition */
 bool cases_done(const struct case_open *o);                         /* by its policy */
 void cases_stamps_keep(struct cases *c, const struct case_open *o); /* it ends */
-void cases_stamps_take(const struct cases *c, struct case_open *o); /* it is new */
+void cases_stamps_take(const struct cases *c, struct case_open *o,  /* it is new */
+                       const struct case_open *live);
 void cases_finish(struct cases *c, struct case_open *o, uint64_t engine_ns);
 void cases_set(char **where, const char *s);
 void case_step_set(struct case_step *s, int64_t ms, const struct case_cause *why);

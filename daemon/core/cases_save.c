@@ -240,7 +240,8 @@ static void get_ended(struct cases *c, struct state_reader *r)
         c->ended = mem_zalloc_array(CASES_ENDED, sizeof(*c->ended));
     for (uint64_t i = 0; i < n && !r->failed; i++) {
         uint64_t key = state_get_u64(r);
-        int64_t from = (int64_t)state_get_u64(r), to = (int64_t)state_get_u64(r);
+        int64_t from = (int64_t)state_get_u64(r);
+        int64_t to = (int64_t)state_get_up_to(r, INT64_MAX - 1);
         c->ended[c->ended_n++] = (struct case_ended){key, from, to};
     }
 }

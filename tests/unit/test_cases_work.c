@@ -160,6 +160,29 @@ static void names_that_begin_like_ours(void **state)
     rig_free(r);
 }
 
+/* A backlog within one millisecond: what is open and what was over before are one series of history. */
+static void a_record_takes_no_time_of_the_open_case(void **state)
+{
+    static const enum alarm_change changes[] = {ALARM_ACTIVATED, ALARM_EPISODE,  ALARM_QUALITY,
+                                                ALARM_EPISODE,   ALARM_EPISODE,  ALARM_CLEARED,
+                                                ALARM_EPISODE,   ALARM_ACTIVATED};
+    (void)state;
+    struct cases_rig *r = rig_new();
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        struct alarm_event ev = rig_event(r, changes[i], "none-1", "d1");
+        ev.until_ms = r->wall_ms - 1000;
+        cases_event(r->c, &r->at, &ev);
+        assert_int_equal(rig_last(r)->wall_ms, WALL0_MS + (int64_t)i);
+        buf_clear(&b);
+        assert_int_equal(cases_save(r->c, rig_append, &b), 0);
+        assert_int_equal(cases_load(r->c, b.data, b.len), 0);
+    }
+    buf_done(&b);
+    rig_free(r);
+}
+
 /* The case is over and its key stays shelved; what a device tells late of before changes nothing about that. */
 static void a_record_takes_no_shelf(void **state)
 {
@@ -397,6 +420,7 @@ int main(void)
         cmocka_unit_test(many_are_shelved_and_come_back),
         cmocka_unit_test(a_level_is_told_whatever_hid_the_silence),
         cmocka_unit_test(names_that_begin_like_ours),
+        cmocka_unit_test(a_record_takes_no_time_of_the_open_case),
         cmocka_unit_test(a_record_takes_no_shelf),
         cmocka_unit_test(a_test_leaves_no_latch),
         cmocka_unit_test(a_latch_behind_a_mask_is_told),
