@@ -379,6 +379,9 @@ void cases_own(struct cases *c, const struct position *at, const char *rule, con
     o->policy = RULE_WORK_NONE;
     o->opened_ms = o->since_ms = o->discovered_ms = wall_ms;
     o->summary = mem_strndup(summary, strnlen(summary, CASES_TEXT_MAX));
+    o->masks |= cases_shelf_masks(c, o, true);
     cases_link(c, o);
     cases_emit(c, o, CASE_ACTIVATED, &why, false);
+    if (o->masks & MASK_SHELVED)
+        cases_reckon_due(c);
 }

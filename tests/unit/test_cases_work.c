@@ -262,6 +262,31 @@ static void a_latch_behind_a_mask_is_told(void **state)
     }
 }
 
+/* An alarm of our own is shelved for its hours as any other, however often it comes and goes. */
+static void our_own_stays_shelved(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    for (int i = 0; i < 3; i++) {
+        cases_own(r->c, &r->at, "gaihou-firm-absent", "f1", true, SEVERITY_MAJOR, "away", r->ns,
+                  r->wall_ms);
+        assert_int_equal(rig_last(r)->deliver, i == 0);
+        if (i == 0)
+            assert_int_equal(
+                rig_ask(r, NULL, "-", r->seen[0].id, VERB_SHELVE, "{\"for\":\"1h\"}", NULL),
+                ANSWER_DONE);
+        rig_pass(r, 60);
+        if (i < 2)
+            cases_own(r->c, &r->at, "gaihou-firm-absent", "f1", false, SEVERITY_MAJOR, "",
+                      r->ns, r->wall_ms);
+        rig_pass(r, 60);
+    }
+    rig_pass(r, 3600);
+    assert_int_equal(rig_last(r)->change, CASE_UNSHELVED);
+    assert_true(rig_last(r)->deliver);
+    rig_free(r);
+}
+
 /* Somebody is shut in the lift, and a test of the building begins: the alarm stays what it is. */
 static void a_test_hides_no_life_in_danger(void **state)
 {
@@ -423,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_record_takes_no_time_of_the_open_case),
         cmocka_unit_test(a_record_takes_no_shelf),
         cmocka_unit_test(a_test_leaves_no_latch),
+        cmocka_unit_test(our_own_stays_shelved),
         cmocka_unit_test(a_latch_behind_a_mask_is_told),
         cmocka_unit_test(a_test_hides_no_life_in_danger),
         cmocka_unit_test(a_compound_is_found_within_a_reload),
