@@ -161,11 +161,12 @@ void cases_link(struct cases *c, struct case_open *o)
         grow_buckets(c);
     o->hash_id = hash_id(o->id);
     o->hash_key = hash_key(o->rule, o->device, o->point);
-    o->prev = o->lost ? c->last_lost : c->last;
+    bool in_front = o->lost || o->behind;
+    o->prev = in_front ? c->last_lost : c->last;
     o->next = o->prev ? o->prev->next : c->first;
     *(o->prev ? &o->prev->next : &c->first) = o;
     *(o->next ? &o->next->prev : &c->last) = o;
-    if (o->lost)
+    if (in_front)
         c->last_lost = o;
     c->n++;
     o->serial = ++c->serial;
@@ -285,14 +286,6 @@ static bool is_told(const struct case_open *o, enum case_change change, bool clo
 
 /* -- telling --------------------------------------------------------------------------------- */
 
-static int64_t stamp(struct case_open *o, int64_t wall_ms)
-{
-    if (wall_ms >= o->stamp_from_ms && wall_ms <= o->stamp_to_ms)
-        return ++o->stamp_to_ms;
-    o->stamp_from_ms = o->stamp_to_ms = wall_ms;
-    return wall_ms;
-}
-
 static uint64_t ended_key(const struct case_open *o)
 {
     uint64_t h = hash64(0, o->rule, strlen(o->rule) + 1); /* kept: no seed of this process */
@@ -312,17 +305,45 @@ void cases_stamps_keep(struct cases *c, const struct case_open *o)
         c->ended_at = (c->ended_at + 1) % CASES_ENDED;
 }
 
-void cases_stamps_take(const struct cases *c, struct case_open *o)
+/* Of the newest case of its key that is over; NULL: of none of late. */
+static const struct case_ended *ended_before(const struct cases *c, const struct case_open *o)
 {
     uint64_t key = ended_key(o);
     for (size_t i = c->ended_n; i-- > 0;) {
         const struct case_ended *e = &c->ended[(c->ended_at + i) % CASES_ENDED];
-        if (e->key != key)
-            continue;
+        if (e->key == key)
+            return e;
+    }
+    return NULL;
+}
+
+/* live: the open case of its key, if it is a record; or NULL. */
+void cases_stamps_take(const struct cases *c, struct case_open *o, const struct case_open *live)
+{
+    const struct case_ended *e = ended_before(c, o);
+    if (e) {
         o->stamp_from_ms = e->from_ms;
         o->stamp_to_ms = e->to_ms;
-        return;
     }
+    if (live && live->stamp_to_ms >= o->stamp_to_ms) {
+        o->stamp_from_ms = live->stamp_from_ms;
+        o->stamp_to_ms = live->stamp_to_ms;
+    }
+}
+
+/* Records take times while a case of their key is open, too. */
+static int64_t stamp(const struct cases *c, struct case_open *o, int64_t wall_ms)
+{
+    const struct case_ended *e = ended_before(c, o);
+    int64_t t = wall_ms;
+    if (wall_ms >= o->stamp_from_ms && wall_ms <= o->stamp_to_ms)
+        t = o->stamp_to_ms + 1;
+    else
+        o->stamp_from_ms = wall_ms;
+    if (e && t >= e->from_ms && t <= e->to_ms)
+        t = e->to_ms + 1;
+    o->stamp_to_ms = t;
+    return t;
 }
 
 static void dispatch(struct case_open *o, int64_t wall_ms)
@@ -337,7 +358,7 @@ void cases_emit(struct cases *c, struct case_open *o, enum case_change change,
                 const struct case_cause *why, bool closes)
 {
     struct case_cause cause = *why;
-    cause.wall_ms = stamp(o, why->wall_ms);
+    cause.wall_ms = stamp(c, o, why->wall_ms);
     bool deliver = is_told(o, change, closes);
     o->version++;
     if (deliver && !closes && !why->record)
@@ -518,7 +539,7 @@ static void reopen(struct cases *c, const struct position *at, struct case_open 
     cases_unlink(c, o);
     free(o->id);
     o->id = cases_new_id(c, at);
-    o->lost = false;
+    o->lost = o->behind = false;
     o->late = true;
     o->version = o->rework = 0;
     o->occurrence = 1;
@@ -530,6 +551,25 @@ static void reopen(struct cases *c, const struct position *at, struct case_open 
         case_step_clear(&o->steps[i]);
     cases_link(c, o);
     cases_emit(c, o, CASE_ACTIVATED, &(struct case_cause){.wall_ms = wall_ms}, false);
+}
+
+/* What the firm knows of it is of before the store was put back: what is so now. */
+static void catch_up(struct cases *c, struct case_open *o, uint64_t engine_ns, int64_t wall_ms)
+{
+    bool holds = cases_holds(o), known = cases_told_active(o);
+    enum severity told = (enum severity)(o->told.facets >> 8 & 15);
+    enum case_change change = CASE_UNMASKED;
+    if (holds && !known && o->told.any)
+        change = CASE_RECURRED;
+    else if (!holds && known)
+        change = CASE_CLEARED;
+    else if (holds && known && o->severity != told)
+        change = o->severity > told ? CASE_RAISED : CASE_LOWERED;
+    cases_unlink(c, o);
+    o->behind = false;
+    cases_link(c, o);
+    cases_emit_end(c, o, change, &(struct case_cause){.wall_ms = wall_ms}, cases_done(o),
+                   engine_ns);
 }
 
 static void shelf_ends(struct cases *c, int64_t wall_ms)
@@ -554,6 +594,8 @@ void cases_tick(struct cases *c, const struct position *at, uint64_t due, int64_
     struct case_open *o = first_due(c);
     if (o && o->lost) {
         reopen(c, at, o, wall_ms);
+    } else if (o && o->behind) {
+        catch_up(c, o, due, wall_ms);
     } else if (o) {
         o->masks &= ~(unsigned)MASK_SHELVED;
         o->one_shot = false;

@@ -39,7 +39,8 @@
 #define CASE_ID_MAX      192
 #define CASES_MAX_OPEN   1000000
 #define CASE_PAYLOAD_MAX 8192 /* of a command */
-#define CASE_JSON_MAX    65536
+/* Of one step alone the texts may be 11 KB: a tab is six bytes there. */
+#define CASE_JSON_MAX (256u << 10)
 /* Shelving and test mode, as a command's `for` or `until` may ask; without either a case is
  * shelved until its condition clears (at most SHELVE_MAX), and a test lasts TEST_DEFAULT. */
 #define CASE_SHELVE_MAX_S   (30 * 86400)
@@ -229,6 +230,7 @@ int cases_save(const struct cases *c, int (*put)(void *ctx, const void *p, size_
 int cases_load(struct cases *c, const char *bytes, size_t len);
 /* The store's word goes: the open cases become exactly these blobs (of transition.blob), key by key;
  * of what it does not know, a condition that holds is opened anew by the next tick, under a new id.
+ * The condition of a key that is open here, too, is known here: the next tick tells it if the store's is other.
  * Told through `differs`, once per case that was other, missing or too many. No transitions. */
 typedef void cases_differs_fn(void *ctx, const char *case_id, const char *how);
 int cases_adopt(struct cases *c, const char *const *blobs, const size_t *lens, size_t n,

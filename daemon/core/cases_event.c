@@ -45,9 +45,14 @@ char *cases_new_id(struct cases *c, const struct position *at)
     return id;
 }
 
+/* By its code: within a reload core/alarm speaks of devices of the next generation already, whose compounds have
+ * other places there. */
 const struct compound *cases_place(const struct cases *c, const struct device *d)
 {
-    return registry_compound_now(c->world->registry, d->compound);
+    const char *code = d->compound->code;
+    const struct compound *k =
+        registry_compound_resolve(c->world->registry, code, strlen(code));
+    return k ? k : d->compound;
 }
 
 static void take_masks(struct case_open *o, const struct alarm_event *ev)
@@ -89,7 +94,7 @@ static struct case_open *new_case(struct cases *c, const struct position *at, co
     o->point = mem_strdup(point);
     o->occurrence = 1;
     o->value = o->limit = NAN;
-    cases_stamps_take(c, o);
+    cases_stamps_take(c, o, cases_of(c, rule, device, point));
     return o;
 }
 
@@ -112,7 +117,8 @@ static struct case_open *make_case(struct cases *c, const struct position *at,
     o->opened_ms = ev->wall_ms;
     take_event(o, ev);
     begin_occurrence(o, ev);
-    o->masks |= cases_shelf_masks(c, o);
+    /* a record is over already: what its key is shelved for goes on */
+    o->masks |= cases_shelf_masks(c, o, ev->change != ALARM_EPISODE);
     o->tested = o->masks & MASK_TEST;
     return o;
 }
@@ -134,18 +140,24 @@ static void open_case(struct cases *c, const struct position *at, const struct a
 
 /* -- events ---------------------------------------------------------------------------------- */
 
-/* The problem came back while the case is open. */
-static void recur(struct cases *c, struct case_open *o, const struct alarm_event *ev)
+void cases_again(struct case_open *o)
 {
     o->occurrence++;
-    take_event(o, ev);
-    begin_occurrence(o, ev);
-    if (cases_in_test(c, o))
-        o->masks |= MASK_TEST;
+    case_step_clear(&o->ack);
     if (o->work == WORK_RESOLVED || o->work == WORK_CONFIRMED || o->work == WORK_FED_BACK) {
         o->work = WORK_ACCEPTED;
         o->rework++;
     }
+}
+
+/* The problem came back while the case is open. */
+static void recur(struct cases *c, struct case_open *o, const struct alarm_event *ev)
+{
+    cases_again(o);
+    take_event(o, ev);
+    begin_occurrence(o, ev);
+    if (cases_in_test(c, o))
+        o->masks |= MASK_TEST;
     cases_emit(c, o, CASE_RECURRED,
                &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
@@ -174,12 +186,15 @@ static void drop_one_shot(struct cases *c, struct case_open *o)
 static void cleared(struct cases *c, struct case_open *o, enum case_change change,
                     const struct alarm_event *ev)
 {
-    bool silent = !o->told.any && cases_withheld(o);
+    bool hidden = cases_withheld(o), silent = !o->told.any && hidden;
     take_event(o, ev);
     o->cleared_ms = ev->time_ms;
     o->masks &= ~(unsigned)MASK_INHIBITED; /* nothing says later that it is over */
     drop_one_shot(c, o);
     bool closes = cases_done(o) || (silent && !o->latched);
+    bool shown = hidden && !cases_withheld(o) && !cases_told_active(o);
+    if (shown && o->latched && change == CASE_CLEARED)
+        change = CASE_UNMASKED; /* else nobody would hear of what is to be reset */
     if (closes && o->told.any && !cases_told_active(o) && change == CASE_CLEARED)
         change = CASE_CLOSED; /* what clears now nobody was told of */
     cases_emit_end(c, o, change,
@@ -187,14 +202,20 @@ static void cleared(struct cases *c, struct case_open *o, enum case_change chang
                    ev->engine_ns);
 }
 
+/* An uplink hides that a device is silent, never what it then says: with the mask, and nobody told of
+ * anything, what is no worse than the silence is no better news. */
 static void level(struct cases *c, struct case_open *o, const struct alarm_event *ev)
 {
     enum severity before = o->severity;
+    bool hidden = cases_withheld(o) && !cases_told_active(o);
     take_event(o, ev);
     bool raised = o->severity > before;
     if (raised) /* what was acknowledged was less */
         case_step_clear(&o->ack);
-    cases_emit(c, o, raised ? CASE_RAISED : CASE_LOWERED,
+    cases_emit(c, o,
+               raised                         ? CASE_RAISED
+               : hidden && !cases_withheld(o) ? CASE_UNMASKED
+                                              : CASE_LOWERED,
                &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
 
@@ -358,6 +379,9 @@ void cases_own(struct cases *c, const struct position *at, const char *rule, con
     o->policy = RULE_WORK_NONE;
     o->opened_ms = o->since_ms = o->discovered_ms = wall_ms;
     o->summary = mem_strndup(summary, strnlen(summary, CASES_TEXT_MAX));
+    o->masks |= cases_shelf_masks(c, o, true);
     cases_link(c, o);
     cases_emit(c, o, CASE_ACTIVATED, &why, false);
+    if (o->masks & MASK_SHELVED)
+        cases_reckon_due(c);
 }

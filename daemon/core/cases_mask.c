@@ -91,7 +91,7 @@ const struct case_shelf *cases_in_test(const struct cases *c, const struct case_
     if (c->n_shelves == 0 || c->shelves[c->n_shelves - 1].kind == SHELF_KEY || !o->d)
         return NULL;
     const struct compound *own = o->d->compound;
-    const char *now = registry_compound_now(c->world->registry, own)->code;
+    const char *now = cases_place(c, o->d)->code;
     const char *building = o->d->building;
     const struct case_shelf *s = test_of(c, SHELF_DEVICE, o->device, NULL);
     if (!s && building[0])
@@ -111,8 +111,8 @@ void cases_tests(const struct cases *c, cases_test_fn *fn, void *ctx)
     }
 }
 
-/* A shelf of its key becomes the case's own. */
-unsigned cases_shelf_masks(struct cases *c, struct case_open *o)
+/* A shelf of its key becomes the case's own, if it is to be open. */
+unsigned cases_shelf_masks(struct cases *c, struct case_open *o, bool opens)
 {
     unsigned masks = cases_in_test(c, o) ? (unsigned)MASK_TEST : 0;
     if (c->n_shelves == 0 || o->life_safety)
@@ -124,7 +124,8 @@ unsigned cases_shelf_masks(struct cases *c, struct case_open *o)
         return masks;
     o->shelved_until = s->until;
     o->shelved_until_ms = s->until_ms;
-    cases_shelf_drop(c, s);
+    if (opens)
+        cases_shelf_drop(c, s);
     return masks | MASK_SHELVED;
 }
 

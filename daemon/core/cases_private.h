@@ -53,6 +53,7 @@ struct case_open {
     bool latched;
     bool tested; /* began in a test: nobody is dispatched, clearing ends it */
     bool lost;   /* the store did not have it: it is opened anew by a timer of its own */
+    bool behind; /* the store had it as it was earlier: how it is, is told by such a timer */
     enum rule_work policy;
     char *metric; /* NULL: none */
     double value, limit;
@@ -126,7 +127,7 @@ struct cases {
     struct cases_out out;
     const struct world *world;
     char *stream;                   /* "gateway/lane/epoch" */
-    struct case_open *first, *last; /* lost ones before all others … */
+    struct case_open *first, *last; /* lost ones, and ones behind, before all others … */
     struct case_open *last_lost;    /* … up to here; NULL: there is none */
     size_t n;
     struct case_index by_id, by_key;
@@ -181,7 +182,8 @@ uint64_t cases_facets(const struct case_open *o);
 bool cases_holds(const struct case_open *o);                        /* the condition */
 bool cases_done(const struct case_open *o);                         /* by its policy */
 void cases_stamps_keep(struct cases *c, const struct case_open *o); /* it ends */
-void cases_stamps_take(const struct cases *c, struct case_open *o); /* it is new */
+void cases_stamps_take(const struct cases *c, struct case_open *o,  /* it is new */
+                       const struct case_open *live);
 void cases_finish(struct cases *c, struct case_open *o, uint64_t engine_ns);
 void cases_set(char **where, const char *s);
 void case_step_set(struct case_step *s, int64_t ms, const struct case_cause *why);
@@ -193,13 +195,15 @@ void cases_due_drop(struct cases *c, struct case_open *o);
 void cases_reckon_due(struct cases *c);
 
 /* cases_event.c */
+void cases_again(struct case_open *o); /* the problem came back */
 char *cases_new_id(struct cases *c, const struct position *at);
 const struct compound *cases_place(const struct cases *c, const struct device *d);
 void cases_removed(struct cases *c, struct case_open *o, const char *reason, int64_t wall_ms,
                    uint64_t engine_ns);
 
 /* cases_mask.c */
-unsigned cases_shelf_masks(struct cases *c, struct case_open *o); /* of a new one */
+/* Of a new one; opens: the shelf goes over to it. */
+unsigned cases_shelf_masks(struct cases *c, struct case_open *o, bool opens);
 struct case_shelf *cases_shelf(struct cases *c, int kind, const char *scope);
 struct case_shelf *cases_shelf_add(struct cases *c, int kind, const char *scope);
 void cases_shelf_drop(struct cases *c, struct case_shelf *s);

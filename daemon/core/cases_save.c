@@ -45,7 +45,7 @@ static uint64_t flags_of(const struct case_open *o)
     return (uint64_t)o->own | (uint64_t)o->no_data << 1 | (uint64_t)o->latch << 2 |
            (uint64_t)o->life_safety << 3 | (uint64_t)o->late << 4 | (uint64_t)o->latched << 5 |
            (uint64_t)o->tested << 6 | (uint64_t)o->lost << 7 | (uint64_t)o->same_person << 8 |
-           (uint64_t)o->one_shot << 9 | (uint64_t)o->told.any << 10;
+           (uint64_t)o->one_shot << 9 | (uint64_t)o->told.any << 10 | (uint64_t)o->behind << 11;
 }
 
 static void take_flags(struct case_open *o, uint64_t f)
@@ -61,6 +61,7 @@ static void take_flags(struct case_open *o, uint64_t f)
     o->same_person = f >> 8 & 1;
     o->one_shot = f >> 9 & 1;
     o->told.any = f >> 10 & 1;
+    o->behind = f >> 11 & 1;
 }
 
 static void encode(const struct case_open *o, struct state_writer *w)
@@ -111,7 +112,7 @@ void cases_encode(const struct case_open *o, struct buf *b)
 
 static void get_numbers(struct state_reader *r, struct case_open *o)
 {
-    take_flags(o, state_get_up_to(r, (1 << 11) - 1));
+    take_flags(o, state_get_up_to(r, (1 << 12) - 1));
     o->occurrence = (uint32_t)state_get_up_to(r, UINT32_MAX - 1);
     o->version = (uint32_t)state_get_up_to(r, UINT32_MAX - 1);
     o->rework = (uint32_t)state_get_up_to(r, UINT32_MAX - 1);
@@ -239,7 +240,8 @@ static void get_ended(struct cases *c, struct state_reader *r)
         c->ended = mem_zalloc_array(CASES_ENDED, sizeof(*c->ended));
     for (uint64_t i = 0; i < n && !r->failed; i++) {
         uint64_t key = state_get_u64(r);
-        int64_t from = (int64_t)state_get_u64(r), to = (int64_t)state_get_u64(r);
+        int64_t from = (int64_t)state_get_u64(r);
+        int64_t to = (int64_t)state_get_up_to(r, INT64_MAX - 1);
         c->ended[c->ended_n++] = (struct case_ended){key, from, to};
     }
 }
@@ -343,7 +345,7 @@ static void drop(struct cases *c, struct case_open *o, cases_differs_fn *differs
     if (o->lost)
         return;
     cases_unlink(c, o);
-    o->lost = cases_holds(o) && !o->own;
+    o->lost = cases_holds(o); /* our own too: who raised it says so once */
     if (o->lost)
         cases_link(c, o);
     else
@@ -352,7 +354,8 @@ static void drop(struct cases *c, struct case_open *o, cases_differs_fn *differs
 
 /* A case as the store has it, and what there was of its key here. */
 struct word {
-    struct case_open *o; /* NULL: taken over, or what is here says the same */
+    struct case_open *o;   /* NULL: taken over, or what is here says the same */
+    struct case_open *was; /* what was here, otherwise; NULL: nothing */
     char *key;
     enum { NOWHERE, UNDER_OTHER_ID, OTHERWISE } here;
 };
@@ -372,6 +375,7 @@ static void words_done(struct words *w)
 {
     for (size_t i = 0; i < w->n; i++) {
         case_free(w->list[i].o);
+        case_free(w->list[i].was);
         free(w->list[i].key);
     }
     free(w->list);
@@ -420,7 +424,37 @@ static void give_way(struct cases *c, struct case_open *o, struct word *w,
     if (!same_id && differs)
         differs(ctx, o->id, "too many");
     cases_unlink(c, o);
-    case_free(o);
+    w->was = o;
+}
+
+/* The store's word goes for what people did and were told. How it is, what is here knows: core/alarm will
+ * say nothing of what it has said. */
+static void know_better(struct case_open *o, const struct case_open *was)
+{
+    const unsigned here = (unsigned)MASK_FLAPPING | MASK_INHIBITED | MASK_TEST;
+    uint64_t stored = cases_facets(o);
+    if (cases_holds(was) && !cases_holds(o))
+        cases_again(o);
+    else if (cases_holds(was) && was->severity > o->severity)
+        case_step_clear(&o->ack); /* what was acknowledged was less */
+    o->condition = was->condition;
+    o->quality = was->quality;
+    o->severity = was->severity;
+    o->no_data = was->no_data;
+    o->life_safety = was->life_safety;
+    o->latched = o->latched || was->latched;
+    o->tested = was->tested;
+    o->members = was->members;
+    o->value = was->value;
+    o->limit = was->limit;
+    cases_set(&o->metric, was->metric);
+    o->since_ms = was->since_ms;
+    o->discovered_ms = was->discovered_ms;
+    o->cleared_ms = was->cleared_ms;
+    o->masks = (o->masks & ~here) | (was->masks & here);
+    o->stamp_from_ms = was->stamp_from_ms;
+    o->stamp_to_ms = was->stamp_to_ms;
+    o->behind = cases_facets(o) != stored;
 }
 
 static void take_over(struct cases *c, struct word *w, cases_differs_fn *differs, void *ctx)
@@ -434,6 +468,8 @@ static void take_over(struct cases *c, struct word *w, cases_differs_fn *differs
         o->quality = ALARM_UNKNOWN;
         o->masks &= ~(unsigned)(MASK_FLAPPING | MASK_INHIBITED);
     }
+    if (w->was)
+        know_better(o, w->was);
     if (cases_of(c, o->rule, o->device, o->point))
         return; /* a store that has a key twice: its first word */
     cases_link(c, o);

@@ -71,6 +71,25 @@ static void touch(struct engine_alarms *a, const char *firm)
         a->touched = l->touched = true;
 }
 
+static void touch_row(void *ctx, const char *compound, const char *firm, enum severity severity,
+                      uint64_t open, uint64_t unacknowledged)
+{
+    (void)compound;
+    (void)severity;
+    (void)open;
+    (void)unacknowledged;
+    touch(ctx, firm);
+}
+
+/* Also whom only cases concern that were opened where nobody could listen, or by another life. */
+static void touch_all(struct engine_alarms *a)
+{
+    if (a->world)
+        cases_count(a->cases, touch_row, a);
+    for (size_t i = 0; i < a->n_listeners; i++)
+        a->touched = a->listeners[i].touched = true;
+}
+
 static uint64_t absent_at(const struct listener *l)
 {
     if (l->online || l->absent || l->concern_ns == NEVER)
@@ -501,8 +520,7 @@ static void use(struct engine *e, uint64_t engine_ns, bool bare)
     a->world = e->world;
     for (unsigned i = 0; !before && i < e->world->conf->n_brokers && i < MAX_BROKERS; i++)
         alarm_link(a->alarm, i, e->brokers[i].up, engine_ns);
-    for (size_t i = 0; before && i < a->n_listeners; i++) /* whom untold cases concern, too */
-        a->touched = a->listeners[i].touched = true;
+    touch_all(a); /* whom untold cases concern, too */
     settle(a, engine_ns);
 }
 
@@ -568,7 +586,6 @@ int engine_adopt_cases(struct engine *e, const char *const *blobs, const size_t 
     struct engine_alarms *a = e->alarms;
     e->used = true;
     int r = cases_adopt(a->cases, blobs, lens, n, differs, ctx);
-    for (size_t i = 0; i < a->n_listeners; i++) /* looked at within the next step */
-        a->touched = a->listeners[i].touched = true;
+    touch_all(a); /* looked at within the next step */
     return r;
 }

@@ -160,6 +160,53 @@ static void names_that_begin_like_ours(void **state)
     rig_free(r);
 }
 
+/* A backlog within one millisecond: what is open and what was over before are one series of history. */
+static void a_record_takes_no_time_of_the_open_case(void **state)
+{
+    static const enum alarm_change changes[] = {ALARM_ACTIVATED, ALARM_EPISODE,  ALARM_QUALITY,
+                                                ALARM_EPISODE,   ALARM_EPISODE,  ALARM_CLEARED,
+                                                ALARM_EPISODE,   ALARM_ACTIVATED};
+    (void)state;
+    struct cases_rig *r = rig_new();
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        struct alarm_event ev = rig_event(r, changes[i], "none-1", "d1");
+        ev.until_ms = r->wall_ms - 1000;
+        cases_event(r->c, &r->at, &ev);
+        assert_int_equal(rig_last(r)->wall_ms, WALL0_MS + (int64_t)i);
+        buf_clear(&b);
+        assert_int_equal(cases_save(r->c, rig_append, &b), 0);
+        assert_int_equal(cases_load(r->c, b.data, b.len), 0);
+    }
+    buf_done(&b);
+    rig_free(r);
+}
+
+/* The case is over and its key stays shelved; what a device tells late of before changes nothing about that. */
+static void a_record_takes_no_shelf(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    rig_say(r, ALARM_ACTIVATED, "none-1", "d1");
+    assert_int_equal(rig_do(r, VERB_SHELVE, "{\"for\":\"1h\"}"), ANSWER_DONE);
+    rig_say(r, ALARM_CLEARED, "none-1", "d1");
+    assert_true(rig_last(r)->closed);
+    uint64_t due = cases_next_due(r->c);
+    struct alarm_event ev = rig_event(r, ALARM_EPISODE, "none-1", "d1");
+    ev.condition = ALARM_NORMAL;
+    ev.until_ms = r->wall_ms - 1000;
+    rig_give(r, &ev);
+    assert_true(rig_last(r)->record && !rig_last(r)->deliver);
+    assert_int_equal(cases_next_due(r->c), due);
+    rig_say(r, ALARM_ACTIVATED, "none-1", "d1");
+    assert_false(rig_last(r)->deliver);
+    rig_pass(r, 3600);
+    assert_int_equal(rig_last(r)->change, CASE_UNSHELVED);
+    assert_true(rig_last(r)->deliver);
+    rig_free(r);
+}
+
 /* Of what began in a test nothing is left when it ends but what holds: a latch that nobody has reset is no
  * reason to send anybody. What was there before stays. */
 static void a_test_leaves_no_latch(void **state)
@@ -187,6 +234,56 @@ static void a_test_leaves_no_latch(void **state)
     assert_int_equal(r->seen[n + 2].change, CASE_UNMASKED);
     assert_non_null(strstr(r->seen[n + 2].json, "\"work\":\"dispatched\""));
     assert_int_equal(rig_open(r), 2);
+    rig_free(r);
+}
+
+/* What hid it goes as it clears, and it is latched: it is open until somebody resets it, so it is told. */
+static void a_latch_behind_a_mask_is_told(void **state)
+{
+    (void)state;
+    for (int again = 0; again < 2; again++) {
+        struct cases_rig *r = rig_new();
+        if (again) { /* told before, as latched already: that it came again is told */
+            rig_say(r, ALARM_ACTIVATED, "latch-1", "d1");
+            rig_say(r, ALARM_CLEARED, "latch-1", "d1");
+        }
+        struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "latch-1", "d1");
+        ev.no_data = ev.inhibited = true;
+        rig_give(r, &ev);
+        assert_false(rig_last(r)->deliver);
+        rig_say(r, ALARM_CLEARED, "latch-1", "d1");
+        assert_int_equal(rig_last(r)->change, CASE_UNMASKED);
+        assert_true(rig_last(r)->deliver && !rig_last(r)->closed);
+        assert_non_null(strstr(rig_last(r)->json, "\"condition\":\"normal\""));
+        assert_non_null(strstr(rig_last(r)->json, "\"latched\":true"));
+        assert_int_equal(rig_do(r, VERB_RESET, "{}"), ANSWER_DONE);
+        assert_true(rig_last(r)->closed && rig_last(r)->deliver);
+        rig_free(r);
+    }
+}
+
+/* An alarm of our own is shelved for its hours as any other, however often it comes and goes. */
+static void our_own_stays_shelved(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    for (int i = 0; i < 3; i++) {
+        cases_own(r->c, &r->at, "gaihou-firm-absent", "f1", true, SEVERITY_MAJOR, "away", r->ns,
+                  r->wall_ms);
+        assert_int_equal(rig_last(r)->deliver, i == 0);
+        if (i == 0)
+            assert_int_equal(
+                rig_ask(r, NULL, "-", r->seen[0].id, VERB_SHELVE, "{\"for\":\"1h\"}", NULL),
+                ANSWER_DONE);
+        rig_pass(r, 60);
+        if (i < 2)
+            cases_own(r->c, &r->at, "gaihou-firm-absent", "f1", false, SEVERITY_MAJOR, "",
+                      r->ns, r->wall_ms);
+        rig_pass(r, 60);
+    }
+    rig_pass(r, 3600);
+    assert_int_equal(rig_last(r)->change, CASE_UNSHELVED);
+    assert_true(rig_last(r)->deliver);
     rig_free(r);
 }
 
@@ -220,6 +317,45 @@ static void a_test_hides_no_life_in_danger(void **state)
     rig_free(r);
 }
 
+/* Within a reload core/alarm speaks of devices of the next generation, in which the compounds have other places. */
+static void a_compound_is_found_within_a_reload(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    struct world *first = r->w;
+    r->w = rig_world(rig_conf_text,
+                     "compound,name,firm,merged_into\nc2,二村,f2,\nqby,桥北苑,f1,c2\n"
+                     "x,新村,f3,\n",
+                     rig_devices_text, rig_rules_text);
+    struct world *next = rig_world(rig_conf_text,
+                                   "compound,name,firm,merged_into\nc2,二村,f2,\n"
+                                   "y,东村,f4,\nqby,桥北苑,f1,c2\nx,新村,f3,\n",
+                                   rig_devices_text, rig_rules_text);
+    cases_use(r->c, first, r->w, r->ns, r->wall_ms);
+    world_free(first);
+    assert_int_equal(rig_ask(r, NULL, "-", "compound/c2", VERB_TEST,
+                             "{\"for\":\"30m\",\"by\":\"王工\"}", NULL),
+                     ANSWER_DONE);
+    rig_say(r, ALARM_ACTIVATED, "none-1", "d1");
+    assert_non_null(strstr(rig_last(r)->json, "\"tester\":\"王工\""));
+    struct alarm_event ev = rig_event(r, ALARM_LEVEL, "none-1", "d1");
+    ev.rule = rules_find(next->rules, "none-1", 6);
+    ev.device = registry_find(next->registry, "d1", 2);
+    ev.reason = "rule_changed";
+    cases_event(r->c, &r->at, &ev);
+    assert_non_null(strstr(rig_last(r)->json, "\"tester\":\"王工\""));
+    ev = rig_event(r, ALARM_ACTIVATED, "none-1", "d2");
+    ev.rule = rules_find(next->rules, "none-1", 6);
+    ev.device = registry_find(next->registry, "d2", 2);
+    cases_event(r->c, &r->at, &ev);
+    assert_string_equal(rig_last(r)->compound, "c2");
+    assert_string_equal(rig_last(r)->firm, "f2");
+    cases_use(r->c, r->w, next, r->ns, r->wall_ms);
+    world_free(r->w);
+    r->w = next;
+    rig_free(r);
+}
+
 /* A reload makes it one of life-safety: people who know of it hear that, whatever they did to it. */
 static void what_becomes_life_safety_is_told(void **state)
 {
@@ -246,13 +382,76 @@ static void what_becomes_life_safety_is_told(void **state)
     }
 }
 
+/* Silent behind a silent uplink, and its first word is an alarm no graver than the silence was. */
+static void a_level_is_told_whatever_hid_the_silence(void **state)
+{
+    (void)state;
+    for (int minor = 0; minor < 2; minor++) {
+        struct cases_rig *r = rig_new();
+        struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "ack-1", "d1");
+        ev.no_data = ev.inhibited = true;
+        ev.quality = ALARM_STALE;
+        rig_give(r, &ev);
+        assert_false(rig_last(r)->deliver);
+        ev = rig_event(r, ALARM_LEVEL, "ack-1", "d1");
+        ev.severity = minor ? SEVERITY_MINOR : SEVERITY_MAJOR;
+        rig_give(r, &ev);
+        assert_true(rig_last(r)->deliver);
+        assert_int_equal(rig_last(r)->change, CASE_UNMASKED);
+        assert_non_null(strstr(rig_last(r)->json, "\"condition\":\"active\""));
+        assert_non_null(strstr(rig_last(r)->json, "\"work\":\"dispatched\""));
+        rig_say(r, ALARM_CLEARED, "ack-1", "d1");
+        assert_true(rig_last(r)->deliver);
+        rig_free(r);
+    }
+}
+
+/* All that a firm may say in every step, and each byte of it needs six as JSON: it is told all the same. */
+static void every_step_is_full(void **state)
+{
+    (void)state;
+    static const enum case_verb verbs[] = {VERB_ACCEPT,   VERB_REJECT,  VERB_ACCEPT,
+                                           VERB_TRANSFER, VERB_ACCEPT,  VERB_ARRIVE,
+                                           VERB_RESOLVE,  VERB_CONFIRM, VERB_FEEDBACK};
+    static const struct {
+        const char *key;
+        int n;
+    } texts[] = {{"{\"by\":\"", CASES_BY_MAX},
+                 {"\",\"note\":\"", CASES_NOTE_MAX},
+                 {"\",\"photo\":\"", CASES_TEXT_MAX},
+                 {"\",\"to\":\"", CASES_BY_MAX}};
+    struct cases_rig *r = rig_new();
+    struct buf b;
+    buf_init(&b, CASE_PAYLOAD_MAX);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        (void)buf_puts(&b, texts[i].key);
+        for (int n = 0; n < texts[i].n; n++)
+            (void)buf_puts(&b, "\\t");
+    }
+    assert_int_equal(buf_puts(&b, "\"}"), 0);
+    rig_say(r, ALARM_ACTIVATED, "full-1", "d1");
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        assert_int_equal(rig_do(r, verbs[i], buf_cstr(&b)), ANSWER_DONE);
+    assert_int_equal(rig_last(r)->change, CASE_FED_BACK);
+    assert_true(rig_last(r)->deliver && strlen(rig_last(r)->json) > 80000);
+    buf_done(&b);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_step_is_full),
         cmocka_unit_test(many_are_shelved_and_come_back),
+        cmocka_unit_test(a_level_is_told_whatever_hid_the_silence),
         cmocka_unit_test(names_that_begin_like_ours),
+        cmocka_unit_test(a_record_takes_no_time_of_the_open_case),
+        cmocka_unit_test(a_record_takes_no_shelf),
         cmocka_unit_test(a_test_leaves_no_latch),
+        cmocka_unit_test(our_own_stays_shelved),
+        cmocka_unit_test(a_latch_behind_a_mask_is_told),
         cmocka_unit_test(a_test_hides_no_life_in_danger),
+        cmocka_unit_test(a_compound_is_found_within_a_reload),
         cmocka_unit_test(what_becomes_life_safety_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,6 +183,31 @@ static void who_is_concerned_no_more_may_be_away(void **state)
     bench_free(b);
 }
 
+/* Its cases are open before anybody could listen: from the reload on it is waited for, as long as anybody. */
+static void who_could_not_listen_before(void **state)
+{
+    (void)state;
+    static const char quiet[] = "gateway: {id: cq, data_dir: /tmp/x, language: zh}\n"
+                                "brokers:\n  - {id: main, url: mqtt://127.0.0.1:1883}\n"
+                                "sources:\n  - {profile: gaihou-json, broker: main, qos: 1}\n"
+                                "catalog: catalog.yaml\n"
+                                "registry: {compounds: compounds.csv, devices: d.csv}\n";
+    struct bench *b = bench_of(quiet);
+    say(b, "s1", "{\"alarm\":true}", MINUTE);
+    tick(b, 60 * MINUTE);
+    assert_int_equal(count_of(b, SAW_TRANSITION, "物业公司 f1"), 0);
+    struct world *next = world_of(conf_text, devices_text, rules_text);
+    give(b, RECORD_GENERATION, "", "world", 5, 0, SECOND);
+    engine_use(b->e, next);
+    world_free(b->w);
+    b->w = next;
+    tick(b, 14 * MINUTE);
+    assert_int_equal(count_of(b, SAW_TRANSITION, "物业公司 f1"), 0);
+    tick(b, 2 * MINUTE);
+    assert_int_equal(count_of(b, SAW_TRANSITION, "物业公司 f1"), 1);
+    bench_free(b);
+}
+
 static size_t undelivered(const struct bench *b)
 {
     return count_of(b, SAW_TRANSITION, "\"rule\":\"gaihou-delivery\"");
@@ -423,6 +448,7 @@ int main(void)
         cmocka_unit_test(the_other_lane),
         cmocka_unit_test(silence_and_downtime),
         cmocka_unit_test(who_does_not_listen),
+        cmocka_unit_test(who_could_not_listen_before),
         cmocka_unit_test(who_is_concerned_no_more_may_be_away),
         cmocka_unit_test(what_cannot_be_delivered),
         cmocka_unit_test(open_cases_each_minute),
