@@ -34,6 +34,23 @@ static void from_sample_to_transition(void **state)
     bench_free(b);
 }
 
+/* What a device says at one time in two messages is all of it news, wherever in its millisecond each of
+ * them comes. */
+static void two_messages_of_one_time(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    char body[64];
+    long long ts = (long long)((WALL0 + (int64_t)(b->ns + MINUTE - BOOT0)) / 1000000);
+    snprintf(body, sizeof(body), "{\"ts\":%lld,\"pump_on\":false}", ts);
+    say(b, "d1", body, MINUTE + 900000); /* at .9 of a millisecond */
+    snprintf(body, sizeof(body), "{\"ts\":%lld,\"level\":0.93}", ts);
+    say(b, "d1", body, SECOND + 200000); /* at .1 of another */
+    assert_non_null(last_of(b, SAW_TRANSITION));
+    assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
+    bench_free(b);
+}
+
 /* `for` ends between two records: its step stands there, at the time it was due. */
 static void timers_between_records(void **state)
 {
@@ -417,6 +434,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_sample_to_transition),
+        cmocka_unit_test(two_messages_of_one_time),
         cmocka_unit_test(timers_between_records),
         cmocka_unit_test(commands),
         cmocka_unit_test(retained_and_reinjected),
