@@ -27,6 +27,7 @@
 #define MAX_BROKERS 64
 #define NO_BROKER   255
 #define NO_SLOT     255
+#define MAX_UPS     8    /* uplinks of uplinks */
 #define MAX_DEAF    8    /* spans of a link that are remembered one by one */
 #define SWEEP       2048 /* devices of its kinds that a tick of a rule's sweep looks at */
 

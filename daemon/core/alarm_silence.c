@@ -102,18 +102,43 @@ static void set_silent(struct alarm *a, const struct moment *m, const struct who
     act_settle(a, w, r, t);
 }
 
-/* The members' alarms about silence are told by their uplink, or no longer. */
-static void hide_members(struct alarm *a, const struct moment *m, const struct uplink *u)
+static const struct uplink *uplink_at(const struct gen *g, uint32_t device)
 {
-    for (uint32_t i = 0; i < u->n; i++) {
-        struct whom w = gen_whom(&a->g, a->g.members[u->first + i], 0);
-        bool hides = uplink_hides(a, w.device->index);
-        if (!w.series || !(w.dev->flags & DEV_SILENT))
+    return g->uplink_is && g->uplink_is[device] ? &g->uplinks[g->uplink_is[device] - 1] : NULL;
+}
+
+static void hide_one(struct alarm *a, const struct moment *m, uint32_t device)
+{
+    struct whom w = gen_whom(&a->g, device, 0);
+    const struct uplink *blamed = uplink_at(&a->g, device); /* it may speak itself */
+    if (!w.series || !(w.dev->flags & DEV_SILENT || (blamed && blamed->by_members)))
+        return;
+    bool hides = uplink_hides(a, device);
+    for (unsigned p = 0; p < w.plan->n_rules; p++) {
+        struct act *t = act_of(a, &w, p);
+        if (t && t->silent && !endangers(w.plan->rules[p].rule, w.device, t))
+            tell_inhibit(a, m, &w, &w.plan->rules[p], t, hides);
+    }
+}
+
+/* The members' alarms about silence are told by their uplink, or no longer; and those of who is behind a
+ * member, for it hides what is hidden behind it only while it is down itself. */
+static void hide_members(struct alarm *a, const struct moment *m, const struct uplink *top)
+{
+    const struct uplink *path[MAX_UPS] = {top};
+    uint32_t next[MAX_UPS] = {0};
+    for (unsigned depth = 1; depth > 0;) {
+        const struct uplink *u = path[depth - 1];
+        if (next[depth - 1] == u->n) {
+            depth--;
             continue;
-        for (unsigned p = 0; p < w.plan->n_rules; p++) {
-            struct act *t = act_of(a, &w, p);
-            if (t && t->silent && !endangers(w.plan->rules[p].rule, w.device, t))
-                tell_inhibit(a, m, &w, &w.plan->rules[p], t, hides);
+        }
+        uint32_t device = a->g.members[u->first + next[depth - 1]++];
+        const struct uplink *below = uplink_at(&a->g, device);
+        hide_one(a, m, device);
+        if (below && depth < MAX_UPS) {
+            path[depth] = below;
+            next[depth++] = 0;
         }
     }
 }

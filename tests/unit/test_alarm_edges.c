@@ -88,6 +88,44 @@ static void an_uplink_that_is_told_no_more_hides_nobody(void **state)
     rig_end(&r);
 }
 
+#define TIERS                                                                                  \
+    RIG_HEAD "u1,uplink,c1,b1,60s,,\nd1,door,c1,b1,60s,u1,\ns1,sump,c1,b1,60s,d1,\n"           \
+             "s2,sump,c1,b1,60s,d1,\ns3,sump,c1,b1,60s,d1,\n"
+
+static void tiers_fall_silent(struct rig *r, const char *rules)
+{
+    static const char *const sumps[] = {"s1", "s2", "s3"};
+    rig_start(r, TIERS, rules);
+    say(r, 60 * S, "u1", "rssi=1");
+    for (unsigned i = 0; i < 3; i++)
+        say(r, 60 * S, sumps[i], "level=0.1");
+    rig_to(r, 599 * S);
+    r->n_log = 0;
+    say(r, 600 * S, "u1", "rssi=1");
+}
+
+/* Whom the uplink of an uplink hid is told when that is back, as who is right behind it. */
+static void an_uplink_of_uplinks_hides_nobody_for_ever(void **state)
+{
+    (void)state;
+    struct rig r;
+    tiers_fall_silent(&r, RULES(GONE UP));
+    say(&r, 601 * S, "s1", "level=0.1");
+    rig_to(&r, 700 * S);
+    told(&r, "600 up u1 cleared normal no_data good\n"
+             "601 gone s1 cleared normal no_data good inhibited\n"
+             "660 gone s2 inhibit active no_data stale\n"
+             "660 gone s3 inhibit active no_data stale\n");
+    rig_end(&r);
+    /* What is between them is blamed, and not silent by its own patience yet. */
+    tiers_fall_silent(
+        &r, RULES(GONE UP RULE("slow", "door", "no_data: {after: 40m, policy: alert}")));
+    rig_to(&r, 700 * S);
+    told(&r, "600 up u1 cleared normal no_data good\n"
+             "660 slow d1 inhibit active no_data stale\n");
+    rig_end(&r);
+}
+
 /* -- counts and reloads --------------------------------------------------------------------- */
 
 #define TWO_OF(area, more)                                                                     \
@@ -799,6 +837,7 @@ int main(void)
         cmocka_unit_test(an_uplink_hides_silence_and_no_level),
         cmocka_unit_test(a_silent_device_leaves_its_silent_uplink),
         cmocka_unit_test(an_uplink_that_is_told_no_more_hides_nobody),
+        cmocka_unit_test(an_uplink_of_uplinks_hides_nobody_for_ever),
         cmocka_unit_test(a_new_rule_counts_what_is_known),
         cmocka_unit_test(a_device_that_moves_is_counted_where_it_is),
         cmocka_unit_test(what_silence_held_ends_when_it_is_heard_of),
