@@ -302,6 +302,25 @@ void silence_again(struct alarm *a, const struct moment *m, const struct whom *w
         set_silent(a, m, w, pos, false);
 }
 
+/* What is told for its members by another rule now, or by none, and what is told of a patience that it has
+ * no more, ends with the reload; of who is silent indeed, or endangers life, when it is heard of. */
+void silence_moved(struct alarm *a, const struct moment *m, const struct whom *w, unsigned pos)
+{
+    struct seat *seat = &seats_of(w->plan, w->series)[pos];
+    const struct act *t = act_of(a, w, pos);
+    bool told = uplink_is_told(a, w->device->index, pos);
+    if (!told && (!t || !t->silent || seat->flags & SEAT_SILENT ||
+                  is_still_blamed(a, w->device->index, pos)))
+        return;
+    if (!told && seat->flags & SEAT_SILENCE &&
+        (w->dev->flags & DEV_SILENT || endangers(w->plan->rules[pos].rule, w->device, t))) {
+        seat->flags |= SEAT_SILENT;
+        w->dev->flags |= DEV_SILENT;
+        return;
+    }
+    silence_again(a, m, w, pos);
+}
+
 void silence_due(struct alarm *a, uint32_t device, const struct moment *m)
 {
     struct dev *v = &a->g.devs[device];

@@ -329,6 +329,10 @@ static void settle_device(struct change *c, uint32_t device)
                 tell_graver(c->a, &c->m, &w, &w.plan->rules[i], t);
             if (t && t->retell)
                 tell_again(c->a, &c->m, &w, &w.plan->rules[i], t);
+            if (w.series == w.dev->series) {
+                silence_moved(c->a, &c->m, &w, (unsigned)i);
+                t = seat->act ? act_at(c->a, seat->act) : NULL;
+            }
             if (t && t->silent) /* it may be behind another uplink now */
                 tell_inhibit(c->a, &c->m, &w, &w.plan->rules[i], t,
                              uplink_hides(c->a, device) &&
