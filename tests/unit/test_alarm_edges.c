@@ -419,6 +419,42 @@ static void a_reload_forgets_no_open_episode(void **state)
     }
 }
 
+/* What is saved behind a reload can be read, although what waited has no place any more. */
+static void what_a_reload_left_can_be_loaded(void **state)
+{
+    (void)state;
+    struct rig r;
+#define WAITING                                                                                \
+    RULE("open", "door", "fresh: 2m, levels: [{severity: minor, when: open, for: 5m}]")
+    rig_start(&r, rig_devices, RULES(AT_ONCE WAITING));
+    say(&r, 60 * S, "d1", "open=1");
+    rig_to(&r, 10 * MIN); /* it waits for the door to be heard of */
+    rig_reload(&r, rig_devices, RULES(AT_ONCE));
+    rig_restart(&r);
+    alarm_alive(r.a, rig_device(&r, "d1"), r.now);
+    rig_to(&r, 11 * MIN);
+    rig_restart(&r);
+    told(&r, "");
+    rig_end(&r);
+    /* The rule is not for its point any more, which was high and chattered a little. */
+#define POINT(name)                                                                            \
+    "device,kind,compound,building,expected_interval,point\ns1,sump,c1,b1,1h," name "\n"
+#define AT_POINT                                                                               \
+    DAMPED("high", "sump",                                                                     \
+           "points: [a], levels: [{severity: major, when: level > 0.8, off: level < 0.6}]")
+    rig_start(&r, POINT("a"), RULES(AT_POINT));
+    say(&r, 60 * S, "s1", "level=0.9");
+    say(&r, 70 * S, "s1", "level=0.1");
+    told(&r, "60 high s1 activated active major good\n70 high s1 cleared normal major good\n");
+    rig_reload(&r, POINT("b"), RULES(AT_POINT));
+    rig_restart(&r);
+    rig_to(&r, 30 * MIN);
+    struct alarm_stats st;
+    alarm_stats(r.a, &st);
+    assert_int_equal(st.active + st.pending, 0);
+    rig_end(&r);
+}
+
 /* -- schedules -------------------------------------------------------------------------------- */
 
 #define MORNING(more)                                                                          \
@@ -849,6 +885,7 @@ int main(void)
         cmocka_unit_test(only_the_last_of_a_queue_is_counted),
         cmocka_unit_test(an_hour_makes_no_alarm_of_what_is_old),
         cmocka_unit_test(a_reload_forgets_no_open_episode),
+        cmocka_unit_test(what_a_reload_left_can_be_loaded),
         cmocka_unit_test(a_schedule_ends_nothing_that_endangers_life),
         cmocka_unit_test(a_schedule_ends_no_silence_that_endangers_life),
         cmocka_unit_test(what_a_schedule_ends_is_stale_of_the_silent_only),
