@@ -65,6 +65,16 @@ static bool is_quiet(const struct alarm *a, uint32_t device, uint64_t engine_ns)
     return v->flags & DEV_SILENT || (usual && engine_ns - v->alive_ns > usual);
 }
 
+/* Not to be held against who has not had the time to speak since we can hear it. */
+static bool could_speak(const struct alarm *a, uint32_t device, uint64_t engine_ns)
+{
+    const struct dev *v = &a->g.devs[device];
+    uint64_t interval = interval_ns(registry_device_at(a->g.world->registry, device));
+    struct link_since l = link_since(a, v);
+    return v->flags & DEV_SILENT ||
+           (engine_ns >= l.kept_ns && engine_ns > l.up_ns + interval + interval / 2);
+}
+
 unsigned uplink_silent(const struct alarm *a, uint32_t device)
 {
     const struct gen *g = &a->g;
@@ -194,8 +204,11 @@ static void uplink_look(struct alarm *a, const struct moment *m, struct uplink *
     unsigned quiet = 0;
     if (u->down && itself && !u->by_members)
         return;
-    for (uint32_t i = 0; i < u->n && !itself; i++)
-        quiet += is_quiet(a, a->g.members[u->first + i], m->engine_ns);
+    for (uint32_t i = 0; i < u->n && !itself; i++) {
+        uint32_t member = a->g.members[u->first + i];
+        quiet += is_quiet(a, member, m->engine_ns) &&
+                 (u->by_members || could_speak(a, member, m->engine_ns));
+    }
     if (itself || is_blamed(u, quiet)) {
         if (!u->down || u->by_members == itself)
             uplink_down(a, m, u, !itself);
