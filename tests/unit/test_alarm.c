@@ -121,6 +121,22 @@ static void reads_other_points(void **state)
     rig_end(&r);
 }
 
+/* What comes out of a queue of two points is read by the rule that reads both. */
+static void two_points_that_catch_up(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices,
+              RULES(RULE("drop", "sump",
+                         "levels: [{severity: minor, when: \"level@inlet - level@outlet > "
+                         "0.5\"}]")));
+    rig_say(&r, 60 * S, "s1", "level=2", (struct said){.point = "inlet", .catch_up = true});
+    rig_say(&r, 61 * S, "s1", "level=1", (struct said){.point = "outlet", .catch_up = true});
+    rig_to(&r, 80 * S);
+    told(&r, "66 drop s1 activated active minor good late\n");
+    rig_end(&r);
+}
+
 /* The uplink itself goes on talking; all behind it are gone. */
 static void an_uplink_is_blamed_by_its_members(void **state)
 {
@@ -425,6 +441,7 @@ int main(void)
         cmocka_unit_test(restart_keeps_everything),
         cmocka_unit_test(counts_devices_around),
         cmocka_unit_test(reads_other_points),
+        cmocka_unit_test(two_points_that_catch_up),
         cmocka_unit_test(an_uplink_is_blamed_by_its_members),
         cmocka_unit_test(an_uplink_that_is_heard_is_not_blamed_by_few),
         cmocka_unit_test(a_reload_leaves_no_blame_behind),
