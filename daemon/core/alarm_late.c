@@ -198,9 +198,12 @@ static void read_all(struct alarm *a, const struct moment *m, struct whom *w, ui
                 n.carried |= UINT64_C(1) << i;
         if (w->plan->n_conds && !w->device->life_safety)
             count_sample(a, &n, w);
-        for (unsigned i = 0; s->newest_ns && i < w->plan->n_rules; i++)
-            if (!is_urgent(w->plan->rules[i].rule, w->device))
+        for (unsigned i = 0; s->newest_ns && i < w->plan->n_rules; i++) {
+            const struct plan_rule *r = &w->plan->rules[i];
+            w->series = r->cross ? w->dev->series : s; /* as eval_said() has it */
+            if (!is_urgent(r->rule, w->device))
                 alarm_eval(a, &n, w, i);
+        }
     }
 }
 

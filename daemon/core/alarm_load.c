@@ -241,7 +241,9 @@ static void get_device(struct alarm *a, struct state_reader *r, uint32_t i)
     for (uint64_t k = 0; k < n && !r->failed; k++)
         get_series(a, r, &w, k == 0);
     get_rare(a, r, &w);
-    state_expect(r, !(w.dev->flags & (DEV_SILENT | DEV_WAITS | DEV_HEARD)) || w.dev->series);
+    state_expect(r, !(w.dev->flags & DEV_SILENT) || w.dev->series);
+    if (!w.dev->series) /* saved so when the last rule of its kind had gone */
+        w.dev->flags &= (uint8_t) ~(DEV_WAITS | DEV_HEARD);
     state_expect(r, !(w.dev->flags & DEV_CATCHING) || w.dev->rare);
 }
 

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_UPS 8 /* uplinks of uplinks */
-
 /* -- uplinks ---------------------------------------------------------------------------------- */
 
 /* Both of this lane: of the other's nobody hears here whether they speak. */

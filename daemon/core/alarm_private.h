@@ -27,6 +27,7 @@
 #define MAX_BROKERS 64
 #define NO_BROKER   255
 #define NO_SLOT     255
+#define MAX_UPS     8    /* uplinks of uplinks */
 #define MAX_DEAF    8    /* spans of a link that are remembered one by one */
 #define SWEEP       2048 /* devices of its kinds that a tick of a rule's sweep looks at */
 
@@ -487,6 +488,8 @@ void silence_arm(struct alarm *a, uint32_t device);
 void silence_over(struct alarm *a, const struct moment *m, struct whom *w);
 void silence_again(struct alarm *a, const struct moment *m, const struct whom *w,
                    unsigned pos); /* the rule came into or out of force */
+/* A reload moved it: of its own point. */
+void silence_moved(struct alarm *a, const struct moment *m, const struct whom *w, unsigned pos);
 void uplink_due(struct alarm *a, uint32_t device, const struct moment *m);
 bool uplink_hides(const struct alarm *a, uint32_t device);
 bool uplink_is_told(const struct alarm *a, uint32_t device, unsigned pos);

@@ -65,6 +65,16 @@ static bool is_quiet(const struct alarm *a, uint32_t device, uint64_t engine_ns)
     return v->flags & DEV_SILENT || (usual && engine_ns - v->alive_ns > usual);
 }
 
+/* Not to be held against who has not had the time to speak since we can hear it. */
+static bool could_speak(const struct alarm *a, uint32_t device, uint64_t engine_ns)
+{
+    const struct dev *v = &a->g.devs[device];
+    uint64_t interval = interval_ns(registry_device_at(a->g.world->registry, device));
+    struct link_since l = link_since(a, v);
+    return v->flags & DEV_SILENT ||
+           (engine_ns >= l.kept_ns && engine_ns > l.up_ns + interval + interval / 2);
+}
+
 unsigned uplink_silent(const struct alarm *a, uint32_t device)
 {
     const struct gen *g = &a->g;
@@ -102,18 +112,43 @@ static void set_silent(struct alarm *a, const struct moment *m, const struct who
     act_settle(a, w, r, t);
 }
 
-/* The members' alarms about silence are told by their uplink, or no longer. */
-static void hide_members(struct alarm *a, const struct moment *m, const struct uplink *u)
+static const struct uplink *uplink_at(const struct gen *g, uint32_t device)
 {
-    for (uint32_t i = 0; i < u->n; i++) {
-        struct whom w = gen_whom(&a->g, a->g.members[u->first + i], 0);
-        bool hides = uplink_hides(a, w.device->index);
-        if (!w.series || !(w.dev->flags & DEV_SILENT))
+    return g->uplink_is && g->uplink_is[device] ? &g->uplinks[g->uplink_is[device] - 1] : NULL;
+}
+
+static void hide_one(struct alarm *a, const struct moment *m, uint32_t device)
+{
+    struct whom w = gen_whom(&a->g, device, 0);
+    const struct uplink *blamed = uplink_at(&a->g, device); /* it may speak itself */
+    if (!w.series || !(w.dev->flags & DEV_SILENT || (blamed && blamed->by_members)))
+        return;
+    bool hides = uplink_hides(a, device);
+    for (unsigned p = 0; p < w.plan->n_rules; p++) {
+        struct act *t = act_of(a, &w, p);
+        if (t && t->silent && !endangers(w.plan->rules[p].rule, w.device, t))
+            tell_inhibit(a, m, &w, &w.plan->rules[p], t, hides);
+    }
+}
+
+/* The members' alarms about silence are told by their uplink, or no longer; and those of who is behind a
+ * member, for it hides what is hidden behind it only while it is down itself. */
+static void hide_members(struct alarm *a, const struct moment *m, const struct uplink *top)
+{
+    const struct uplink *path[MAX_UPS] = {top};
+    uint32_t next[MAX_UPS] = {0};
+    for (unsigned depth = 1; depth > 0;) {
+        const struct uplink *u = path[depth - 1];
+        if (next[depth - 1] == u->n) {
+            depth--;
             continue;
-        for (unsigned p = 0; p < w.plan->n_rules; p++) {
-            struct act *t = act_of(a, &w, p);
-            if (t && t->silent && !endangers(w.plan->rules[p].rule, w.device, t))
-                tell_inhibit(a, m, &w, &w.plan->rules[p], t, hides);
+        }
+        uint32_t device = a->g.members[u->first + next[depth - 1]++];
+        const struct uplink *below = uplink_at(&a->g, device);
+        hide_one(a, m, device);
+        if (below && depth < MAX_UPS) {
+            path[depth] = below;
+            next[depth++] = 0;
         }
     }
 }
@@ -169,8 +204,11 @@ static void uplink_look(struct alarm *a, const struct moment *m, struct uplink *
     unsigned quiet = 0;
     if (u->down && itself && !u->by_members)
         return;
-    for (uint32_t i = 0; i < u->n && !itself; i++)
-        quiet += is_quiet(a, a->g.members[u->first + i], m->engine_ns);
+    for (uint32_t i = 0; i < u->n && !itself; i++) {
+        uint32_t member = a->g.members[u->first + i];
+        quiet += is_quiet(a, member, m->engine_ns) &&
+                 (u->by_members || could_speak(a, member, m->engine_ns));
+    }
     if (itself || is_blamed(u, quiet)) {
         if (!u->down || u->by_members == itself)
             uplink_down(a, m, u, !itself);
@@ -275,6 +313,25 @@ void silence_again(struct alarm *a, const struct moment *m, const struct whom *w
              ((!silent && !is_still_blamed(a, w->device->index, pos)) ||
               (!in_force && r->resolve_on_close && !endangers(r, w->device, t))))
         set_silent(a, m, w, pos, false);
+}
+
+/* What is told for its members by another rule now, or by none, and what is told of a patience that it has
+ * no more, ends with the reload; of who is silent indeed, or endangers life, when it is heard of. */
+void silence_moved(struct alarm *a, const struct moment *m, const struct whom *w, unsigned pos)
+{
+    struct seat *seat = &seats_of(w->plan, w->series)[pos];
+    const struct act *t = act_of(a, w, pos);
+    bool told = uplink_is_told(a, w->device->index, pos);
+    if (!told && (!t || !t->silent || seat->flags & SEAT_SILENT ||
+                  is_still_blamed(a, w->device->index, pos)))
+        return;
+    if (!told && seat->flags & SEAT_SILENCE &&
+        (w->dev->flags & DEV_SILENT || endangers(w->plan->rules[pos].rule, w->device, t))) {
+        seat->flags |= SEAT_SILENT;
+        w->dev->flags |= DEV_SILENT;
+        return;
+    }
+    silence_again(a, m, w, pos);
 }
 
 void silence_due(struct alarm *a, uint32_t device, const struct moment *m)

@@ -101,6 +101,16 @@ static bool has_place(const struct act *t, const struct plan_rule *to, const str
     return seat->flags;
 }
 
+/* Its point is none of the rule's any more: what is left of it is about silence. */
+static void forget_levels(struct act *t)
+{
+    t->peak = -1;
+    t->waits = false;
+    t->due = t->wake_ns = NEVER;
+    for (size_t l = 0; l < RULE_MAX_LEVELS; l++)
+        t->delays[l] = (struct delay){0};
+}
+
 static void move_act(struct change *c, const struct whom *old, unsigned pos, struct whom *now,
                      unsigned to)
 {
@@ -115,6 +125,8 @@ static void move_act(struct change *c, const struct whom *old, unsigned pos, str
     }
     if (!same)
         change_rule(c, old, r, n, t);
+    if (!(seat->flags & SEAT_LEVELS))
+        forget_levels(t);
     carry_windows(t, r, n, same);
     seat->act = from->act;
     from->act = 0;
@@ -256,6 +268,8 @@ static void move_device(struct change *c, uint32_t index)
         move_seats(c, &old, &now);
         late_move(&old, &now);
     }
+    if (!now.dev->series) /* no rule is left that could wait for it */
+        now.dev->flags &= (uint8_t) ~(DEV_WAITS | DEV_HEARD);
 }
 
 static void move_uplinks(struct change *c)
@@ -329,6 +343,10 @@ static void settle_device(struct change *c, uint32_t device)
                 tell_graver(c->a, &c->m, &w, &w.plan->rules[i], t);
             if (t && t->retell)
                 tell_again(c->a, &c->m, &w, &w.plan->rules[i], t);
+            if (w.series == w.dev->series) {
+                silence_moved(c->a, &c->m, &w, (unsigned)i);
+                t = seat->act ? act_at(c->a, seat->act) : NULL;
+            }
             if (t && t->silent) /* it may be behind another uplink now */
                 tell_inhibit(c->a, &c->m, &w, &w.plan->rules[i], t,
                              uplink_hides(c->a, device) &&

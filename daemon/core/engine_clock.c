@@ -27,14 +27,15 @@ int64_t engine_stamp_ms(const struct engine *e, const struct record *r)
     return ns > 0 ? ns / MS_NS : 0;
 }
 
-static void believe(struct engine *e, int64_t minus_engine_ns, bool restarted)
+static void believe(struct engine *e, int64_t minus_engine_ns, bool anew)
 {
     int64_t step_ms = (minus_engine_ns - e->wall_minus_engine_ns) / MS_NS;
     e->wall_minus_engine_ns = minus_engine_ns;
     e->wall_held = false;
     e->n_votes = e->vote_at = 0;
-    /* What the offset moves by across a start may as well be the engine's own axis. */
-    if (restarted || (step_ms < 1000 && step_ms > -1000))
+    /* What the offset moves by across a start may as well be the engine's own axis; and by a clock that was
+     * never set no device's time was taken, so none looks older for it. */
+    if (anew || (step_ms < 1000 && step_ms > -1000))
         return;
     /* Order stands on engine time. Set back, ours makes devices' times look new, which does no
      * harm: receipt is the newest there is. */
@@ -96,7 +97,7 @@ void engine_learn_time(struct engine *e, const struct record *r)
         (int64_t)r->engine_ns + e->wall_minus_engine_ns < CLOCK_MIN_MS * (int64_t)MS_NS;
     if (within(now, e->wall_minus_engine_ns, HOUR_NS) || never_set || was_down(e, r, now) ||
         kernel_vouches(e, r, now))
-        believe(e, now, r->type == RECORD_START);
+        believe(e, now, r->type == RECORD_START || never_set);
     else
         doubt(e, now, r->engine_ns);
 }

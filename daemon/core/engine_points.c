@@ -354,6 +354,16 @@ static bool read_values(struct engine *e, const struct taking *t, struct reading
     return true;
 }
 
+/* The place of a stamp on the engine's axis. A time of the device's own has one, in whatever part of its
+ * millisecond the message came: else the second of two messages of one time might be the older one. */
+static uint64_t order_of(const struct engine *e, const struct record *r, bool own_time,
+                         int64_t late_ms)
+{
+    int64_t now = (int64_t)r->engine_ns, wall = now + e->wall_minus_engine_ns;
+    int64_t order = now - late_ms * 1000000 - (own_time && wall > 0 ? wall % 1000000 : 0);
+    return order > 0 ? (uint64_t)order : 0;
+}
+
 /* What the sample says to the alarms. Reinjected ones are history. */
 static void alarm(struct engine *e, const struct record *r, const struct taking *t,
                   const struct reading *g, bool catching_up, int64_t received_ms)
@@ -370,11 +380,10 @@ static void alarm(struct engine *e, const struct record *r, const struct taking 
                              .n_bad = g->n_bad,
                              .time_ms = t->time_ms,
                              .received_ms = received_ms,
+                             .order_ns = order_of(e, r, t->sample->has_time, late_ms),
                              .engine_ns = r->engine_ns,
                              .catch_up = catching_up && !t->sample->has_time,
                              .alive = !t->sample->not_alive};
-    int64_t order = (int64_t)r->engine_ns - late_ms * 1000000;
-    s.order_ns = order > 0 ? (uint64_t)order : 0;
     if (r->type == RECORD_MESSAGE)
         engine_alarms_sample(e, &s);
 }

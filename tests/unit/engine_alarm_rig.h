@@ -235,9 +235,10 @@ static inline void order(struct bench *b, const char *topic, const char *payload
     buf_done(&body);
 }
 
-static inline struct bench *bench_of(const char *conf)
+static inline struct bench *bench_at(const char *conf, int64_t wall_shift)
 {
     struct bench *b = mem_zalloc(sizeof(*b));
+    b->wall_shift = wall_shift;
     b->ns = BOOT0;
     b->offset = 4096;
     b->w = world_of(conf, devices_text, rules_text);
@@ -248,6 +249,11 @@ static inline struct bench *bench_of(const char *conf)
     give(b, RECORD_STREAM, "", "cq/all/7", 8, 0, SECOND);
     give(b, RECORD_LINK_UP, "", "\0", 1, 0, SECOND);
     return b;
+}
+
+static inline struct bench *bench_of(const char *conf)
+{
+    return bench_at(conf, 0);
 }
 
 static inline void bench_free(struct bench *b)

@@ -121,6 +121,22 @@ static void reads_other_points(void **state)
     rig_end(&r);
 }
 
+/* What comes out of a queue of two points is read by the rule that reads both. */
+static void two_points_that_catch_up(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices,
+              RULES(RULE("drop", "sump",
+                         "levels: [{severity: minor, when: \"level@inlet - level@outlet > "
+                         "0.5\"}]")));
+    rig_say(&r, 60 * S, "s1", "level=2", (struct said){.point = "inlet", .catch_up = true});
+    rig_say(&r, 61 * S, "s1", "level=1", (struct said){.point = "outlet", .catch_up = true});
+    rig_to(&r, 80 * S);
+    told(&r, "66 drop s1 activated active minor good late\n");
+    rig_end(&r);
+}
+
 /* The uplink itself goes on talking; all behind it are gone. */
 static void an_uplink_is_blamed_by_its_members(void **state)
 {
@@ -357,6 +373,66 @@ static void a_window_that_runs_out_in_silence_ends_nothing(void **state)
     rig_end(&r);
 }
 
+/* u1 speaks, and the three behind it do not: it is blamed after 14 minutes. */
+static void is_blamed(struct rig *r, const char *devices, const char *rules)
+{
+    rig_start(r, devices, rules);
+    for (unsigned i = 1; i <= 15; i++) {
+        say(r, i * MIN, "u1", "rssi=1");
+        for (unsigned k = 0; k < 3 && i < 5; k++)
+            say(r, i * MIN + k * S, (const char *[]){"s1", "s2", "s3"}[k], "level=0.1");
+    }
+    r->n_log = 0;
+}
+
+/* Nobody is behind it any more who could say that it is well; and the rule that tells it may be another. */
+static void a_reload_leaves_no_blame_behind(void **state)
+{
+    (void)state;
+    static const char before[] =
+        RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,u1,\ns2,sump,c1,b1,60s,u1,\n"
+                 "s3,sump,c1,b1,60s,u1,\n";
+    struct rig r;
+    is_blamed(&r, before, RULES(SOON));
+    rig_reload(&r,
+               RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,,\ns2,sump,c1,b1,60s,,\n"
+                        "s3,sump,c1,b1,60s,,\n",
+               RULES(SOON));
+    rig_to(&r, 901 * S);
+    told(&r, "900 soon u1 cleared normal no_data good\n"
+             "900 soon s1 inhibit active no_data stale\n"
+             "900 soon s2 inhibit active no_data stale\n"
+             "900 soon s3 inhibit active no_data stale\n");
+    rig_end(&r);
+    is_blamed(&r, before, RULES(LATE("40m") SOON));
+    rig_reload(&r, before, RULES(SOON LATE("40m")));
+    rig_to(&r, 901 * S);
+    rig_restart(&r);
+    told(&r, "900 soon u1 activated active no_data stale\n"
+             "900 late u1 cleared normal no_data good\n");
+    rig_end(&r);
+}
+
+/* Its level hid that it was silent; then nobody expects it to speak any more. */
+static void who_need_not_speak_is_not_silent(void **state)
+{
+    (void)state;
+#define FULL                                                                                   \
+    RULE("wet", "sump",                                                                        \
+         "levels: [{severity: minor, when: level > 0.8, off: level < 0.6}], no_data: "         \
+         "{policy: alert}")
+    struct rig r;
+    rig_start(&r, RIG_HEAD "s1,sump,c1,b1,60s,,\n", RULES(FULL));
+    say(&r, 60 * S, "s1", "level=0.9");
+    rig_to(&r, 300 * S);
+    told(&r, "60 wet s1 activated active minor good\n"
+             "240 wet s1 quality active minor stale\n");
+    rig_reload(&r, RIG_HEAD "s1,sump,c1,b1,,,\n", RULES(FULL));
+    say(&r, 310 * S, "s1", "level=0.1");
+    told(&r, "310 wet s1 cleared normal minor good\n");
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,8 +441,11 @@ int main(void)
         cmocka_unit_test(restart_keeps_everything),
         cmocka_unit_test(counts_devices_around),
         cmocka_unit_test(reads_other_points),
+        cmocka_unit_test(two_points_that_catch_up),
         cmocka_unit_test(an_uplink_is_blamed_by_its_members),
         cmocka_unit_test(an_uplink_that_is_heard_is_not_blamed_by_few),
+        cmocka_unit_test(a_reload_leaves_no_blame_behind),
+        cmocka_unit_test(who_need_not_speak_is_not_silent),
         cmocka_unit_test(silence_ends_when_it_is_heard),
         cmocka_unit_test(who_was_blamed_and_is_silent_is_not_well),
         cmocka_unit_test(devices_go_and_stay),

@@ -88,6 +88,44 @@ static void an_uplink_that_is_told_no_more_hides_nobody(void **state)
     rig_end(&r);
 }
 
+#define TIERS                                                                                  \
+    RIG_HEAD "u1,uplink,c1,b1,60s,,\nd1,door,c1,b1,60s,u1,\ns1,sump,c1,b1,60s,d1,\n"           \
+             "s2,sump,c1,b1,60s,d1,\ns3,sump,c1,b1,60s,d1,\n"
+
+static void tiers_fall_silent(struct rig *r, const char *rules)
+{
+    static const char *const sumps[] = {"s1", "s2", "s3"};
+    rig_start(r, TIERS, rules);
+    say(r, 60 * S, "u1", "rssi=1");
+    for (unsigned i = 0; i < 3; i++)
+        say(r, 60 * S, sumps[i], "level=0.1");
+    rig_to(r, 599 * S);
+    r->n_log = 0;
+    say(r, 600 * S, "u1", "rssi=1");
+}
+
+/* Whom the uplink of an uplink hid is told when that is back, as who is right behind it. */
+static void an_uplink_of_uplinks_hides_nobody_for_ever(void **state)
+{
+    (void)state;
+    struct rig r;
+    tiers_fall_silent(&r, RULES(GONE UP));
+    say(&r, 601 * S, "s1", "level=0.1");
+    rig_to(&r, 700 * S);
+    told(&r, "600 up u1 cleared normal no_data good\n"
+             "601 gone s1 cleared normal no_data good inhibited\n"
+             "660 gone s2 inhibit active no_data stale\n"
+             "660 gone s3 inhibit active no_data stale\n");
+    rig_end(&r);
+    /* What is between them is blamed, and not silent by its own patience yet. */
+    tiers_fall_silent(
+        &r, RULES(GONE UP RULE("slow", "door", "no_data: {after: 40m, policy: alert}")));
+    rig_to(&r, 700 * S);
+    told(&r, "600 up u1 cleared normal no_data good\n"
+             "660 slow d1 inhibit active no_data stale\n");
+    rig_end(&r);
+}
+
 /* -- counts and reloads --------------------------------------------------------------------- */
 
 #define TWO_OF(area, more)                                                                     \
@@ -379,6 +417,42 @@ static void a_reload_forgets_no_open_episode(void **state)
                                 : "3660 high s1 episode normal major good late 600..1200\n");
         rig_end(&r);
     }
+}
+
+/* What is saved behind a reload can be read, although what waited has no place any more. */
+static void what_a_reload_left_can_be_loaded(void **state)
+{
+    (void)state;
+    struct rig r;
+#define WAITING                                                                                \
+    RULE("open", "door", "fresh: 2m, levels: [{severity: minor, when: open, for: 5m}]")
+    rig_start(&r, rig_devices, RULES(AT_ONCE WAITING));
+    say(&r, 60 * S, "d1", "open=1");
+    rig_to(&r, 10 * MIN); /* it waits for the door to be heard of */
+    rig_reload(&r, rig_devices, RULES(AT_ONCE));
+    rig_restart(&r);
+    alarm_alive(r.a, rig_device(&r, "d1"), r.now);
+    rig_to(&r, 11 * MIN);
+    rig_restart(&r);
+    told(&r, "");
+    rig_end(&r);
+    /* The rule is not for its point any more, which was high and chattered a little. */
+#define POINT(name)                                                                            \
+    "device,kind,compound,building,expected_interval,point\ns1,sump,c1,b1,1h," name "\n"
+#define AT_POINT                                                                               \
+    DAMPED("high", "sump",                                                                     \
+           "points: [a], levels: [{severity: major, when: level > 0.8, off: level < 0.6}]")
+    rig_start(&r, POINT("a"), RULES(AT_POINT));
+    say(&r, 60 * S, "s1", "level=0.9");
+    say(&r, 70 * S, "s1", "level=0.1");
+    told(&r, "60 high s1 activated active major good\n70 high s1 cleared normal major good\n");
+    rig_reload(&r, POINT("b"), RULES(AT_POINT));
+    rig_restart(&r);
+    rig_to(&r, 30 * MIN);
+    struct alarm_stats st;
+    alarm_stats(r.a, &st);
+    assert_int_equal(st.active + st.pending, 0);
+    rig_end(&r);
 }
 
 /* -- schedules -------------------------------------------------------------------------------- */
@@ -799,6 +873,7 @@ int main(void)
         cmocka_unit_test(an_uplink_hides_silence_and_no_level),
         cmocka_unit_test(a_silent_device_leaves_its_silent_uplink),
         cmocka_unit_test(an_uplink_that_is_told_no_more_hides_nobody),
+        cmocka_unit_test(an_uplink_of_uplinks_hides_nobody_for_ever),
         cmocka_unit_test(a_new_rule_counts_what_is_known),
         cmocka_unit_test(a_device_that_moves_is_counted_where_it_is),
         cmocka_unit_test(what_silence_held_ends_when_it_is_heard_of),
@@ -810,6 +885,7 @@ int main(void)
         cmocka_unit_test(only_the_last_of_a_queue_is_counted),
         cmocka_unit_test(an_hour_makes_no_alarm_of_what_is_old),
         cmocka_unit_test(a_reload_forgets_no_open_episode),
+        cmocka_unit_test(what_a_reload_left_can_be_loaded),
         cmocka_unit_test(a_schedule_ends_nothing_that_endangers_life),
         cmocka_unit_test(a_schedule_ends_no_silence_that_endangers_life),
         cmocka_unit_test(what_a_schedule_ends_is_stale_of_the_silent_only),

@@ -159,6 +159,27 @@ static void two_blinks_are_one_outage(void **state)
     rig_end(&r);
 }
 
+/* One is dead; the others behind that uplink report by the hour, and were not heard while we could not
+ * hear them: that is nobody's fault. */
+static void an_uplink_is_not_blamed_for_our_outage(void **state)
+{
+    (void)state;
+    static const char *const all[] = {"u1", "s1", "s2", "s3", "s4"};
+    struct rig r;
+    rig_start(&r,
+              RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,u1,\ns2,sump,c1,b1,1h,u1,\n"
+                       "s3,sump,c1,b1,1h,u1,\ns4,sump,c1,b1,1h,u1,\n",
+              RULES(RULE("off", "\"*\"", "no_data: {policy: alert}")));
+    for (unsigned i = 0; i < 5; i++)
+        say(&r, 1 * MIN, all[i], i ? "level=0.1" : "rssi=1");
+    link_to(&r, 2 * MIN, false);
+    link_to(&r, 3 * HOUR, true);
+    for (unsigned i = 1; i <= 10; i++)
+        say(&r, 3 * HOUR + i * MIN, "u1", "rssi=1");
+    told(&r, "10980 off s1 activated active no_data stale\n");
+    rig_end(&r);
+}
+
 /* A state whose first link has these outages: how it is loaded. */
 static int load_outages(const struct rig *r, const struct rig_bytes *b, uint64_t n,
                         const uint64_t *ends, size_t given)
@@ -247,6 +268,7 @@ int main(void)
         cmocka_unit_test(a_window_that_runs_empty_by_us_raises_nothing),
         cmocka_unit_test(a_blink_stops_no_age),
         cmocka_unit_test(two_blinks_are_one_outage),
+        cmocka_unit_test(an_uplink_is_not_blamed_for_our_outage),
         cmocka_unit_test(outages_that_cannot_be_are_refused),
         cmocka_unit_test(an_older_state_is_read),
     };

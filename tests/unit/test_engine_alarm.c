@@ -34,6 +34,41 @@ static void from_sample_to_transition(void **state)
     bench_free(b);
 }
 
+/* What a device says at one time in two messages is all of it news, wherever in its millisecond each of
+ * them comes. */
+static void two_messages_of_one_time(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    char body[64];
+    long long ts = (long long)((WALL0 + (int64_t)(b->ns + MINUTE - BOOT0)) / 1000000);
+    snprintf(body, sizeof(body), "{\"ts\":%lld,\"pump_on\":false}", ts);
+    say(b, "d1", body, MINUTE + 900000); /* at .9 of a millisecond */
+    snprintf(body, sizeof(body), "{\"ts\":%lld,\"level\":0.93}", ts);
+    say(b, "d1", body, SECOND + 200000); /* at .1 of another */
+    assert_non_null(last_of(b, SAW_TRANSITION));
+    assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
+    bench_free(b);
+}
+
+/* A gateway without a battery begins in 1970. That its clock was set then is no reason to take what is late
+ * for what is new. */
+static void late_is_late_although_our_clock_was_never_set(void **state)
+{
+    (void)state;
+    struct bench *b = bench_at(conf_text, -WALL0);
+    char body[64];
+    b->wall_shift = 0;
+    tick(b, MINUTE);
+    long long ts = (long long)((WALL0 + (int64_t)(b->ns + MINUTE - BOOT0)) / 1000000);
+    snprintf(body, sizeof(body), "{\"ts\":%lld,\"level\":0.1}", ts);
+    say(b, "d1", body, MINUTE);
+    snprintf(body, sizeof(body), "{\"ts\":%lld,\"level\":0.93}", ts - 30 * 60000);
+    say(b, "d1", body, SECOND);
+    assert_null(last_of(b, SAW_TRANSITION));
+    bench_free(b);
+}
+
 /* `for` ends between two records: its step stands there, at the time it was due. */
 static void timers_between_records(void **state)
 {
@@ -442,6 +477,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_sample_to_transition),
+        cmocka_unit_test(two_messages_of_one_time),
+        cmocka_unit_test(late_is_late_although_our_clock_was_never_set),
         cmocka_unit_test(timers_between_records),
         cmocka_unit_test(commands),
         cmocka_unit_test(retained_and_reinjected),
