@@ -461,6 +461,7 @@ static bool ask_profile(struct engine *e, const struct record *r,
     if (!e->sparkplug)
         e->sparkplug = sparkplug_new();
     int64_t received_ms = engine_stamp_ms(e, r);
+    bool again = r->type == RECORD_REINJECT; /* nobody knows by which broker it had come */
     const struct profile_input in = {.topic = r->topic,
                                      .topic_len = r->topic_len,
                                      .match = &v->match,
@@ -468,7 +469,8 @@ static bool ask_profile(struct engine *e, const struct record *r,
                                      .len = r->body_len,
                                      .received_ms = received_ms,
                                      .sparkplug = e->sparkplug,
-                                     .broker = r->broker,
+                                     .again = again,
+                                     .broker = again ? source->broker : r->broker,
                                      .message = r->offset + 1};
     struct profile_verdict p = {.outcome = PROFILE_NOT_MINE};
     profile_decode(source->profile, e->run, &in, &e->decoded, &p);
