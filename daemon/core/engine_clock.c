@@ -20,10 +20,15 @@
 /* -- ours ------------------------------------------------------------------------------------ */
 
 /* Messages taken up again keep the receipt they had. */
+int64_t engine_stamp_ns(const struct engine *e, const struct record *r)
+{
+    return r->type == RECORD_REINJECT ? r->wall_ns
+                                      : (int64_t)r->engine_ns + e->wall_minus_engine_ns;
+}
+
 int64_t engine_stamp_ms(const struct engine *e, const struct record *r)
 {
-    int64_t ns = r->type == RECORD_REINJECT ? r->wall_ns
-                                            : (int64_t)r->engine_ns + e->wall_minus_engine_ns;
+    int64_t ns = engine_stamp_ns(e, r);
     return ns > 0 ? ns / MS_NS : 0;
 }
 

@@ -354,6 +354,7 @@ static void send(struct engine *e, const struct record *r, struct engine_letter 
     }
     l->record = r;
     l->offset = r->offset;
+    l->wall_ns = engine_stamp_ns(e, r);
     e->out.letter(e->out.ctx, l);
 }
 
@@ -589,6 +590,7 @@ static void send_letter(struct engine *e, const struct record *r, const struct v
                               .detail = v->detail,
                               .record = r,
                               .offset = r->offset,
+                              .wall_ns = engine_stamp_ns(e, r),
                               .device = v->device.p,
                               .device_len = v->device.n};
     copy_compound(&l, v->compound);

@@ -252,6 +252,7 @@ struct point_state *engine_point_add(struct engine *e, uint32_t device, const ch
                                      size_t len);
 struct id_ring *engine_ids_of(struct engine *e, struct device_state *s);
 /* engine_clock.c */
+int64_t engine_stamp_ns(const struct engine *e, const struct record *r);
 int64_t engine_stamp_ms(const struct engine *e, const struct record *r);
 void engine_learn_time(struct engine *e, const struct record *r);
 void engine_link_up(struct broker_state *b, const struct record *r);

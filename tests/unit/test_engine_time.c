@@ -143,6 +143,26 @@ static void a_small_step(void **state)
     rig_done(&r);
 }
 
+/* What nobody could use keeps the receipt that it would have been stamped with, not the wall time that was
+ * not believed: it is stamped by it when it is taken up again. */
+static void a_letter_keeps_its_receipt(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_begin(&r, fleet());
+    tell(&r, 1, 0, 1, 0);
+    r.wall_shift = 3650 * 24 * 3600 * (int64_t)SECOND;
+    int64_t t = true_ms(&r);
+    tell(&r, 99, 0, 2, 0);
+    assert_true(stats(&r).wall_held);
+    assert_int_equal(r.seen->n_letters, 1);
+    assert_int_equal(r.seen->letters[0].wall_ns, t * 1000000);
+    message(&r, "gaihou/v1/up/c1/d1", "{", 0, 3);
+    assert_int_equal(r.seen->n_letters, 2);
+    assert_int_equal(r.seen->letters[1].wall_ns, (t + 1000) * 1000000);
+    rig_done(&r);
+}
+
 static void a_large_step_waits_for_the_kernel(void **state)
 {
     (void)state;
@@ -352,6 +372,7 @@ int main(void)
         cmocka_unit_test(back_fill_is_kept_as_told),
         cmocka_unit_test(ahead_and_leap_seconds),
         cmocka_unit_test(a_small_step),
+        cmocka_unit_test(a_letter_keeps_its_receipt),
         cmocka_unit_test(a_large_step_waits_for_the_kernel),
         cmocka_unit_test(a_jury_of_devices),
         cmocka_unit_test(a_jury_that_disagrees),
