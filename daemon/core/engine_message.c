@@ -119,7 +119,7 @@ static void speak(struct engine *e, size_t i, const struct device *d, int64_t re
     *p = (struct speech){.device = d, .first = st->said - 1u};
     first = &e->speeches[p->first];
     first->alive |= !s->not_alive;
-    if (s->has_time && !s->time_unread && clock_sane(s->time_ms, received_ms) &&
+    if (s->has_time && !s->time_unread && engine_clock_hears(e, s->time_ms, received_ms) &&
         (!first->timed || s->time_ms > first->newest_ms)) {
         first->timed = true;
         first->newest_ms = s->time_ms;
@@ -219,7 +219,7 @@ static void take_sample(struct engine *e, const struct record *r, int64_t receiv
                         const struct device *d, int64_t silent_ms, struct outcome *o)
 {
     const struct decoded_sample *s = &e->decoded.samples[0];
-    if (s->has_time && clock_sane(s->time_ms, received_ms))
+    if (s->has_time && engine_clock_hears(e, s->time_ms, received_ms))
         engine_clock_told(e, d, r, s->time_ms, silent_ms);
     engine_point(e, r, d, engine_stamp_ms(e, r), o);
 }

@@ -214,6 +214,29 @@ static void a_jury_of_devices(void **state)
     rig_done(&r);
 }
 
+/* Behind by more than the year that a device's time may be ahead: the jury is heard all the same. */
+static void a_jury_of_another_year(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_begin(&r, fleet());
+    r.wall_shift = -3 * 365 * 24 * 3600 * (int64_t)SECOND;
+    tell(&r, 1, 0, 1, 0);
+    r.wall_shift = 0;
+    for (unsigned i = 1; i <= 19; i++) {
+        int64_t t = true_ms(&r);
+        tell(&r, i, t, 1, 0);
+        last_is(&r, t - 3 * 365 * 24 * HOUR_MS, "clock");
+        assert_true(stats(&r).wall_held);
+    }
+    tell(&r, 20, true_ms(&r), 1, 0);
+    assert_false(stats(&r).wall_held);
+    last_is(&r, true_ms(&r) - 1000, NULL);
+    tell(&r, 1, true_ms(&r), 3, 0); /* nothing wrong was learnt of whom it had heard */
+    last_is(&r, true_ms(&r) - 1000, NULL);
+    rig_done(&r);
+}
+
 static void a_jury_that_disagrees(void **state)
 {
     (void)state;
@@ -375,6 +398,7 @@ int main(void)
         cmocka_unit_test(a_letter_keeps_its_receipt),
         cmocka_unit_test(a_large_step_waits_for_the_kernel),
         cmocka_unit_test(a_jury_of_devices),
+        cmocka_unit_test(a_jury_of_another_year),
         cmocka_unit_test(a_jury_that_disagrees),
         cmocka_unit_test(never_set_itself),
         cmocka_unit_test(switched_off),
