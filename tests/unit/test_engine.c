@@ -114,6 +114,30 @@ static void burst(void **state)
     rig_done(&r);
 }
 
+/* Other metrics come in the middle of a burst that the ring no longer holds: neither they nor what goes on
+ * after them takes the millisecond of a value that was there before. */
+static void burst_of_several_metrics(void **state)
+{
+    (void)state;
+    struct rig r;
+    char body[64];
+    rig_init(&r);
+    for (int i = 0; i < 60; i++) {
+        bool other = i == 8 || i % 20 == 19;
+        snprintf(body, sizeof(body), "{\"ts\":1795219200000,\"%s\":%g}",
+                 other ? "level" : "starts", other ? i / 20.0 : (double)i);
+        message(&r, D1, body, 0, (unsigned)i + 1);
+    }
+    assert_int_equal(r.seen->n, 60);
+    for (size_t i = 0; i < r.seen->n; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_false(strcmp(strrchr(r.seen->lines[i].text, ' '),
+                                strrchr(r.seen->lines[k].text, ' ')) == 0 &&
+                         (strstr(r.seen->lines[i].text, "level=") == NULL) ==
+                             (strstr(r.seen->lines[k].text, "level=") == NULL));
+    rig_done(&r);
+}
+
 /* A clock that stands still: each value gets a millisecond of its own, and the thousandth costs no
  * more than the first. */
 static void a_clock_that_stands_still(void **state)
@@ -523,6 +547,7 @@ int main(void)
         cmocka_unit_test(times),
         cmocka_unit_test(same_time),
         cmocka_unit_test(burst),
+        cmocka_unit_test(burst_of_several_metrics),
         cmocka_unit_test(a_clock_that_stands_still),
         cmocka_unit_test(an_identifier_that_goes_on),
         cmocka_unit_test(what_is_tried_again_is_counted_once),
