@@ -288,7 +288,22 @@ struct world *history_world(struct history *h, const struct record *r)
     return hash_of(r, hash) ? open_world(h, hash) : NULL;
 }
 
-/* The first generation record, unless a snapshot stands before it: that one's. */
+/* The gateway notes from where on which one was in force: that reaches back behind what is read. */
+static bool was_in_force(const struct history *h, uint64_t offset, char hash[33])
+{
+    char used[CONTENT_HEX + 1];
+    if (content_used(h->content_dir, offset, used) != 0)
+        return false;
+    char *path = mem_printf("%s/%s", h->content_dir, used);
+    bool there = access(path, R_OK) == 0;
+    free(path);
+    if (there)
+        memcpy(hash, used, sizeof(used));
+    return there;
+}
+
+/* The one noted for the first record; else that of the first generation record, unless a snapshot stands
+ * before it: that one's. */
 struct world *history_first_world(struct history *h)
 {
     struct journal_reader *reader;
@@ -296,19 +311,22 @@ struct world *history_first_world(struct history *h)
     struct snapshot s;
     struct err why;
     char hash[33] = "";
-    uint64_t first = UINT64_MAX;
+    uint64_t begins = UINT64_MAX, first = UINT64_MAX;
     int e = journal_reader_open(h->journal, 0, &reader);
     while (e == 0 && !hash[0]) {
         int got = journal_read(reader, &r);
         if (got == 0 || (got < 0 && got != -EBADMSG))
             break;
+        if (got == 1 && begins == UINT64_MAX)
+            begins = r.offset;
         if (got == 1 && hash_of(&r, hash))
             first = r.offset;
     }
     if (e == 0)
         journal_reader_close(reader);
     struct position max = {first, UINT64_MAX, UINT64_MAX};
-    if (snapshot_load_newest(h->snapshot_dir, &max, &why, &s) == 0) {
+    if (!was_in_force(h, begins, hash) &&
+        snapshot_load_newest(h->snapshot_dir, &max, &why, &s) == 0) {
         (void)engine_saved_hash(s.bytes, s.len, hash);
         free(s.bytes);
     }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The history of a data folder whose gateway runs: whatever it archives while that is gathered, each
- * record is read, and once.
+ * record is read, and once. And what was in force when it begins.
  */
 #include "ctl/history.h"
 #include "ctl/site.h"
+#include "io/content.h"
 #include "io/file.h"
+#include "small_world.h"
 #include "unit/scratch.h"
 
 #include <setjmp.h>
@@ -109,11 +111,64 @@ static void the_first_that_is_archived_is_read(void **state)
     archive_at_each_look(0);
 }
 
+/* Its address, from that offset on in use. */
+static void in_force(const char *dir_of, const char *devices, uint64_t from, char hex[33])
+{
+    struct buf zone, b;
+    struct small_world texts = {
+        .conf = "gateway: {id: t, data_dir: /tmp/x, timezone: Asia/Shanghai}\n"
+                "brokers:\n  - {id: main, url: mqtt://127.0.0.1:1883}\n"
+                "sources:\n  - {profile: gaihou-json, broker: main, qos: 1}\n"
+                "catalog: catalog.yaml\n"
+                "registry: {compounds: compounds.csv, devices: devices.csv}\n",
+        .catalog = "version: 1\nkinds:\n  door:\n    zh: 门\n    en: Door\n    metrics:\n"
+                   "      open: {type: bool, zh: 开, en: Open}\n",
+        .compounds = "compound,name,district,firm,tier\nc1,一村,yuzhong,f1,standard\n",
+        .devices = devices};
+    buf_init(&zone, 1 << 20);
+    buf_init(&b, 1 << 20);
+    assert_int_equal(small_world_bundle(&texts, &zone, &b), 0);
+    assert_int_equal(content_put(dir_of, b.data, b.len, hex), 0);
+    assert_int_equal(content_use(dir_of, hex, from), 0);
+    buf_done(&b);
+    buf_done(&zone);
+}
+
+/* The record that began it is in a segment that is not read, and what the next one says was not in force
+ * yet. */
+static void it_begins_with_what_was_in_force(void **state)
+{
+    (void)state;
+    char generations[300], before[33], now[33], body[38] = "world";
+    struct history h;
+    uint64_t end;
+    gateway_starts();
+    (void)snprintf(generations, sizeof(generations), "%s/generations", base);
+    in_force(generations, "device,kind,compound\nd1,door,c1\n", 0, before);
+    in_force(generations, "device,kind,compound\nd2,door,c1\n", journal_end(gateway), now);
+    memcpy(body + 6, now, 32);
+    struct record r = {.type = RECORD_GENERATION,
+                       .topic = "",
+                       .body = body,
+                       .body_len = sizeof(body),
+                       .broker = 255};
+    assert_int_equal(journal_append(gateway, &r, &end), 0);
+    assert_int_equal(journal_sync(gateway), 0);
+    assert_int_equal(history_open(&h, base, 0), 0);
+    struct world *w = history_first_world(&h);
+    assert_non_null(w);
+    assert_string_equal(w->hash, before);
+    world_free(w);
+    history_close(&h);
+    gateway_ends();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_archived_meanwhile_is_read),
         cmocka_unit_test(the_first_that_is_archived_is_read),
+        cmocka_unit_test(it_begins_with_what_was_in_force),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
