@@ -19,7 +19,7 @@ enum { RECORDS = 60, SEGMENT = 16384, LOOKS = 8 };
 
 static char base[200], dir[300], archive[300];
 static struct journal *gateway;
-static int looks_left; /* until the gateway releases what it has; negative: never */
+static int looks_left; /* until the gateway archives; 0: it does not */
 static uint64_t release_to;
 
 /* What ctl/site.c does in the tool. */
@@ -28,6 +28,7 @@ size_t site_tell(const struct problems *p)
     (void)p;
     return 0;
 }
+
 int __real_file_list(const char *path, void (*fn)(void *ctx, const char *name), void *ctx);
 int __wrap_file_list(const char *path, void (*fn)(void *ctx, const char *name), void *ctx);
 
