@@ -150,8 +150,9 @@ static enum at_time look(const struct series *s, const struct reading *j, uint64
         if (p->mask == 0 || p->time_hash >> 16 != t)
             continue;
         *out_there = true;
-        if (p->mask == j->mask && p->hash == (uint32_t)j->hash &&
-            (p->time_hash & 0xffff) == j->hash >> 48)
+        /* the hash is of the metrics' names, too; in the masks they are numbers, which another
+         * catalogue may give to others */
+        if (p->hash == (uint32_t)j->hash && (p->time_hash & 0xffff) == j->hash >> 48)
             return TIME_SAME;
         if (p->mask & j->mask)
             found = TIME_TAKEN;
