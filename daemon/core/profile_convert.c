@@ -299,6 +299,8 @@ static void invert(struct step *s)
         yes = false;
     else if (s->v.type == VALUE_INT && (s->v.i == 0 || s->v.i == 1))
         yes = s->v.i == 1;
+    else if (s->v.type == VALUE_FLOAT && (s->v.f == 0.0 || s->v.f == 1.0))
+        yes = s->v.f == 1.0; /* core/judge.c takes them for truth values, too */
     else
         return; /* judged as of the wrong type */
     s->v = (struct value){.type = VALUE_BOOL, .b = !yes};

@@ -103,6 +103,8 @@ static void test_codes(void **state)
                                             "mixed=5");
     SAYS("{\"s\":7,\"contact\":7}", "d1 state_raw='muted'!enum open_raw='7'!type mixed=5");
     SAYS("{\"s\":9}", "d1 mixed=5");
+    SAYS("{\"contact\":1.0}", "d1 open=false mixed=5"); /* as Lua prints it */
+    SAYS("{\"contact\":0.0}", "d1 open=true mixed=5");
 }
 
 static void test_bad(void **state)
