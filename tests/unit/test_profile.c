@@ -128,6 +128,20 @@ static void test_bad(void **state)
     SAYS("{\"l\":51,\"t\":200}", "d1 level=5.1!range temperature=200!range");
 }
 
+/* Numbers of the profile are written with a point, whatever the device writes. */
+static void test_bad_with_another_point(void **state)
+{
+    (void)state;
+    rig_message(&r, "    values:\n"
+                    "      temperature: {from: $.t, decimal: \",\", sentinels: [-9.9], fault: "
+                    "[12.5]}\n"
+                    "      state: {from: $.s, decimal: \",\", map: {0.5: alarm}}\n");
+    SAYS("{\"t\":\"-9,9\"}", "d1 temperature_raw='-9,9'!sentinel");
+    SAYS("{\"t\":\"-9,90\"}", "d1 temperature_raw='-9,90'!sentinel");
+    SAYS("{\"t\":\"12,5\"}", "d1 temperature_raw='12,5'!fault");
+    SAYS("{\"t\":\"9,9\",\"s\":\"0,5\"}", "d1 temperature=9.9 state='alarm'");
+}
+
 /* Who compares a frame with the vendor's document needs both sums, and of which bytes. */
 static void test_sums_that_do_not_agree(void **state)
 {
@@ -651,6 +665,7 @@ int main(void)
         cmocka_unit_test(test_units),
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_bad_with_another_point),
         cmocka_unit_test(test_sums_that_do_not_agree),
         cmocka_unit_test(test_when),
         cmocka_unit_test(test_each),
