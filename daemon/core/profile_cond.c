@@ -38,8 +38,8 @@ static void look(struct profile_run *x, const struct plan_cond *c, struct subjec
         s->there = run_node(x, c->node, &s->v) && json_type(s->v) != JSON_NULL;
         if (!s->there && c->op == COND_TYPE) /* null is a type */
             s->there = run_node(x, c->node, &s->v);
-        if (!s->there && c->op == COND_EQUAL && run_node(x, c->node, &s->v))
-            s->there = true; /* `$.x: null` */
+        if (!s->there && (c->op == COND_EQUAL || c->op == COND_NOT))
+            s->there = run_node(x, c->node, &s->v); /* `$.x: null`, and `not: null` */
         s->unreadable = !s->there && is_unreadable(x, c->node);
         return;
     case SUBJECT_CAPTURE:

@@ -210,6 +210,18 @@ static void test_when(void **state)
     assert_string_equal(rig_bytes(&r, "up/x", "{\"type\":\"b\"}", 12), "not mine");
 }
 
+/* What is null is one of `not: [null, 0]`, as it is one of `[null, 0]`. */
+static void test_not_null(void **state)
+{
+    (void)state;
+    rig_message(&r, "    values: {level: $.l}\n"
+                    "    quality: {when: {$.e: {not: [null, 0]}}, bad: fault}\n");
+    SAYS("{\"l\":1,\"e\":null}", "d1 level=1");
+    SAYS("{\"l\":1,\"e\":0}", "d1 level=1");
+    SAYS("{\"l\":1,\"e\":7}", "d1 level=1!fault");
+    SAYS("{\"l\":1}", "d1 level=1!fault"); /* absent: holds */
+}
+
 static void test_each(void **state)
 {
     (void)state;
@@ -668,6 +680,7 @@ int main(void)
         cmocka_unit_test(test_bad_with_another_point),
         cmocka_unit_test(test_sums_that_do_not_agree),
         cmocka_unit_test(test_when),
+        cmocka_unit_test(test_not_null),
         cmocka_unit_test(test_each),
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_pairs),
