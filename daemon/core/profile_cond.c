@@ -4,6 +4,7 @@
  */
 #include "core/profile_private.h"
 
+#include <math.h>
 #include <string.h>
 
 struct subject { /* what a condition looks at */
@@ -154,6 +155,16 @@ static bool is_there(struct profile_run *x, const struct plan_cond *c)
     return !there && !is_unreadable(x, c->node);
 }
 
+/* Of whole numbers however they are written, as `bit:` of a mapping takes them: Lua says 8.0. */
+static bool bit_is(const struct subject *s, const struct value *v, unsigned bit)
+{
+    if (v->type == VALUE_INT)
+        return (uint64_t)v->i >> bit & 1;
+    if (!s->is_text && json_type(s->v) == JSON_UINT)
+        return json_uint(s->v) >> bit & 1;
+    return v->f == floor(v->f) && fabs(v->f) < 9.2e18 && (uint64_t)(int64_t)v->f >> bit & 1;
+}
+
 static bool ask(struct profile_run *x, const struct plan_cond *c)
 {
     struct subject s;
@@ -194,7 +205,7 @@ static bool ask(struct profile_run *x, const struct plan_cond *c)
         return number >= c->number;
     if (c->op == COND_MAX)
         return number <= c->number;
-    return v.type == VALUE_INT && (uint64_t)v.i >> (int)c->number & 1;
+    return bit_is(&s, &v, (unsigned)c->number);
 }
 
 static uint16_t topic_of(const struct profile_run *x)

@@ -206,6 +206,10 @@ static void test_when(void **state)
     SAYS("{\"type\":21}", "not mine");
     SAYS("{\"type\":21,\"y\":true}", "ignored reply");
     SAYS("{\"type\":128}", "ignored downlink");
+    SAYS("{\"type\":128.0}", "ignored downlink");
+    SAYS("{\"type\":\"128.0\"}", "ignored downlink");
+    SAYS("{\"type\":9223372036854775936}", "ignored downlink"); /* 2^63 + 2^7 */
+    SAYS("{\"type\":128.5}", "not mine");
     SAYS("garbage", "bad_json: not JSON");
     assert_string_equal(rig_bytes(&r, "up/x", "{\"type\":\"b\"}", 12), "not mine");
 }
