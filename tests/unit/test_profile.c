@@ -319,6 +319,9 @@ static void test_pairs(void **state)
     SAYS("{\"list\":[{\"n\":\"level\",\"e\":2014},{\"n\":\"fw\",\"v\":\"1\",\"t\":1767225600},"
          "{\"n\":\"level\",\"v\":2,\"e\":0}]}",
          "d1 level=2014!fault level=2 | d1 2026-01-01T00:00:00.000Z~ firmware='1'");
+    SAYS(
+        "{\"list\":[{\"n\":\"level\",\"v\":1,\"e\":0.0},{\"n\":\"starts\",\"v\":3,\"e\":0.5}]}",
+        "d1 level=1 starts=3!fault");
     SAYS("{\"list\":{}}", "d1");
 }
 
