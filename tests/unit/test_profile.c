@@ -128,6 +128,21 @@ static void test_bad(void **state)
     SAYS("{\"l\":51,\"t\":200}", "d1 level=5.1!range temperature=200!range");
 }
 
+/* What 64 bits of ones are written as, and the greatest with a sign. */
+static void test_long_sentinels(void **state)
+{
+    (void)state;
+    rig_message(&r,
+                "    values:\n"
+                "      starts: {from: $.n, sentinels: [0x7fffffffffffffff, "
+                "0xFFFFFFFFFFFFFFFF]}\n"
+                "      mixed: {from: $.m, sentinels: [0xffffffffffffffff], kinds: [sump]}\n");
+    SAYS("{\"n\":9223372036854775807}", "d1 starts=9223372036854775807!sentinel");
+    SAYS("{\"n\":9223372036854775806}", "d1 starts=9223372036854775806");
+    assert_non_null(strstr(rig_say(&r, "{\"m\":18446744073709551615}"), "!sentinel"));
+    assert_null(strstr(rig_say(&r, "{\"m\":9223372036854775807}"), "!sentinel"));
+}
+
 /* Numbers of the profile are written with a point, whatever the device writes. */
 static void test_bad_with_another_point(void **state)
 {
@@ -703,6 +718,7 @@ int main(void)
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_bad_with_another_point),
+        cmocka_unit_test(test_long_sentinels),
         cmocka_unit_test(test_sums_that_do_not_agree),
         cmocka_unit_test(test_when),
         cmocka_unit_test(test_not_null),
