@@ -65,6 +65,19 @@ static void test_numbers(void **state)
          "d1 level_raw='_'!type temperature_raw='.'!type mixed_raw='.e5'!type");
 }
 
+/* What has decimals is as exact as what has none. */
+static void test_decimals(void **state)
+{
+    (void)state;
+    rig_message(&r, "    values:\n"
+                    "      starts: {from: $.n, scale: 3600}\n"
+                    "      temperature: {from: $.t, scale: 100, offset: -50}\n"
+                    "      mixed: {from: $.m, scale: 100, kinds: [sump]}\n");
+    SAYS("{\"n\":1.1,\"t\":0.57,\"m\":0.29}", "d1 starts=3960 temperature=7 mixed=29");
+    SAYS("{\"n\":\"0.07\",\"t\":-0.5e-5}", "d1 starts=252 temperature=-50.0005!range");
+    SAYS("{\"m\":0.3333333333333333}", "d1 mixed=33.33333333333333");
+}
+
 static void test_units(void **state)
 {
     (void)state;
@@ -714,6 +727,7 @@ int main(void)
         cmocka_unit_test(test_any_member),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_decimals),
         cmocka_unit_test(test_units),
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_bad),
