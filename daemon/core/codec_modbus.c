@@ -115,11 +115,19 @@ static bool read_functions(struct codec_parse *c, const struct yaml_node *n, str
     return true;
 }
 
-/* Registers are counted in words; fields in bytes. */
+/* Registers are counted in words; fields in bytes. Those within groups and cases, too: how deep they
+ * are is bounded by CODEC_MAX_NEST. */
 static void words_to_bytes(struct codec_layout *l)
 {
-    for (size_t i = 0; i < l->n; i++)
-        l->fields[i].at *= 2;
+    for (size_t i = 0; i < l->n; i++) {
+        struct codec_field *f = &l->fields[i];
+        f->at *= 2;
+        words_to_bytes(&f->inner);
+        for (size_t k = 0; k < f->n_cases; k++) {
+            struct codec_layout of_case = f->cases[k].layout;
+            words_to_bytes(&of_case);
+        }
+    }
 }
 
 bool codec_parse_modbus(struct codec_parse *c, const struct yaml_node *n,

@@ -97,17 +97,30 @@ static int put_line(const struct csv *v, struct codec_run *x, struct codec_span 
     return r < 0 ? r : doc_end(d);
 }
 
+/* Where tabs part the fields, one in front stands behind an empty field: without it all others
+ * would stand one place too early. */
+static struct codec_span trim_line(const struct csv *v, struct codec_span s)
+{
+    struct codec_span trimmed = codec_trim(s);
+    if (trimmed.n == 0 || v->separator.p[0] != '\t')
+        return trimmed;
+    const char *tab = memchr(s.p, '\t', s.n);
+    if (!tab || tab > trimmed.p)
+        return trimmed;
+    return (struct codec_span){tab, (size_t)(trimmed.p + trimmed.n - tab)};
+}
+
 static int run_csv(const struct csv *v, struct codec_run *x, struct codec_span in,
                    struct doc *d, struct codec_fault *f)
 {
     int r;
     if (!v->lines)
-        return put_line(v, x, codec_trim(in), d, f);
+        return put_line(v, x, trim_line(v, in), d, f);
     r = doc_array(d);
     while (in.n && r == 0) {
         const char *lf = memchr(in.p, '\n', in.n);
         size_t n = lf ? (size_t)(lf - in.p) : in.n;
-        struct codec_span line = codec_trim((struct codec_span){in.p, n});
+        struct codec_span line = trim_line(v, (struct codec_span){in.p, n});
         if (line.n)
             r = put_line(v, x, line, d, f);
         n += lf != NULL;

@@ -529,6 +529,8 @@ static void put_value(struct doc *d, struct record *c)
         put_integer(d, c);
     } else if (c->lvar <= 0xbf) {
         put_string(d, c);
+    } else if (c->lvar <= 0xd9 && c->len == 0) {
+        doc_null(d); /* a number without digits is not 0 */
     } else if (c->lvar <= 0xd9) {
         put_bcd(d, c, c->lvar >= 0xd0);
     } else if (c->len > 0 && c->len <= 8) {

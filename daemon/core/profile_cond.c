@@ -4,6 +4,7 @@
  */
 #include "core/profile_private.h"
 
+#include <math.h>
 #include <string.h>
 
 struct subject { /* what a condition looks at */
@@ -15,12 +16,20 @@ struct subject { /* what a condition looks at */
     struct json_value v;
 };
 
+/* Its document, or one that it is made of: of a payload that is no JSON nobody can say that
+ * $.data, and all that it would hold, is not there. */
 static bool is_unreadable(const struct profile_run *x, uint16_t node)
 {
-    const struct plan_node *n = &x->p->nodes[node];
-    while (n->parent != PLAN_NONE)
-        n = &x->p->nodes[n->parent];
-    return n->kind == NODE_DOC && x->docs[n->doc].error < 0;
+    for (;;) {
+        const struct plan_node *n = &x->p->nodes[node];
+        while (n->parent != PLAN_NONE)
+            n = &x->p->nodes[n->parent];
+        if (n->kind != NODE_DOC || x->docs[n->doc].error < 0)
+            return n->kind == NODE_DOC;
+        if (x->p->docs[n->doc].of_payload)
+            return false;
+        node = x->p->docs[n->doc].from; /* never made of itself: checked when compiled */
+    }
 }
 
 static void look(struct profile_run *x, const struct plan_cond *c, struct subject *s)
@@ -38,8 +47,8 @@ static void look(struct profile_run *x, const struct plan_cond *c, struct subjec
         s->there = run_node(x, c->node, &s->v) && json_type(s->v) != JSON_NULL;
         if (!s->there && c->op == COND_TYPE) /* null is a type */
             s->there = run_node(x, c->node, &s->v);
-        if (!s->there && c->op == COND_EQUAL && run_node(x, c->node, &s->v))
-            s->there = true; /* `$.x: null` */
+        if (!s->there && (c->op == COND_EQUAL || c->op == COND_NOT))
+            s->there = run_node(x, c->node, &s->v); /* `$.x: null`, and `not: null` */
         s->unreadable = !s->there && is_unreadable(x, c->node);
         return;
     case SUBJECT_CAPTURE:
@@ -146,6 +155,16 @@ static bool is_there(struct profile_run *x, const struct plan_cond *c)
     return !there && !is_unreadable(x, c->node);
 }
 
+/* Of whole numbers however they are written, as `bit:` of a mapping takes them: Lua says 8.0. */
+static bool bit_is(const struct subject *s, const struct value *v, unsigned bit)
+{
+    if (v->type == VALUE_INT)
+        return (uint64_t)v->i >> bit & 1;
+    if (!s->is_text && json_type(s->v) == JSON_UINT)
+        return json_uint(s->v) >> bit & 1;
+    return v->f == floor(v->f) && fabs(v->f) < 9.2e18 && (uint64_t)(int64_t)v->f >> bit & 1;
+}
+
 static bool ask(struct profile_run *x, const struct plan_cond *c)
 {
     struct subject s;
@@ -186,7 +205,7 @@ static bool ask(struct profile_run *x, const struct plan_cond *c)
         return number >= c->number;
     if (c->op == COND_MAX)
         return number <= c->number;
-    return v.type == VALUE_INT && (uint64_t)v.i >> (int)c->number & 1;
+    return bit_is(&s, &v, (unsigned)c->number);
 }
 
 static uint16_t topic_of(const struct profile_run *x)

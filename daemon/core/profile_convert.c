@@ -170,12 +170,31 @@ static void set_bad(struct step *s, const struct plan_map *m, enum quality_reaso
     s->from = &m->raw;
 }
 
+/* Is it what the profile calls so? "-99,9" is -99.9 where a comma stands for the point. */
+static bool is_called(const struct plan_map *m, const struct plan_scalar *name,
+                      const struct value *v)
+{
+    struct value n;
+    return scalar_equal_value(name, v) ||
+           (m->decimal && v->type == VALUE_STRING && name->kind == SCALAR_NUMBER &&
+            text_number(v->s.p, v->s.n, m->decimal, &n) && scalar_equal_value(name, &n));
+}
+
+static bool among_told(const struct plan_map *m, const struct plan_scalars *list,
+                       const struct value *v)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (is_called(m, &list->list[i], v))
+            return true;
+    return false;
+}
+
 /* The code of `map:`; false: this one stands for nothing. */
 static bool take_target(const struct plan_map *m, struct step *s)
 {
     const struct plan_target *t = m->otherwise;
     for (size_t i = 0; i < m->n_targets; i++) {
-        if (scalar_equal_value(&m->targets[i].when, &s->v)) {
+        if (is_called(m, &m->targets[i].when, &s->v)) {
             t = &m->targets[i];
             break;
         }
@@ -299,6 +318,8 @@ static void invert(struct step *s)
         yes = false;
     else if (s->v.type == VALUE_INT && (s->v.i == 0 || s->v.i == 1))
         yes = s->v.i == 1;
+    else if (s->v.type == VALUE_FLOAT && (s->v.f == 0.0 || s->v.f == 1.0))
+        yes = s->v.f == 1.0; /* core/judge.c takes them for truth values, too */
     else
         return; /* judged as of the wrong type */
     s->v = (struct value){.type = VALUE_BOOL, .b = !yes};
@@ -327,11 +348,11 @@ __attribute__((noinline)) static bool one_map(struct profile_run *x, const struc
         set_bad(&s, m, REASON_TYPE);
         goto add;
     }
-    if (m->sentinels.n && among(&m->sentinels, &s.v)) {
+    if (m->sentinels.n && among_told(m, &m->sentinels, &s.v)) {
         set_bad(&s, m, REASON_SENTINEL);
         goto add;
     }
-    if (m->faults.n && among(&m->faults, &s.v)) {
+    if (m->faults.n && among_told(m, &m->faults, &s.v)) {
         set_bad(&s, m, REASON_FAULT);
         goto add;
     }

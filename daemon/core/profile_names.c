@@ -68,8 +68,9 @@ static bool is_error(struct profile_run *x, const struct plan_fields *f, struct 
     case JSON_STRING:
         p = json_text(*out, &n);
         return n > 0 && !(n == 1 && *p == '0');
-    case JSON_UINT:
     case JSON_DOUBLE:
+        return json_double(*out) != 0; /* 0.0 */
+    case JSON_UINT:
     case JSON_ARRAY:
     case JSON_OBJECT:
         break;

@@ -200,7 +200,8 @@ static bool iso_8601(struct text_at *t, double *sum)
         }
         if (!number(t, &v) || t->p == t->end)
             return false;
-        const char *letters = in_time ? time : date, *at = strchr(letters, *t->p++);
+        const char *letters = in_time ? time : date, letter = *t->p++;
+        const char *at = letter ? strchr(letters, letter) : NULL; /* a NUL ends every text */
         if (!at)
             return false; /* years and months have no length of their own */
         *sum += v * (in_time ? time_s : date_s)[at - letters];

@@ -98,7 +98,37 @@ bool scalar_equal(const struct plan_scalar *s, struct json_value j)
     return scalar_value(j, &v) && scalar_equal_value(s, &v);
 }
 
+#define EXACT 9007199254740992.0 /* whole numbers below have exact doubles, and their sums */
+
+static bool is_whole(double v)
+{
+    return v == floor(v) && fabs(v) < EXACT;
+}
+
+/* The decimal that v was written as, of up to nine places: whole ÷ ten. */
+static bool as_decimal(double v, double *out_whole, double *out_ten)
+{
+    for (double ten = 10; ten <= 1e9 && fabs(v * ten) < 1e15; ten *= 10) {
+        *out_whole = nearbyint(v * ten);
+        *out_ten = ten;
+        if (*out_whole / ten == v)
+            return true;
+    }
+    return false;
+}
+
+/* 0.57 is no double: times 100 it would be 56.99999999999999. Its 57 hundredths are, and all that
+ * is done with whole numbers; the one division at the end is rounded as reading the result's text
+ * would be. */
 double linear_apply(const struct plan_linear *l, double v)
 {
+    double whole = 0, ten = 1;
+    if (!is_whole(v) && is_whole(l->mul) && is_whole(l->add) && is_whole(l->div) &&
+        as_decimal(v, &whole, &ten)) {
+        double product = whole * l->mul, add = l->add * ten, by = l->div * ten;
+        if (fabs(product) < EXACT && fabs(add) < EXACT && fabs(product + add) < EXACT &&
+            by < EXACT)
+            return (product + add) / by;
+    }
     return (v * l->mul + l->add) / l->div;
 }

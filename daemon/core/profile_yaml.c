@@ -142,21 +142,21 @@ struct plan_scalar plan_scalar_of(struct plan_build *b, const struct yaml_node *
         s.kind = SCALAR_NUMBER;
         s.is_int = num_get_i64(n->text, s.len, &s.integer) == 0;
     } else if (n->plain && s.len > 2 && s.len <= 18 && n->text[0] == '0' && n->text[1] == 'x') {
-        int64_t v = 0;
+        uint64_t v = 0; /* of 16 digits: all of 64 bits */
         size_t i = 2;
         for (; i < s.len; i++) {
             const char *digits = "0123456789abcdef";
             char c =
                 n->text[i] >= 'A' && n->text[i] <= 'F' ? (char)(n->text[i] + 32) : n->text[i];
             const char *d = c ? strchr(digits, c) : NULL;
-            if (!d || v >> 58)
+            if (!d)
                 break;
-            v = v * 16 + (d - digits);
+            v = v * 16 + (uint64_t)(d - digits);
         }
         if (i == s.len) {
             s.kind = SCALAR_NUMBER;
-            s.is_int = true;
-            s.integer = v;
+            s.is_int = v <= INT64_MAX;
+            s.integer = s.is_int ? (int64_t)v : 0;
             s.number = (double)v;
         }
     }

@@ -261,7 +261,20 @@ static void modbus(void **state)
         "  one:\n"
         "    modbus: {unit: 2, crc: false, registers: [{at: 0, name: a, type: u16be}]}\n"
         "  ip:\n"
-        "    modbus: {tcp: true, registers: [{at: 1, name: a, type: u16be}]}\n";
+        "    modbus: {tcp: true, registers: [{at: 1, name: a, type: u16be}]}\n"
+        "  deep:\n"
+        "    modbus:\n"
+        "      crc: false\n"
+        "      registers:\n"
+        "        - {at: 0, name: kind, type: u16be}\n"
+        "        - switch: kind\n"
+        "          cases: {1: [{at: 2, name: a, type: u16be}]}\n"
+        "          default: [{at: 1, name: b, type: u16be}]\n"
+        "        - {name: g, fields: [{at: 2, name: c, type: u16be}]}\n";
+    gives(defs, "[hex, deep]", "01 03 06 0001 0002 0003",
+          "{\"unit\":1,\"function\":3,\"kind\":1,\"a\":3,\"g\":{\"c\":3}}");
+    gives(defs, "[hex, deep]", "01 03 06 0000 0002 0003",
+          "{\"unit\":1,\"function\":3,\"kind\":0,\"b\":2,\"g\":{\"c\":3}}");
     gives(defs, "[hex, th]", "01 03 04 0227 ff9b", "!sum: the check sum does not agree");
     gives(defs, "[hex, th]", "0103040227ff9b 4bdb",
           "{\"unit\":1,\"function\":3,\"humidity\":55.1,\"temperature\":-10.1}");

@@ -12,6 +12,11 @@ static void csv(void **state)
     gives("", "{csv: {names: [a, b, c]}}", "1", "{\"a\":\"1\"}");
     gives("", "{csv: {separator: \"||\"}}", "1||2|3||", "[\"1\",\"2|3\",\"\"]");
     gives("", "{csv: {separator: \"\\t\"}}", "1\t\"2\"\t3", "[\"1\",\"2\",\"3\"]");
+    gives("", "{csv: {separator: \"\\t\", names: [a, b, c]}}", " \t21.5\t48\r\n",
+          "{\"a\":\"\",\"b\":\"21.5\",\"c\":\"48\"}");
+    gives("", "{csv: {separator: \"\\t\", lines: true}}", "1\t2\n\t3\n",
+          "[[\"1\",\"2\"],[\"\",\"3\"]]");
+    gives("", "{csv: {separator: \" \"}}", "  1 2\n", "[\"1\",\"2\"]");
     gives("", "{csv: {lines: true}}", "1,2\n\n3,4", "[[\"1\",\"2\"],[\"3\",\"4\"]]");
     gives("", "{csv: {lines: true, names: [a]}}", "1\r\n2\r\n",
           "[{\"a\":\"1\"},{\"a\":\"2\"}]");

@@ -82,6 +82,8 @@ static void test_variable(void **state)
     one("0dfd1101fc", "customer", "\"ü\"", NULL, "fd11", NULL);
     one("0d13c25634", "volume_m3", "3.456", "m3", "13", NULL);
     one("0d13d25634", "volume_m3", "-3.456", "m3", "13", NULL);
+    one("0d13c0", "volume_m3", "null", "m3", "13", NULL);
+    one("0d13d0", "volume_m3", "null", "m3", "13", NULL);
     one("0d13e20100", "volume_m3", "0.001", "m3", "13", NULL);
     one("0dfd3ae9010203040506070809", "counter", "\"010203040506070809\"", "1", "fd3a", NULL);
     one("0dfd3ae0", "counter", "\"\"", "1", "fd3a", NULL);

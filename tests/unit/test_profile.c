@@ -65,6 +65,19 @@ static void test_numbers(void **state)
          "d1 level_raw='_'!type temperature_raw='.'!type mixed_raw='.e5'!type");
 }
 
+/* What has decimals is as exact as what has none. */
+static void test_decimals(void **state)
+{
+    (void)state;
+    rig_message(&r, "    values:\n"
+                    "      starts: {from: $.n, scale: 3600}\n"
+                    "      temperature: {from: $.t, scale: 100, offset: -50}\n"
+                    "      mixed: {from: $.m, scale: 100, kinds: [sump]}\n");
+    SAYS("{\"n\":1.1,\"t\":0.57,\"m\":0.29}", "d1 starts=3960 temperature=7 mixed=29");
+    SAYS("{\"n\":\"0.07\",\"t\":-0.5e-5}", "d1 starts=252 temperature=-50.0005!range");
+    SAYS("{\"m\":0.3333333333333333}", "d1 mixed=33.33333333333333");
+}
+
 static void test_units(void **state)
 {
     (void)state;
@@ -103,6 +116,8 @@ static void test_codes(void **state)
                                             "mixed=5");
     SAYS("{\"s\":7,\"contact\":7}", "d1 state_raw='muted'!enum open_raw='7'!type mixed=5");
     SAYS("{\"s\":9}", "d1 mixed=5");
+    SAYS("{\"contact\":1.0}", "d1 open=false mixed=5"); /* as Lua prints it */
+    SAYS("{\"contact\":0.0}", "d1 open=true mixed=5");
 }
 
 static void test_bad(void **state)
@@ -124,6 +139,35 @@ static void test_bad(void **state)
     SAYS("{\"l\":\"undefined\",\"t\":-1,\"p\":1}", "d1 temperature=-1 pump_on=true?disagree");
     SAYS("{\"l\":\"-\",\"t\":{\"v\":1}}", "d1 temperature_raw='{…}'!type");
     SAYS("{\"l\":51,\"t\":200}", "d1 level=5.1!range temperature=200!range");
+}
+
+/* What 64 bits of ones are written as, and the greatest with a sign. */
+static void test_long_sentinels(void **state)
+{
+    (void)state;
+    rig_message(&r,
+                "    values:\n"
+                "      starts: {from: $.n, sentinels: [0x7fffffffffffffff, "
+                "0xFFFFFFFFFFFFFFFF]}\n"
+                "      mixed: {from: $.m, sentinels: [0xffffffffffffffff], kinds: [sump]}\n");
+    SAYS("{\"n\":9223372036854775807}", "d1 starts=9223372036854775807!sentinel");
+    SAYS("{\"n\":9223372036854775806}", "d1 starts=9223372036854775806");
+    assert_non_null(strstr(rig_say(&r, "{\"m\":18446744073709551615}"), "!sentinel"));
+    assert_null(strstr(rig_say(&r, "{\"m\":9223372036854775807}"), "!sentinel"));
+}
+
+/* Numbers of the profile are written with a point, whatever the device writes. */
+static void test_bad_with_another_point(void **state)
+{
+    (void)state;
+    rig_message(&r, "    values:\n"
+                    "      temperature: {from: $.t, decimal: \",\", sentinels: [-9.9], fault: "
+                    "[12.5]}\n"
+                    "      state: {from: $.s, decimal: \",\", map: {0.5: alarm}}\n");
+    SAYS("{\"t\":\"-9,9\"}", "d1 temperature_raw='-9,9'!sentinel");
+    SAYS("{\"t\":\"-9,90\"}", "d1 temperature_raw='-9,90'!sentinel");
+    SAYS("{\"t\":\"12,5\"}", "d1 temperature_raw='12,5'!fault");
+    SAYS("{\"t\":\"9,9\",\"s\":\"0,5\"}", "d1 temperature=9.9 state='alarm'");
 }
 
 /* Who compares a frame with the vendor's document needs both sums, and of which bytes. */
@@ -190,8 +234,42 @@ static void test_when(void **state)
     SAYS("{\"type\":21}", "not mine");
     SAYS("{\"type\":21,\"y\":true}", "ignored reply");
     SAYS("{\"type\":128}", "ignored downlink");
+    SAYS("{\"type\":128.0}", "ignored downlink");
+    SAYS("{\"type\":\"128.0\"}", "ignored downlink");
+    SAYS("{\"type\":9223372036854775936}", "ignored downlink"); /* 2^63 + 2^7 */
+    SAYS("{\"type\":128.5}", "not mine");
     SAYS("garbage", "bad_json: not JSON");
     assert_string_equal(rig_bytes(&r, "up/x", "{\"type\":\"b\"}", 12), "not mine");
+}
+
+/* What is null is one of `not: [null, 0]`, as it is one of `[null, 0]`. */
+static void test_not_null(void **state)
+{
+    (void)state;
+    rig_message(&r, "    values: {level: $.l}\n"
+                    "    quality: {when: {$.e: {not: [null, 0]}}, bad: fault}\n");
+    SAYS("{\"l\":1,\"e\":null}", "d1 level=1");
+    SAYS("{\"l\":1,\"e\":0}", "d1 level=1");
+    SAYS("{\"l\":1,\"e\":7}", "d1 level=1!fault");
+    SAYS("{\"l\":1}", "d1 level=1!fault"); /* absent: holds */
+}
+
+/* A document within one that cannot be read cannot be read either: it is not absent. */
+static void test_conditions_on_broken(void **state)
+{
+    (void)state;
+    rig_open(&r,
+             "version: 1\nprofile: t\nkinds: [sump]\ntopics: [\"up/{dev}\"]\n"
+             "device: \"{dev}\"\nalso: {f: {from: $.data, decode: json}, g: {from: $f.more, "
+             "decode: json}}\nmessages:\n"
+             "  - {when: {$f.l: {exists: false}}, ignore: heartbeat}\n"
+             "  - {when: {$g.type: {not: 1}}, ignore: log}\n"
+             "  - {values: {level: $f.l}}\n");
+    SAYS("{}", "ignored heartbeat");
+    SAYS("{\"data\":{\"l\":1}}", "ignored log");
+    SAYS("{\"data\":{\"l\":1,\"more\":{\"type\":1}}}", "d1 level=1");
+    SAYS("{\"data\":", "bad_json: not JSON");
+    assert_non_null(strstr(rig_say(&r, "{\"data\":\"{\"}"), "bad_payload: document $f: "));
 }
 
 static void test_each(void **state)
@@ -269,6 +347,9 @@ static void test_pairs(void **state)
     SAYS("{\"list\":[{\"n\":\"level\",\"e\":2014},{\"n\":\"fw\",\"v\":\"1\",\"t\":1767225600},"
          "{\"n\":\"level\",\"v\":2,\"e\":0}]}",
          "d1 level=2014!fault level=2 | d1 2026-01-01T00:00:00.000Z~ firmware='1'");
+    SAYS(
+        "{\"list\":[{\"n\":\"level\",\"v\":1,\"e\":0.0},{\"n\":\"starts\",\"v\":3,\"e\":0.5}]}",
+        "d1 level=1 starts=3!fault");
     SAYS("{\"list\":{}}", "d1");
 }
 
@@ -646,11 +727,16 @@ int main(void)
         cmocka_unit_test(test_any_member),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_decimals),
         cmocka_unit_test(test_units),
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_bad_with_another_point),
+        cmocka_unit_test(test_long_sentinels),
         cmocka_unit_test(test_sums_that_do_not_agree),
         cmocka_unit_test(test_when),
+        cmocka_unit_test(test_not_null),
+        cmocka_unit_test(test_conditions_on_broken),
         cmocka_unit_test(test_each),
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_pairs),

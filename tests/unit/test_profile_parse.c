@@ -68,6 +68,8 @@ static void no_durations(void **state)
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (parse_duration(texts[i], strlen(texts[i]), &s))
             fail_msg("\"%s\" is taken for %f s", texts[i], s);
+    assert_false(parse_duration("PT5\0005H", 6, &s)); /* texts of JSON may hold a NUL */
+    assert_false(parse_duration("P1\0001D", 5, &s));
     assert_true(s == -1);
 }
 
