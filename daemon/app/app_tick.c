@@ -133,6 +133,7 @@ static void on_hold(void *ctx)
     struct app *a = ctx;
     char *why = reason_to_leave(a);
     uint64_t now = loop_hrtime_ns();
+    ingest_links(a->ingest);
     if (why)
         a->clear_since_ns = now;
     if (why || now - a->clear_since_ns > CLEAR_NS || has_room(a))

@@ -38,6 +38,9 @@ $(B)/unit/test_pipeline_alerts: private LDFLAGS_ALL += -Wl,--wrap=engine_new,--w
 # Who is given what, who has room, and what is said, is looked at by the test.
 $(B)/unit/test_pipeline_ahead: private LDFLAGS_ALL += -Wl,--wrap=engine_record,--wrap=engine_rot,--wrap=store_waiting_bytes,--wrap=log_write
 
+# The broker's word and the journal's room are the test's.
+$(B)/unit/test_ingest: private LDFLAGS_ALL += -Wl,--wrap=mqtt_open,--wrap=journal_append,--wrap=journal_append_patient,--wrap=pipeline_notify,--wrap=stop_now
+
 # The later version that finds fault is the test's.
 $(B)/unit/test_pipeline_kept: private LDFLAGS_ALL += -Wl,--wrap=world_open
 
