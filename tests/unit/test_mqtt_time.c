@@ -181,10 +181,28 @@ static void test_an_attempt_without_end_is_given_up(void **state)
     mqtt_close(m);
 }
 
+/* However the connection ends that lasted: who was far away for long before is looked for at once. */
+static void test_a_good_connection_begins_the_backoff_anew(void **state)
+{
+    (void)state;
+    struct mqtt *m = begin(REFUSAL, 0, 1);
+    PASS_UNTIL(attempts >= 8, 30);
+    atomic_store(&answer, CONNACK);
+    PASS_UNTIL(connected_lines == 1, 30);
+    atomic_fetch_add(&ahead_s, 3600);
+    atomic_store(&answer, REFUSAL);
+    int before = attempts;
+    mqtt_reconnect(m, "unusual silence");
+    WAIT(attempts == before + 1, 30);
+    WAIT(attempts == before + 2, 30); /* a second later, and not most of a minute */
+    mqtt_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_attempt_without_end_is_given_up),
+        cmocka_unit_test(test_a_good_connection_begins_the_backoff_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
