@@ -286,7 +286,7 @@ static void after_life(struct mqtt *m, enum leave_for why)
 
 static void live(struct mqtt *m)
 {
-    m->up_since_ns = mqtt_now_ns();
+    m->up_since_ns = m->refused_asked_ns = mqtt_now_ns();
     m->version_works = true;
     m->early_closes = 0;
     say_up(m, m->session_present);

@@ -198,11 +198,35 @@ static void test_a_good_connection_begins_the_backoff_anew(void **state)
     mqtt_close(m);
 }
 
+static void test_a_refused_filter_is_asked_for_again(void **state)
+{
+    (void)state;
+    struct mqtt *m = begin(CONNACK, 1, MQTTREASONCODE_NOT_AUTHORIZED);
+    WAIT(stats(m).refused_filters == 1, 30);
+    int asked = subscribes;
+    atomic_fetch_add(&ahead_s, 300);
+    (void)poll(NULL, 0, 300);
+    assert_int_equal(subscribes, asked);
+    atomic_fetch_add(&ahead_s, 301);
+    WAIT(subscribes == asked + 1, 30);
+    assert_int_equal(stats(m).refused_filters, 1);
+    assert_int_equal(refused_lines, 1); /* that it is still so is no news */
+    atomic_store(&suback, 1);
+    atomic_fetch_add(&ahead_s, 601);
+    WAIT(stats(m).refused_filters == 0, 30);
+    asked = subscribes;
+    atomic_fetch_add(&ahead_s, 601);
+    (void)poll(NULL, 0, 300);
+    assert_int_equal(subscribes, asked); /* what is granted is not asked for */
+    mqtt_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_attempt_without_end_is_given_up),
         cmocka_unit_test(test_a_good_connection_begins_the_backoff_anew),
+        cmocka_unit_test(test_a_refused_filter_is_asked_for_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
