@@ -422,7 +422,7 @@ uint64_t app_oldest_offset(const struct app *a)
         oldest = p.snapshot.offset;
     if (journal_archive_span(a->paths.archive, &archive) != 0)
         return 0;
-    return archive.end > 0 && archive.first < oldest ? archive.first : oldest;
+    return archive.segments > 0 && archive.first < oldest ? archive.first : oldest;
 }
 
 static int keep_generation(struct app *a)
