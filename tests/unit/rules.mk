@@ -47,7 +47,7 @@ $(B)/unit/test_ingest: private LDFLAGS_ALL += -Wl,--wrap=mqtt_open,--wrap=journa
 # The later version that finds fault is the test's.
 $(B)/unit/test_pipeline_kept: private LDFLAGS_ALL += -Wl,--wrap=world_open
 
-$(B)/unit/test_sink: private LDFLAGS_ALL += -Wl,--wrap=outbound_fold_error,--wrap=outbound_write,--wrap=loop_now_ns,--wrap=log_write
+$(B)/unit/test_sink: private LDFLAGS_ALL += -Wl,--wrap=outbound_fold_error,--wrap=outbound_write,--wrap=outbound_done,--wrap=loop_now_ns,--wrap=log_write
 
 # These take longest: they wait for real time, or try many seeds.
 UNIT_LONG := test_sink test_mqtt test_city test_journal_model test_mqtt_send test_alarm_random \

@@ -23,6 +23,21 @@ int __wrap_outbound_write(struct outbound *ob, struct block *const *blocks, size
     return disk_full && n > 0 ? -ENOSPC : __real_outbound_write(ob, blocks, n);
 }
 
+static int marks_fail; /* so many of the next */
+
+int __real_outbound_done(struct outbound *ob, uint64_t seq, enum outbound_outcome outcome,
+                         const struct outbound_refusal *refused, size_t n_refused);
+int __wrap_outbound_done(struct outbound *ob, uint64_t seq, enum outbound_outcome outcome,
+                         const struct outbound_refusal *refused, size_t n_refused);
+int __wrap_outbound_done(struct outbound *ob, uint64_t seq, enum outbound_outcome outcome,
+                         const struct outbound_refusal *refused, size_t n_refused)
+{
+    if (marks_fail == 0)
+        return __real_outbound_done(ob, seq, outcome, refused, n_refused);
+    marks_fail--;
+    return -ENOSPC;
+}
+
 static uint64_t ahead_ns; /* the sink's clock, of the true one */
 
 uint64_t __real_loop_now_ns(struct loop *l);
@@ -616,6 +631,21 @@ static void test_flush_and_drain(void **state)
     assert_int_equal(stats().pending_lines, 3);        /* waits in the log */
 }
 
+/* The last mark is written when the sink looks by itself: nothing else happens then. */
+static void test_a_drain_ends_with_a_late_mark(void **state)
+{
+    (void)state;
+    open_sink();
+    step(3, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    flushed = 0;
+    marks_fail = 1;
+    sink_drain(sink, 600000, on_flushed, NULL);
+    run_until(is_flushed, 10);
+    assert_int_equal(marks_fail, 0);
+    assert_int_equal(stats().accepted, 3);
+}
+
 static bool is_in_trouble(void)
 {
     return stats().problem[0] != '\0';
@@ -812,6 +842,7 @@ int main(int argc, char **argv)
         CASE(test_a_hanging_line),
         CASE(test_a_hanging_line_and_one_slot),
         CASE(test_flush_and_drain),
+        CASE(test_a_drain_ends_with_a_late_mark),
         CASE(test_a_log_that_cannot_be_written),
         CASE(test_a_log_that_cannot_be_folded),
         CASE(test_a_full_disk_gives_back_what_is_done),
