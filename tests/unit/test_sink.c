@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sink: what becomes of its points, blocks and lines, whatever database and disk do. */
 #include "sink_rig.h"
+#include "app/sink_int.h"
 
 /* -- what is told of the log ------------------------------------------------------------------ */
 
@@ -586,6 +587,50 @@ static void test_a_hanging_line_and_one_slot(void **state)
     hangs(1);
 }
 
+static int wanted;
+
+static bool hung_so_often(void)
+{
+    ahead_ns += SECOND_NS; /* nobody waits for a backoff */
+    sink_kick(sink);
+    return db.hung >= wanted;
+}
+
+static bool so_many_taken(void)
+{
+    ahead_ns += SECOND_NS;
+    sink_kick(sink);
+    return stats().accepted == (uint64_t)wanted;
+}
+
+static void steps_until(int n, const char *text, bool (*fn)(void), int want)
+{
+    for (int i = 0; i < n; i++)
+        step(1, text, POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    wanted = want;
+    run_until(fn, 60);
+}
+
+/* More blocks with such a line than may be under way, at once and in time: what comes later goes all the
+ * same. */
+static void test_many_hanging_lines(void **state)
+{
+    (void)state;
+    conf.in_flight = 1;
+    conf.batch.lines = 1;
+    conf.timeout_ns = 100000000u;
+    db.hang = "hang";
+    open_sink();
+    steps_until(9, "hang", hung_so_often, 24);
+    steps_until(40, "x", so_many_taken, 40);
+    steps_until(3, "hang", hung_so_often, db.hung + 24);
+    steps_until(3, "x", so_many_taken, 43);
+    ahead_ns = 0;
+    assert_int_equal(stats().refused, 0);
+    assert_int_equal(stats().pending_lines, 12);
+}
+
 static int flushed;
 static void on_flushed(void *ctx)
 {
@@ -841,6 +886,7 @@ int main(int argc, char **argv)
         CASE(test_victoriametrics_restarts_under_way),
         CASE(test_a_hanging_line),
         CASE(test_a_hanging_line_and_one_slot),
+        CASE(test_many_hanging_lines),
         CASE(test_flush_and_drain),
         CASE(test_a_drain_ends_with_a_late_mark),
         CASE(test_a_log_that_cannot_be_written),
