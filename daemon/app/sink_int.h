@@ -131,6 +131,9 @@ struct sink {
     uint64_t gate_ns;  /* nothing is posted before */
     unsigned failures; /* in a row */
     uint64_t oks, broke_ns, random;
+    uint64_t turns_ns; /* since when … */
+    unsigned turns;    /* … it was well and got into trouble so often */
+    bool unsaid;       /* the trouble that it is in */
     bool fresh_next, oldest_next;
     struct loop_timer *drain_timer;
     loop_fn *drain_fn;

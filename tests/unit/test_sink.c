@@ -6,7 +6,7 @@
 /* -- what is told of the log ------------------------------------------------------------------ */
 
 static int fold_error;
-static unsigned broke, healed;
+static unsigned broke, healed, turns_said;
 
 int __wrap_outbound_fold_error(const struct outbound *ob);
 int __wrap_outbound_fold_error(const struct outbound *ob)
@@ -53,6 +53,7 @@ void __wrap_log_write(enum log_level level, const char *fmt, ...)
 {
     broke += level == LOG_WARN_ && strstr(fmt, "cannot be given back");
     healed += level == LOG_NOTICE_ && strstr(fmt, "is given back again");
+    turns_said += strstr(fmt, "cannot write to") || strstr(fmt, "writes to");
 }
 
 /* -- cases --------------------------------------------------------------------------------- */
@@ -856,6 +857,38 @@ static void closed_meanwhile(void **state)
     assert_false(letters.marked[0] || letters.marked[1]);
 }
 
+static bool so_many_taken_in_turn(void)
+{
+    ahead_ns += SECOND_NS / 20;
+    sink_kick(sink);
+    return stats().accepted == (uint64_t)wanted;
+}
+
+/* A balancer with one server that is away: not two lines for each post, and an outage is said again. */
+static void test_what_comes_and_goes_is_not_said_for_ever(void **state)
+{
+    (void)state;
+    conf.in_flight = 1;
+    conf.batch.lines = 1;
+    for (db.n_plan = 0; db.n_plan < 60; db.n_plan++)
+        db.plan[db.n_plan] = db.n_plan % 2 ? 204 : 503;
+    open_sink();
+    turns_said = 0;
+    steps_until(30, "x", so_many_taken_in_turn, 30);
+    assert_true(turns_said >= 2 && turns_said <= 30);
+    turns_said = 0;
+    db.away = true;
+    step(1, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    int asked = db.posts;
+    while (db.posts < asked + 8) {
+        ahead_ns += 6 * (uint64_t)SECOND_NS;
+        run_until(a_moment, 10);
+    }
+    assert_true(turns_said >= 1);
+    ahead_ns = 0;
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(int argc, char **argv)
@@ -887,6 +920,7 @@ int main(int argc, char **argv)
         CASE(test_a_hanging_line),
         CASE(test_a_hanging_line_and_one_slot),
         CASE(test_many_hanging_lines),
+        CASE(test_what_comes_and_goes_is_not_said_for_ever),
         CASE(test_flush_and_drain),
         CASE(test_a_drain_ends_with_a_late_mark),
         CASE(test_a_log_that_cannot_be_written),
