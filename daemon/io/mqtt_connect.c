@@ -402,7 +402,7 @@ static void explain(struct mqtt *m, const struct mqtt_url *u, const char *addres
             (void)snprintf(
                 e->text, sizeof(e->text),
                 "the broker refuses user name \"%s\" with the password given (%s); check "
-                "username and password_file of this broker in the configuration",
+                "username and password_file of this broker in the configuration, and restart",
                 user, text);
         else
             (void)snprintf(e->text, sizeof(e->text),
