@@ -193,8 +193,8 @@ static void test_a_good_connection_begins_the_backoff_anew(void **state)
     atomic_store(&answer, REFUSAL);
     int before = attempts;
     mqtt_reconnect(m, "unusual silence");
-    WAIT(attempts == before + 1, 30);
-    WAIT(attempts == before + 2, 30); /* a second later, and not most of a minute */
+    WAIT(attempts >= before + 1, 30);
+    WAIT(attempts >= before + 2, 30); /* a second later, and not most of a minute */
     mqtt_close(m);
 }
 

@@ -623,10 +623,10 @@ static void test_many_hanging_lines(void **state)
     conf.timeout_ns = 100000000u;
     db.hang = "hang";
     open_sink();
-    steps_until(9, "hang", hung_so_often, 24);
-    steps_until(40, "x", so_many_taken, 40);
-    steps_until(3, "hang", hung_so_often, db.hung + 24);
-    steps_until(3, "x", so_many_taken, 43);
+    steps_until(9, "hang", hung_so_often, 18);
+    steps_until(30, "x", so_many_taken, 30);
+    steps_until(3, "hang", hung_so_often, db.hung + 12);
+    steps_until(3, "x", so_many_taken, 33);
     ahead_ns = 0;
     assert_int_equal(stats().refused, 0);
     assert_int_equal(stats().pending_lines, 12);
