@@ -149,6 +149,29 @@ void app_free_secrets(const struct conf *c, struct app_secrets *s)
     *s = (struct app_secrets){0};
 }
 
+static bool differ(const char *a, const char *b)
+{
+    return !a != !b || (a && strcmp(a, b) != 0);
+}
+
+const char *app_secret_changed(const struct conf *c, const struct app_secrets *a,
+                               const struct app_secrets *b)
+{
+    for (size_t i = 0; i < c->n_brokers; i++) {
+        if (differ(a->broker_passwords[i], b->broker_passwords[i]))
+            return "brokers.password_file";
+        if (differ(a->broker_keys[i], b->broker_keys[i]))
+            return "brokers.tls.key_password_file";
+    }
+    for (size_t i = 0; i < c->n_sinks; i++) {
+        if (differ(a->sink_passwords[i], b->sink_passwords[i]))
+            return "sinks.password_file";
+        if (differ(a->sink_tokens[i], b->sink_tokens[i]))
+            return "sinks.token_file";
+    }
+    return differ(a->http_token, b->http_token) ? "http.token_file" : NULL;
+}
+
 static int open_secrets(struct app *a)
 {
     struct problems *problems = problems_new(64);
@@ -422,7 +445,7 @@ uint64_t app_oldest_offset(const struct app *a)
         oldest = p.snapshot.offset;
     if (journal_archive_span(a->paths.archive, &archive) != 0)
         return 0;
-    return archive.end > 0 && archive.first < oldest ? archive.first : oldest;
+    return archive.segments > 0 && archive.first < oldest ? archive.first : oldest;
 }
 
 static int keep_generation(struct app *a)

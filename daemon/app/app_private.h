@@ -53,8 +53,9 @@ struct app {
     struct loaded loading; /* a reload under way */
     struct problems *loading_problems;
     bool reloading;
-    uint64_t loading_oldest;       /* app_oldest_offset when it began */
-    char loading_over[33];         /* hash of the newest world when it began */
+    const char *secret_changed; /* an option whose file says something else than at the start */
+    uint64_t loading_oldest;    /* app_oldest_offset when it began */
+    char loading_over[33];      /* hash of the newest world when it began */
     int keep_result, prune_result; /* of keeping the bundle, of removing old ones */
     struct log_state prune_log;
     void (*reload_done)(void *ctx, int changed, const char *text);
@@ -74,6 +75,9 @@ int app_open_all(struct app *a, struct loaded *l);
 void app_close_all(struct app *a);
 int app_load_secrets(const struct conf *c, struct app_secrets *out, struct problems *problems);
 void app_free_secrets(const struct conf *c, struct app_secrets *s);
+/* The first option whose secret differs, of two sets for that configuration; NULL: none. */
+const char *app_secret_changed(const struct conf *c, const struct app_secrets *a,
+                               const struct app_secrets *b);
 int app_append(struct app *a, const struct record *r);
 int app_append_generation(struct app *a, const struct world *w);
 uint64_t app_oldest_offset(const struct app *a); /* that journal, archive or snapshot has */

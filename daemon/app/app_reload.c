@@ -36,9 +36,12 @@ static void load_work(void *ctx)
     struct app *a = ctx;
     struct app_secrets secrets = {0};
     int r = load_all(a->conf_path, a->loading_problems, &a->loading);
+    a->secret_changed = NULL;
     if (a->loading.conf) {
         if (app_load_secrets(a->loading.conf, &secrets, a->loading_problems) != 0)
             r = -EINVAL;
+        else if (!conf_needs_restart(a->conf, a->loading.conf)) /* so they are of the same */
+            a->secret_changed = app_secret_changed(a->conf, &a->secrets, &secrets);
         app_free_secrets(a->loading.conf, &secrets);
     }
     if (r == 0) {
@@ -104,6 +107,17 @@ static void tell_prune(struct app *a)
         log_notice("%s: old generations can be removed again", a->paths.generations);
 }
 
+/* Whoever changed a password and reloads is told that it takes more; the rest of a reload is no reason to
+ * wait for it. */
+static char *with_secret(const char *option, char *text)
+{
+    char *both = mem_printf(
+        "%s; what %s names has changed and is read at a start only: restart", text, option);
+    log_warn("reload: what %s names has changed and is read at a start only: restart", option);
+    free(text);
+    return both;
+}
+
 static void load_done(void *ctx)
 {
     struct app *a = ctx;
@@ -136,6 +150,8 @@ static void load_done(void *ctx)
             text = mem_printf("cannot be kept: %s; nothing was changed", strerror(-r));
         log_notice("reload: %s", text);
     }
+    if (a->secret_changed)
+        text = with_secret(a->secret_changed, text);
     finish(a, changed, text);
     free(text);
 }

@@ -14,40 +14,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOLD_MS       100
-#define CLEAR_NS      5000000000u /* well for so long before we come back to little room */
-#define STEP_NS       250000000 /* a wall clock that moved so much against the other stepped */
-#define OWN_MAX_BYTES ((size_t)1 << 20)
-#define WATCHDOG_NS   100000000000u /* an append of our own must have succeeded within */
+#define HOLD_MS         100
+#define CLEAR_NS        5000000000u /* well for so long before we come back to little room */
+#define STEP_NS         250000000 /* a wall clock that moved so much against the other stepped */
+#define OWN_MAX_BYTES   ((size_t)1 << 20)
+#define OWN_TIGHT_BYTES ((size_t)4096) /* the same where the journal has little room */
+#define WATCHDOG_NS                                                                            \
+    100000000000u /* within, the journal must have taken a record of ours, or wanted room */
 
-static int append_own(struct app *a, struct buf *body)
-{
-    size_t at = 0;
-    for (bool more = true; more;) {
-        struct journal_stats j;
-        journal_stats(a->journal, &j);
-        buf_clear(body);
-        more = report_own(&a->sources, &a->rates, &at, body) && !j.low_space;
-        int r = app_append(a, &(struct record){.type = RECORD_STATS,
-                                               .broker = 255,
-                                               .body = body->data ? body->data : "",
-                                               .body_len = body->len});
-        if (r != 0)
-            return r;
-    }
-    return 0;
-}
-
-/* The ledger of many compounds is several records. */
-static void own_metrics(struct app *a)
+/* The ledger of many compounds is several records. Where room is little the rest of it is for what
+ * happens: one that is small says the most important. */
+static int append_own(struct app *a)
 {
     uint64_t most = a->conf->journal.segment_bytes / 4;
-    struct buf body;
-    buf_init(&body, most < OWN_MAX_BYTES ? (size_t)most : OWN_MAX_BYTES);
-    int r = append_own(a, &body);
-    buf_done(&body);
-    if (r == 0) {
+    size_t at = 0;
+    int r = 0;
+    for (bool more = true; more && r == 0;) {
+        struct journal_stats j;
+        struct buf body;
+        journal_stats(a->journal, &j);
+        buf_init(&body, j.low_space            ? OWN_TIGHT_BYTES
+                        : most < OWN_MAX_BYTES ? (size_t)most
+                                               : OWN_MAX_BYTES);
+        more = report_own(&a->sources, &a->rates, &at, &body) && !j.low_space;
+        r = app_append(a, &(struct record){.type = RECORD_STATS,
+                                           .broker = 255,
+                                           .body = body.data ? body.data : "",
+                                           .body_len = body.len});
+        buf_done(&body);
+    }
+    return r;
+}
+
+static void own_metrics(struct app *a)
+{
+    int r = append_own(a);
+    /* A journal that has no room says so and is asked again, and heals by itself: whoever is restarted
+     * for it would find the same disk. */
+    if (r == 0 || r == -ENOSPC)
         a->last_own_append_ns = loop_hrtime_ns();
+    if (r == 0) {
         if (log_healed(&a->own_append))
             log_notice("journal: takes records again");
     } else if (log_broke(&a->own_append)) {
@@ -127,6 +133,7 @@ static void on_hold(void *ctx)
     struct app *a = ctx;
     char *why = reason_to_leave(a);
     uint64_t now = loop_hrtime_ns();
+    ingest_links(a->ingest);
     if (why)
         a->clear_since_ns = now;
     if (why || now - a->clear_since_ns > CLEAR_NS || has_room(a))

@@ -9,6 +9,7 @@
 #include "io/stop.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,15 @@ struct rebirth {             /* a node that was asked */
     uint64_t node, asked_ns; /* node: hash of broker and topic; 0: none */
 };
 
+/* What the journal has not been told of the link yet, for want of room: that it went down, then that it
+ * is up. A message waits behind it. */
+struct owed {
+    bool down, up;
+    bool lost; /* the session, with a connection that the journal knows nothing of */
+    unsigned char body[2];
+    char reason[512];
+};
+
 struct ingest_broker {
     struct ingest *in;
     const struct conf_broker *conf;
@@ -37,7 +47,10 @@ struct ingest_broker {
     atomic_uint_fast64_t heard; /* messages, but for retained ones: those prove nothing */
     struct quiet quiet;
     struct log_state silent;
-    uint64_t down_ns; /* when the link went down, of this process; 0: never */
+    uint64_t down_ns;      /* when the link went down, of this process; 0: never */
+    pthread_mutex_t owing; /* guards owed: of Paho's threads and the loop */
+    struct owed owed;
+    atomic_bool owes;
     uint64_t rebirths;
 };
 
@@ -74,10 +87,51 @@ static void cannot_keep(int error)
              strerror(-error));
 }
 
+static int put_link(struct ingest_broker *b, enum record_type type, const void *body,
+                    size_t len, unsigned wait_ms)
+{
+    uint64_t end;
+    struct record r = {
+        .type = type, .broker = b->index, .topic = "", .body = body, .body_len = len};
+    return journal_append_patient(b->in->o.journal, &r, wait_ms, &end);
+}
+
+/* With `owing` held. */
+static int pay(struct ingest_broker *b, unsigned wait_ms)
+{
+    struct owed *o = &b->owed;
+    int k = 0;
+    if (o->down) {
+        k = put_link(b, RECORD_LINK_DOWN, o->reason, strlen(o->reason), wait_ms);
+        o->down = k != 0;
+        o->reason[0] = '\0'; /* it fits as soon as the record of a timer does */
+    }
+    if (o->up && k == 0) {
+        k = put_link(b, RECORD_LINK_UP, o->body, sizeof(o->body), wait_ms);
+        o->up = k != 0;
+        o->lost = o->lost && k != 0;
+    }
+    atomic_store(&b->owes, k != 0);
+    return k;
+}
+
+/* Redelivery is told apart by the links: what came over one does not stand before it. */
+static void pay_before_message(struct ingest_broker *b)
+{
+    if (!atomic_load(&b->owes))
+        return;
+    pthread_mutex_lock(&b->owing);
+    int k = pay(b, ROOM_MS);
+    pthread_mutex_unlock(&b->owing);
+    if (k != 0)
+        cannot_keep(k);
+}
+
 static void on_message(void *ctx, const struct mqtt_message *m)
 {
     struct ingest_broker *b = ctx;
     uint64_t end;
+    pay_before_message(b);
     struct record r = {.type = RECORD_MESSAGE,
                        .flags = (uint8_t)(m->qos | (m->retain ? RECORD_RETAIN : 0) |
                                           (m->dup ? RECORD_DUP : 0)),
@@ -108,27 +162,29 @@ static unsigned char down_for(const struct ingest_broker *b)
     return (unsigned char)(s < 255 ? s : 255);
 }
 
+/* A full disk is no reason to end: nothing is acknowledged by it, and who leaves the brokers because
+ * the journal has no room left comes here. */
 static void on_link(void *ctx, const struct mqtt_link *l)
 {
     struct ingest_broker *b = ctx;
-    uint64_t end;
-    const unsigned char up[2] = {l->session_present, down_for(b)};
-    const char *reason = l->reason ? l->reason : "";
-    struct record r = {.type = RECORD_LINK_DOWN,
-                       .broker = b->index,
-                       .topic = "",
-                       .body = reason,
-                       .body_len = strlen(reason)};
+    struct owed *o = &b->owed;
+    pthread_mutex_lock(&b->owing);
     if (l->state == MQTT_UP) {
-        r.type = RECORD_LINK_UP;
-        r.body = (const char *)up;
-        r.body_len = sizeof(up);
+        o->up = true;
+        o->body[0] = l->session_present && !o->lost;
+        o->body[1] = down_for(b);
+    } else if (o->up) { /* nothing came over it: the journal need not know of it */
+        o->up = false;
+        o->lost = !o->body[0];
     } else {
+        o->down = true;
+        (void)snprintf(o->reason, sizeof(o->reason), "%s", l->reason ? l->reason : "");
         b->down_ns = clock_boot_ns();
     }
-    int k = journal_append(b->in->o.journal, &r, &end);
-    if (k != 0)
-        cannot_keep(k); /* redelivery is told apart by it */
+    int k = pay(b, ROOM_MS);
+    pthread_mutex_unlock(&b->owing);
+    if (k != 0 && k != -ENOSPC)
+        cannot_keep(k);
     pipeline_notify(b->in->o.pipeline);
 }
 
@@ -157,6 +213,7 @@ static int open_broker(struct ingest *in, size_t i, const struct world *w, struc
     b->in = in;
     b->conf = &c->brokers[i];
     b->index = (uint8_t)i;
+    pthread_mutex_init(&b->owing, NULL);
     b->client_id = mem_printf("%s%s", b->conf->client_id,
                               c->gateway.lane == CONF_LANE_LIFE_SAFETY ? "-ls" : "");
     size_t n = filters_of(w, (unsigned)i, &filters);
@@ -243,6 +300,20 @@ void ingest_hold(struct ingest *in, const char *why)
 const char *ingest_held(const struct ingest *in)
 {
     return in->held;
+}
+
+void ingest_links(struct ingest *in)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        struct ingest_broker *b = &in->brokers[i];
+        /* who has the lock waits for room himself */
+        if (!atomic_load(&b->owes) || pthread_mutex_trylock(&b->owing) != 0)
+            continue;
+        int k = pay(b, 0);
+        pthread_mutex_unlock(&b->owing);
+        if (k == 0)
+            pipeline_notify(in->o.pipeline);
+    }
 }
 
 static void nudge(struct ingest_broker *b, enum quiet_advice advice)
@@ -383,6 +454,7 @@ void ingest_close(struct ingest *in)
         return;
     for (size_t i = 0; i < in->n; i++) {
         mqtt_close(in->brokers[i].mqtt);
+        pthread_mutex_destroy(&in->brokers[i].owing);
         free(in->brokers[i].client_id);
     }
     free(in->brokers);

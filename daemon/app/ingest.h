@@ -33,6 +33,8 @@ void ingest_use(struct ingest *in, const struct world *w);
 /* Leave the brokers for that reason (told once), or come back when it is NULL. */
 void ingest_hold(struct ingest *in, const char *why);
 const char *ingest_held(const struct ingest *in); /* NULL: not held */
+/* Ten times a second: that a link went up or down, where the journal had no room for it when it did. */
+void ingest_links(struct ingest *in);
 void ingest_tick(struct ingest *in,
                  double seconds); /* once a second: the watchdog of silence */
 size_t ingest_brokers(const struct ingest *in);

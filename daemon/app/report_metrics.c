@@ -388,9 +388,21 @@ static void own_d(struct buf *b, const char *key, double v)
     (void)buf_printf(b, "\t%s=%.*s", key, (int)num_put_double(text, v), text);
 }
 
+/* Ends a line that began at `before`. False: there was no room for it, and no part of it stays. */
+static bool own_line(struct buf *b, size_t before)
+{
+    (void)buf_putc(b, '\n');
+    if (!b->failed)
+        return true;
+    b->failed = false;
+    b->len = before;
+    return false;
+}
+
 static void own_gateway(const struct report_sources *s, const struct report_rates *r,
                         struct buf *b)
 {
+    size_t before = b->len;
     struct journal_stats j;
     struct pipeline_stats p;
     struct engine_stats e;
@@ -405,9 +417,10 @@ static void own_gateway(const struct report_sources *s, const struct report_rate
     own_u(b, "journal_bytes", j.bytes);
     own_u(b, "devices_seen", e.devices_seen);
     own_u(b, "balanced", report_balanced(s));
-    (void)buf_putc(b, '\n');
+    (void)own_line(b, before);
     for (size_t i = 0; i < s->n_sinks; i++) {
         struct sink_stats k;
+        before = b->len;
         sink_stats(s->sinks[i], &k);
         own_series(s, b, "gaihou_gateway", "sink", k.id);
         own_u(b, "pending_lines", k.pending_lines);
@@ -420,13 +433,14 @@ static void own_gateway(const struct report_sources *s, const struct report_rate
             own_u(b, "backfill_from", (uint64_t)k.backfill_from_ms);
             own_u(b, "backfill_to", (uint64_t)k.backfill_to_ms);
         }
-        (void)buf_putc(b, '\n');
+        (void)own_line(b, before);
     }
 }
 
-static void own_ledger(const struct report_sources *s, const struct ledger_row *row,
+static bool own_ledger(const struct report_sources *s, const struct ledger_row *row,
                        struct buf *b)
 {
+    size_t before = b->len;
     own_series(s, b, "gaihou_ledger", "compound", row->compound);
     for (int c = 0; c < LEDGER_N; c++) {
         const char *reason = ledger_reason((enum ledger_count)c);
@@ -435,7 +449,7 @@ static void own_ledger(const struct report_sources *s, const struct ledger_row *
                        reason[0] ? "_" : "", reason);
         own_u(b, key, row->n[c]);
     }
-    (void)buf_putc(b, '\n');
+    return own_line(b, before);
 }
 
 bool report_own(const struct report_sources *s, const struct report_rates *r, size_t *at,
@@ -446,12 +460,8 @@ bool report_own(const struct report_sources *s, const struct report_rates *r, si
         own_gateway(s, r, b);
     for (; *at < ledger_rows(l); ++*at) {
         size_t before = b->len;
-        own_ledger(s, ledger_at(l, *at), b);
-        if (!b->failed)
-            continue;
-        b->failed = false; /* whole lines only */
-        b->len = before;
-        return before > 0;
+        if (!own_ledger(s, ledger_at(l, *at), b)) /* whole lines only */
+            return before > 0;
     }
     return false;
 }

@@ -112,6 +112,12 @@ static void end_drain(struct sink *s)
     fn(s->drain_ctx);
 }
 
+static void end_drain_if_done(struct sink *s)
+{
+    if (s->drain_fn && drained(s))
+        end_drain(s);
+}
+
 static void on_kick(void *ctx)
 {
     struct sink *s = ctx;
@@ -120,14 +126,14 @@ static void on_kick(void *ctx)
         sink_pump_writes(s);
     sink_pump_posts(s);
     sink_check_waiters(s);
-    if (s->drain_fn && drained(s))
-        end_drain(s);
+    end_drain_if_done(s);
 }
 
 static void on_wake(void *ctx)
 {
     struct sink *s = ctx;
     sink_pump_posts(s);
+    end_drain_if_done(s);
 }
 
 static void on_tick(void *ctx)
@@ -136,6 +142,7 @@ static void on_tick(void *ctx)
     sink_check_quota(s);
     sink_pump_writes(s);
     sink_pump_posts(s);
+    end_drain_if_done(s); /* marks are tried again here, and kick nobody */
 }
 
 static void on_drain_deadline(void *ctx)

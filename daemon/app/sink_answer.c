@@ -12,6 +12,8 @@
 #define HOUR_MS      3600000
 #define SAID_MOST    300
 #define BLOCK_SAY_NS (600 * (uint64_t)SECOND_NS)
+#define TURNS_SAID   5 /* troubles within that time; of more, only those are said that last */
+#define LASTS_NS     (10 * (uint64_t)SECOND_NS)
 
 /* -- saying it
  * --------------------------------------------------------------------------------- */
@@ -59,15 +61,38 @@ static void describe(struct sink *s, const struct httpc_answer *a, const struct 
     s->problem[n] = '\0';
 }
 
+/* One of several servers behind one address is not well: it goes on and off by the second. */
+static bool too_many_turns(struct sink *s, uint64_t now)
+{
+    if (s->turns == 0 || now - s->turns_ns > BLOCK_SAY_NS) {
+        s->turns_ns = now;
+        s->turns = 0;
+    }
+    if (++s->turns == TURNS_SAID + 1)
+        log_warn("sink %s: %s takes and refuses in turn: within %u minutes only what lasts is "
+                 "said from here on",
+                 s->conf->id, s->conf->url, (unsigned)(BLOCK_SAY_NS / SECOND_NS / 60));
+    return s->turns > TURNS_SAID;
+}
+
 static void broke(struct sink *s, enum sink_state state, const struct httpc_answer *a,
                   const struct answer *what)
 {
     describe(s, a, what);
     uint64_t now = loop_now_ns(s->loop), held;
-    if (s->state == SINK_WELL)
+    bool news = s->state == SINK_WELL;
+    if (news) {
         s->broke_ns = now;
+        s->unsaid = too_many_turns(s, now);
+    }
     bool worse = state == SINK_BLOCKED && s->state != SINK_BLOCKED;
-    if (s->state == SINK_WELL || worse) {
+    if (s->unsaid && now - s->broke_ns > LASTS_NS) {
+        s->unsaid = false;
+        news = true;
+    }
+    if (s->unsaid) {
+        /* it may be over in a moment */
+    } else if (news || worse) {
         s->block_limit.said = true;
         s->block_limit.last_ns = now;
         s->block_limit.suppressed = 0;
@@ -94,12 +119,16 @@ static void healed(struct sink *s)
     s->stats.last_ok_ns = loop_now_ns(s->loop);
     if (s->state == SINK_WELL)
         return;
+    bool said = !s->unsaid;
+    s->unsaid = false;
+    s->state = SINK_WELL;
+    s->problem[0] = '\0';
+    if (!said)
+        return;
     uint64_t sec = (loop_now_ns(s->loop) - s->broke_ns) / SECOND_NS;
     log_notice("sink %s: writes to %s again after %llu s; %llu lines waited", s->conf->id,
                s->conf->url, (unsigned long long)sec,
                (unsigned long long)outbound_pending_lines(s->log));
-    s->state = SINK_WELL;
-    s->problem[0] = '\0';
 }
 
 /* -- a block's end

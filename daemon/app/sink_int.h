@@ -17,6 +17,8 @@
 #define SINK_FAILING_BYTES (32u << 20) /* the same of what is never shed, while the log fails */
 #define SINK_WRITE_BYTES   (4u << 20)  /* one write */
 #define SINK_EXTRA_JOBS    8           /* blocks set aside or searched beside in_flight */
+#define SINK_ASIDE_FAILS   3  /* one that failed so often, beside others, takes no place … */
+#define SINK_ASIDE_JOBS    64 /* … as long as there are no more of them */
 #define SINK_PROBE_NS      30000000000u
 #define SINK_HOLD_NS       30000000000u
 #define SINK_HOLD_POLL_MS  5000
@@ -129,6 +131,9 @@ struct sink {
     uint64_t gate_ns;  /* nothing is posted before */
     unsigned failures; /* in a row */
     uint64_t oks, broke_ns, random;
+    uint64_t turns_ns; /* since when … */
+    unsigned turns;    /* … it was well and got into trouble so often */
+    bool unsaid;       /* the trouble that it is in */
     bool fresh_next, oldest_next;
     struct loop_timer *drain_timer;
     loop_fn *drain_fn;

@@ -147,10 +147,30 @@ static struct job *pick(const struct sink *s, bool any, bool searching, uint64_t
     return best;
 }
 
+/* Its lines, and not the server, are at fault: others were taken while it failed. */
+static bool is_aside(const struct job *j)
+{
+    return (j->state == JOB_READY || j->state == JOB_POSTING) && j->fails >= SINK_ASIDE_FAILS &&
+           (j->searching || j->same >= SINK_ASIDE_FAILS);
+}
+
+/* A line that makes the server fall silent stays for ever: those must not fill all places. While it is
+ * in trouble there is one more, as only what is taken beside them shows that it is they. What is taken
+ * cannot be shed, so an outage takes no more. */
+static bool has_place(const struct sink *s)
+{
+    size_t aside = 0, most = s->conf->in_flight + SINK_EXTRA_JOBS;
+    for (const struct job *j = s->jobs; j; j = j->next)
+        aside += is_aside(j);
+    if (aside > SINK_ASIDE_JOBS)
+        aside = SINK_ASIDE_JOBS;
+    return s->n_jobs < most + aside + (s->state != SINK_WELL);
+}
+
 /* A block from the log: the newest in one slot, the backlog in the others. */
 static struct job *fresh(struct sink *s, size_t live)
 {
-    if (s->n_jobs >= s->conf->in_flight + SINK_EXTRA_JOBS)
+    if (!has_place(s))
         return NULL;
     bool newest = live == 0;
     if (s->conf->in_flight <= 1) {

@@ -146,9 +146,9 @@ void journal_each_segment(struct journal *j,
 /* The archive: `%016x.journal.zst`, one per released segment (zstd of the whole file). */
 struct journal_archive {
     uint64_t segments, bytes;
-    uint64_t first, end; /* offsets */
-    int64_t first_wall_ns, last_wall_ns;
-    uint64_t unreadable;
+    uint64_t first, end; /* offsets: of all of them, and of those that can be read */
+    int64_t first_wall_ns, last_wall_ns; /* of those that can be read */
+    uint64_t unreadable;                 /* now */
 };
 int journal_archive_span(const char *dir,
                          struct journal_archive *out); /* a missing folder is empty */
@@ -157,7 +157,7 @@ int journal_archive_span(const char *dir,
 int journal_archive_fetch(const char *dir, uint64_t offset, struct record *out,
                           char **out_bytes);
 /* Removes segments whose last record is older than now - keep_ns, and the oldest ones above
- * max_bytes (0: no such limit). */
+ * max_bytes (0: no such limit). One that cannot be read is as old as the beginning of the next. */
 int journal_archive_prune(const char *dir, int64_t now_wall_ns, uint64_t keep_ns,
                           uint64_t max_bytes, uint64_t *out_removed);
 

@@ -85,6 +85,7 @@ struct item {
     uint64_t base, end, bytes;
     int64_t first_wall_ns, last_wall_ns;
     bool readable;
+    bool dated; /* last_wall_ns is known, or a time that is no earlier */
 };
 struct items {
     struct item *at;
@@ -177,11 +178,26 @@ static void item_read(const char *dir, struct item *i)
             i->end = info.base + seal.size;
             i->first_wall_ns = info.wall_ns;
             i->last_wall_ns = seal.wall_ns;
-            i->readable = true;
+            i->readable = i->dated = true;
         }
         file_close(f);
     }
     free(path);
+}
+
+/* What cannot be read ended before the next one began: it is no younger, and so goes with it. */
+static void date_unreadable(struct items *all)
+{
+    const struct item *next = NULL;
+    for (size_t i = all->n; i-- > 0;) {
+        struct item *x = &all->at[i];
+        if (x->readable) {
+            next = x;
+        } else if (next) {
+            x->last_wall_ns = next->first_wall_ns;
+            x->dated = true;
+        }
+    }
 }
 
 static int items_list(const char *dir, struct items *all)
@@ -198,6 +214,7 @@ static int items_list(const char *dir, struct items *all)
         qsort(all->at, all->n, sizeof(*all->at), by_base);
     for (size_t i = 0; i < all->n; i++)
         item_read(dir, &all->at[i]);
+    date_unreadable(all);
     return 0;
 }
 
@@ -208,16 +225,18 @@ int journal_archive_span(const char *dir, struct journal_archive *out)
     if (e < 0)
         return e;
     struct journal_archive a = {.segments = all.n};
+    bool any = false;
+    if (all.n > 0) /* its name says so; and who cannot be opened now may be another time */
+        a.first = all.at[0].base;
     for (size_t i = 0; i < all.n; i++) {
         const struct item *s = &all.at[i];
         a.bytes += s->bytes;
         a.unreadable += !s->readable;
         if (!s->readable)
             continue;
-        if (a.end == 0) {
-            a.first = s->base;
+        if (!any)
             a.first_wall_ns = s->first_wall_ns;
-        }
+        any = true;
         a.end = s->end;
         a.last_wall_ns = s->last_wall_ns;
     }
@@ -326,7 +345,7 @@ int journal_archive_prune(const char *dir, int64_t now_wall_ns, uint64_t keep_ns
     for (size_t i = 0; i < all.n && e == 0; i++) {
         const struct item *s = &all.at[i];
         /* a clock that stands before the segment's end proves nothing about its age */
-        bool old = s->readable && now_wall_ns > s->last_wall_ns &&
+        bool old = s->dated && now_wall_ns > s->last_wall_ns &&
                    (uint64_t)(now_wall_ns - s->last_wall_ns) > keep_ns;
         if (!old && (max_bytes == 0 || bytes <= max_bytes))
             continue;

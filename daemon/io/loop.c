@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <uv.h>
@@ -71,8 +72,11 @@ void loop_free(struct loop *l)
 {
     if (!l)
         return;
-    for (unsigned i = 0; i < l->n_signals; i++)
+    for (unsigned i = 0; i < l->n_signals; i++) {
+        int signum = l->signals[i].uv.signum;
         uv_close((uv_handle_t *)&l->signals[i].uv, signal_closed);
+        (void)signal(signum, SIG_IGN); /* it ends already, with an exit code of its own */
+    }
     uv_run(&l->uv, UV_RUN_DEFAULT); /* close callbacks */
     ASSERT(uv_loop_close(&l->uv) == 0);
     free(l);

@@ -21,8 +21,9 @@ typedef void loop_fn(void *ctx);
  * one waits behind another that the disk keeps busy. */
 void loop_pool(unsigned threads);
 struct loop *loop_new(void);
-void loop_free(struct loop *l); /* all handles must have been freed: asserted */
-void loop_run(struct loop *l);  /* until loop_stop, and the pool jobs under way are done */
+/* All handles must have been freed: asserted. Its signals are ignored from here on. */
+void loop_free(struct loop *l);
+void loop_run(struct loop *l); /* until loop_stop, and the pool jobs under way are done */
 void loop_stop(struct loop *l);
 uint64_t loop_now_ns(struct loop *l); /* monotonic, cached for the turn */
 uint64_t loop_hrtime_ns(void);        /* monotonic, now */

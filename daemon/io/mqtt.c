@@ -236,9 +236,8 @@ static uint64_t after_loss(struct mqtt *m)
     m->stats.losses++;
     pthread_mutex_unlock(&m->lock);
     uint64_t lived = mqtt_now_ns() - m->up_since_ns;
-    m->short_lives = lived < SHORT_LIFE_S * SECOND ? m->short_lives + 1 : 0;
-    if (lived >= STEADY_S * SECOND)
-        m->rounds = 0;
+    if (lived < SHORT_LIFE_S * SECOND)
+        m->short_lives++;
     char what[400], lasted[64];
     duration_text(lived, lasted, sizeof(lasted));
     (void)snprintf(what, sizeof(what), "connection to %s lost after %s", m->current->text,
@@ -274,14 +273,26 @@ static uint64_t after_loss(struct mqtt *m)
     return lived >= STEADY_S * SECOND ? jitter(m, SECOND) : backoff_ns(m);
 }
 
+/* A connection that lasted proves the broker and the way to it, however it ends; but one that ends
+ * because SUBSCRIBE is not answered has lasted for nothing. */
+static void after_life(struct mqtt *m, enum leave_for why)
+{
+    uint64_t lived = mqtt_now_ns() - m->up_since_ns;
+    if (lived >= SHORT_LIFE_S * SECOND)
+        m->short_lives = 0;
+    if (lived >= STEADY_S * SECOND && why != LEAVE_SILENT)
+        m->rounds = 0;
+}
+
 static void live(struct mqtt *m)
 {
-    m->up_since_ns = mqtt_now_ns();
+    m->up_since_ns = m->refused_asked_ns = mqtt_now_ns();
     m->version_works = true;
     m->early_closes = 0;
     say_up(m, m->session_present);
     char why[256] = "";
     enum leave_for leave = stay_connected(m);
+    after_life(m, leave);
     pthread_mutex_lock(&m->lock);
     bool closing = m->closing;
     if (leave == LEAVE_WANTED || leave == LEAVE_KICKED)

@@ -138,7 +138,7 @@ void mqtt_close(struct mqtt *m);
 void mqtt_leave(struct mqtt *m, const char *why); /* disconnect, keep the session */
 void mqtt_return(struct mqtt *m);                 /* connect again */
 /* Filters no longer named are unsubscribed after the new ones are there; what the broker refused is
- * asked for again. Always 0. */
+ * asked for again, as it is every ten minutes. Always 0. */
 int mqtt_resubscribe(struct mqtt *m, const struct mqtt_filter *filters, size_t n);
 void mqtt_reconnect(struct mqtt *m, const char *why); /* the watchdog's */
 /* Subscribes once more to what is subscribed: the broker's answer proves that the connection and

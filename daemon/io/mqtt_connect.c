@@ -11,6 +11,7 @@
 
 enum {
     CONNECT_TIMEOUT_S = 10, /* Paho looks every 3 s only, so up to 13 */
+    ATTEMPT_S = 60,         /* Paho has had its say by then, or never has */
     DISCONNECT_WAIT_S = 3,
     ADDRESSES_MAX = 4, /* of one name, tried in the resolver's order */
 };
@@ -401,7 +402,7 @@ static void explain(struct mqtt *m, const struct mqtt_url *u, const char *addres
             (void)snprintf(
                 e->text, sizeof(e->text),
                 "the broker refuses user name \"%s\" with the password given (%s); check "
-                "username and password_file of this broker in the configuration",
+                "username and password_file of this broker in the configuration, and restart",
                 user, text);
         else
             (void)snprintf(e->text, sizeof(e->text),
@@ -436,8 +437,20 @@ static void give_up(struct mqtt *m)
     mqtt_send_forget(m);
 }
 
+/* Paho says nothing any more: what it holds of this attempt may be stuck, so another handle goes on. */
+static int no_word(struct mqtt *m, struct mqtt_url *u)
+{
+    destroy_handle(&u->handle[m->version == 5]);
+    give_up(m);
+    m->end = (struct mqtt_end){0};
+    (void)snprintf(m->end.text, sizeof(m->end.text), "no end of the attempt within %d s",
+                   ATTEMPT_S);
+    return -ETIMEDOUT;
+}
+
 static int attempt(struct mqtt *m, struct mqtt_url *u, char *uri, const char *address)
 {
+    uint64_t until = mqtt_now_ns() + ATTEMPT_S * 1000000000ULL;
     pthread_mutex_lock(&m->lock);
     m->phase = MQTT_CONNECTING;
     m->end = (struct mqtt_end){0};
@@ -454,12 +467,16 @@ static int attempt(struct mqtt *m, struct mqtt_url *u, char *uri, const char *ad
         (void)snprintf(m->end.text, sizeof(m->end.text), "Paho: %s (%d)", text ? text : "error",
                        rc);
     }
-    while (m->phase == MQTT_CONNECTING && !m->closing && m->wanted)
-        pthread_cond_wait(&m->cond, &m->lock);
+    bool late = false;
+    while (m->phase == MQTT_CONNECTING && !m->closing && m->wanted && !late)
+        late = !mqtt_wait(m, until);
     enum mqtt_phase phase = m->phase;
+    late = late && !m->closing && m->wanted;
     pthread_mutex_unlock(&m->lock);
     if (phase == MQTT_CONNECTED || m->end.was_up) /* or lost at once, which the caller finds */
         return 0;
+    if (phase == MQTT_CONNECTING && late)
+        return no_word(m, u);
     if (phase == MQTT_CONNECTING) {
         /* Paho cannot disconnect what is not connected, so the handle has to go. */
         destroy_handle(&u->handle[m->version == 5]);

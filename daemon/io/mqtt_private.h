@@ -106,6 +106,7 @@ struct mqtt {
     unsigned short_lives;  /* connections lost within seconds, in a row */
     struct log_state link_log;
     uint64_t down_since_ns, up_since_ns;
+    uint64_t refused_asked_ns; /* when refused filters were asked for again, or we connected */
     char last_said[512];
     char unanswered[200]; /* topic of the oldest message that a lost connection left so */
     uint64_t last_said_ns;

@@ -9,6 +9,8 @@
 enum {
     CHUNK = 50, /* filters in one SUBSCRIBE: well below any broker's limits */
     ANSWER_WAIT_S = 30,
+    REFUSED_S =
+        600, /* what was refused is asked for again: an ACL is mended without our knowing */
 };
 
 /* One SUBSCRIBE or UNSUBSCRIBE under way; freed by its answer, which may come as late as the
@@ -295,9 +297,22 @@ static int send_request(struct mqtt *m, struct request *r)
                           : MQTTAsync_subscribeMany(h, (int)c->n, r->filters, r->qos, &o);
 }
 
+static void ask_refused(struct mqtt *m)
+{
+    uint64_t now = mqtt_now_ns();
+    if (now - m->refused_asked_ns < REFUSED_S * 1000000000ULL)
+        return;
+    m->refused_asked_ns = now;
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->n_subs; i++)
+        m->subs[i].again |= m->subs[i].code >= 0x80;
+    pthread_mutex_unlock(&m->lock);
+}
+
 bool mqtt_subs_work(struct mqtt *m)
 {
     struct request r = {0};
+    ask_refused(m);
     next_request(m, &r);
     if (!r.chunk) {
         pthread_mutex_lock(&m->lock);

@@ -135,6 +135,9 @@ struct fake_alarm { /* a committed transition or reply; all strings are its own 
 size_t fake_store_alarms(const struct fake_alarm *const **out);
 uint64_t fake_store_epoch(void);
 
+/* -- secrets: what each file says ------------------------------------------------------------- */
+extern const char *fake_secret;
+
 /* -- HTTP server ------------------------------------------------------------------------------ */
 typedef void fake_httpd_fn(void *ctx, int status, const char *body, size_t len);
 void fake_httpd_request(const char *method, const char *path, const char *query,

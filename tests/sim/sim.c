@@ -12,6 +12,7 @@
  *   answer ID well|down|503|timeout|auth|full
  *   store remember|restore|lose            broker up|down|forgets|deaf     disk full|free     acks lost|arrive     clock +TIME|-TIME|[un]synchronised
  *   folder remember|restore PATH             e.g. a sink's log, as it was; restored while the gateway is down
+ *   secret changed                         in every file that has one
  *   poison mended|back                     the databases take level=666, too; or no longer
  *   image well|unforked|nothing|killed|slow  what becomes of the process that writes a snapshot
  *   alerts up|down|empty                   the broker of alarms: needs option alerts: {broker: a}
@@ -563,6 +564,8 @@ static void machine(const char *verb, char *p)
             fake_alerts_broker(is(p, "up"));
     } else if (is(verb, "disk")) {
         fake_file_limit(is(p, "full")); /* one byte: nothing grows */
+    } else if (is(verb, "secret")) {
+        fake_secret = "another";
     } else if (is(verb, "poison")) {
         fake_db_poison = is(p, "mended") ? NULL : "level=666";
         if (fake_db_poison)

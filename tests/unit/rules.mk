@@ -37,13 +37,19 @@ $(B)/unit/test_engine_alarm_save: private LDFLAGS_ALL += -Wl,--wrap=gen_build
 # The engine's word about alarms is the test's.
 $(B)/unit/test_pipeline_alerts: private LDFLAGS_ALL += -Wl,--wrap=engine_new,--wrap=engine_record,--wrap=engine_adopt_cases,--wrap=engine_next_due,--wrap=journal_append
 
+# The clock is set ahead, and what Paho answers is the test's.
+$(B)/unit/test_mqtt_time: private LDFLAGS_ALL += -Wl,--wrap=clock_gettime,--wrap=pthread_cond_timedwait,--wrap=MQTTAsync_connect,--wrap=MQTTAsync_subscribeMany,--wrap=log_write
+
 # Who is given what, who has room, and what is said, is looked at by the test.
 $(B)/unit/test_pipeline_ahead: private LDFLAGS_ALL += -Wl,--wrap=engine_record,--wrap=engine_rot,--wrap=store_waiting_bytes,--wrap=log_write
+
+# The broker's word and the journal's room are the test's.
+$(B)/unit/test_ingest: private LDFLAGS_ALL += -Wl,--wrap=mqtt_open,--wrap=journal_append,--wrap=journal_append_patient,--wrap=pipeline_notify,--wrap=stop_now
 
 # The later version that finds fault is the test's.
 $(B)/unit/test_pipeline_kept: private LDFLAGS_ALL += -Wl,--wrap=world_open
 
-$(B)/unit/test_sink: private LDFLAGS_ALL += -Wl,--wrap=outbound_fold_error,--wrap=outbound_write,--wrap=loop_now_ns,--wrap=log_write
+$(B)/unit/test_sink: private LDFLAGS_ALL += -Wl,--wrap=outbound_fold_error,--wrap=outbound_write,--wrap=outbound_done,--wrap=loop_now_ns,--wrap=log_write
 
 # These take longest: they wait for real time, or try many seeds.
 UNIT_LONG := test_sink test_mqtt test_city test_journal_model test_mqtt_send test_alarm_random \

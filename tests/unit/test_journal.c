@@ -479,6 +479,46 @@ static void test_archive(void **state)
     assert_int_equal(journal_close(j), 0);
 }
 
+/* Neither header nor seal can be read: it still has its place, and goes in its time. */
+static void test_archive_that_rots(void **state)
+{
+    (void)state;
+    struct journal *j = open_with((struct journal_options){0});
+    struct journal_archive a;
+    char body[1000] = {0}, path[400];
+    uint64_t removed;
+    int64_t hour = INT64_C(3600000000000);
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(put(j, RECORD_MESSAGE, body, sizeof(body)), 0);
+    assert_int_equal(journal_sync(j), 0);
+    assert_int_equal(journal_release(j, 3 * 16384 + 1, archive), 0);
+    for (unsigned i = 0; i < 3; i += 2) {
+        (void)snprintf(path, sizeof(path), "%s/%016x.journal.zst", archive, i * 16384);
+        FILE *f = fopen(path, "we");
+        assert_non_null(f);
+        assert_int_equal(fwrite("rotten", 1, 6, f), 6);
+        assert_int_equal(fclose(f), 0);
+    }
+    assert_int_equal(journal_archive_span(archive, &a), 0);
+    assert_int_equal(a.segments, 3);
+    assert_int_equal(a.unreadable, 2);
+    assert_int_equal(a.first, 0); /* generations used since then are kept */
+    assert_int_equal(a.end, 2 * 16384);
+    assert_int_equal(
+        journal_archive_prune(archive, a.last_wall_ns, (uint64_t)hour, 0, &removed), 0);
+    assert_int_equal(removed, 0);
+    assert_int_equal(
+        journal_archive_prune(archive, a.last_wall_ns + 2 * hour, (uint64_t)hour, 0, &removed),
+        0);
+    assert_int_equal(removed, 2); /* nothing is known of the last one's age */
+    assert_int_equal(journal_release(j, 4 * 16384, archive), 0);
+    assert_int_equal(
+        journal_archive_prune(archive, a.last_wall_ns + 2 * hour, (uint64_t)hour, 0, &removed),
+        0);
+    assert_int_equal(removed, 2);
+    assert_int_equal(journal_close(j), 0);
+}
+
 /* As journal_open, with few files that may be open at a time. */
 static int open_with_few_files(const struct journal_options *o, struct journal **out)
 {
@@ -555,6 +595,7 @@ int main(void)
         BOTH(test_always),
         BOTH(test_kill),
         BOTH(test_archive),
+        BOTH(test_archive_that_rots),
         BOTH(test_tick),
         BOTH(test_fetch_while_archived),
         BOTH(test_more_segments_than_files),

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sink: what becomes of its points, blocks and lines, whatever database and disk do. */
 #include "sink_rig.h"
+#include "app/sink_int.h"
 
 /* -- what is told of the log ------------------------------------------------------------------ */
 
 static int fold_error;
-static unsigned broke, healed;
+static unsigned broke, healed, turns_said;
 
 int __wrap_outbound_fold_error(const struct outbound *ob);
 int __wrap_outbound_fold_error(const struct outbound *ob)
@@ -23,6 +24,21 @@ int __wrap_outbound_write(struct outbound *ob, struct block *const *blocks, size
     return disk_full && n > 0 ? -ENOSPC : __real_outbound_write(ob, blocks, n);
 }
 
+static int marks_fail; /* so many of the next */
+
+int __real_outbound_done(struct outbound *ob, uint64_t seq, enum outbound_outcome outcome,
+                         const struct outbound_refusal *refused, size_t n_refused);
+int __wrap_outbound_done(struct outbound *ob, uint64_t seq, enum outbound_outcome outcome,
+                         const struct outbound_refusal *refused, size_t n_refused);
+int __wrap_outbound_done(struct outbound *ob, uint64_t seq, enum outbound_outcome outcome,
+                         const struct outbound_refusal *refused, size_t n_refused)
+{
+    if (marks_fail == 0)
+        return __real_outbound_done(ob, seq, outcome, refused, n_refused);
+    marks_fail--;
+    return -ENOSPC;
+}
+
 static uint64_t ahead_ns; /* the sink's clock, of the true one */
 
 uint64_t __real_loop_now_ns(struct loop *l);
@@ -37,6 +53,7 @@ void __wrap_log_write(enum log_level level, const char *fmt, ...)
 {
     broke += level == LOG_WARN_ && strstr(fmt, "cannot be given back");
     healed += level == LOG_NOTICE_ && strstr(fmt, "is given back again");
+    turns_said += strstr(fmt, "cannot write to") || strstr(fmt, "writes to");
 }
 
 /* -- cases --------------------------------------------------------------------------------- */
@@ -571,6 +588,50 @@ static void test_a_hanging_line_and_one_slot(void **state)
     hangs(1);
 }
 
+static int wanted;
+
+static bool hung_so_often(void)
+{
+    ahead_ns += SECOND_NS; /* nobody waits for a backoff */
+    sink_kick(sink);
+    return db.hung >= wanted;
+}
+
+static bool so_many_taken(void)
+{
+    ahead_ns += SECOND_NS;
+    sink_kick(sink);
+    return stats().accepted == (uint64_t)wanted;
+}
+
+static void steps_until(int n, const char *text, bool (*fn)(void), int want)
+{
+    for (int i = 0; i < n; i++)
+        step(1, text, POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    wanted = want;
+    run_until(fn, 60);
+}
+
+/* More blocks with such a line than may be under way, at once and in time: what comes later goes all the
+ * same. */
+static void test_many_hanging_lines(void **state)
+{
+    (void)state;
+    conf.in_flight = 1;
+    conf.batch.lines = 1;
+    conf.timeout_ns = 100000000u;
+    db.hang = "hang";
+    open_sink();
+    steps_until(9, "hang", hung_so_often, 18);
+    steps_until(30, "x", so_many_taken, 30);
+    steps_until(3, "hang", hung_so_often, db.hung + 12);
+    steps_until(3, "x", so_many_taken, 33);
+    ahead_ns = 0;
+    assert_int_equal(stats().refused, 0);
+    assert_int_equal(stats().pending_lines, 12);
+}
+
 static int flushed;
 static void on_flushed(void *ctx)
 {
@@ -614,6 +675,21 @@ static void test_flush_and_drain(void **state)
     run_until(is_flushed, 10);
     assert_true(loop_hrtime_ns() - t0 < 60000000000u); /* it would try for ever */
     assert_int_equal(stats().pending_lines, 3);        /* waits in the log */
+}
+
+/* The last mark is written when the sink looks by itself: nothing else happens then. */
+static void test_a_drain_ends_with_a_late_mark(void **state)
+{
+    (void)state;
+    open_sink();
+    step(3, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    flushed = 0;
+    marks_fail = 1;
+    sink_drain(sink, 600000, on_flushed, NULL);
+    run_until(is_flushed, 10);
+    assert_int_equal(marks_fail, 0);
+    assert_int_equal(stats().accepted, 3);
 }
 
 static bool is_in_trouble(void)
@@ -781,6 +857,38 @@ static void closed_meanwhile(void **state)
     assert_false(letters.marked[0] || letters.marked[1]);
 }
 
+static bool so_many_taken_in_turn(void)
+{
+    ahead_ns += SECOND_NS / 20;
+    sink_kick(sink);
+    return stats().accepted == (uint64_t)wanted;
+}
+
+/* A balancer with one server that is away: not two lines for each post, and an outage is said again. */
+static void test_what_comes_and_goes_is_not_said_for_ever(void **state)
+{
+    (void)state;
+    conf.in_flight = 1;
+    conf.batch.lines = 1;
+    for (db.n_plan = 0; db.n_plan < 60; db.n_plan++)
+        db.plan[db.n_plan] = db.n_plan % 2 ? 204 : 503;
+    open_sink();
+    turns_said = 0;
+    steps_until(30, "x", so_many_taken_in_turn, 30);
+    assert_true(turns_said >= 2 && turns_said <= 30);
+    turns_said = 0;
+    db.away = true;
+    step(1, "x", POINT_ROUTINE);
+    sink_journal_synced(sink, offset);
+    int asked = db.posts;
+    while (db.posts < asked + 8) {
+        ahead_ns += 6 * (uint64_t)SECOND_NS;
+        run_until(a_moment, 10);
+    }
+    assert_true(turns_said >= 1);
+    ahead_ns = 0;
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(int argc, char **argv)
@@ -811,7 +919,10 @@ int main(int argc, char **argv)
         CASE(test_victoriametrics_restarts_under_way),
         CASE(test_a_hanging_line),
         CASE(test_a_hanging_line_and_one_slot),
+        CASE(test_many_hanging_lines),
+        CASE(test_what_comes_and_goes_is_not_said_for_ever),
         CASE(test_flush_and_drain),
+        CASE(test_a_drain_ends_with_a_late_mark),
         CASE(test_a_log_that_cannot_be_written),
         CASE(test_a_log_that_cannot_be_folded),
         CASE(test_a_full_disk_gives_back_what_is_done),
