@@ -473,6 +473,22 @@ static void a_device_goes_to_the_other_lane(void **state)
     bench_free(b);
 }
 
+/* Stamped by receipt, what the broker kept would be news: the pit was full and is empty again. */
+static void old_news_of_a_clock_that_was_never_set(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    give(b, RECORD_LINK_UP, "", "\1", 1, 0, SECOND);
+    say(b, "d1", "{\"ts\":86400000,\"level\":0.9}", SECOND / 10);
+    say(b, "d1", "{\"ts\":86460000,\"level\":0.1}", SECOND / 10);
+    tick(b, MINUTE);
+    assert_null(last_of(b, SAW_TRANSITION));
+    say(b, "d1", "{\"ts\":86520000,\"level\":0.9}",
+        SECOND); /* caught up: this is the present */
+    assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
+    bench_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -492,6 +508,7 @@ int main(void)
         cmocka_unit_test(the_man_page_is_right),
         cmocka_unit_test(a_rule_vanishes),
         cmocka_unit_test(a_device_goes_to_the_other_lane),
+        cmocka_unit_test(old_news_of_a_clock_that_was_never_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
