@@ -373,8 +373,10 @@ static void alarm(struct engine *e, const struct record *r, const struct taking 
                   const struct reading *g, bool catching_up, int64_t received_ms)
 {
     int64_t late_ms = received_ms - t->time_ms;
-    if (late_ms > 0 && t->sample->has_time)
-        late_ms = late_ms > e->order_shift_ms ? late_ms - e->order_shift_ms : 0;
+    if (late_ms > 0 && t->sample->has_time) {
+        int64_t shift_ms = engine_order_shift_ms(e, t->device);
+        late_ms = late_ms > shift_ms ? late_ms - shift_ms : 0;
+    }
     struct alarm_sample s = {.device = t->device,
                              .point = t->further ? t->further->name : "",
                              .fields = g->good,

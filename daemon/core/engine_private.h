@@ -257,6 +257,8 @@ void engine_learn_time(struct engine *e, const struct record *r);
 void engine_link_up(struct broker_state *b, const struct record *r);
 void engine_arrival(struct engine *e, const struct record *r);
 bool engine_catching_up(const struct engine *e, const struct record *r);
+/* By so much the device's times look old for no other reason than that ours was set ahead. */
+int64_t engine_order_shift_ms(const struct engine *e, const struct device *d);
 /* A device told its time: what its clock is worth, and ours. silent_ms: before this message. */
 void engine_clock_told(struct engine *e, const struct device *d, const struct record *r,
                        int64_t newest_ms, int64_t silent_ms);

@@ -489,12 +489,47 @@ static void old_news_of_a_clock_that_was_never_set(void **state)
     bench_free(b);
 }
 
+/* With that time of ours (less `old_ms`) as its own. */
+static void say_at(struct bench *b, const char *device, double level, int64_t old_ms,
+                   int64_t shift)
+{
+    char body[64];
+    int64_t at = (WALL0 + (int64_t)(b->ns + MINUTE - BOOT0) + shift) / 1000000 - old_ms;
+    snprintf(body, sizeof(body), "{\"ts\":%lld,\"level\":%.2f}", (long long)at, level);
+    say(b, device, body, MINUTE);
+}
+
+/* A step of ours is taken off whose clock did not make it; back-fill is not news for it. */
+static void late_is_late_although_our_clock_was_set_ahead(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    int64_t step = 40 * (int64_t)MINUTE;
+    b->wall_shift = step;
+    tick(b, SECOND);
+    say_at(b, "d1", 0.1, 0, step);
+    say_at(b, "d1", 0.93, 30 * 60000, step);
+    assert_null(last_of(b, SAW_TRANSITION));
+    bench_free(b);
+    for (step = 5 * (int64_t)MINUTE; step < 60 * (int64_t)MINUTE; step *= 9) {
+        b = bench_of(conf_text);
+        say_at(b, "d1", 0.1, 0, 0);
+        b->wall_shift = step;
+        tick(b, SECOND);
+        say_at(b, "d1", 0.93, 0, 0); /* agrees still, or is off */
+        assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
+        assert_null(strstr(last_of(b, SAW_TRANSITION)->text, "\"late\":true"));
+        bench_free(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_sample_to_transition),
         cmocka_unit_test(two_messages_of_one_time),
         cmocka_unit_test(late_is_late_although_our_clock_was_never_set),
+        cmocka_unit_test(late_is_late_although_our_clock_was_set_ahead),
         cmocka_unit_test(timers_between_records),
         cmocka_unit_test(commands),
         cmocka_unit_test(retained_and_reinjected),
