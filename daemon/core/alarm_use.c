@@ -272,9 +272,19 @@ static void move_device(struct change *c, uint32_t index)
         now.dev->flags &= (uint8_t) ~(DEV_WAITS | DEV_HEARD);
 }
 
+/* Who is silent and becomes an uplink hides at once who is silent behind it. */
+static void begin_uplinks(struct gen *g)
+{
+    for (size_t i = 0; i < g->n_uplinks; i++) {
+        struct uplink *u = &g->uplinks[i];
+        u->down = g->devs[u->device].flags & DEV_MISSED && u->pos != UINT32_MAX;
+    }
+}
+
 static void move_uplinks(struct change *c)
 {
     const struct gen *g = &c->a->g;
+    begin_uplinks(c->next);
     for (size_t i = 0; i < g->n_uplinks; i++) {
         const struct uplink *u = &g->uplinks[i];
         const struct device *od = registry_device_at(g->world->registry, u->device);

@@ -73,6 +73,30 @@ static void a_silent_device_leaves_its_silent_uplink(void **state)
     rig_end(&r);
 }
 
+/* Nobody was behind it before; until it is heard of again. */
+static void silent_devices_come_behind_a_silent_one(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,,\ns2,sump,c1,b1,60s,,\n",
+              RULES(GONE UP));
+    say(&r, 60 * S, "u1", "rssi=1");
+    say(&r, 60 * S, "s1", "level=0.1");
+    rig_to(&r, 400 * S);
+    r.n_log = 0;
+    rig_reload(&r, BEHIND, RULES(GONE UP));
+    rig_to(&r, 500 * S);
+    told(&r, "400 gone s1 inhibit active no_data stale inhibited\n"
+             "400 gone s2 inhibit active no_data stale inhibited\n");
+    rig_restart(&r);
+    say(&r, 600 * S, "u1", "rssi=1");
+    rig_to(&r, 700 * S);
+    told(&r, "600 up u1 cleared normal no_data good\n"
+             "660 gone s1 inhibit active no_data stale\n"
+             "660 gone s2 inhibit active no_data stale\n");
+    rig_end(&r);
+}
+
 /* The one that told for all does so no longer. */
 static void an_uplink_that_is_told_no_more_hides_nobody(void **state)
 {
@@ -872,6 +896,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_uplink_hides_silence_and_no_level),
         cmocka_unit_test(a_silent_device_leaves_its_silent_uplink),
+        cmocka_unit_test(silent_devices_come_behind_a_silent_one),
         cmocka_unit_test(an_uplink_that_is_told_no_more_hides_nobody),
         cmocka_unit_test(an_uplink_of_uplinks_hides_nobody_for_ever),
         cmocka_unit_test(a_new_rule_counts_what_is_known),
