@@ -237,6 +237,11 @@ bool cases_told_active(const struct case_open *o)
     return o->told.any && (o->told.facets & 1);
 }
 
+static bool told_shelved(const struct case_open *o)
+{
+    return o->told.any && o->told.facets >> 16 & MASK_SHELVED;
+}
+
 static bool is_told(const struct case_open *o, enum case_change change, bool closes)
 {
     bool differs = !o->told.any || o->told.facets != cases_facets(o);
@@ -257,8 +262,10 @@ static bool is_told(const struct case_open *o, enum case_change change, bool clo
         return !cases_withheld(o) && cases_told_active(o);
     case CASE_FLAPPING:
         return o->life_safety || !(o->masks & (MASK_SHELVED | MASK_INHIBITED));
+    case CASE_UNSHELVED: /* who was told that it is shelved is told that it is no more, whatever
+                            else hides it */
+        return told_shelved(o) || (!cases_withheld(o) && differs && (o->told.any || pending));
     case CASE_SETTLED:
-    case CASE_UNSHELVED:
     case CASE_UNMASKED:
         return !cases_withheld(o) && differs && (o->told.any || pending);
     case CASE_MOVED:

@@ -18,7 +18,7 @@
  *
  * What is told (transition.deliver). Masks (shelved, flapping, inhibited) withhold what
  * happens to the condition (a rise in severity is told while it flaps); what people did to a case that was told is told, and so is that it is
- * shelved or flaps. Life-safety is never masked. Better news (cleared, lowered, fresh, settled) is
+ * shelved, or no longer, or flaps. Life-safety is never masked. Better news (cleared, lowered, fresh, settled) is
  * told only if the worse was; when the last mask goes, the present state, if it differs from the
  * one last told. A case never told that clears under a mask closes in silence. An end is told
  * iff anything of the case was, so that its retained topic is emptied.

@@ -438,6 +438,37 @@ static void every_step_is_full(void **state)
     rig_free(r);
 }
 
+/* Behind another mask, too: else the state that is kept says `shelved` until that goes. */
+static void the_end_of_shelving_is_told(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+    struct alarm_event ev = rig_event(r, ALARM_FLAPPING, "ack-1", "d1");
+    ev.flapping = true;
+    rig_give(r, &ev);
+    for (int expires = 0; expires < 2; expires++) {
+        assert_int_equal(rig_do(r, VERB_SHELVE, "{\"for\":60}"), ANSWER_DONE);
+        if (expires)
+            rig_pass(r, 120);
+        else
+            assert_int_equal(rig_do(r, VERB_UNSHELVE, "{}"), ANSWER_DONE);
+        assert_int_equal(rig_last(r)->change, CASE_UNSHELVED);
+        assert_true(rig_last(r)->deliver);
+        assert_non_null(strstr(rig_last(r)->json, "\"masked\":[\"flapping\"]"));
+    }
+    rig_free(r);
+    r = rig_new(); /* but of what nobody was told nobody is */
+    ev = rig_event(r, ALARM_ACTIVATED, "ack-1", "d1");
+    ev.inhibited = true;
+    rig_give(r, &ev);
+    assert_int_equal(rig_do(r, VERB_SHELVE, "{\"for\":60}"), ANSWER_DONE);
+    rig_pass(r, 120);
+    assert_int_equal(rig_last(r)->change, CASE_UNSHELVED);
+    assert_false(rig_last(r)->deliver);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +484,7 @@ int main(void)
         cmocka_unit_test(a_test_hides_no_life_in_danger),
         cmocka_unit_test(a_compound_is_found_within_a_reload),
         cmocka_unit_test(what_becomes_life_safety_is_told),
+        cmocka_unit_test(the_end_of_shelving_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
