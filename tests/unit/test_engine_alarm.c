@@ -190,6 +190,30 @@ static void who_does_not_listen(void **state)
     bench_free(b);
 }
 
+/* Nobody can listen any more: that somebody does not is over. */
+static void without_a_broker_nobody_is_absent(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    char conf[sizeof(conf_text)];
+    say(b, "s1", "{\"alarm\":true}", MINUTE);
+    tick(b, 16 * MINUTE);
+    assert_int_equal(count_of(b, SAW_TRANSITION, "物业公司 f1"), 1);
+    snprintf(conf, sizeof(conf), "%s", conf_text);
+    char *alerts = strstr(conf, "alerts: {broker: main}\n");
+    memmove(alerts, alerts + strlen("alerts: {broker: main}\n"),
+            strlen(alerts + strlen("alerts: {broker: main}\n")) + 1);
+    struct world *next = world_of(conf, devices_text, rules_text);
+    give(b, RECORD_GENERATION, "", "world", 5, 0, SECOND);
+    engine_use(b->e, next);
+    world_free(b->w);
+    b->w = next;
+    const struct seen *t = last_of(b, SAW_TRANSITION);
+    assert_non_null(strstr(t->text, "gaihou-firm-absent"));
+    assert_true(t->closed);
+    bench_free(b);
+}
+
 /* A case of which the firm heard nothing concerns it no more when its compound has another firm. */
 static void who_is_concerned_no_more_may_be_away(void **state)
 {
@@ -537,6 +561,7 @@ int main(void)
         cmocka_unit_test(silence_and_downtime),
         cmocka_unit_test(who_does_not_listen),
         cmocka_unit_test(who_could_not_listen_before),
+        cmocka_unit_test(without_a_broker_nobody_is_absent),
         cmocka_unit_test(who_is_concerned_no_more_may_be_away),
         cmocka_unit_test(what_cannot_be_delivered),
         cmocka_unit_test(open_cases_each_minute),
