@@ -459,14 +459,24 @@ void cases_bind(struct cases *c, struct case_open *o)
 }
 
 /* Why a case cannot go on in `now`; NULL: it can. */
-static const char *gone(const struct case_open *o, const struct world *now)
+static const char *gone(const struct cases *c, const struct case_open *o,
+                        const struct world *now)
 {
     if (o->own)
         return NULL;
-    const struct device *d = registry_find(now->registry, o->device, strlen(o->device));
-    if (!now->rules || !rules_find(now->rules, o->rule, strlen(o->rule)))
+    size_t n = strlen(o->device);
+    const struct device *was = registry_find(c->world->registry, o->device, n);
+    const struct device *d = registry_find(now->registry, o->device, n);
+    const struct rule *r = now->rules ? rules_find(now->rules, o->rule, strlen(o->rule)) : NULL;
+    if (!r)
         return "rule_removed";
-    return !d ? "device_removed" : d->retired ? "device_retired" : NULL;
+    if (!d || d->retired)
+        return d ? "device_retired" : "device_removed";
+    if (!world_serves(now, d))
+        return NULL; /* people close it */
+    if (was && strcmp(was->kind->name, d->kind->name) != 0)
+        return "device_changed";
+    return alarm_concerns(now, r, d, o->point) ? NULL : "not_concerned";
 }
 
 /* The new firm has accepted nothing and acknowledged nothing. */
@@ -503,7 +513,7 @@ void cases_use(struct cases *c, const struct world *before, const struct world *
     (void)before; /* c->world, so far: what goes is shown as it was there */
     for (struct case_open *o = c->world ? c->first : NULL; o; o = next) {
         next = o->next;
-        const char *why = gone(o, now);
+        const char *why = gone(c, o, now);
         if (why)
             cases_removed(c, o, why, wall_ms, engine_ns);
     }

@@ -469,6 +469,41 @@ static void the_end_of_shelving_is_told(void **state)
     rig_free(r);
 }
 
+#define ACK_1(more)                                                                            \
+    "version: 1\ngroups:\n  - name: g\n    rules:\n"                                           \
+    "      - {id: ack-1, kind: \"*\", title: t, action: a, work: ack, no_data: "               \
+    "{after: 1h, policy: alert}" more "}\n"
+
+/* What is over and waits for people only is watched by nobody, and has no more to wait for. */
+static void who_is_not_concerned_waits_for_nobody(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *devices, *rules, *reason;
+    } ways[] = {
+        {rig_devices_text, ACK_1(""), NULL},
+        {rig_devices_text, ACK_1(", only: {compounds: [c2]}"), "\"reason\":\"not_concerned\""},
+        {"device,kind,compound\nd1,smoke,qby\n", ACK_1(""), "\"reason\":\"device_changed\""},
+    };
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        struct cases_rig *r = rig_new();
+        rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+        rig_say(r, ALARM_CLEARED, "ack-1", "d1");
+        assert_false(rig_last(r)->closed);
+        struct world *next =
+            rig_world(rig_conf_text, rig_compounds_text, ways[i].devices, ways[i].rules);
+        cases_use(r->c, r->w, next, r->ns, r->wall_ms);
+        world_free(r->w);
+        r->w = next;
+        assert_int_equal(rig_open(r), ways[i].reason ? 0 : 1);
+        if (ways[i].reason) {
+            assert_true(rig_last(r)->closed && rig_last(r)->deliver);
+            assert_non_null(strstr(rig_last(r)->json, ways[i].reason));
+        }
+        rig_free(r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,6 +520,7 @@ int main(void)
         cmocka_unit_test(a_compound_is_found_within_a_reload),
         cmocka_unit_test(what_becomes_life_safety_is_told),
         cmocka_unit_test(the_end_of_shelving_is_told),
+        cmocka_unit_test(who_is_not_concerned_waits_for_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
