@@ -377,6 +377,7 @@ static void alarm(struct engine *e, const struct record *r, const struct taking 
         int64_t shift_ms = engine_order_shift_ms(e, t->device);
         late_ms = late_ms > shift_ms ? late_ms - shift_ms : 0;
     }
+    bool old = catching_up && t->by_receipt; /* in the order in which it came */
     struct alarm_sample s = {.device = t->device,
                              .point = t->further ? t->further->name : "",
                              .fields = g->good,
@@ -386,9 +387,9 @@ static void alarm(struct engine *e, const struct record *r, const struct taking 
                              .n_bad = g->n_bad,
                              .time_ms = t->time_ms,
                              .received_ms = received_ms,
-                             .order_ns = order_of(e, r, t->sample->has_time, late_ms),
+                             .order_ns = order_of(e, r, t->sample->has_time && !old, late_ms),
                              .engine_ns = r->engine_ns,
-                             .catch_up = catching_up && t->by_receipt,
+                             .catch_up = old,
                              .alive = !t->sample->not_alive};
     if (r->type == RECORD_MESSAGE)
         engine_alarms_sample(e, &s);

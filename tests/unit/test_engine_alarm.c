@@ -507,9 +507,14 @@ static void old_news_of_a_clock_that_was_never_set(void **state)
     say(b, "d1", "{\"ts\":86460000,\"level\":0.1}", SECOND / 10);
     tick(b, MINUTE);
     assert_null(last_of(b, SAW_TRANSITION));
-    say(b, "d1", "{\"ts\":86520000,\"level\":0.9}",
-        SECOND); /* caught up: this is the present */
+    /* Caught up: this is the present. So is what is kept in the end, in whatever part of its millisecond it came. */
+    say(b, "d1", "{\"ts\":86520000,\"level\":0.9}", SECOND);
     assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
+    give(b, RECORD_LINK_UP, "", "\1", 1, 0, MINUTE);
+    say(b, "d1", "{\"ts\":86580000,\"level\":0.1}", SECOND / 10 + 300);
+    assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
+    tick(b, 20 * SECOND);
+    assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_CLEARED);
     bench_free(b);
 }
 
