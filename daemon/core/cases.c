@@ -506,26 +506,48 @@ static void move(struct cases *c, struct case_open *o, int64_t wall_ms)
     free(compound);
 }
 
-void cases_use(struct cases *c, const struct world *before, const struct world *now,
-               uint64_t engine_ns, int64_t wall_ms)
+/* A reload would say something of it: of what came from the store nobody has in this world. */
+bool cases_is_unsettled(const struct cases *c, const struct case_open *o)
+{
+    const struct compound *k = o->d ? cases_place(c, o->d) : NULL;
+    bool test = cases_in_test(c, o) != NULL;
+    if (gone(c, o, c->world) ||
+        (k && (strcmp(k->firm, o->firm) != 0 || strcmp(k->code, o->compound) != 0)))
+        return true;
+    return test != ((o->masks & MASK_TEST) != 0) && !(test && o->life_safety);
+}
+
+static void close_gone(struct cases *c, const struct world *now, uint64_t engine_ns,
+                       int64_t wall_ms)
 {
     struct case_open *next;
-    (void)before; /* c->world, so far: what goes is shown as it was there */
-    for (struct case_open *o = c->world ? c->first : NULL; o; o = next) {
+    for (struct case_open *o = c->first; o; o = next) {
         next = o->next;
         const char *why = gone(c, o, now);
         if (why)
             cases_removed(c, o, why, wall_ms, engine_ns);
     }
+}
+
+void cases_use(struct cases *c, const struct world *before, const struct world *now,
+               uint64_t engine_ns, int64_t wall_ms)
+{
+    bool first = !c->world;
+    (void)before; /* c->world, so far: what goes is shown as it was there */
+    if (!first)
+        close_gone(c, now, engine_ns, wall_ms);
     c->world = now;
+    c->unsettled = false;
     if (!c->stream)
         c->stream = mem_printf("%s/%s/0", now->conf->gateway.id,
                                conf_lane_name(now->conf->gateway.lane));
-    for (struct case_open *o = c->first; o; o = o->next) {
+    for (struct case_open *o = c->first; o; o = o->next)
         cases_bind(c, o);
+    if (first) /* it came from the store before there was a world */
+        close_gone(c, now, engine_ns, wall_ms);
+    for (struct case_open *o = c->first; o; o = o->next)
         if (o->d)
             move(c, o, wall_ms);
-    }
     /* a scope may hold other devices now */
     cases_retest(c, &(struct case_cause){.wall_ms = wall_ms}, engine_ns);
 }
@@ -609,7 +631,9 @@ void cases_tick(struct cases *c, const struct position *at, uint64_t due, int64_
     if (c->next_due > due)
         return;
     struct case_open *o = first_due(c);
-    if (o && o->lost) {
+    if (c->unsettled) {
+        cases_use(c, c->world, c->world, at->tick, wall_ms);
+    } else if (o && o->lost) {
         reopen(c, at, o, wall_ms);
     } else if (o && o->behind) {
         catch_up(c, o, due, wall_ms);

@@ -504,6 +504,55 @@ static void who_is_not_concerned_waits_for_nobody(void **state)
     }
 }
 
+static unsigned told_since(const struct cases_rig *r, size_t n, enum case_change change)
+{
+    unsigned told = 0;
+    for (size_t i = n; i < r->n; i++)
+        told += r->seen[i].change == change && r->seen[i].deliver;
+    return told;
+}
+
+/* The state was lost, and meanwhile the world has changed, and the test is over: as a reload says it. */
+static void what_the_store_has_meets_the_world(void **state)
+{
+    (void)state;
+    for (int early = 0; early < 2; early++) {
+        struct cases_rig *r = rig_new();
+        const char *list[3];
+        size_t lens[3], n = 0;
+        assert_int_equal(
+            rig_ask(r, NULL, "-", "compound/qby", VERB_TEST, "{\"for\":\"30m\"}", NULL),
+            ANSWER_DONE);
+        rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+        rig_say(r, ALARM_ACTIVATED, "full-1", "d2");
+        rig_say(r, ALARM_ACTIVATED, "ack-1", "d3");
+        for (const struct kept_case *k = r->open; k; k = k->next, n++) {
+            assert_true(n < 3);
+            list[n] = k->blob;
+            lens[n] = k->blob_len;
+        }
+        cases_free(r->c);
+        world_free(r->w);
+        r->w = rig_world(rig_conf_text, "compound,name,firm\nqby,桥北苑,f1\nc2,二村,f9\n",
+                         rig_devices_text, ACK_1(""));
+        size_t before = r->n;
+        r->c =
+            early ? cases_new(&(struct cases_out){r, rig_transition, rig_reply}) : rig_cases(r);
+        assert_int_equal(cases_adopt(r->c, list, lens, n, NULL, NULL), 0);
+        assert_int_equal(r->n, before);
+        if (early)
+            cases_use(r->c, NULL, r->w, r->ns, r->wall_ms);
+        rig_pass(r, 1);
+        assert_int_equal(r->n, before + 3);
+        assert_int_equal(told_since(r, before, CASE_UNMASKED), 1);
+        assert_int_equal(told_since(r, before, CASE_RULE_REMOVED), 1);
+        assert_int_equal(told_since(r, before, CASE_MOVED), 1);
+        assert_int_equal(rig_open(r), 2);
+        assert_int_equal(cases_next_due(r->c), UINT64_MAX);
+        rig_free(r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -521,6 +570,7 @@ int main(void)
         cmocka_unit_test(what_becomes_life_safety_is_told),
         cmocka_unit_test(the_end_of_shelving_is_told),
         cmocka_unit_test(who_is_not_concerned_waits_for_nobody),
+        cmocka_unit_test(what_the_store_has_meets_the_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
