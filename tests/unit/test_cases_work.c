@@ -469,6 +469,32 @@ static void the_end_of_shelving_is_told(void **state)
     rig_free(r);
 }
 
+/* Silent, which somebody acknowledged, and then an alarm of the same severity: that is other news, also while
+ * it goes to and fro. */
+static void a_level_is_graver_than_silence(void **state)
+{
+    (void)state;
+    for (int flaps = 0; flaps < 2; flaps++) {
+        struct cases_rig *r = rig_new();
+        struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "ack-1", "d1");
+        ev.no_data = true;
+        ev.quality = ALARM_STALE;
+        rig_give(r, &ev);
+        ev.change = ALARM_FLAPPING;
+        ev.flapping = flaps;
+        if (flaps)
+            rig_give(r, &ev);
+        assert_int_equal(rig_do(r, VERB_ACK, "{}"), ANSWER_DONE);
+        ev = rig_event(r, ALARM_LEVEL, "ack-1", "d1");
+        ev.flapping = flaps;
+        rig_give(r, &ev);
+        assert_int_equal(rig_last(r)->change, CASE_RAISED);
+        assert_true(rig_last(r)->deliver);
+        assert_non_null(strstr(rig_last(r)->json, "\"ack\":null"));
+        rig_free(r);
+    }
+}
+
 #define ACK_1(more)                                                                            \
     "version: 1\ngroups:\n  - name: g\n    rules:\n"                                           \
     "      - {id: ack-1, kind: \"*\", title: t, action: a, work: ack, no_data: "               \
@@ -571,6 +597,7 @@ int main(void)
         cmocka_unit_test(the_end_of_shelving_is_told),
         cmocka_unit_test(who_is_not_concerned_waits_for_nobody),
         cmocka_unit_test(what_the_store_has_meets_the_world),
+        cmocka_unit_test(a_level_is_graver_than_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
