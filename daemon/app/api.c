@@ -423,7 +423,9 @@ static void post_dead_replay(struct api *a, struct httpd_request *r, const char 
 {
     const char *sink = httpd_query(r, "sink");
     (void)rest;
-    if (sink)
+    if (sink && httpd_query(r, "topic"))
+        api_error(r, 400, "topic: the lines of a sink have none, nothing was done");
+    else if (sink)
         retake(a, r, sink);
     else
         replay(a, r, false);
@@ -537,11 +539,16 @@ static void post_reload(struct api *a, struct httpd_request *r, const char *rest
     {                                                                                          \
         __VA_ARGS__, NULL                                                                      \
     }
-#define LETTERS KEYS("id", "reason", "device", "topic", "limit", "before")
-#define PICKS   KEYS("id", "limit", "device", "reason", "topic", "sink")
-#define ALERTS                                                                                 \
+#define DEAD       KEYS("id", "reason", "topic", "limit", "before")
+#define QUARANTINE KEYS("id", "device", "topic", "limit", "before")
+/* Of a call that changes something only what it goes by: what stands here and is looked at by nobody
+ * would pick all. A purge knows `limit` to refuse it in words of its own. */
+#define DEAD_REPLAY KEYS("id", "reason", "topic", "limit", "sink")
+#define DEAD_PURGE  KEYS("id", "reason", "topic", "limit")
+#define STRANGERS   KEYS("id", "reason", "device", "topic", "limit")
+#define ALERTS(...)                                                                            \
     KEYS("case", "compound", "firm", "device", "rule", "severity", "district", "street",       \
-         "community", "grid", "building", "from", "to", "limit", "before", "state", "test")
+         "community", "grid", "building", "from", "to", "limit", "before", __VA_ARGS__)
 #define NONE                                                                                   \
     (const char *const[])                                                                      \
     {                                                                                          \
@@ -563,19 +570,19 @@ static const struct route {
      KEYS("compound", "device", "silent", "limit", "after")},
     {"GET", "/api/v1/devices/", api_get_device, NONE},
     {"GET", "/api/v1/compounds", api_get_compounds, NONE},
-    {"GET", "/api/v1/alerts", api_get_alerts, ALERTS},
-    {"GET", "/api/v1/alerts/history", api_get_alert_history, ALERTS},
+    {"GET", "/api/v1/alerts", api_get_alerts, ALERTS("state")},
+    {"GET", "/api/v1/alerts/history", api_get_alert_history, ALERTS("test")},
     {"GET", "/api/v1/alerts/", api_get_alert, NONE},
     {"POST", "/api/v1/alerts/", api_post_alert, NONE},
     {"GET", "/api/v1/explain", api_get_explain, KEYS("rule", "device", "point")},
-    {"GET", "/api/v1/dead", get_dead, LETTERS},
-    {"GET", "/api/v1/dead/", get_dead, LETTERS},
-    {"GET", "/api/v1/quarantine", get_quarantine, LETTERS},
-    {"GET", "/api/v1/quarantine/", get_quarantine, LETTERS},
-    {"POST", "/api/v1/dead/replay", post_dead_replay, PICKS},
-    {"POST", "/api/v1/dead/purge", post_dead_purge, PICKS},
-    {"POST", "/api/v1/quarantine/replay", post_quarantine_replay, PICKS},
-    {"POST", "/api/v1/quarantine/purge", post_quarantine_purge, PICKS},
+    {"GET", "/api/v1/dead", get_dead, DEAD},
+    {"GET", "/api/v1/dead/", get_dead, DEAD},
+    {"GET", "/api/v1/quarantine", get_quarantine, QUARANTINE},
+    {"GET", "/api/v1/quarantine/", get_quarantine, QUARANTINE},
+    {"POST", "/api/v1/dead/replay", post_dead_replay, DEAD_REPLAY},
+    {"POST", "/api/v1/dead/purge", post_dead_purge, DEAD_PURGE},
+    {"POST", "/api/v1/quarantine/replay", post_quarantine_replay, STRANGERS},
+    {"POST", "/api/v1/quarantine/purge", post_quarantine_purge, STRANGERS},
     {"POST", "/api/v1/journal/replay", post_journal_replay, NONE},
     {"POST", "/api/v1/reload", post_reload, NONE},
 };

@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-#define MAX_ANSWER  ((size_t)64 << 20)
-#define MAX_DEVICES 10000
+#define MAX_ANSWER    ((size_t)64 << 20)
+#define MAX_DEVICES   10000
+#define USUAL_DEVICES 1000 /* also of a limit of 0, which would be a page without an end */
 
 static const struct registry *registry_of(const struct api *a)
 {
@@ -98,8 +99,9 @@ void api_get_devices(struct api *a, struct httpd_request *r, const char *rest)
     struct jsonw w;
     const char *compound = httpd_query(r, "compound"), *silent = httpd_query(r, "silent");
     const char *one = httpd_query(r, "device");
-    uint64_t limit = api_query_u64(r, "limit", 1000), at = api_query_u64(r, "after", 0), n = 0;
-    limit = limit > MAX_DEVICES ? MAX_DEVICES : limit;
+    uint64_t limit = api_query_u64(r, "limit", 0), at = api_query_u64(r, "after", 0), n = 0;
+    limit = limit == 0 ? USUAL_DEVICES : limit > MAX_DEVICES ? MAX_DEVICES : limit;
+    bool silent_only = silent && strcmp(silent, "0") != 0;
     buf_init(&b, MAX_ANSWER);
     jsonw_init(&w, &b);
     jsonw_object(&w, NULL);
@@ -112,7 +114,7 @@ void api_get_devices(struct api *a, struct httpd_request *r, const char *rest)
             (one && strcmp(d->code, one) != 0))
             continue;
         engine_device(pipeline_engine(a->o.sources->pipeline), d, &s);
-        if (silent && !is_silent(d, &s))
+        if (silent_only && !is_silent(d, &s))
             continue;
         jsonw_object(&w, NULL);
         device_json(d, &s, &w);

@@ -47,7 +47,7 @@ void pipeline_letter(void *ctx, const struct engine_letter *l)
     const struct record *r = l->record;
     struct store_letter s = {.at = engine_position(p->engine),
                              .record_offset = l->offset,
-                             .wall_ns = r ? r->wall_ns : 0,
+                             .wall_ns = l->wall_ns,
                              .engine_ns = r ? r->engine_ns : 0,
                              .reason = l->reason,
                              .detail = l->detail,

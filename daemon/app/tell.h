@@ -59,12 +59,13 @@ struct tell_options {
 struct tell_stats {
     /* One of "connecting" (never yet), "connected", "reconnecting" (lost, less than 60 s ago), "away". */
     const char *link;
-    bool ready;                 /* connected or reconnecting */
-    bool connected, reconciled; /* on this connection the retained set was compared, and mended */
-    uint64_t epoch;             /* 0: not decided yet */
-    uint64_t waiting;           /* rows of the outbox, now */
-    uint64_t told;              /* rows that the broker has, replies among them */
-    uint64_t urgent_told;       /* messages on `urgent/` */
+    bool ready; /* connected or reconnecting */
+    bool connected,
+        reconciled;       /* on this connection the retained set was compared, and mended */
+    uint64_t epoch;       /* 0: not decided yet */
+    uint64_t waiting;     /* rows of the outbox, now */
+    uint64_t told;        /* rows that the broker has, replies among them */
+    uint64_t urgent_told; /* messages on `urgent/` */
     uint64_t republished, emptied,
         resent; /* messages: of the open set, retained topics, again */
     uint64_t foreign,

@@ -305,7 +305,7 @@ void tell_holds_tick(struct tell *t)
                 try(t, &t->holds[i], (enum tell_lane_kind)k);
         }
     tell_holds_read(t);
-    if (t->set_refused && t->n_holds == 0 && now >= t->set_again_ns) {
+    if (t->set_refused && now >= t->set_again_ns) {
         t->compare = true; /* no row of that firm may come for weeks */
         t->set_refused = false;
     }

@@ -38,6 +38,7 @@ struct problems {
     char **lines;
     bool *warnings; /* of them */
     size_t n, max, errors, dropped;
+    size_t n_warnings; /* of the lines */
     bool kept, thorough;
     char more[64];
 };
@@ -86,6 +87,22 @@ void problems_free(struct problems *p)
     free(p);
 }
 
+/* Half of the lines are for errors: where warnings alone fill them nobody would see what is refused. */
+static bool make_room(struct problems *p)
+{
+    size_t i = p->n;
+    if (p->n_warnings == 0 || p->n - p->n_warnings >= (p->max + 1) / 2)
+        return false;
+    while (!p->warnings[--i]) /* the last one; there is one */
+        ;
+    free(p->lines[i]);
+    p->n--;
+    p->n_warnings--;
+    memmove(p->lines + i, p->lines + i + 1, (p->n - i) * sizeof(*p->lines));
+    memmove(p->warnings + i, p->warnings + i + 1, (p->n - i) * sizeof(*p->warnings));
+    return true;
+}
+
 static void add(struct problems *p, bool warning, const char *file, int line, int col,
                 const char *fmt, va_list ap) __attribute__((format(printf, 6, 0)));
 static void add(struct problems *p, bool warning, const char *file, int line, int col,
@@ -94,7 +111,8 @@ static void add(struct problems *p, bool warning, const char *file, int line, in
     if (p->n == p->max) {
         p->dropped++;
         (void)snprintf(p->more, sizeof(p->more), "… and %zu more", p->dropped);
-        return;
+        if (warning || !make_room(p))
+            return;
     }
     char text[1024];
     (void)vsnprintf(text, sizeof(text), fmt, ap);
@@ -105,6 +123,7 @@ static void add(struct problems *p, bool warning, const char *file, int line, in
     else if (line > 0)
         (void)snprintf(where, sizeof(where), ":%d", line);
     p->warnings[p->n] = warning;
+    p->n_warnings += warning;
     p->lines[p->n++] =
         mem_printf("%s%s: %s: %s", file, where, warning ? "warning" : "error", text);
 }

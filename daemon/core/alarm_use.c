@@ -11,30 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WINDOW_MAX ((size_t)1 << 20) /* bytes of one saved window */
-
 struct change {
     struct alarm *a;
     struct gen *next;
     const struct world *before, *now;
     struct moment m;
 };
-
-/* The same windows for the same expression of another generation. */
-static struct expr_state *carry(const struct plan_expr *from, const struct expr_state *s,
-                                const struct plan_expr *to)
-{
-    struct expr_state *out = NULL;
-    struct buf b;
-    if (!s || !to->windows)
-        return to->windows ? expr_state_new(to->x) : NULL;
-    buf_init(&b, WINDOW_MAX);
-    if (expr_state_save(from->x, s, &b) != 0 ||
-        expr_state_load(to->x, b.data, b.len, &out) != 0)
-        out = expr_state_new(to->x);
-    buf_done(&b);
-    return out;
-}
 
 static void carry_windows(struct act *t, const struct plan_rule *from,
                           const struct plan_rule *to, bool same)
@@ -47,9 +29,10 @@ static void carry_windows(struct act *t, const struct plan_rule *from,
     t->windows = any ? mem_zalloc_array(n, sizeof(*t->windows)) : NULL;
     for (size_t i = 0; any && i < n; i++) {
         const struct plan_expr *x = i & 1 ? &to->off[i / 2] : &to->on[i / 2];
-        t->windows[i] = same && old && i < had
-                            ? carry(i & 1 ? &from->off[i / 2] : &from->on[i / 2], old[i], x)
-                            : carry(NULL, NULL, x);
+        const struct plan_expr *was = i & 1 ? &from->off[i / 2] : &from->on[i / 2];
+        if (x->windows) /* the same condition may be written in another order */
+            t->windows[i] = same && old && i < had ? expr_state_carry(was->x, old[i], x->x)
+                                                   : expr_state_new(x->x);
     }
     for (size_t i = 0; old && i < had; i++)
         expr_state_free(old[i]);

@@ -43,6 +43,7 @@ struct engine_letter { /* a message that could not be used; memory of the record
     const char *reason, *detail;
     const struct record *record; /* NULL for a rotten stretch */
     uint64_t offset;
+    int64_t wall_ns;    /* receipt, as stamps have it: kept when it is taken up again */
     const char *device; /* quarantine: what it calls itself */
     size_t device_len;
     char compound[65]; /* quarantine: as the topic says, "" if it does not */

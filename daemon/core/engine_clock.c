@@ -20,10 +20,15 @@
 /* -- ours ------------------------------------------------------------------------------------ */
 
 /* Messages taken up again keep the receipt they had. */
+int64_t engine_stamp_ns(const struct engine *e, const struct record *r)
+{
+    return r->type == RECORD_REINJECT ? r->wall_ns
+                                      : (int64_t)r->engine_ns + e->wall_minus_engine_ns;
+}
+
 int64_t engine_stamp_ms(const struct engine *e, const struct record *r)
 {
-    int64_t ns = r->type == RECORD_REINJECT ? r->wall_ns
-                                            : (int64_t)r->engine_ns + e->wall_minus_engine_ns;
+    int64_t ns = engine_stamp_ns(e, r);
     return ns > 0 ? ns / MS_NS : 0;
 }
 
@@ -153,6 +158,13 @@ static void vote(struct engine *e, uint32_t device, int64_t minus_engine_ms)
 
 /* -- the devices' ---------------------------------------------------------------------------- */
 
+/* While a step of ours is in doubt, who agrees with it must be heard: ours may have been years behind. */
+bool engine_clock_hears(const struct engine *e, int64_t time_ms, int64_t received_ms)
+{
+    int64_t ahead_ns = e->wall_held ? e->held_minus_engine_ns - e->wall_minus_engine_ns : 0;
+    return clock_sane(time_ms, ahead_ns > 0 ? received_ms + ahead_ns / MS_NS : received_ms);
+}
+
 void engine_clock_told(struct engine *e, const struct device *d, const struct record *r,
                        int64_t newest_ms, int64_t silent_ms)
 {
@@ -161,6 +173,8 @@ void engine_clock_told(struct engine *e, const struct device *d, const struct re
     if (e->wall_held)
         vote(e, d->index, newest_ms - (int64_t)(r->engine_ns / MS_NS));
     int64_t received = engine_stamp_ms(e, r);
+    if (!clock_sane(newest_ms, received))
+        return; /* it was heard for ours only */
     if (engine_catching_up(e, r) && newest_ms < received - CLOCK_NEAR_MS)
         return; /* the way was long, that says nothing of the clock */
     struct clock_fit *c = &e->devices[d->index].clock;

@@ -119,7 +119,7 @@ static void speak(struct engine *e, size_t i, const struct device *d, int64_t re
     *p = (struct speech){.device = d, .first = st->said - 1u};
     first = &e->speeches[p->first];
     first->alive |= !s->not_alive;
-    if (s->has_time && !s->time_unread && clock_sane(s->time_ms, received_ms) &&
+    if (s->has_time && !s->time_unread && engine_clock_hears(e, s->time_ms, received_ms) &&
         (!first->timed || s->time_ms > first->newest_ms)) {
         first->timed = true;
         first->newest_ms = s->time_ms;
@@ -219,7 +219,7 @@ static void take_sample(struct engine *e, const struct record *r, int64_t receiv
                         const struct device *d, int64_t silent_ms, struct outcome *o)
 {
     const struct decoded_sample *s = &e->decoded.samples[0];
-    if (s->has_time && clock_sane(s->time_ms, received_ms))
+    if (s->has_time && engine_clock_hears(e, s->time_ms, received_ms))
         engine_clock_told(e, d, r, s->time_ms, silent_ms);
     engine_point(e, r, d, engine_stamp_ms(e, r), o);
 }
@@ -354,6 +354,7 @@ static void send(struct engine *e, const struct record *r, struct engine_letter 
     }
     l->record = r;
     l->offset = r->offset;
+    l->wall_ns = engine_stamp_ns(e, r);
     e->out.letter(e->out.ctx, l);
 }
 
@@ -461,6 +462,7 @@ static bool ask_profile(struct engine *e, const struct record *r,
     if (!e->sparkplug)
         e->sparkplug = sparkplug_new();
     int64_t received_ms = engine_stamp_ms(e, r);
+    bool again = r->type == RECORD_REINJECT; /* nobody knows by which broker it had come */
     const struct profile_input in = {.topic = r->topic,
                                      .topic_len = r->topic_len,
                                      .match = &v->match,
@@ -468,7 +470,8 @@ static bool ask_profile(struct engine *e, const struct record *r,
                                      .len = r->body_len,
                                      .received_ms = received_ms,
                                      .sparkplug = e->sparkplug,
-                                     .broker = r->broker,
+                                     .again = again,
+                                     .broker = again ? source->broker : r->broker,
                                      .message = r->offset + 1};
     struct profile_verdict p = {.outcome = PROFILE_NOT_MINE};
     profile_decode(source->profile, e->run, &in, &e->decoded, &p);
@@ -587,6 +590,7 @@ static void send_letter(struct engine *e, const struct record *r, const struct v
                               .detail = v->detail,
                               .record = r,
                               .offset = r->offset,
+                              .wall_ns = engine_stamp_ns(e, r),
                               .device = v->device.p,
                               .device_len = v->device.n};
     copy_compound(&l, v->compound);

@@ -172,8 +172,7 @@ static bool same_tags(const struct registry *before, const struct device *a,
            same(c->district, d->district) && same(c->street, d->street) &&
            same(c->community, d->community) && same(c->grid, d->grid) &&
            same(c->firm, d->firm) && same(a->vendor, b->vendor) && same(a->model, b->model) &&
-           a->kind->index == b->kind->index && same(a->kind->name, b->kind->name) &&
-           same(c->split_from, d->split_from) &&
+           same(a->kind->name, b->kind->name) && same(c->split_from, d->split_from) &&
            same(registry_compound_now(before, c)->code, registry_compound_now(now, d)->code);
 }
 

@@ -151,8 +151,9 @@ static enum at_time look(const struct series *s, const struct reading *j, uint64
         if (p->mask == 0 || p->time_hash >> 16 != t)
             continue;
         *out_there = true;
-        if (p->mask == j->mask && p->hash == (uint32_t)j->hash &&
-            (p->time_hash & 0xffff) == j->hash >> 48)
+        /* the hash is of the metrics' names, too; in the masks they are numbers, which another
+         * catalogue may give to others */
+        if (p->hash == (uint32_t)j->hash && (p->time_hash & 0xffff) == j->hash >> 48)
             return TIME_SAME;
         if (p->mask & j->mask)
             found = TIME_TAKEN;
@@ -172,11 +173,35 @@ static int64_t next_in_run(const struct series *s, int64_t t)
     return next;
 }
 
+/* A run never gets shorter: that other metrics joined a point in its middle frees none behind it. */
 static void note_run(struct series *s, int64_t wanted, int64_t got)
 {
     if (wanted < s->run_from_ms || wanted > s->run_to_ms)
         s->run_from_ms = wanted;
+    else if (got < s->run_to_ms)
+        return;
     s->run_to_ms = got;
+}
+
+/* Is all that the ring knows of the run? Then it may have forgotten a part of it. */
+static bool run_fills_ring(const struct series *s)
+{
+    for (size_t i = 0; i < RING; i++) {
+        int64_t t = (int64_t)(s->ring[i].time_hash >> 16);
+        if (s->ring[i].mask == 0 || t < s->run_from_ms || t > s->run_to_ms)
+            return false;
+    }
+    return true;
+}
+
+/* May a point be at a millisecond of which the ring knows no value of its metrics? Within a run only
+ * beside others; and if the ring has forgotten some of it, only beside the newest: at the others may
+ * have been the same metrics. */
+static bool has_place(const struct series *s, int64_t t, bool there)
+{
+    if (t < s->run_from_ms || t > s->run_to_ms)
+        return true;
+    return there && (t == s->run_to_ms || !run_fills_ring(s));
 }
 
 /* Finds the sample's place in time among its series' last points. False: it is there already.
@@ -190,7 +215,7 @@ static bool place_in_time(struct series *s, const struct reading *j, int64_t *ti
         enum at_time k = look(s, j, (uint64_t)t, &there);
         if (k == TIME_SAME)
             return false;
-        if (k == TIME_FREE && (there || t < s->run_from_ms || t > s->run_to_ms))
+        if (k == TIME_FREE && has_place(s, t, there))
             break;
         t = k == TIME_FREE ? next_in_run(s, t) : t + 1;
     }

@@ -115,9 +115,9 @@ struct vote {
 /* What the message under way says, sample by sample: whom it speaks for. */
 struct speech {
     const struct device *device; /* NULL: nobody of ours */
-    int64_t newest_ms;           /* at the device's first sample: the newest sane time */
+    int64_t newest_ms;           /* at the device's first sample: the newest such time */
     uint32_t first;              /* that sample's number */
-    /* at first: any sane time, any sign of life, anything not told before; by its own id */
+    /* at first: any time that can teach, any sign of life, anything not told before; by its own id */
     bool timed, alive, news, repeated;
 };
 
@@ -252,6 +252,7 @@ struct point_state *engine_point_add(struct engine *e, uint32_t device, const ch
                                      size_t len);
 struct id_ring *engine_ids_of(struct engine *e, struct device_state *s);
 /* engine_clock.c */
+int64_t engine_stamp_ns(const struct engine *e, const struct record *r);
 int64_t engine_stamp_ms(const struct engine *e, const struct record *r);
 void engine_learn_time(struct engine *e, const struct record *r);
 void engine_link_up(struct broker_state *b, const struct record *r);
@@ -259,6 +260,8 @@ void engine_arrival(struct engine *e, const struct record *r);
 bool engine_catching_up(const struct engine *e, const struct record *r);
 /* By so much the device's times look old for no other reason than that ours was set ahead. */
 int64_t engine_order_shift_ms(const struct engine *e, const struct device *d);
+/* Can this time teach anything, of the device's clock or of ours? */
+bool engine_clock_hears(const struct engine *e, int64_t time_ms, int64_t received_ms);
 /* A device told its time: what its clock is worth, and ours. silent_ms: before this message. */
 void engine_clock_told(struct engine *e, const struct device *d, const struct record *r,
                        int64_t newest_ms, int64_t silent_ms);

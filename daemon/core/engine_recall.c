@@ -98,6 +98,7 @@ static bool ask(struct recall *x, const struct world_source *s, const struct rec
     }
     if (!x->run)
         x->run = profile_run_new(MAX_MESSAGE);
+    bool again = r->type == RECORD_REINJECT;
     const struct profile_input in = {.topic = r->topic,
                                      .topic_len = r->topic_len,
                                      .match = &x->match,
@@ -106,7 +107,8 @@ static bool ask(struct recall *x, const struct world_source *s, const struct rec
                                      .received_ms = x->received_ms,
                                      .sparkplug = x->e->sparkplug,
                                      .look = true,
-                                     .broker = r->broker};
+                                     .again = again,
+                                     .broker = again ? s->broker : r->broker};
     struct profile_verdict v = {.outcome = PROFILE_NOT_MINE};
     profile_decode(s->profile, x->run, &in, &x->decoded, &v);
     *out_said = v.outcome == PROFILE_SAMPLES;

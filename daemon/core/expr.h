@@ -158,6 +158,11 @@ int expr_state_save(const struct expr *x, const struct expr_state *s, struct buf
 int expr_state_load(const struct expr *x, const char *bytes, size_t len,
                     struct expr_state **out);
 
+/* A copy of what another compilation of the condition has seen: of each window that both have, wherever
+ * in the text it stands. The others begin anew. NULL when it has no windows; s may be NULL. */
+struct expr_state *expr_state_carry(const struct expr *from, const struct expr_state *s,
+                                    const struct expr *to);
+
 /* s: NULL when it has no windows; if it has, they are then unknown. Nothing in s changes by
  * looking, so now_ns may be any time. */
 enum expr_truth expr_eval(const struct expr *x, struct expr_state *s,

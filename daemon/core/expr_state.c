@@ -108,3 +108,40 @@ int expr_state_load(const struct expr *x, const char *bytes, size_t len,
     *out = s;
     return 0;
 }
+
+/* -- into another spelling ----------------------------------------------------------------- */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_window(const struct expr *x, const struct expr_window *a, const struct expr *y,
+                        const struct expr_window *b)
+{
+    const struct expr_input *i = &x->inputs[a->input], *k = &y->inputs[b->input];
+    return a->len_ns == b->len_ns && a->functions == b->functions &&
+           same_text(i->metric->name, k->metric->name) && i->metric->type == k->metric->type &&
+           same_text(i->metric->unit, k->metric->unit) && same_text(i->point, k->point);
+}
+
+static void copy_ring(struct expr_ring *to, const struct expr_ring *from)
+{
+    *to = *from;
+    if (from->words)
+        to->words =
+            mem_dup(from->words, (size_t)from->cap * from->words_each * sizeof(*from->words));
+}
+
+struct expr_state *expr_state_carry(const struct expr *from, const struct expr_state *s,
+                                    const struct expr *to)
+{
+    struct expr_state *out = expr_state_new(to);
+    for (size_t i = 0; out && s && i < out->n; i++)
+        for (size_t k = 0; k < s->n; k++)
+            if (same_window(from, &from->windows[k], to, &to->windows[i])) {
+                copy_ring(&out->rings[i], &s->rings[k]);
+                break;
+            }
+    return out;
+}

@@ -10,6 +10,7 @@
 #include "core/expr_private.h"
 
 #include <errno.h>
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,7 +219,11 @@ static double deviation(const struct expr_window *w, const struct expr_ring *r, 
         n += n_b;
         sum += sum_b;
     }
-    return n < 2 ? NAN : sqrt(m2 / (n - 1));
+    if (n < 2)
+        return NAN;
+    /* Sums are rounded, so equal values deviate by as much as n of them are rounded: not at all. */
+    double v = sqrt(m2 / (n - 1));
+    return isfinite(v) && v <= fabs(sum) * DBL_EPSILON ? 0 : v;
 }
 
 /* last − first, or that per second. */

@@ -70,6 +70,7 @@ struct profile_input {
     int64_t received_ms;         /* for relative times only */
     struct sparkplug *sparkplug; /* births known so far; changed by this message. NULL: none */
     bool look;                   /* a message that was taken once: `sparkplug` does not move */
+    bool again;                  /* one that is taken up again: sparkplug_again() */
     unsigned broker;             /* sparkplug's nodes are told apart by broker, too */
     uint64_t message; /* not 0, and another for each: a second profile that is asked about one
                          must not let it move sparkplug's state once more */

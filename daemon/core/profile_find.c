@@ -114,7 +114,11 @@ static int sparkplug_read(struct profile_run *x, const struct plan_doc *d,
     struct sparkplug *births = x->in->sparkplug ? x->in->sparkplug : x->own;
     doc_clear(x->resolved);
     x->sparkplug_root = payload; /* commands are not resolved */
-    if (x->in->look)
+    if (x->in->again)
+        x->sparkplug_result =
+            sparkplug_again(births, x->in->broker, x->in->look, x->in->topic, x->in->topic_len,
+                            payload, x->resolved, &x->sparkplug_root);
+    else if (x->in->look)
         x->sparkplug_result =
             sparkplug_look(births, x->in->broker, x->in->topic, x->in->topic_len, payload,
                            x->resolved, &x->sparkplug_root);

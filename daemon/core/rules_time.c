@@ -18,6 +18,7 @@
 #define DAYS_OFF  (1u << 8)
 #define MAX_RANGE 366
 #define LOOK_DAYS 16 /* two weeks and a day: what days of the week do, they have done by then */
+#define WEEK_DAYS 10 /* behind a day of the calendar: a week, a window's night, and any zone */
 
 /* -- days ---------------------------------------------------------------------------------- */
 
@@ -339,15 +340,20 @@ int64_t rule_next_boundary(const struct rule *r, const struct expr_calendar *c,
     bool now = rule_in_force(r, c, z, wall_ms);
     if (scan(r, c, z, now, s, far, &found))
         return found;
-    /* The days of the week decide nothing more; what is left are days that the calendar names. */
+    /* The days of the week decide nothing more while no day that the calendar names is near; behind
+     * each of them they may again: a holiday of weeks ends on a Friday, and Monday's window is next. */
     size_t h = 0, w = 0;
     while (c && (h < c->n_holidays || w < c->n_workdays)) {
         bool holiday =
             w == c->n_workdays || (h < c->n_holidays && c->holidays[h] < c->workdays[w]);
         int64_t day = (holiday ? c->holidays[h++] : c->workdays[w++]) * (int64_t)DAY_S;
         int64_t from = day - 2 * DAY_S > far ? day - 2 * DAY_S : far;
-        if (day + 3 * DAY_S > from && scan(r, c, z, now, from - 1, day + 3 * DAY_S, &found))
+        int64_t to = day + (int64_t)WEEK_DAYS * DAY_S;
+        if (to <= from)
+            continue;
+        if (scan(r, c, z, now, from - 1, to, &found))
             return found;
+        far = to; /* looked at */
     }
     return INT64_MAX;
 }

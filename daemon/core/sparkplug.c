@@ -511,3 +511,25 @@ enum sparkplug_result sparkplug_look(const struct sparkplug *s, unsigned broker,
         return SPARKPLUG_DEATH;
     return birth ? SPARKPLUG_DATA : SPARKPLUG_UNBORN;
 }
+
+/* Nodes of what is taken up again stand beside those of all brokers. */
+#define HISTORY 255u
+
+enum sparkplug_result sparkplug_again(struct sparkplug *s, unsigned broker, bool look,
+                                      const char *topic, size_t topic_len,
+                                      struct json_value payload, struct doc *out,
+                                      struct json_value *out_root)
+{
+    struct sparkplug_info info;
+    enum sparkplug_result r =
+        sparkplug_look(s, HISTORY, topic, topic_len, payload, out, out_root);
+    if (r == SPARKPLUG_UNBORN)
+        return sparkplug_look(s, broker, topic, topic_len, payload, out, out_root);
+    if (look || (r != SPARKPLUG_BIRTH && r != SPARKPLUG_DEATH))
+        return r;
+    r = sparkplug_take(s, HISTORY, topic, topic_len, payload, out, out_root, &info);
+    if (r == SPARKPLUG_STALE)
+        return r;
+    /* also what was taken up again before: its points are known, or they are not */
+    return sparkplug_look(s, HISTORY, topic, topic_len, payload, out, out_root);
+}

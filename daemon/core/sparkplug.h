@@ -66,6 +66,13 @@ enum sparkplug_result sparkplug_look(const struct sparkplug *s, unsigned broker,
                                      const char *topic, size_t topic_len,
                                      struct json_value payload, struct doc *out,
                                      struct json_value *out_root);
+/* What a message said that is taken up again, which is history: by the births that were taken up again
+ * before it, else by those that the broker's node is known by now. The sessions of now do not move, and
+ * it is late, a repeat or a gap in none. look: nor are births and deaths remembered for what follows. */
+enum sparkplug_result sparkplug_again(struct sparkplug *s, unsigned broker, bool look,
+                                      const char *topic, size_t topic_len,
+                                      struct json_value payload, struct doc *out,
+                                      struct json_value *out_root);
 /* Brokers got other numbers: to[old], or UINT32_MAX to forget its nodes, as those ≥ n are. */
 void sparkplug_renumber(struct sparkplug *s, const uint32_t *to, size_t n);
 /* State as bytes, appended (b->failed when they do not fit); load: 0 or -EBADMSG (then s is as

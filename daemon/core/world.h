@@ -68,8 +68,8 @@ struct world_text {
     size_t len;
 };
 
-/* The ceiling of one file and of the bundle, bytes. */
-#define WORLD_MAX_FILE   ((size_t)128 << 20)
+/* The ceiling of one file, which gaihou-registry(5) promises, and of the bundle, bytes. */
+#define WORLD_MAX_FILE   REGISTRY_MAX_BYTES
 #define WORLD_MAX_BUNDLE ((size_t)256 << 20)
 /* Of profiles, bytes and files. */
 #define WORLD_MAX_PROFILE  ((size_t)1 << 20)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -19,11 +20,12 @@
 #define PLAIN  ".journal"
 #define CHUNK  ((size_t)1 << 17)
 #define DAY_MS 86400000
+#define DIGITS 16 /* of a segment's name, which is its place: in their order is time */
+#define PASSES 16
 
-static bool ends_with(const char *s, const char *end)
+static bool is_segment(const char *name, const char *end)
 {
-    size_t n = strlen(s), k = strlen(end);
-    return n > k && strcmp(s + n - k, end) == 0;
+    return strspn(name, "0123456789abcdef") == DIGITS && strcmp(name + DIGITS, end) == 0;
 }
 
 static int told(const char *path, int error)
@@ -76,6 +78,7 @@ static int unpack_stream(struct file *from, struct file *to, int64_t from_ms)
 struct work {
     struct history *h;
     int64_t from_ms;
+    char newest[DIGITS + 1]; /* of the archive, in this pass */
     int code;
 };
 
@@ -83,11 +86,14 @@ static void unpack(void *ctx, const char *name)
 {
     struct work *w = ctx;
     struct file *from = NULL, *to = NULL;
-    if (!ends_with(name, PACKED) || w->code != CTL_DONE)
+    if (!is_segment(name, PACKED) || memcmp(name, w->h->newest, DIGITS) <= 0 ||
+        w->code != CTL_DONE)
         return;
+    if (memcmp(name, w->newest, DIGITS) > 0)
+        memcpy(w->newest, name, DIGITS);
     char *source = mem_printf("%s/%s", w->h->archive_dir, name);
-    char *target =
-        mem_printf("%s/%.*s", w->h->temp, (int)(strlen(name) - strlen(".zst")), name);
+    char *target = mem_printf("%s/%.*s" PLAIN, w->h->temp, DIGITS, name);
+    (void)file_unlink(target); /* a link to what was live in the pass before */
     int r = file_open(source, FILE_READ, &from);
     if (r == 0)
         r = file_open(target, FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE, &to);
@@ -103,45 +109,101 @@ static void unpack(void *ctx, const char *name)
     free(target);
 }
 
-/* A live segment is read where it lies; the archive may have the same one just released. */
+/* A live segment is read where it lies, unless the archive had the same one already: that is here, and
+ * the live one may go at any time. */
 static void link_live(void *ctx, const char *name)
 {
     struct work *w = ctx;
-    if (!ends_with(name, PLAIN))
+    struct stat st;
+    if (!is_segment(name, PLAIN))
         return;
     char *source = mem_printf("%s/%s", w->h->journal_dir, name);
     char *target = mem_printf("%s/%s", w->h->temp, name), *real = realpath(source, NULL);
-    (void)file_unlink(target);
-    if (real && symlink(real, target) != 0)
-        w->code = told(target, -errno);
+    bool is_here = lstat(target, &st) == 0 && S_ISREG(st.st_mode);
+    if (real && !is_here) {
+        (void)file_unlink(target);
+        if (symlink(real, target) != 0)
+            w->code = told(target, -errno);
+    }
     free(real);
     free(source);
     free(target);
 }
 
-static int gather(struct history *h, int64_t from_ms)
+static int make_temp(struct history *h)
 {
     const char *tmp = getenv("TMPDIR");
-    struct work w = {h, from_ms, CTL_DONE};
     h->temp = mem_printf("%s/gaihouctl-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(h->temp)) {
-        int code = told(h->temp, -errno);
-        free(h->temp);
-        h->temp = NULL;
-        return code;
-    }
+    if (mkdtemp(h->temp))
+        return CTL_DONE;
+    int code = told(h->temp, -errno);
+    free(h->temp);
+    h->temp = NULL;
+    return code;
+}
+
+static int gather(struct history *h, int64_t from_ms)
+{
+    struct work w = {.h = h, .from_ms = from_ms, .code = h->temp ? CTL_DONE : make_temp(h)};
+    if (w.code != CTL_DONE)
+        return w.code;
+    memcpy(w.newest, h->newest, sizeof(w.newest));
     int r = file_list(h->archive_dir, unpack, &w);
     if (r == 0 && w.code == CTL_DONE)
         r = file_list(h->journal_dir, link_live, &w);
+    memcpy(h->newest, w.newest, sizeof(h->newest));
     return r < 0 ? told(h->journal_dir, r) : w.code;
 }
 
-static void count_packed(void *ctx, const char *name)
+struct look {
+    const struct history *h;
+    bool further;
+};
+
+static void look_at(void *ctx, const char *name)
 {
-    *(size_t *)ctx += ends_with(name, PACKED);
+    struct look *l = ctx;
+    l->further |= is_segment(name, PACKED) && memcmp(name, l->h->newest, DIGITS) > 0;
+}
+
+/* Has the archive segments that were not looked at? */
+static bool is_behind(const struct history *h)
+{
+    struct look l = {.h = h};
+    (void)file_list(h->archive_dir, look_at, &l);
+    return l.further;
 }
 
 /* -- reading ----------------------------------------------------------------------------------- */
+
+static int open_journal(struct history *h)
+{
+    struct journal_options o = {.dir = h->temp ? h->temp : h->journal_dir, .read_only = true};
+    struct err err;
+    if (journal_open(&o, &err, &h->recovery, &h->journal) == 0)
+        return CTL_DONE;
+    (void)fprintf(stderr, "gaihouctl: %s\n", err.text);
+    return CTL_REFUSED;
+}
+
+/* A running gateway moves segments from the journal to the archive: one that was moved between the look
+ * at the one and at the other would be in neither. It is in the archive then, behind those that were
+ * there; what was opened stays. */
+static int open_all(struct history *h, int64_t from_ms)
+{
+    int code = CTL_DONE;
+    for (int pass = 1; code == CTL_DONE; pass++) {
+        if (is_behind(h))
+            code = gather(h, from_ms);
+        if (code == CTL_DONE)
+            code = open_journal(h);
+        if (code != CTL_DONE || pass == PASSES || !is_behind(h))
+            break;
+        (void)journal_close(h->journal);
+        h->journal = NULL;
+    }
+    return code;
+}
 
 int history_open(struct history *h, const char *dir, int64_t from_ms)
 {
@@ -150,17 +212,9 @@ int history_open(struct history *h, const char *dir, int64_t from_ms)
                           .archive_dir = mem_printf("%s/archive", dir),
                           .content_dir = mem_printf("%s/generations", dir),
                           .snapshot_dir = mem_printf("%s/snapshots", dir)};
-    size_t packed = 0;
-    struct err err;
-    (void)file_list(h->archive_dir, count_packed, &packed);
-    int code = packed > 0 ? gather(h, from_ms) : CTL_DONE;
+    int code = open_all(h, from_ms);
     if (code != CTL_DONE)
         return code;
-    struct journal_options o = {.dir = h->temp ? h->temp : h->journal_dir, .read_only = true};
-    if (journal_open(&o, &err, &h->recovery, &h->journal) != 0) {
-        (void)fprintf(stderr, "gaihouctl: %s\n", err.text);
-        return CTL_REFUSED;
-    }
     int r = journal_reader_open(h->journal, 0, &h->reader);
     return r < 0 ? told(h->journal_dir, r) : CTL_DONE;
 }
@@ -234,7 +288,22 @@ struct world *history_world(struct history *h, const struct record *r)
     return hash_of(r, hash) ? open_world(h, hash) : NULL;
 }
 
-/* The first generation record, unless a snapshot stands before it: that one's. */
+/* The gateway notes from where on which one was in force: that reaches back behind what is read. */
+static bool was_in_force(const struct history *h, uint64_t offset, char hash[33])
+{
+    char used[CONTENT_HEX + 1];
+    if (content_used(h->content_dir, offset, used) != 0)
+        return false;
+    char *path = mem_printf("%s/%s", h->content_dir, used);
+    bool there = access(path, R_OK) == 0;
+    free(path);
+    if (there)
+        memcpy(hash, used, sizeof(used));
+    return there;
+}
+
+/* The one noted for the first record; else that of the first generation record, unless a snapshot stands
+ * before it: that one's. */
 struct world *history_first_world(struct history *h)
 {
     struct journal_reader *reader;
@@ -242,19 +311,22 @@ struct world *history_first_world(struct history *h)
     struct snapshot s;
     struct err why;
     char hash[33] = "";
-    uint64_t first = UINT64_MAX;
+    uint64_t begins = UINT64_MAX, first = UINT64_MAX;
     int e = journal_reader_open(h->journal, 0, &reader);
     while (e == 0 && !hash[0]) {
         int got = journal_read(reader, &r);
         if (got == 0 || (got < 0 && got != -EBADMSG))
             break;
+        if (got == 1 && begins == UINT64_MAX)
+            begins = r.offset;
         if (got == 1 && hash_of(&r, hash))
             first = r.offset;
     }
     if (e == 0)
         journal_reader_close(reader);
     struct position max = {first, UINT64_MAX, UINT64_MAX};
-    if (snapshot_load_newest(h->snapshot_dir, &max, &why, &s) == 0) {
+    if (!was_in_force(h, begins, hash) &&
+        snapshot_load_newest(h->snapshot_dir, &max, &why, &s) == 0) {
         (void)engine_saved_hash(s.bytes, s.len, hash);
         free(s.bytes);
     }

@@ -13,6 +13,7 @@
 struct history {
     const char *dir; /* the data folder */
     char *journal_dir, *archive_dir, *content_dir, *snapshot_dir, *temp;
+    char newest[17]; /* of the archived segments that were looked at: its name's digits */
     struct journal *journal;
     struct journal_reader *reader;
     struct journal_recovery recovery;

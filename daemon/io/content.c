@@ -173,6 +173,21 @@ int content_use(const char *dir, const char *hex, uint64_t from)
     return e;
 }
 
+int content_used(const char *dir, uint64_t offset, char out_hex[CONTENT_HEX + 1])
+{
+    struct uses u;
+    int e = uses_load(dir, &u);
+    if (e < 0)
+        return e;
+    size_t i = u.n;
+    while (i > 0 && u.at[i - 1].from > offset)
+        i--;
+    if (i > 0)
+        memcpy(out_hex, u.at[i - 1].hex, sizeof(u.at->hex));
+    free(u.at);
+    return i > 0 ? 0 : -ENOENT;
+}
+
 struct sweep {
     const struct uses *keep;
     const char *current;

@@ -21,6 +21,8 @@ int content_get(const char *dir, const char *hex, char **out, size_t *out_len);
 /* Notes that records at `from` and later may be taken under this one: before the record that
  * says so is appended. */
 int content_use(const char *dir, const char *hex, uint64_t from);
+/* The one in use at `offset`, as far as that was noted: -ENOENT, it was not. */
+int content_used(const char *dir, uint64_t offset, char out_hex[CONTENT_HEX + 1]);
 /* Removes what was used below `offset` only, and what never was; not `current`. Nothing, if it
  * is not known what was used at `offset`. */
 int content_prune(const char *dir, uint64_t offset, const char *current);

@@ -57,7 +57,10 @@ int file_store(const char *path, const void *p, size_t n)
 {
     char *temp = mem_printf("%s.new", path), *dir = folder_of(path);
     struct file *f = NULL;
-    int r = file_open(temp, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &f);
+    /* A power cut in the middle of the rename may leave both names to one file, the one in force. */
+    int r = file_unlink(temp);
+    if (r == 0 || r == -ENOENT)
+        r = file_open(temp, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &f);
     if (r < 0)
         goto out;
     r = file_write(f, 0, p, n);

@@ -441,9 +441,11 @@ const char *httpd_path(const struct httpd_request *r)
 
 const char *httpd_query(const struct httpd_request *r, const char *key)
 {
-    if (!r->conn)
+    const char *value = NULL;
+    if (!r->conn || MHD_lookup_connection_value_n(r->conn, MHD_GET_ARGUMENT_KIND, key,
+                                                  strlen(key), &value, NULL) != MHD_YES)
         return NULL;
-    return MHD_lookup_connection_value(r->conn, MHD_GET_ARGUMENT_KIND, key);
+    return value ? value : ""; /* "?id": there, and no other than "?id=" */
 }
 
 struct other_key {

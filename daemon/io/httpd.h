@@ -35,7 +35,8 @@ int httpd_port(const struct httpd *h); /* of listen, when it said 0: in tests */
 
 const char *httpd_method(const struct httpd_request *r);
 const char *httpd_path(const struct httpd_request *r);
-const char *httpd_query(const struct httpd_request *r, const char *key); /* NULL: not there */
+/* NULL: not there; "": there without a value, with or without its equals sign. */
+const char *httpd_query(const struct httpd_request *r, const char *key);
 /* A key of the query that is none of these; NULL: there is none. */
 const char *httpd_query_other(const struct httpd_request *r, const char *const *keys, size_t n);
 const char *httpd_body(const struct httpd_request *r, size_t *out_len);

@@ -47,7 +47,9 @@ int journal_segment_make(struct journal *j, const struct segment_info *info,
     segment_encode(info, page);
     char *temp = mem_printf("%s.new", s->path);
     bool named = false;
-    int r = file_open(temp, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &s->file);
+    int r = file_unlink(temp); /* behind a power cut it may be another segment's second name */
+    if (r == 0 || r == -ENOENT)
+        r = file_open(temp, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &s->file);
     if (r < 0)
         goto out;
     r = file_allocate(s->file, info->size);

@@ -240,7 +240,10 @@ int snapshot_begin(const char *dir, struct snapshot_writer **out)
     w->path = path_of(dir, s.n ? s.at[0] + 1 : 1);
     w->temporary = mem_printf("%s/snapshot.tmp", dir);
     w->at = HEADER;
-    e = file_open(w->temporary, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &w->file);
+    /* A power cut in the middle of a rename may leave both names to one file: that one is not written over. */
+    e = file_unlink(w->temporary);
+    if (e == 0 || e == -ENOENT)
+        e = file_open(w->temporary, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &w->file);
     if (e < 0) {
         writer_free(w);
         return e;

@@ -53,6 +53,7 @@ struct seen_all {
     struct {
         char reason[32], device[65], detail[160];
         bool quarantine;
+        int64_t wall_ns;
         struct position at;
     } letters[64];
     size_t n_letters;
@@ -96,6 +97,7 @@ static inline void on_letter(void *ctx, const struct engine_letter *l)
              l->device ? l->device : "");
     snprintf(s->letters[s->n_letters].detail, 160, "%s", l->detail ? l->detail : "");
     s->letters[s->n_letters].at = s->at;
+    s->letters[s->n_letters].wall_ns = l->wall_ns;
     s->letters[s->n_letters++].quarantine = l->quarantine;
 }
 

@@ -22,6 +22,8 @@ $(B)/unit/test_ctl_%: $(O)/tests/unit/test_ctl_%.o $(O)/obj/ctl/%.c.o $(O)/obj/c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 
+# A gateway archives a segment while the history is gathered.
+$(B)/unit/test_ctl_history: private LDFLAGS_ALL += -Wl,--wrap=file_list
 # The profile is played by the test.
 $(B)/unit/test_engine_samples: private LDFLAGS_ALL += -Wl,--wrap=profile_decode
 # No process can be made when the test says so.

@@ -448,6 +448,29 @@ static void rules_without_devices(void **state)
     rig_end(&r);
 }
 
+/* What is written in another order is the same rule, and its windows are not empty. */
+static void windows_stay_when_a_condition_is_written_anew(void **state)
+{
+    (void)state;
+    struct rig r;
+#define OFTEN(when, off)                                                                       \
+    RULE("often", "sump",                                                                      \
+         "levels: [{severity: minor, when: \"" when "\", off: \"" off "\"}], no_data: {}")
+    rig_start(&r, rig_devices,
+              RULES(OFTEN("changes(pump_on, 1h) >= 2 or avg(level, 1h) > 4",
+                          "changes(pump_on, 1h) < 2 and avg(level, 1h) < 3")));
+    say(&r, 60 * S, "s1", "pump_on=0 level=1");
+    say(&r, 120 * S, "s1", "pump_on=1 level=1");
+    say(&r, 180 * S, "s1", "pump_on=0 level=1");
+    told(&r, "180 often s1 activated active minor good\n");
+    rig_reload(&r, rig_devices,
+               RULES(OFTEN("avg(level, 1h) > 4 or changes(pump_on, 1h) >= 2",
+                           "avg(level, 1h) < 3 and changes(pump_on, 1h) < 2")));
+    say(&r, 240 * S, "s1", "pump_on=0 level=1");
+    told(&r, "");
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +493,7 @@ int main(void)
         cmocka_unit_test(what_was_said_at_zero_is_kept),
         cmocka_unit_test(a_window_that_runs_out_in_silence_ends_nothing),
         cmocka_unit_test(rules_without_devices),
+        cmocka_unit_test(windows_stay_when_a_condition_is_written_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

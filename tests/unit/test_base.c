@@ -158,6 +158,32 @@ static void test_problems(void **state)
     problems_free(NULL);
 }
 
+/* Why it is refused is said, however many warnings came before it. */
+static void test_problems_behind_warnings(void **state)
+{
+    (void)state;
+    struct problems *p = problems_new(4);
+    for (int i = 1; i <= 9; i++)
+        problems_warn(p, "a.csv", i, 0, "old");
+    problems_add(p, "b.yaml", 1, 0, "bad");
+    problems_add(p, "b.yaml", 2, 0, "worse");
+    problems_add(p, "b.yaml", 3, 0, "more");
+    assert_int_equal(problems_errors(p), 3);
+    assert_int_equal(problems_count(p), 5);
+    assert_string_equal(problems_get(p, 1), "a.csv:2: warning: old");
+    assert_string_equal(problems_get(p, 2), "b.yaml:1: error: bad");
+    assert_string_equal(problems_get(p, 3), "b.yaml:2: error: worse");
+    assert_true(problems_is_warning(p, 1));
+    assert_false(problems_is_warning(p, 2));
+    assert_non_null(strstr(problems_get(p, 4), "8 more"));
+    problems_free(p);
+    p = problems_new(1);
+    problems_warn(p, "a.csv", 1, 0, "old");
+    problems_add(p, "b.yaml", 1, 0, "bad");
+    assert_string_equal(problems_get(p, 0), "b.yaml:1: error: bad");
+    problems_free(p);
+}
+
 static void test_nearest(void **state)
 {
     (void)state;
@@ -329,7 +355,7 @@ int main(void)
         cmocka_unit_test(test_err),     cmocka_unit_test(test_problems),
         cmocka_unit_test(test_nearest), cmocka_unit_test(test_hash),
         cmocka_unit_test(test_table),   cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_log),     cmocka_unit_test(test_problems_behind_warnings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,6 +92,23 @@ static void test_prune(void **state)
     scratch_remove(base);
 }
 
+static void test_used(void **state)
+{
+    (void)state;
+    char base[256], dir[300], hex[5][CONTENT_HEX + 1], used[CONTENT_HEX + 1];
+    scratch_make(base, sizeof(base));
+    (void)snprintf(dir, sizeof(dir), "%s/generations", base);
+    assert_int_equal(content_used(dir, 0, used), -ENOENT);
+    five(dir, hex);
+    for (uint64_t at = 0; at < 1000; at += 25) {
+        assert_int_equal(content_used(dir, at, used), 0);
+        assert_string_equal(used, hex[at / 100 < 4 ? at / 100 : 4]);
+    }
+    assert_int_equal(content_prune(dir, 250, hex[4]), 0);
+    assert_int_equal(content_used(dir, 99, used), -ENOENT);
+    scratch_remove(base);
+}
+
 static void test_prune_without_knowing(void **state)
 {
     (void)state;
@@ -121,8 +138,8 @@ static void test_prune_without_knowing(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_content),
-                                       cmocka_unit_test(test_prune),
-                                       cmocka_unit_test(test_prune_without_knowing)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_content), cmocka_unit_test(test_prune),
+        cmocka_unit_test(test_used), cmocka_unit_test(test_prune_without_knowing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

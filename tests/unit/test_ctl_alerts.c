@@ -62,7 +62,8 @@ char *ctl_encode(const char *s)
 void ctl_set_clock(json_t *row, const char *key, const char *stamp)
 {
     char room[32];
-    (void)snprintf(room, sizeof(room), "%.10s %.8s", stamp, strlen(stamp) > 11 ? stamp + 11 : "");
+    (void)snprintf(room, sizeof(room), "%.10s %.8s", stamp,
+                   strlen(stamp) > 11 ? stamp + 11 : "");
     json_object_set_new(row, key, json_stringn(room, strlen(room)));
 }
 char *ctl_clean(const char *s, size_t len, size_t most)

@@ -95,6 +95,31 @@ static void same_time(void **state)
 }
 
 /* More at one millisecond than the ring remembers: none may overwrite another. */
+/* What is known is known by its names: a metric put before it changes its number only. */
+static void same_time_under_another_catalogue(void **state)
+{
+    static const char more[] =
+        "version: 1\nkinds:\n"
+        "  sump:\n    zh: 集水井\n    en: Sump\n    metrics:\n"
+        "      depth: {type: float, unit: m, zh: 深度, en: Depth}\n"
+        "      level: {type: float, unit: m, min: 0, max: 5, zh: 水位, en: Level}\n";
+    (void)state;
+    struct rig r;
+    rig_init(&r);
+    message(&r, D1, "{\"ts\":1795219200000,\"level\":1}", 0, 1);
+    rig_catalog = more;
+    struct world *next = world_of(devices_text);
+    rig_catalog = catalog_text;
+    engine_use(r.e, next);
+    world_free(r.w);
+    r.w = next;
+    message(&r, D1, "{\"ts\":1795219200000,\"level\":1}", 0, 2); /* the same again */
+    assert_int_equal(count(&r, "c1", LEDGER_POINTS_MADE), 1);
+    assert_int_equal(count(&r, "c1", LEDGER_POINTS_DUPLICATE), 1);
+    balanced(&r);
+    rig_done(&r);
+}
+
 static void burst(void **state)
 {
     (void)state;
@@ -111,6 +136,30 @@ static void burst(void **state)
         for (size_t k = 0; k < i; k++)
             assert_string_not_equal(strrchr(r.seen->lines[i].text, ' '),
                                     strrchr(r.seen->lines[k].text, ' '));
+    rig_done(&r);
+}
+
+/* Other metrics come in the middle of a burst that the ring no longer holds: neither they nor what goes on
+ * after them takes the millisecond of a value that was there before. */
+static void burst_of_several_metrics(void **state)
+{
+    (void)state;
+    struct rig r;
+    char body[64];
+    rig_init(&r);
+    for (int i = 0; i < 60; i++) {
+        bool other = i == 8 || i % 20 == 19;
+        snprintf(body, sizeof(body), "{\"ts\":1795219200000,\"%s\":%g}",
+                 other ? "level" : "starts", other ? i / 20.0 : (double)i);
+        message(&r, D1, body, 0, (unsigned)i + 1);
+    }
+    assert_int_equal(r.seen->n, 60);
+    for (size_t i = 0; i < r.seen->n; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_false(strcmp(strrchr(r.seen->lines[i].text, ' '),
+                                strrchr(r.seen->lines[k].text, ' ')) == 0 &&
+                         (strstr(r.seen->lines[i].text, "level=") == NULL) ==
+                             (strstr(r.seen->lines[k].text, "level=") == NULL));
     rig_done(&r);
 }
 
@@ -522,7 +571,9 @@ int main(void)
         cmocka_unit_test(bad_values_apart),
         cmocka_unit_test(times),
         cmocka_unit_test(same_time),
+        cmocka_unit_test(same_time_under_another_catalogue),
         cmocka_unit_test(burst),
+        cmocka_unit_test(burst_of_several_metrics),
         cmocka_unit_test(a_clock_that_stands_still),
         cmocka_unit_test(an_identifier_that_goes_on),
         cmocka_unit_test(what_is_tried_again_is_counted_once),

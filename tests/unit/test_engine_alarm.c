@@ -69,6 +69,23 @@ static void late_is_late_although_our_clock_was_never_set(void **state)
     bench_free(b);
 }
 
+/* Our own two clocks are read one after the other, and never equally far apart. */
+static void two_messages_and_two_clocks(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    char body[64];
+    long long ts = (long long)((WALL0 + (int64_t)(b->ns + MINUTE - BOOT0)) / 1000000);
+    snprintf(body, sizeof(body), "{\"ts\":%lld,\"pump_on\":false}", ts);
+    say(b, "d1", body, MINUTE + 900000);
+    b->wall_shift += 70; /* nanoseconds */
+    snprintf(body, sizeof(body), "{\"ts\":%lld,\"level\":0.93}", ts);
+    say(b, "d1", body, SECOND + 200000);
+    assert_non_null(last_of(b, SAW_TRANSITION));
+    assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
+    bench_free(b);
+}
+
 /* `for` ends between two records: its step stands there, at the time it was due. */
 static void timers_between_records(void **state)
 {
@@ -557,6 +574,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_sample_to_transition),
         cmocka_unit_test(two_messages_of_one_time),
+        cmocka_unit_test(two_messages_and_two_clocks),
         cmocka_unit_test(late_is_late_although_our_clock_was_never_set),
         cmocka_unit_test(late_is_late_although_our_clock_was_set_ahead),
         cmocka_unit_test(timers_between_records),

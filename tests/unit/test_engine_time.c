@@ -143,6 +143,26 @@ static void a_small_step(void **state)
     rig_done(&r);
 }
 
+/* What nobody could use keeps the receipt that it would have been stamped with, not the wall time that was
+ * not believed: it is stamped by it when it is taken up again. */
+static void a_letter_keeps_its_receipt(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_begin(&r, fleet());
+    tell(&r, 1, 0, 1, 0);
+    r.wall_shift = 3650 * 24 * 3600 * (int64_t)SECOND;
+    int64_t t = true_ms(&r);
+    tell(&r, 99, 0, 2, 0);
+    assert_true(stats(&r).wall_held);
+    assert_int_equal(r.seen->n_letters, 1);
+    assert_int_equal(r.seen->letters[0].wall_ns, t * 1000000);
+    message(&r, "gaihou/v1/up/c1/d1", "{", 0, 3);
+    assert_int_equal(r.seen->n_letters, 2);
+    assert_int_equal(r.seen->letters[1].wall_ns, (t + 1000) * 1000000);
+    rig_done(&r);
+}
+
 static void a_large_step_waits_for_the_kernel(void **state)
 {
     (void)state;
@@ -191,6 +211,29 @@ static void a_jury_of_devices(void **state)
     tell(&r, 20, true_ms(&r), 1, 0);
     assert_false(stats(&r).wall_held);
     last_is(&r, true_ms(&r) - 1000, NULL); /* the one that settled it is stamped by it */
+    rig_done(&r);
+}
+
+/* Behind by more than the year that a device's time may be ahead: the jury is heard all the same. */
+static void a_jury_of_another_year(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_begin(&r, fleet());
+    r.wall_shift = -3 * 365 * 24 * 3600 * (int64_t)SECOND;
+    tell(&r, 1, 0, 1, 0);
+    r.wall_shift = 0;
+    for (unsigned i = 1; i <= 19; i++) {
+        int64_t t = true_ms(&r);
+        tell(&r, i, t, 1, 0);
+        last_is(&r, t - 3 * 365 * 24 * HOUR_MS, "clock");
+        assert_true(stats(&r).wall_held);
+    }
+    tell(&r, 20, true_ms(&r), 1, 0);
+    assert_false(stats(&r).wall_held);
+    last_is(&r, true_ms(&r) - 1000, NULL);
+    tell(&r, 1, true_ms(&r), 3, 0); /* nothing wrong was learnt of whom it had heard */
+    last_is(&r, true_ms(&r) - 1000, NULL);
     rig_done(&r);
 }
 
@@ -352,8 +395,10 @@ int main(void)
         cmocka_unit_test(back_fill_is_kept_as_told),
         cmocka_unit_test(ahead_and_leap_seconds),
         cmocka_unit_test(a_small_step),
+        cmocka_unit_test(a_letter_keeps_its_receipt),
         cmocka_unit_test(a_large_step_waits_for_the_kernel),
         cmocka_unit_test(a_jury_of_devices),
+        cmocka_unit_test(a_jury_of_another_year),
         cmocka_unit_test(a_jury_that_disagrees),
         cmocka_unit_test(never_set_itself),
         cmocka_unit_test(switched_off),

@@ -407,6 +407,27 @@ static void windows_agree_with_all_samples(void **state)
     }
 }
 
+/* A sensor that is stuck: 0.1 has no sum without rounding. */
+static void equal_values_do_not_deviate(void **state)
+{
+    (void)state;
+    struct expr *x = compiled("stddev(level, 10m) == 0");
+    struct expr_state *s = expr_state_new(x);
+    struct expr_env env;
+    fill(x, NULL, 0, 0);
+    for (uint64_t i = 1; i <= 1000; i++) {
+        expr_feed(x, s, 0, 0.1, i * S);
+        env = env_at(i * S);
+        if (expr_eval(x, s, &env) != (i < 2 ? U : T))
+            fail_msg("they deviate from sample %llu on", (unsigned long long)i);
+    }
+    expr_feed(x, s, 0, 0.1001, 1001 * S);
+    env = env_at(1001 * S);
+    assert_int_equal(expr_eval(x, s, &env), F);
+    expr_state_free(s);
+    expr_free(x);
+}
+
 static void windows_of_bools_and_codes(void **state)
 {
     (void)state;
@@ -572,6 +593,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(hostile_text_is_refused),
         cmocka_unit_test(windows_agree_with_all_samples),
+        cmocka_unit_test(equal_values_do_not_deviate),
         cmocka_unit_test(windows_of_bools_and_codes),
         cmocka_unit_test(bad_bytes_are_no_state),
     };

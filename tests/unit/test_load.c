@@ -287,6 +287,7 @@ static void ceilings(void **state)
 {
     (void)state;
     char name[64], hash[33];
+    assert_true(WORLD_MAX_FILE >= REGISTRY_MAX_BYTES); /* what the registry takes is read */
     put_conf(NATIVE);
     for (int i = 0; i < WORLD_MAX_PROFILES; i++) {
         char profile[16];

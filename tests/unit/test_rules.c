@@ -560,6 +560,28 @@ static void a_far_holiday_is_found(void **state)
     rules_free(r);
 }
 
+/* Holidays of a month end on a Friday: what comes next is Monday's, days behind the last of them. */
+static void behind_long_holidays_a_week_begins(void **state)
+{
+    (void)state;
+    static const char text[] = "version: 1\ncalendar: {holidays: "
+                               "[\"2026-07-01..2026-07-31\"]}\ngroups: [{name: g, rules: "
+                               "[{id: r, kind: sump, title: t, no_data: {}, schedule: "
+                               "{windows: [{days: [workday], from: "
+                               "\"22:00\", to: \"06:00\"}]}}]}]\n";
+    struct rules *r = good(text);
+    struct zone *z = zone("Asia/Shanghai");
+    const struct rule *x = rules_at(r, 0);
+    const struct expr_calendar *c = rules_calendar(r);
+    int64_t opens = utc(2026, 8, 3, 14, 0, 0);
+    assert_false(rule_in_force(x, c, z, opens - 1));
+    assert_true(rule_in_force(x, c, z, opens));
+    assert_int_equal(rule_next_boundary(x, c, z, utc(2026, 7, 2, 0, 0, 0)), opens);
+    assert_int_equal(rule_next_boundary(x, c, z, utc(2026, 6, 30, 22, 0, 0)), opens);
+    zone_free(z);
+    rules_free(r);
+}
+
 static void the_clock_is_changed(void **state)
 {
     (void)state;
@@ -851,6 +873,7 @@ int main(void)
         cmocka_unit_test(the_second_window_of_a_day_counts),
         cmocka_unit_test(holidays_and_moved_days),
         cmocka_unit_test(a_far_holiday_is_found),
+        cmocka_unit_test(behind_long_holidays_a_week_begins),
         cmocka_unit_test(the_clock_is_changed),
         cmocka_unit_test(random_schedules),
         cmocka_unit_test(always_in_force_has_no_boundary),
