@@ -133,6 +133,9 @@ void alarm_tables(const struct alarm *a, void (*fn)(void *ctx, const void *p, si
 /* Counting goes on from these: alarm_save leaves them to who saves. */
 void alarm_counted(struct alarm *a, const struct alarm_stats *s);
 
+/* Does the rule ask for that (device, point) in that world, whichever lane hears it? */
+bool alarm_concerns(const struct world *w, const struct rule *r, const struct device *d,
+                    const char *point);
 /* The instance's present state as an event (change is meaningless). False: no such instance. */
 bool alarm_look(const struct alarm *a, const struct rule *r, const struct device *d,
                 const char *point, struct alarm_event *out);

@@ -344,12 +344,20 @@ int64_t alarm_wall(const struct alarm *a, uint64_t engine_ns)
     return (int64_t)(engine_ns / MS_NS) + a->wall_off_ms;
 }
 
+/* From the first device on. What others said is not seen at all devices before a sweep because of that is
+ * over, and it never is where another takes its place. */
+static void begin_sweep(struct rule_state *s, uint64_t engine_ns)
+{
+    s->ends = s->ends && s->cursor != UINT32_MAX;
+    s->newly = false;
+    s->cursor = 0;
+    s->sweep_ns = engine_ns;
+}
+
 void due_sweep(struct alarm *a, unsigned index, uint64_t engine_ns)
 {
     struct rule_state *s = &a->g.rules[index];
-    s->cursor = 0;
-    s->ends = s->newly = false;
-    s->sweep_ns = engine_ns;
+    begin_sweep(s, engine_ns);
     due_set(a, &s->queued, engine_ns + 1, DUE_RULES, index);
 }
 
@@ -374,9 +382,7 @@ void due_rule(struct alarm *a, unsigned index, uint64_t engine_ns, int64_t wall_
     int64_t next = rule_next_boundary(r, rules_calendar(w->rules), w->zone, wall_ms);
     if (in_force != s->in_force) {
         s->in_force = in_force;
-        s->ends = s->newly = false;
-        s->cursor = 0;
-        s->sweep_ns = engine_ns;
+        begin_sweep(s, engine_ns);
     }
     if (next != INT64_MAX && next - wall_ms > FAR_MS) /* it is looked for again by then */
         next = wall_ms + FAR_MS;

@@ -147,6 +147,18 @@ static uint8_t flags_of(const struct gen *g, const struct plan *plan, size_t i,
     return (uint8_t)flags;
 }
 
+bool alarm_concerns(const struct world *w, const struct rule *r, const struct device *d,
+                    const char *point)
+{
+    const struct rule *const *rules = NULL;
+    bool own = !*point || (d->point && strcmp(point, d->point) == 0), its = false;
+    for (size_t i = rules_of_kind(w->rules, d->kind, &rules); i-- > 0;)
+        its |= rules[i] == r;
+    if (!its || !concerns(w, r, d->compound))
+        return false;
+    return (own && silence_ns(r, d) > 0) || is_its_point(r, d, own ? NULL : point);
+}
+
 /* Of the least patient rule about silence, in whole seconds. */
 static uint32_t patience_of(const struct plan *p, const struct series *s,
                             const struct device *d)

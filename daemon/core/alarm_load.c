@@ -262,7 +262,8 @@ static void get_rules(struct alarm *a, struct state_reader *r)
         s->queued = get_queued(r);
         s->sweep_ns = state_get_u64(r);
         uint64_t cursor = state_get_u64(r);
-        state_expect(r, cursor < g->n_devs || cursor == UINT32_MAX);
+        state_expect(r, cursor < g->n_devs || cursor == UINT32_MAX ||
+                            cursor == 0); /* a sweep of no devices that has yet to see so */
         s->cursor = r->failed ? UINT32_MAX : (uint32_t)cursor;
         unsigned bits = (unsigned)get_between(r, 0,
                                               r->version < 3   ? 1

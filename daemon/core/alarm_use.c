@@ -210,6 +210,23 @@ static void drop_series(struct change *c, const struct whom *old)
     }
 }
 
+/* A further point that is the device's own now: nobody will say anything there any more. What goes on there
+ * ends, and what was said of it is looked at where it will be said from now on. */
+static void become_own(struct change *c, const struct whom *old, struct whom *now)
+{
+    for (unsigned i = 0; i < old->plan->n_rules; i++) {
+        const char *id = old->plan->rules[i].rule->id;
+        const struct rule *n = rules_find(c->now->rules, id, strlen(id));
+        if (!seats_of(old->plan, old->series)[i].act)
+            continue;
+        drop(c, old, i, n ? "not_concerned" : "rule_removed");
+        if (n)
+            c->next->rules[n->index].newcomers = true;
+    }
+    now->series->truth = 0;
+    move_values(old, now);
+}
+
 static void move_device(struct change *c, uint32_t index)
 {
     struct whom old = gen_whom(&c->a->g, index, 0);
@@ -240,9 +257,14 @@ static void move_device(struct change *c, uint32_t index)
     }
     for (old.series = old.dev->series; old.series; old.series = old.series->next) {
         const char *point = old.series->point ? old.series->point : "";
-        now.series = gen_series(c->next, d, point, true);
+        bool own = *point && d->point && strcmp(point, d->point) == 0;
+        now.series = gen_series(c->next, d, own ? "" : point, true);
         if (!now.series) {
             drop_series(c, &old);
+            continue;
+        }
+        if (own) {
+            become_own(c, &old, &now);
             continue;
         }
         move_values(&old, &now);
@@ -255,9 +277,19 @@ static void move_device(struct change *c, uint32_t index)
         now.dev->flags &= (uint8_t) ~(DEV_WAITS | DEV_HEARD);
 }
 
+/* Who is silent and becomes an uplink hides at once who is silent behind it. */
+static void begin_uplinks(struct gen *g)
+{
+    for (size_t i = 0; i < g->n_uplinks; i++) {
+        struct uplink *u = &g->uplinks[i];
+        u->down = g->devs[u->device].flags & DEV_MISSED && u->pos != UINT32_MAX;
+    }
+}
+
 static void move_uplinks(struct change *c)
 {
     const struct gen *g = &c->a->g;
+    begin_uplinks(c->next);
     for (size_t i = 0; i < g->n_uplinks; i++) {
         const struct uplink *u = &g->uplinks[i];
         const struct device *od = registry_device_at(g->world->registry, u->device);

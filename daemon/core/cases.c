@@ -237,6 +237,11 @@ bool cases_told_active(const struct case_open *o)
     return o->told.any && (o->told.facets & 1);
 }
 
+static bool told_shelved(const struct case_open *o)
+{
+    return o->told.any && o->told.facets >> 16 & MASK_SHELVED;
+}
+
 static bool is_told(const struct case_open *o, enum case_change change, bool closes)
 {
     bool differs = !o->told.any || o->told.facets != cases_facets(o);
@@ -257,8 +262,10 @@ static bool is_told(const struct case_open *o, enum case_change change, bool clo
         return !cases_withheld(o) && cases_told_active(o);
     case CASE_FLAPPING:
         return o->life_safety || !(o->masks & (MASK_SHELVED | MASK_INHIBITED));
+    case CASE_UNSHELVED: /* who was told that it is shelved is told that it is no more, whatever
+                            else hides it */
+        return told_shelved(o) || (!cases_withheld(o) && differs && (o->told.any || pending));
     case CASE_SETTLED:
-    case CASE_UNSHELVED:
     case CASE_UNMASKED:
         return !cases_withheld(o) && differs && (o->told.any || pending);
     case CASE_MOVED:
@@ -452,14 +459,24 @@ void cases_bind(struct cases *c, struct case_open *o)
 }
 
 /* Why a case cannot go on in `now`; NULL: it can. */
-static const char *gone(const struct case_open *o, const struct world *now)
+static const char *gone(const struct cases *c, const struct case_open *o,
+                        const struct world *now)
 {
     if (o->own)
         return NULL;
-    const struct device *d = registry_find(now->registry, o->device, strlen(o->device));
-    if (!now->rules || !rules_find(now->rules, o->rule, strlen(o->rule)))
+    size_t n = strlen(o->device);
+    const struct device *was = registry_find(c->world->registry, o->device, n);
+    const struct device *d = registry_find(now->registry, o->device, n);
+    const struct rule *r = now->rules ? rules_find(now->rules, o->rule, strlen(o->rule)) : NULL;
+    if (!r)
         return "rule_removed";
-    return !d ? "device_removed" : d->retired ? "device_retired" : NULL;
+    if (!d || d->retired)
+        return d ? "device_retired" : "device_removed";
+    if (!world_serves(now, d))
+        return NULL; /* people close it */
+    if (was && strcmp(was->kind->name, d->kind->name) != 0)
+        return "device_changed";
+    return alarm_concerns(now, r, d, o->point) ? NULL : "not_concerned";
 }
 
 /* The new firm has accepted nothing and acknowledged nothing. */
@@ -489,26 +506,48 @@ static void move(struct cases *c, struct case_open *o, int64_t wall_ms)
     free(compound);
 }
 
-void cases_use(struct cases *c, const struct world *before, const struct world *now,
-               uint64_t engine_ns, int64_t wall_ms)
+/* A reload would say something of it: of what came from the store nobody has in this world. */
+bool cases_is_unsettled(const struct cases *c, const struct case_open *o)
+{
+    const struct compound *k = o->d ? cases_place(c, o->d) : NULL;
+    bool test = cases_in_test(c, o) != NULL;
+    if (gone(c, o, c->world) ||
+        (k && (strcmp(k->firm, o->firm) != 0 || strcmp(k->code, o->compound) != 0)))
+        return true;
+    return test != ((o->masks & MASK_TEST) != 0) && !(test && o->life_safety);
+}
+
+static void close_gone(struct cases *c, const struct world *now, uint64_t engine_ns,
+                       int64_t wall_ms)
 {
     struct case_open *next;
-    (void)before; /* c->world, so far: what goes is shown as it was there */
-    for (struct case_open *o = c->world ? c->first : NULL; o; o = next) {
+    for (struct case_open *o = c->first; o; o = next) {
         next = o->next;
-        const char *why = gone(o, now);
+        const char *why = gone(c, o, now);
         if (why)
             cases_removed(c, o, why, wall_ms, engine_ns);
     }
+}
+
+void cases_use(struct cases *c, const struct world *before, const struct world *now,
+               uint64_t engine_ns, int64_t wall_ms)
+{
+    bool first = !c->world;
+    (void)before; /* c->world, so far: what goes is shown as it was there */
+    if (!first)
+        close_gone(c, now, engine_ns, wall_ms);
     c->world = now;
+    c->unsettled = false;
     if (!c->stream)
         c->stream = mem_printf("%s/%s/0", now->conf->gateway.id,
                                conf_lane_name(now->conf->gateway.lane));
-    for (struct case_open *o = c->first; o; o = o->next) {
+    for (struct case_open *o = c->first; o; o = o->next)
         cases_bind(c, o);
+    if (first) /* it came from the store before there was a world */
+        close_gone(c, now, engine_ns, wall_ms);
+    for (struct case_open *o = c->first; o; o = o->next)
         if (o->d)
             move(c, o, wall_ms);
-    }
     /* a scope may hold other devices now */
     cases_retest(c, &(struct case_cause){.wall_ms = wall_ms}, engine_ns);
 }
@@ -592,7 +631,9 @@ void cases_tick(struct cases *c, const struct position *at, uint64_t due, int64_
     if (c->next_due > due)
         return;
     struct case_open *o = first_due(c);
-    if (o && o->lost) {
+    if (c->unsettled) {
+        cases_use(c, c->world, c->world, at->tick, wall_ms);
+    } else if (o && o->lost) {
         reopen(c, at, o, wall_ms);
     } else if (o && o->behind) {
         catch_up(c, o, due, wall_ms);

@@ -18,7 +18,7 @@
  *
  * What is told (transition.deliver). Masks (shelved, flapping, inhibited) withhold what
  * happens to the condition (a rise in severity is told while it flaps); what people did to a case that was told is told, and so is that it is
- * shelved or flaps. Life-safety is never masked. Better news (cleared, lowered, fresh, settled) is
+ * shelved, or no longer, or flaps. Life-safety is never masked. Better news (cleared, lowered, fresh, settled) is
  * told only if the worse was; when the last mask goes, the present state, if it differs from the
  * one last told. A case never told that clears under a mask closes in silence. An end is told
  * iff anything of the case was, so that its retained topic is emptied.
@@ -231,6 +231,8 @@ int cases_load(struct cases *c, const char *bytes, size_t len);
 /* The store's word goes: the open cases become exactly these blobs (of transition.blob), key by key;
  * of what it does not know, a condition that holds is opened anew by the next tick, under a new id.
  * The condition of a key that is open here, too, is known here: the next tick tells it if the store's is other.
+ * What the world in use makes of a case (its rule is gone, it is another firm's, no test is in force) the
+ * next tick tells as a reload does, or the first world.
  * Told through `differs`, once per case that was other, missing or too many. No transitions. */
 typedef void cases_differs_fn(void *ctx, const char *case_id, const char *how);
 int cases_adopt(struct cases *c, const char *const *blobs, const size_t *lens, size_t n,

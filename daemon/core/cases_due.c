@@ -69,7 +69,7 @@ void cases_due_renew(struct cases *c, struct case_open *o)
 
 void cases_reckon_due(struct cases *c)
 {
-    c->next_due = c->last_lost ? 0 : CASES_NEVER;
+    c->next_due = c->last_lost || c->unsettled ? 0 : CASES_NEVER;
     if (c->n_due > 0 && c->due[0]->shelved_until < c->next_due)
         c->next_due = c->due[0]->shelved_until;
     for (size_t i = 0; i < c->n_shelves; i++)

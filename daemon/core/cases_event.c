@@ -203,19 +203,22 @@ static void cleared(struct cases *c, struct case_open *o, enum case_change chang
 }
 
 /* An uplink hides that a device is silent, never what it then says: with the mask, and nobody told of
- * anything, what is no worse than the silence is no better news. */
+ * anything, what is no worse than the silence is no better news. Nor is a level as grave as the silence was:
+ * what was acknowledged was that nobody knew. */
 static void level(struct cases *c, struct case_open *o, const struct alarm_event *ev)
 {
     enum severity before = o->severity;
-    bool hidden = cases_withheld(o) && !cases_told_active(o);
+    bool hidden = cases_withheld(o) && !cases_told_active(o), unknown = o->no_data;
     take_event(o, ev);
-    bool raised = o->severity > before;
-    if (raised) /* what was acknowledged was less */
+    bool raised = o->severity > before, shown = hidden && !cases_withheld(o);
+    bool found = unknown && !o->no_data && o->severity == before;
+    if (raised || found) /* what was acknowledged was less */
         case_step_clear(&o->ack);
     cases_emit(c, o,
-               raised                         ? CASE_RAISED
-               : hidden && !cases_withheld(o) ? CASE_UNMASKED
-                                              : CASE_LOWERED,
+               raised  ? CASE_RAISED
+               : shown ? CASE_UNMASKED
+               : found ? CASE_RAISED
+                       : CASE_LOWERED,
                &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
 }
 

@@ -148,6 +148,7 @@ struct cases {
     uint64_t id_offset; /* where cases were opened last, and how many there */
     uint32_t id_n;
     uint64_t next_due;
+    bool unsettled; /* what came from the store is looked at by the next tick as by a reload */
     struct json *json;
     struct buf text, blob;
     struct cases_stats stats;
@@ -171,6 +172,7 @@ void cases_link(struct cases *c, struct case_open *o);
 void cases_unlink(struct cases *c, struct case_open *o);
 void case_free(struct case_open *o);
 void cases_bind(struct cases *c, struct case_open *o);
+bool cases_is_unsettled(const struct cases *c, const struct case_open *o);
 void cases_emit(struct cases *c, struct case_open *o, enum case_change change,
                 const struct case_cause *why, bool closes);
 /* The same, and the case is no more if it closes. */

@@ -495,6 +495,8 @@ int cases_adopt(struct cases *c, const char *const *blobs, const size_t *lens, s
     for (size_t i = 0; i < n && r == 0; i++)
         take_over(c, &w.list[i], differs, ctx);
     words_done(&w);
+    for (struct case_open *o = c->world ? c->first : NULL; o && !c->unsettled; o = o->next)
+        c->unsettled = cases_is_unsettled(c, o);
     cases_reckon_due(c);
     return r;
 }

@@ -133,7 +133,8 @@ static void settle(struct engine_alarms *a, uint64_t now)
         if (!l->touched)
             continue;
         l->touched = false;
-        bool concern = cases_concern(a->cases, l->firm);
+        /* without a broker nobody could listen, and nobody would say that they do again */
+        bool concern = a->world->conf->alerts.broker && cases_concern(a->cases, l->firm);
         if (concern && l->concern_ns == NEVER)
             l->concern_ns = now;
         else if (!concern)

@@ -52,6 +52,15 @@ static void believe(struct engine *e, int64_t minus_engine_ns, bool anew)
     engine_count_devices(e);
 }
 
+/* Only of a clock that agrees: by as much as it may differ and still does, for what is more made it one
+ * that is off, whose times are put right. */
+int64_t engine_order_shift_ms(const struct engine *e, const struct device *d)
+{
+    if (e->devices[d->index].clock.state != CLOCK_AGREES)
+        return 0;
+    return e->order_shift_ms < CLOCK_NEAR_MS ? e->order_shift_ms : CLOCK_NEAR_MS;
+}
+
 static bool within(int64_t a, int64_t b, int64_t by)
 {
     return a - b <= by && b - a <= by;

@@ -35,6 +35,7 @@ struct taking {
     const struct decoded_sample *sample;
     const struct point_state *further; /* NULL: the device's own point */
     int64_t time_ms;
+    bool by_receipt; /* nothing says when it was true: no time, or none to be believed */
 };
 
 /* The metric of that name. Messages of a kind tend to say the same names in the same order: the
@@ -241,19 +242,22 @@ static void note_told(struct series *s, const struct record *r, int64_t time_ms,
 /* -- times ----------------------------------------------------------------------------------- */
 
 /* The sample's stamp; what makes it uncertain, or REASON_NONE. */
-static enum quality_reason stamp(struct engine *e, const struct taking *t, bool catching_up,
+static enum quality_reason stamp(struct engine *e, struct taking *t, bool catching_up,
                                  int64_t received_ms, int64_t *out_ms)
 {
     const struct decoded_sample *s = t->sample;
     *out_ms = received_ms;
+    t->by_receipt = true;
     if (s->time_unread) {
         e->stats.times_unread++;
         return REASON_CLOCK;
     }
     if (!s->has_time)
         return catching_up ? REASON_CATCH_UP : REASON_NONE;
-    switch (
-        clock_fit_stamp(&e->devices[t->device->index].clock, s->time_ms, received_ms, out_ms)) {
+    enum clock_verdict v =
+        clock_fit_stamp(&e->devices[t->device->index].clock, s->time_ms, received_ms, out_ms);
+    t->by_receipt = v == CLOCK_REPLACED;
+    switch (v) {
     case CLOCK_TOLD:
         return REASON_NONE;
     case CLOCK_DOUBTED:
@@ -394,8 +398,11 @@ static void alarm(struct engine *e, const struct record *r, const struct taking 
                   const struct reading *g, bool catching_up, int64_t received_ms)
 {
     int64_t late_ms = received_ms - t->time_ms;
-    if (late_ms > 0 && t->sample->has_time)
-        late_ms = late_ms > e->order_shift_ms ? late_ms - e->order_shift_ms : 0;
+    if (late_ms > 0 && t->sample->has_time) {
+        int64_t shift_ms = engine_order_shift_ms(e, t->device);
+        late_ms = late_ms > shift_ms ? late_ms - shift_ms : 0;
+    }
+    bool old = catching_up && t->by_receipt; /* in the order in which it came */
     struct alarm_sample s = {.device = t->device,
                              .point = t->further ? t->further->name : "",
                              .fields = g->good,
@@ -405,9 +412,9 @@ static void alarm(struct engine *e, const struct record *r, const struct taking 
                              .n_bad = g->n_bad,
                              .time_ms = t->time_ms,
                              .received_ms = received_ms,
-                             .order_ns = order_of(e, r, t->sample->has_time, late_ms),
+                             .order_ns = order_of(e, r, t->sample->has_time && !old, late_ms),
                              .engine_ns = r->engine_ns,
-                             .catch_up = catching_up && !t->sample->has_time,
+                             .catch_up = old,
                              .alive = !t->sample->not_alive};
     if (r->type == RECORD_MESSAGE)
         engine_alarms_sample(e, &s);

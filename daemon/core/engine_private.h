@@ -258,6 +258,8 @@ void engine_learn_time(struct engine *e, const struct record *r);
 void engine_link_up(struct broker_state *b, const struct record *r);
 void engine_arrival(struct engine *e, const struct record *r);
 bool engine_catching_up(const struct engine *e, const struct record *r);
+/* By so much the device's times look old for no other reason than that ours was set ahead. */
+int64_t engine_order_shift_ms(const struct engine *e, const struct device *d);
 /* Can this time teach anything, of the device's clock or of ours? */
 bool engine_clock_hears(const struct engine *e, int64_t time_ms, int64_t received_ms);
 /* A device told its time: what its clock is worth, and ours. silent_ms: before this message. */

@@ -433,6 +433,21 @@ static void who_need_not_speak_is_not_silent(void **state)
     rig_end(&r);
 }
 
+/* A site whose registry is filled later: what waits there can be loaded again. */
+static void rules_without_devices(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, RIG_HEAD,
+              RULES(RULE("gone", "sump",
+                         "levels: [{severity: minor, when: \"absent(level, 30m)\"}]")));
+    rig_restart(&r); /* its first sweep has not begun */
+    rig_to(&r, HOUR);
+    rig_restart(&r);
+    told(&r, "");
+    rig_end(&r);
+}
+
 /* What is written in another order is the same rule, and its windows are not empty. */
 static void windows_stay_when_a_condition_is_written_anew(void **state)
 {
@@ -477,6 +492,7 @@ int main(void)
         cmocka_unit_test(half_a_state_is_none),
         cmocka_unit_test(what_was_said_at_zero_is_kept),
         cmocka_unit_test(a_window_that_runs_out_in_silence_ends_nothing),
+        cmocka_unit_test(rules_without_devices),
         cmocka_unit_test(windows_stay_when_a_condition_is_written_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,6 +73,30 @@ static void a_silent_device_leaves_its_silent_uplink(void **state)
     rig_end(&r);
 }
 
+/* Nobody was behind it before; until it is heard of again. */
+static void silent_devices_come_behind_a_silent_one(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,,\ns2,sump,c1,b1,60s,,\n",
+              RULES(GONE UP));
+    say(&r, 60 * S, "u1", "rssi=1");
+    say(&r, 60 * S, "s1", "level=0.1");
+    rig_to(&r, 400 * S);
+    r.n_log = 0;
+    rig_reload(&r, BEHIND, RULES(GONE UP));
+    rig_to(&r, 500 * S);
+    told(&r, "400 gone s1 inhibit active no_data stale inhibited\n"
+             "400 gone s2 inhibit active no_data stale inhibited\n");
+    rig_restart(&r);
+    say(&r, 600 * S, "u1", "rssi=1");
+    rig_to(&r, 700 * S);
+    told(&r, "600 up u1 cleared normal no_data good\n"
+             "660 gone s1 inhibit active no_data stale\n"
+             "660 gone s2 inhibit active no_data stale\n");
+    rig_end(&r);
+}
+
 /* The one that told for all does so no longer. */
 static void an_uplink_that_is_told_no_more_hides_nobody(void **state)
 {
@@ -867,11 +891,37 @@ static void where_no_rule_is_for_it_none_was_removed(void **state)
     rig_end(&r);
 }
 
+#define POINTED(point)                                                                         \
+    "device,kind,compound,building,expected_interval,point\ns1,sump,c1,b1,60s," point "\n"
+#define HIGH                                                                                   \
+    RULES(RULE("high", "sump",                                                                 \
+               "levels: [{severity: minor, when: level > 0.8, off: level < 0.6}]"))
+
+/* What is said at it is said at the device's own from then on. */
+static void a_further_point_becomes_the_own(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("a"), HIGH);
+    say(&r, 50 * S, "s1", "level=0.1");
+    rig_say(&r, 60 * S, "s1", "level=0.9", (struct said){.point = "b"});
+    told(&r, "60 high s1@b activated active minor good\n");
+    rig_reload(&r, POINTED("b"), HIGH);
+    rig_restart(&r);
+    rig_to(&r, 61 * S);
+    told(&r, "60 high s1@b removed normal minor good not_concerned\n"
+             "60 high s1 activated active minor good\n");
+    say(&r, 120 * S, "s1", "level=0.1");
+    told(&r, "120 high s1 cleared normal minor good\n");
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_uplink_hides_silence_and_no_level),
         cmocka_unit_test(a_silent_device_leaves_its_silent_uplink),
+        cmocka_unit_test(silent_devices_come_behind_a_silent_one),
         cmocka_unit_test(an_uplink_that_is_told_no_more_hides_nobody),
         cmocka_unit_test(an_uplink_of_uplinks_hides_nobody_for_ever),
         cmocka_unit_test(a_new_rule_counts_what_is_known),
@@ -902,6 +952,7 @@ int main(void)
         cmocka_unit_test(a_newcomer_moves_nobody_else),
         cmocka_unit_test(where_no_rule_is_for_it_none_was_removed),
         cmocka_unit_test(on_its_way_to_the_end_it_is_told_as_active),
+        cmocka_unit_test(a_further_point_becomes_the_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,6 +91,34 @@ static void a_crossing_is_no_long_step(void **state)
     rig_end(&r);
 }
 
+/* A step of the clock, or a link, between two stretches: what the count ends is ended everywhere. */
+static void a_crossing_outlives_a_step_of_the_clock(void **state)
+{
+    (void)state;
+    struct rig r;
+    start(&r, "smoke", "1h",
+          RULES(RULE("storm", "smoke",
+                     "levels: [{severity: major, when: "
+                     "\"count_over(district, smoke, alarm) > 3\"}], schedule: {windows: "
+                     "[{days: [mon, tue, wed, thu, fri, sat, sun], from: \"09:00\", to: "
+                     "\"08:20\"}]}")));
+    for (unsigned i = 0; i < 4; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "x%u", i);
+        say(&r, MIN + i * S, name, "alarm=1");
+    }
+    rig_to(&r, 2 * MIN);
+    assert_int_equal(r.events, MANY);
+    say(&r, 3 * MIN, "x0", "alarm=0");
+    uint64_t due = alarm_next_due(r.a);
+    alarm_tick(r.a, due, rig_wall(&r, due));
+    assert_in_range(r.events, MANY + 1, 2 * MANY - 1);
+    r.wall_shift_ms += 2000;
+    rig_to(&r, 4 * MIN);
+    assert_int_equal(r.events, 2 * MANY);
+    rig_end(&r);
+}
+
 /* Timers that are set anew again and again leave dead ones behind: they go, a stretch at a time. */
 static void dead_timers_go_in_stretches(void **state)
 {
@@ -126,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_storm_is_counted_in_linear_time),
         cmocka_unit_test(a_crossing_is_no_long_step),
+        cmocka_unit_test(a_crossing_outlives_a_step_of_the_clock),
         cmocka_unit_test(dead_timers_go_in_stretches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

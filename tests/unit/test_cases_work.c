@@ -438,6 +438,147 @@ static void every_step_is_full(void **state)
     rig_free(r);
 }
 
+/* Behind another mask, too: else the state that is kept says `shelved` until that goes. */
+static void the_end_of_shelving_is_told(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+    struct alarm_event ev = rig_event(r, ALARM_FLAPPING, "ack-1", "d1");
+    ev.flapping = true;
+    rig_give(r, &ev);
+    for (int expires = 0; expires < 2; expires++) {
+        assert_int_equal(rig_do(r, VERB_SHELVE, "{\"for\":60}"), ANSWER_DONE);
+        if (expires)
+            rig_pass(r, 120);
+        else
+            assert_int_equal(rig_do(r, VERB_UNSHELVE, "{}"), ANSWER_DONE);
+        assert_int_equal(rig_last(r)->change, CASE_UNSHELVED);
+        assert_true(rig_last(r)->deliver);
+        assert_non_null(strstr(rig_last(r)->json, "\"masked\":[\"flapping\"]"));
+    }
+    rig_free(r);
+    r = rig_new(); /* but of what nobody was told nobody is */
+    ev = rig_event(r, ALARM_ACTIVATED, "ack-1", "d1");
+    ev.inhibited = true;
+    rig_give(r, &ev);
+    assert_int_equal(rig_do(r, VERB_SHELVE, "{\"for\":60}"), ANSWER_DONE);
+    rig_pass(r, 120);
+    assert_int_equal(rig_last(r)->change, CASE_UNSHELVED);
+    assert_false(rig_last(r)->deliver);
+    rig_free(r);
+}
+
+/* Silent, which somebody acknowledged, and then an alarm of the same severity: that is other news, also while
+ * it goes to and fro. */
+static void a_level_is_graver_than_silence(void **state)
+{
+    (void)state;
+    for (int flaps = 0; flaps < 2; flaps++) {
+        struct cases_rig *r = rig_new();
+        struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "ack-1", "d1");
+        ev.no_data = true;
+        ev.quality = ALARM_STALE;
+        rig_give(r, &ev);
+        ev.change = ALARM_FLAPPING;
+        ev.flapping = flaps;
+        if (flaps)
+            rig_give(r, &ev);
+        assert_int_equal(rig_do(r, VERB_ACK, "{}"), ANSWER_DONE);
+        ev = rig_event(r, ALARM_LEVEL, "ack-1", "d1");
+        ev.flapping = flaps;
+        rig_give(r, &ev);
+        assert_int_equal(rig_last(r)->change, CASE_RAISED);
+        assert_true(rig_last(r)->deliver);
+        assert_non_null(strstr(rig_last(r)->json, "\"ack\":null"));
+        rig_free(r);
+    }
+}
+
+#define ACK_1(more)                                                                            \
+    "version: 1\ngroups:\n  - name: g\n    rules:\n"                                           \
+    "      - {id: ack-1, kind: \"*\", title: t, action: a, work: ack, no_data: "               \
+    "{after: 1h, policy: alert}" more "}\n"
+
+/* What is over and waits for people only is watched by nobody, and has no more to wait for. */
+static void who_is_not_concerned_waits_for_nobody(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *devices, *rules, *reason;
+    } ways[] = {
+        {rig_devices_text, ACK_1(""), NULL},
+        {rig_devices_text, ACK_1(", only: {compounds: [c2]}"), "\"reason\":\"not_concerned\""},
+        {"device,kind,compound\nd1,smoke,qby\n", ACK_1(""), "\"reason\":\"device_changed\""},
+    };
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        struct cases_rig *r = rig_new();
+        rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+        rig_say(r, ALARM_CLEARED, "ack-1", "d1");
+        assert_false(rig_last(r)->closed);
+        struct world *next =
+            rig_world(rig_conf_text, rig_compounds_text, ways[i].devices, ways[i].rules);
+        cases_use(r->c, r->w, next, r->ns, r->wall_ms);
+        world_free(r->w);
+        r->w = next;
+        assert_int_equal(rig_open(r), ways[i].reason ? 0 : 1);
+        if (ways[i].reason) {
+            assert_true(rig_last(r)->closed && rig_last(r)->deliver);
+            assert_non_null(strstr(rig_last(r)->json, ways[i].reason));
+        }
+        rig_free(r);
+    }
+}
+
+static unsigned told_since(const struct cases_rig *r, size_t n, enum case_change change)
+{
+    unsigned told = 0;
+    for (size_t i = n; i < r->n; i++)
+        told += r->seen[i].change == change && r->seen[i].deliver;
+    return told;
+}
+
+/* The state was lost, and meanwhile the world has changed, and the test is over: as a reload says it. */
+static void what_the_store_has_meets_the_world(void **state)
+{
+    (void)state;
+    for (int early = 0; early < 2; early++) {
+        struct cases_rig *r = rig_new();
+        const char *list[3];
+        size_t lens[3], n = 0;
+        assert_int_equal(
+            rig_ask(r, NULL, "-", "compound/qby", VERB_TEST, "{\"for\":\"30m\"}", NULL),
+            ANSWER_DONE);
+        rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+        rig_say(r, ALARM_ACTIVATED, "full-1", "d2");
+        rig_say(r, ALARM_ACTIVATED, "ack-1", "d3");
+        for (const struct kept_case *k = r->open; k; k = k->next, n++) {
+            assert_true(n < 3);
+            list[n] = k->blob;
+            lens[n] = k->blob_len;
+        }
+        cases_free(r->c);
+        world_free(r->w);
+        r->w = rig_world(rig_conf_text, "compound,name,firm\nqby,桥北苑,f1\nc2,二村,f9\n",
+                         rig_devices_text, ACK_1(""));
+        size_t before = r->n;
+        r->c =
+            early ? cases_new(&(struct cases_out){r, rig_transition, rig_reply}) : rig_cases(r);
+        assert_int_equal(cases_adopt(r->c, list, lens, n, NULL, NULL), 0);
+        assert_int_equal(r->n, before);
+        if (early)
+            cases_use(r->c, NULL, r->w, r->ns, r->wall_ms);
+        rig_pass(r, 1);
+        assert_int_equal(r->n, before + 3);
+        assert_int_equal(told_since(r, before, CASE_UNMASKED), 1);
+        assert_int_equal(told_since(r, before, CASE_RULE_REMOVED), 1);
+        assert_int_equal(told_since(r, before, CASE_MOVED), 1);
+        assert_int_equal(rig_open(r), 2);
+        assert_int_equal(cases_next_due(r->c), UINT64_MAX);
+        rig_free(r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +594,10 @@ int main(void)
         cmocka_unit_test(a_test_hides_no_life_in_danger),
         cmocka_unit_test(a_compound_is_found_within_a_reload),
         cmocka_unit_test(what_becomes_life_safety_is_told),
+        cmocka_unit_test(the_end_of_shelving_is_told),
+        cmocka_unit_test(who_is_not_concerned_waits_for_nobody),
+        cmocka_unit_test(what_the_store_has_meets_the_world),
+        cmocka_unit_test(a_level_is_graver_than_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

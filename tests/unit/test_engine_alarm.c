@@ -207,6 +207,30 @@ static void who_does_not_listen(void **state)
     bench_free(b);
 }
 
+/* Nobody can listen any more: that somebody does not is over. */
+static void without_a_broker_nobody_is_absent(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    char conf[sizeof(conf_text)];
+    say(b, "s1", "{\"alarm\":true}", MINUTE);
+    tick(b, 16 * MINUTE);
+    assert_int_equal(count_of(b, SAW_TRANSITION, "物业公司 f1"), 1);
+    snprintf(conf, sizeof(conf), "%s", conf_text);
+    char *alerts = strstr(conf, "alerts: {broker: main}\n");
+    memmove(alerts, alerts + strlen("alerts: {broker: main}\n"),
+            strlen(alerts + strlen("alerts: {broker: main}\n")) + 1);
+    struct world *next = world_of(conf, devices_text, rules_text);
+    give(b, RECORD_GENERATION, "", "world", 5, 0, SECOND);
+    engine_use(b->e, next);
+    world_free(b->w);
+    b->w = next;
+    const struct seen *t = last_of(b, SAW_TRANSITION);
+    assert_non_null(strstr(t->text, "gaihou-firm-absent"));
+    assert_true(t->closed);
+    bench_free(b);
+}
+
 /* A case of which the firm heard nothing concerns it no more when its compound has another firm. */
 static void who_is_concerned_no_more_may_be_away(void **state)
 {
@@ -490,6 +514,61 @@ static void a_device_goes_to_the_other_lane(void **state)
     bench_free(b);
 }
 
+/* Stamped by receipt, what the broker kept would be news: the pit was full and is empty again. */
+static void old_news_of_a_clock_that_was_never_set(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    give(b, RECORD_LINK_UP, "", "\1", 1, 0, SECOND);
+    say(b, "d1", "{\"ts\":86400000,\"level\":0.9}", SECOND / 10);
+    say(b, "d1", "{\"ts\":86460000,\"level\":0.1}", SECOND / 10);
+    tick(b, MINUTE);
+    assert_null(last_of(b, SAW_TRANSITION));
+    /* Caught up: this is the present. So is what is kept in the end, in whatever part of its millisecond it came. */
+    say(b, "d1", "{\"ts\":86520000,\"level\":0.9}", SECOND);
+    assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
+    give(b, RECORD_LINK_UP, "", "\1", 1, 0, MINUTE);
+    say(b, "d1", "{\"ts\":86580000,\"level\":0.1}", SECOND / 10 + 300);
+    assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
+    tick(b, 20 * SECOND);
+    assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_CLEARED);
+    bench_free(b);
+}
+
+/* With that time of ours (less `old_ms`) as its own. */
+static void say_at(struct bench *b, const char *device, double level, int64_t old_ms,
+                   int64_t shift)
+{
+    char body[64];
+    int64_t at = (WALL0 + (int64_t)(b->ns + MINUTE - BOOT0) + shift) / 1000000 - old_ms;
+    snprintf(body, sizeof(body), "{\"ts\":%lld,\"level\":%.2f}", (long long)at, level);
+    say(b, device, body, MINUTE);
+}
+
+/* A step of ours is taken off whose clock did not make it; back-fill is not news for it. */
+static void late_is_late_although_our_clock_was_set_ahead(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    int64_t step = 40 * (int64_t)MINUTE;
+    b->wall_shift = step;
+    tick(b, SECOND);
+    say_at(b, "d1", 0.1, 0, step);
+    say_at(b, "d1", 0.93, 30 * 60000, step);
+    assert_null(last_of(b, SAW_TRANSITION));
+    bench_free(b);
+    for (step = 5 * (int64_t)MINUTE; step < 60 * (int64_t)MINUTE; step *= 9) {
+        b = bench_of(conf_text);
+        say_at(b, "d1", 0.1, 0, 0);
+        b->wall_shift = step;
+        tick(b, SECOND);
+        say_at(b, "d1", 0.93, 0, 0); /* agrees still, or is off */
+        assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
+        assert_null(strstr(last_of(b, SAW_TRANSITION)->text, "\"late\":true"));
+        bench_free(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -497,6 +576,7 @@ int main(void)
         cmocka_unit_test(two_messages_of_one_time),
         cmocka_unit_test(two_messages_and_two_clocks),
         cmocka_unit_test(late_is_late_although_our_clock_was_never_set),
+        cmocka_unit_test(late_is_late_although_our_clock_was_set_ahead),
         cmocka_unit_test(timers_between_records),
         cmocka_unit_test(commands),
         cmocka_unit_test(retained_and_reinjected),
@@ -504,12 +584,14 @@ int main(void)
         cmocka_unit_test(silence_and_downtime),
         cmocka_unit_test(who_does_not_listen),
         cmocka_unit_test(who_could_not_listen_before),
+        cmocka_unit_test(without_a_broker_nobody_is_absent),
         cmocka_unit_test(who_is_concerned_no_more_may_be_away),
         cmocka_unit_test(what_cannot_be_delivered),
         cmocka_unit_test(open_cases_each_minute),
         cmocka_unit_test(the_man_page_is_right),
         cmocka_unit_test(a_rule_vanishes),
         cmocka_unit_test(a_device_goes_to_the_other_lane),
+        cmocka_unit_test(old_news_of_a_clock_that_was_never_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
