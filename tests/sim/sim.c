@@ -703,6 +703,7 @@ static void run_file(const char *file)
 int main(int argc, char **argv)
 {
     int failed = 0, first = 1;
+    sim_watches = true;
     if (argc > 1 && is(argv[1], "-v")) {
         sim_verbose = true;
         first = 2;
