@@ -16,20 +16,12 @@ struct subject { /* what a condition looks at */
     struct json_value v;
 };
 
-/* Its document, or one that it is made of: of a payload that is no JSON nobody can say that
- * $.data, and all that it would hold, is not there. */
 static bool is_unreadable(const struct profile_run *x, uint16_t node)
 {
-    for (;;) {
-        const struct plan_node *n = &x->p->nodes[node];
-        while (n->parent != PLAN_NONE)
-            n = &x->p->nodes[n->parent];
-        if (n->kind != NODE_DOC || x->docs[n->doc].error < 0)
-            return n->kind == NODE_DOC;
-        if (x->p->docs[n->doc].of_payload)
-            return false;
-        node = x->p->docs[n->doc].from; /* never made of itself: checked when compiled */
-    }
+    const struct plan_node *n = &x->p->nodes[node];
+    while (n->parent != PLAN_NONE)
+        n = &x->p->nodes[n->parent];
+    return n->kind == NODE_DOC && x->docs[n->doc].error < 0;
 }
 
 static void look(struct profile_run *x, const struct plan_cond *c, struct subject *s)
