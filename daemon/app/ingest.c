@@ -3,13 +3,13 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mutex.h"
 #include "core/quiet.h"
 #include "core/rebirth.h"
 #include "io/clock.h"
 #include "io/stop.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,8 +47,8 @@ struct ingest_broker {
     atomic_uint_fast64_t heard; /* messages, but for retained ones: those prove nothing */
     struct quiet quiet;
     struct log_state silent;
-    uint64_t down_ns;      /* when the link went down, of this process; 0: never */
-    pthread_mutex_t owing; /* guards owed: of Paho's threads and the loop */
+    uint64_t down_ns;   /* when the link went down, of this process; 0: never */
+    struct mutex owing; /* guards owed: of Paho's threads and the loop */
     struct owed owed;
     atomic_bool owes;
     uint64_t rebirths;
@@ -120,9 +120,9 @@ static void pay_before_message(struct ingest_broker *b)
 {
     if (!atomic_load(&b->owes))
         return;
-    pthread_mutex_lock(&b->owing);
+    mutex_lock(&b->owing);
     int k = pay(b, ROOM_MS);
-    pthread_mutex_unlock(&b->owing);
+    mutex_unlock(&b->owing);
     if (k != 0)
         cannot_keep(k);
 }
@@ -168,7 +168,7 @@ static void on_link(void *ctx, const struct mqtt_link *l)
 {
     struct ingest_broker *b = ctx;
     struct owed *o = &b->owed;
-    pthread_mutex_lock(&b->owing);
+    mutex_lock(&b->owing);
     if (l->state == MQTT_UP) {
         o->up = true;
         o->body[0] = l->session_present && !o->lost;
@@ -182,7 +182,7 @@ static void on_link(void *ctx, const struct mqtt_link *l)
         b->down_ns = clock_boot_ns();
     }
     int k = pay(b, ROOM_MS);
-    pthread_mutex_unlock(&b->owing);
+    mutex_unlock(&b->owing);
     if (k != 0 && k != -ENOSPC)
         cannot_keep(k);
     pipeline_notify(b->in->o.pipeline);
@@ -213,7 +213,7 @@ static int open_broker(struct ingest *in, size_t i, const struct world *w, struc
     b->in = in;
     b->conf = &c->brokers[i];
     b->index = (uint8_t)i;
-    pthread_mutex_init(&b->owing, NULL);
+    mutex_init(&b->owing);
     b->client_id = mem_printf("%s%s", b->conf->client_id,
                               c->gateway.lane == CONF_LANE_LIFE_SAFETY ? "-ls" : "");
     size_t n = filters_of(w, (unsigned)i, &filters);
@@ -307,10 +307,10 @@ void ingest_links(struct ingest *in)
     for (size_t i = 0; i < in->n; i++) {
         struct ingest_broker *b = &in->brokers[i];
         /* who has the lock waits for room himself */
-        if (!atomic_load(&b->owes) || pthread_mutex_trylock(&b->owing) != 0)
+        if (!atomic_load(&b->owes) || !mutex_try(&b->owing))
             continue;
         int k = pay(b, 0);
-        pthread_mutex_unlock(&b->owing);
+        mutex_unlock(&b->owing);
         if (k == 0)
             pipeline_notify(in->o.pipeline);
     }
@@ -454,7 +454,7 @@ void ingest_close(struct ingest *in)
         return;
     for (size_t i = 0; i < in->n; i++) {
         mqtt_close(in->brokers[i].mqtt);
-        pthread_mutex_destroy(&in->brokers[i].owing);
+        mutex_done(&in->brokers[i].owing);
         free(in->brokers[i].client_id);
     }
     free(in->brokers);

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* -- loop ---------------------------------------------------------------------------------- */
-extern bool sim_watches; /* who does not feed the watchdog for 30 s has failed */
+extern bool sim_watches;          /* who does not feed the watchdog for 30 s has failed */
 extern uint64_t fake_loop_job_ns; /* how long pool jobs wait and take, at most */
 void fake_loop_signal(int signum);
 
