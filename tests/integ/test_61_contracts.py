@@ -174,8 +174,8 @@ def test_counters_go_on_over_kills(bench, influx):
         # what the broker had no word of comes again, and is counted as that
         g.until(lambda n=24 * (life + 1): broker.text().count("Received PUBACK from gaihou-test ") >= n, 20,
                 "acknowledged")
-        # what a broker may have kept, and has no time of its own, is judged a minute later
-        g.until(lambda n=22 * (life + 1): g.metrics()["gaihou_alarm_evaluations_total"][""] >= n, 30,
+        # what a broker may have kept, and has no time to be believed, is judged later, once
+        g.until(lambda n=22 + 21 * life: g.metrics()["gaihou_alarm_evaluations_total"][""] >= n, 30,
                 "judged")
         before = lasting(g)
         values = {k: v for (name, k), v in before.items() if name == "gaihou_fields_bad_total"}
