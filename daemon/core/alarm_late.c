@@ -182,7 +182,18 @@ void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
 
 /* -- caught up -------------------------------------------------------------------------------- */
 
-/* What came without a time of its own; life-safety has read it already. */
+/* What was said since then, or is broken. */
+static uint64_t said_since(const struct whom *w, const struct series *s, uint64_t from_ns)
+{
+    uint64_t said = 0;
+    for (unsigned i = 0; i < w->plan->n_slots; i++)
+        if (s->last[i].at_ns >= from_ns || isnan(s->last[i].v))
+            said |= UINT64_C(1) << i;
+    return said;
+}
+
+/* What came without a time of its own; life-safety has read it already. Of a rule about something else nothing
+ * was said: its clocks go on as they did. */
 static void read_all(struct alarm *a, const struct moment *m, struct whom *w, uint64_t from_ns)
 {
     for (struct series *s = w->dev->series; s; s = s->next) {
@@ -198,10 +209,11 @@ static void read_all(struct alarm *a, const struct moment *m, struct whom *w, ui
                 n.carried |= UINT64_C(1) << i;
         if (w->plan->n_conds && !w->device->life_safety)
             count_sample(a, &n, w);
+        uint64_t said = said_since(w, s, from_ns);
         for (unsigned i = 0; s->newest_ns && i < w->plan->n_rules; i++) {
             const struct plan_rule *r = &w->plan->rules[i];
             w->series = r->cross ? w->dev->series : s; /* as eval_said() has it */
-            if (!is_urgent(r->rule, w->device))
+            if ((!r->mask || r->mask & said) && !is_urgent(r->rule, w->device))
                 alarm_eval(a, &n, w, i);
         }
     }

@@ -673,6 +673,30 @@ static void retained_proves_nothing(void **state)
     rig_end(&r);
 }
 
+/* A queue says nothing of what is not in it: the gap of the pump's word stays a gap. */
+static void a_queue_is_no_word_of_other_metrics(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(
+        &r, rig_devices,
+        RULES(RULE("pump", "sump",
+                   "mode: samples, levels: [{severity: minor, when: pump_on, for: 5m}]")
+                  RULE("high", "sump", "levels: [{severity: minor, when: level > 0.8}]")));
+    say(&r, 60 * S, "s1", "pump_on=1 level=0.1");
+    rig_say(&r, 300 * S, "s1", "level=0.9", (struct said){.catch_up = true});
+    say(&r, 700 * S, "s1", "pump_on=1"); /* of ten minutes an interval counts, three times */
+    told(&r, "305 high s1 activated active minor good late\n"
+             "480 high s1 quality active minor stale late\n"
+             "700 high s1 quality active minor good late\n");
+    /* But all that is in it is read, not only what came last. */
+    rig_say(&r, 800 * S, "s1", "level=0.1", (struct said){.catch_up = true});
+    rig_say(&r, 801 * S, "s1", "pump_on=0", (struct said){.catch_up = true});
+    rig_to(&r, 900 * S);
+    told(&r, "806 high s1 cleared normal minor good late\n");
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -706,6 +730,7 @@ int main(void)
         cmocka_unit_test(pitfall_36_late_news_is_neither_dropped_nor_taken_for_now),
         cmocka_unit_test(while_it_catches_up_only_the_settled_state_is_told),
         cmocka_unit_test(retained_proves_nothing),
+        cmocka_unit_test(a_queue_is_no_word_of_other_metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
