@@ -84,12 +84,32 @@ static void find_members(struct gen *g)
         }
 }
 
+/* By a rule that is in force, or was when it told it; a blame is one rule's. What nobody tells of an
+ * uplink hides nobody. */
+static bool is_told(const struct alarm *a, const struct uplink *u)
+{
+    const struct gen *g = &a->g;
+    const struct plan *p = gen_plan(g, registry_device_at(g->world->registry, u->device));
+    const struct series *s = g->devs[u->device].series;
+    for (uint32_t i = 0; s && i < p->n_rules; i++) {
+        const struct seat *seat = &seats_of(p, s)[i];
+        if (!tells_silence(p->rules[i].rule))
+            continue;
+        if (seat->act && act_at(a, seat->act)->silent)
+            return true;
+        if ((u->by_members ? i == u->pos : (seat->flags & SEAT_SILENT) != 0) &&
+            g->rules[p->rules[i].rule->index].in_force)
+            return true;
+    }
+    return false;
+}
+
 bool uplink_hides(const struct alarm *a, uint32_t device)
 {
     const struct gen *g = &a->g;
     for (unsigned ups = 0; g->uplink_of && g->uplink_of[device] && ups < MAX_UPS; ups++) {
         const struct uplink *u = &g->uplinks[g->uplink_of[device] - 1];
-        if (u->down || u->release)
+        if (u->release || (u->down && is_told(a, u)))
             return true;
         device = u->device;
     }

@@ -87,31 +87,6 @@ unsigned uplink_silent(const struct alarm *a, uint32_t device)
     return n;
 }
 
-static void set_silent(struct alarm *a, const struct moment *m, const struct whom *w,
-                       unsigned pos, bool silent)
-{
-    const struct plan_rule *r = &w->plan->rules[pos];
-    struct act *t = act_of(a, w, pos);
-    if (!t && !silent)
-        return;
-    if (!t)
-        t = act_new(a, w, pos);
-    int before = act_state(t);
-    if (t->silent == silent)
-        return;
-    t->silent = silent;
-    t->changed_ms = m->stamp_ms;
-    t->late = false;
-    if (before == STATE_NORMAL)
-        t->since_ms = m->stamp_ms;
-    if (silent)
-        t->inhibited = uplink_hides(a, w->device->index) && !endangers(r->rule, w->device, t);
-    tell(a, m, w, r, t, before, NULL);
-    if (!silent && t->level >= 0) /* an uplink hides silence, never a level */
-        t->inhibited = false;
-    act_settle(a, w, r, t);
-}
-
 static const struct uplink *uplink_at(const struct gen *g, uint32_t device)
 {
     return g->uplink_is && g->uplink_is[device] ? &g->uplinks[g->uplink_is[device] - 1] : NULL;
@@ -126,7 +101,10 @@ static void hide_one(struct alarm *a, const struct moment *m, uint32_t device)
     bool hides = uplink_hides(a, device);
     for (unsigned p = 0; p < w.plan->n_rules; p++) {
         struct act *t = act_of(a, &w, p);
-        if (t && t->silent && !endangers(w.plan->rules[p].rule, w.device, t))
+        if (!t || !t->silent || endangers(w.plan->rules[p].rule, w.device, t))
+            continue;
+        const struct rule *r = w.plan->rules[p].rule; /* its schedule may be about to end it */
+        if (hides || a->g.rules[r->index].in_force || !r->resolve_on_close)
             tell_inhibit(a, m, &w, &w.plan->rules[p], t, hides);
     }
 }
@@ -153,6 +131,34 @@ static void hide_members(struct alarm *a, const struct moment *m, const struct u
     }
 }
 
+static void set_silent(struct alarm *a, const struct moment *m, const struct whom *w,
+                       unsigned pos, bool silent, const char *reason)
+{
+    const struct plan_rule *r = &w->plan->rules[pos];
+    struct act *t = act_of(a, w, pos);
+    if (!t && !silent)
+        return;
+    if (!t)
+        t = act_new(a, w, pos);
+    int before = act_state(t);
+    if (t->silent == silent)
+        return;
+    t->silent = silent;
+    t->changed_ms = m->stamp_ms;
+    t->late = false;
+    if (before == STATE_NORMAL)
+        t->since_ms = m->stamp_ms;
+    if (silent)
+        t->inhibited = uplink_hides(a, w->device->index) && !endangers(r->rule, w->device, t);
+    tell(a, m, w, r, t, before, reason);
+    if (!silent && t->level >= 0) /* an uplink hides silence, never a level */
+        t->inhibited = false;
+    act_settle(a, w, r, t);
+    const struct uplink *own = uplink_at(&a->g, w->device->index);
+    if (own && own->down) /* a schedule began to tell it, or no longer does */
+        hide_members(a, m, own);
+}
+
 static void uplink_arm(struct alarm *a, struct uplink *u, uint64_t due)
 {
     u->due = due;
@@ -167,7 +173,7 @@ static void uplink_down(struct alarm *a, const struct moment *m, struct uplink *
     u->by_members = by_members;
     u->release = false;
     if (by_members) {
-        set_silent(a, m, &w, u->pos, true);
+        silence_again(a, m, &w, u->pos);
         uplink_arm(a, u, m->engine_ns + RECHECK_NS);
     }
     hide_members(a, m, u);
@@ -182,7 +188,7 @@ static void uplink_up(struct alarm *a, const struct moment *m, struct uplink *u)
     u->down = u->by_members = false;
     u->release = true;
     if (!(w.dev->flags & DEV_MISSED) && u->pos != UINT32_MAX)
-        set_silent(a, m, &w, u->pos, false);
+        set_silent(a, m, &w, u->pos, false, NULL);
     for (uint32_t i = 0; i < u->n; i++)
         wait = most(wait, interval_ns(registry_device_at(a->g.world->registry,
                                                          a->g.members[u->first + i])));
@@ -308,11 +314,11 @@ void silence_again(struct alarm *a, const struct moment *m, const struct whom *w
     if (!tells_silence(r))
         return;
     if (silent && in_force)
-        set_silent(a, m, w, pos, true);
-    else if (t && t->silent &&
-             ((!silent && !is_still_blamed(a, w->device->index, pos)) ||
-              (!in_force && r->resolve_on_close && !endangers(r, w->device, t))))
-        set_silent(a, m, w, pos, false);
+        set_silent(a, m, w, pos, true, NULL);
+    else if (t && t->silent && !silent && !is_still_blamed(a, w->device->index, pos))
+        set_silent(a, m, w, pos, false, NULL);
+    else if (t && t->silent && !in_force && r->resolve_on_close && !endangers(r, w->device, t))
+        set_silent(a, m, w, pos, false, "schedule");
 }
 
 /* What is told for its members by another rule now, or by none, and what is told of a patience that it has
