@@ -254,6 +254,24 @@ static void test_not_null(void **state)
     SAYS("{\"l\":1}", "d1 level=1!fault"); /* absent: holds */
 }
 
+/* A document within one that cannot be read cannot be read either: it is not absent. */
+static void test_conditions_on_broken(void **state)
+{
+    (void)state;
+    rig_open(&r,
+             "version: 1\nprofile: t\nkinds: [sump]\ntopics: [\"up/{dev}\"]\n"
+             "device: \"{dev}\"\nalso: {f: {from: $.data, decode: json}, g: {from: $f.more, "
+             "decode: json}}\nmessages:\n"
+             "  - {when: {$f.l: {exists: false}}, ignore: heartbeat}\n"
+             "  - {when: {$g.type: {not: 1}}, ignore: log}\n"
+             "  - {values: {level: $f.l}}\n");
+    SAYS("{}", "ignored heartbeat");
+    SAYS("{\"data\":{\"l\":1}}", "ignored log");
+    SAYS("{\"data\":{\"l\":1,\"more\":{\"type\":1}}}", "d1 level=1");
+    SAYS("{\"data\":", "bad_json: not JSON");
+    assert_non_null(strstr(rig_say(&r, "{\"data\":\"{\"}"), "bad_payload: document $f: "));
+}
+
 static void test_each(void **state)
 {
     (void)state;
@@ -718,6 +736,7 @@ int main(void)
         cmocka_unit_test(test_sums_that_do_not_agree),
         cmocka_unit_test(test_when),
         cmocka_unit_test(test_not_null),
+        cmocka_unit_test(test_conditions_on_broken),
         cmocka_unit_test(test_each),
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_pairs),
