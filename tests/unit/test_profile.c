@@ -92,6 +92,16 @@ static void test_units(void **state)
     SAYS("{\"l\":\"8300\",\"t\":300.15,\"u\":\"K\"}", "d1 level=0.83 temperature=27");
     SAYS("{\"l\":9300,\"t\":21.5,\"u\":\"C\"}", "d1 level=0.93!range temperature=21.5");
     SAYS("{\"t\":21.5,\"u\":\"X\"}", "d1 temperature=21.5!other");
+    rig_message(&r, "    values:\n"
+                    "      uptime: {from: $.up, unit: ms}\n"
+                    "      starts: {from: $.n, scale: 0.1}\n");
+    SAYS("{\"up\":93784250,\"n\":30}", "d1 uptime=93784 starts=3"); /* whole in its own unit */
+    SAYS("{\"up\":-93784250,\"n\":31}", "d1 uptime=-93784!range starts_raw='3.1'!type");
+    rig_message(&r,
+                "    values:\n"
+                "      level: {from: $.l, scale: 0.1, unit: mm, min: 0, max: 900}\n"
+                "      temperature: {from: $.t, unit: Cel}\n"
+                "      battery_v: {from: $.b, unit: mV}\n");
     r.kind = "gas"; /* its level is in centimetres */
     SAYS("{\"l\":830,\"t\":65,\"b\":3644}", "d1 level=8.3 ?temperature battery_v=3.644");
     r.kind = "sump";
