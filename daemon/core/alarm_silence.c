@@ -329,6 +329,10 @@ void silence_moved(struct alarm *a, const struct moment *m, const struct whom *w
         (w->dev->flags & DEV_SILENT || endangers(w->plan->rules[pos].rule, w->device, t))) {
         seat->flags |= SEAT_SILENT;
         w->dev->flags |= DEV_SILENT;
+        if (tells_silence(w->plan->rules[pos].rule) && !(w->dev->flags & DEV_MISSED)) {
+            w->dev->flags |= DEV_MISSED;
+            look_around(a, m, w->device->index);
+        }
         return;
     }
     silence_again(a, m, w, pos);

@@ -286,6 +286,18 @@ static void begin_uplinks(struct gen *g)
     }
 }
 
+/* It was found silent itself by a rule that is none any more, and had been blamed by its members before:
+ * that goes on until it is looked at again, for nobody has spoken. */
+static bool is_blamed_again(const struct change *c, const struct uplink *was,
+                            const struct uplink *n)
+{
+    struct whom w = gen_whom(c->next, n->device, 0);
+    if (!was->down || n->pos == UINT32_MAX || !w.series || w.dev->flags & DEV_MISSED)
+        return false;
+    const struct seat *seat = &seats_of(w.plan, w.series)[n->pos];
+    return seat->act && act_at(c->a, seat->act)->silent && !(seat->flags & SEAT_SILENT);
+}
+
 static void move_uplinks(struct change *c)
 {
     const struct gen *g = &c->a->g;
@@ -304,6 +316,10 @@ static void move_uplinks(struct change *c)
         n->release = u->release;
         n->due = u->due;
         n->queued = u->queued;
+        if (!n->down && is_blamed_again(c, u, n)) {
+            n->down = n->by_members = true;
+            n->due = n->queued = c->m.engine_ns + RECHECK_NS;
+        }
     }
 }
 

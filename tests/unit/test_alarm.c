@@ -413,6 +413,50 @@ static void a_reload_leaves_no_blame_behind(void **state)
     rig_end(&r);
 }
 
+/* Blamed in one rule's name, and then found silent itself by another, which is taken away: a reload is no
+ * word of anybody, nor is who is heard behind it a word of its own. */
+static void who_was_blamed_and_is_silent_is_so_after_a_reload(void **state)
+{
+    (void)state;
+#define KEEP                                                                                   \
+    RULE("weak", "uplink",                                                                     \
+         "levels: [{severity: minor, when: rssi > 5, off: rssi < 4}], no_data: {after: 9m, "   \
+         "policy: keep}")
+    static const char devices[] =
+        RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,u1,\ns2,sump,c1,b1,60s,u1,\n"
+                 "s3,sump,c1,b1,60s,u1,\n";
+    static const char gone[] =
+        "1500 soon u1 removed normal no_data stale rule_removed\n"
+        "1500 soon s1 removed normal no_data stale inhibited rule_removed\n"
+        "1500 soon s2 removed normal no_data stale inhibited rule_removed\n"
+        "1500 soon s3 removed normal no_data stale inhibited rule_removed\n";
+    for (int patient = 0; patient < 2; patient++) {
+        struct rig r;
+        is_blamed(&r, devices, RULES(LATE("40m") SOON KEEP));
+        rig_to(&r, 1500 * S); /* it is silent itself, says the other */
+        r.n_log = 0;
+        rig_reload(&r, devices, patient ? RULES(LATE("41m") KEEP) : RULES(LATE("7m") KEEP));
+        told(&r, gone);
+        for (unsigned i = 0; i < 4; i++) {
+            rig_restart(&r);
+            say(&r, 1510 * S + i * 40 * S, "s1", "level=0.1");
+            say(&r, 1511 * S + i * 40 * S, "s2", "level=0.1");
+            say(&r, 1512 * S + i * 40 * S, "s3", "level=0.1");
+        }
+        /* by a patience of 41 minutes it is not silent itself */
+        told(&r, patient ? "1560 late u1 cleared normal no_data stale\n"
+                         : "1500 late s1 activated active no_data stale inhibited\n"
+                           "1500 late s2 activated active no_data stale inhibited\n"
+                           "1500 late s3 activated active no_data stale inhibited\n"
+                           "1510 late s1 cleared normal no_data good inhibited\n"
+                           "1511 late s2 cleared normal no_data good inhibited\n"
+                           "1512 late s3 cleared normal no_data good inhibited\n");
+        say(&r, 1640 * S, "u1", "rssi=1");
+        told(&r, patient ? "" : "1640 late u1 cleared normal no_data good\n");
+        rig_end(&r);
+    }
+}
+
 /* Its level hid that it was silent; then nobody expects it to speak any more. */
 static void who_need_not_speak_is_not_silent(void **state)
 {
@@ -483,6 +527,7 @@ int main(void)
         cmocka_unit_test(an_uplink_is_blamed_by_its_members),
         cmocka_unit_test(an_uplink_that_is_heard_is_not_blamed_by_few),
         cmocka_unit_test(a_reload_leaves_no_blame_behind),
+        cmocka_unit_test(who_was_blamed_and_is_silent_is_so_after_a_reload),
         cmocka_unit_test(who_need_not_speak_is_not_silent),
         cmocka_unit_test(silence_ends_when_it_is_heard),
         cmocka_unit_test(who_was_blamed_and_is_silent_is_not_well),
