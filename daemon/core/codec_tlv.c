@@ -21,6 +21,7 @@ struct tlv {
     unsigned key_bytes;
     unsigned length_bytes; /* 0: each record has the width of its fields */
     bool length_little;
+    bool rest; /* of a record that is longer than its field, nobody asks */
     enum { UNKNOWN_REFUSE, UNKNOWN_STOP, UNKNOWN_SKIP } unknown;
     int n_slots;
     struct tlv_item *items;
@@ -149,6 +150,8 @@ static int run_records(const struct tlv *t, struct codec_cursor *c, struct codec
         c->d = d;
         if (!t->length_bytes)
             end = at + c->at;
+        else if (r == 0 && c->at < c->n && !t->rest) /* the first bytes would pass for a value */
+            return codec_refuse(c->f, "a record is longer than its field", at + c->at);
         if (item->list && r == 0)
             remember(c->x, l, t->n_lists, item->list - 1u, (uint32_t)(item - t->items), at,
                      end);
@@ -411,9 +414,10 @@ bool codec_parse_tlv(struct codec_parse *c, const struct yaml_node *n,
                      const struct yaml_node *map, struct codec_op *op)
 {
     static const char *const words[] = {"refuse", "stop", "skip"};
-    const struct yaml_node *tlv = NULL, *key = NULL, *length = NULL, *items = NULL,
+    static const char *const rests[] = {"refuse", "allow"};
+    const struct yaml_node *tlv = NULL, *rest = NULL, *key = NULL, *length = NULL, *items = NULL,
                            *unknown = NULL;
-    const struct codec_key outer[] = {{"tlv", &tlv}};
+    const struct codec_key outer[] = {{"tlv", &tlv}, {"rest", &rest}};
     const struct codec_key keys[] = {
         {"key", &key}, {"length", &length}, {"items", &items}, {"unknown", &unknown}};
     struct tlv *t = codec_take(c, sizeof(*t));
@@ -422,7 +426,7 @@ bool codec_parse_tlv(struct codec_parse *c, const struct yaml_node *n,
     op->gives = tlv_gives;
     op->arg = t;
     bool good =
-        codec_read_map(c, map, outer, 1, "a tlv") && codec_read_map(c, n, keys, 4, "a tlv");
+        codec_read_map(c, map, outer, 2, "a tlv") && codec_read_map(c, n, keys, 4, "a tlv");
     if (n->kind != YAML_MAP)
         return false;
     if (!key || !items)
@@ -432,7 +436,11 @@ bool codec_parse_tlv(struct codec_parse *c, const struct yaml_node *n,
     t->unknown = choice == 1 ? UNKNOWN_STOP : choice == 2 ? UNKNOWN_SKIP : UNKNOWN_REFUSE;
     if (t->unknown == UNKNOWN_SKIP && !length)
         good = wrong(c, unknown, "unknown: skip needs a length, or nobody knows how far");
-    good = read_key_bytes(c, key, t) && parse_items(c, items, t) && good && choice >= 0;
+    int behind = rest ? codec_read_choice(c, rest, "rest", rests, 2) : 0;
+    t->rest = behind == 1;
+    if (rest && !length)
+        good = wrong(c, rest, "rest: needs a length, or nothing is left over");
+    good = behind >= 0 && read_key_bytes(c, key, t) && parse_items(c, items, t) && good && choice >= 0;
     t->n_slots = c->n_slots;
     return good;
 }

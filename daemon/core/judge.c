@@ -147,6 +147,8 @@ static enum quality_reason number(const struct decoded_value *v,
         is_int = false;
         if (!isfinite(x))
             return REASON_TYPE;
+        if (m->type == METRIC_INT) /* 1,500 ms of a metric in whole seconds */
+            x = nearbyint(x);
     }
     if (m->type == METRIC_FLOAT) {
         out->v.type = VALUE_FLOAT;

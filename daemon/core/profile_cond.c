@@ -16,14 +16,6 @@ struct subject { /* what a condition looks at */
     struct json_value v;
 };
 
-static bool is_unreadable(const struct profile_run *x, uint16_t node)
-{
-    const struct plan_node *n = &x->p->nodes[node];
-    while (n->parent != PLAN_NONE)
-        n = &x->p->nodes[n->parent];
-    return n->kind == NODE_DOC && x->docs[n->doc].error < 0;
-}
-
 static void look(struct profile_run *x, const struct plan_cond *c, struct subject *s)
 {
     static const char *const words[] = {[SPARKPLUG_DATA] = "data",
@@ -41,7 +33,7 @@ static void look(struct profile_run *x, const struct plan_cond *c, struct subjec
             s->there = run_node(x, c->node, &s->v);
         if (!s->there && (c->op == COND_EQUAL || c->op == COND_NOT))
             s->there = run_node(x, c->node, &s->v); /* `$.x: null`, and `not: null` */
-        s->unreadable = !s->there && is_unreadable(x, c->node);
+        s->unreadable = !s->there && run_unreadable(x, c->node) != PLAN_NONE;
         return;
     case SUBJECT_CAPTURE:
         t = run_capture(x, c->capture);
@@ -144,7 +136,7 @@ static bool is_there(struct profile_run *x, const struct plan_cond *c)
     bool there = run_node(x, c->node, &v) && json_type(v) != JSON_NULL;
     if (c->op == COND_EXISTS)
         return there;
-    return !there && !is_unreadable(x, c->node);
+    return !there && run_unreadable(x, c->node) == PLAN_NONE;
 }
 
 /* Of whole numbers however they are written, as `bit:` of a mapping takes them: Lua says 8.0. */

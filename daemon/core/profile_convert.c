@@ -266,6 +266,12 @@ static double plain(const struct value *v)
     return v->type == VALUE_INT ? (double)v->i : v->f;
 }
 
+static bool by_unit(const struct plan_map *m, const struct plan_linear *linear)
+{
+    return linear->mul != m->scale.mul || linear->div != m->scale.div ||
+           linear->add != m->scale.add;
+}
+
 static void arithmetic(struct profile_run *x, const struct plan_map *m, struct step *s)
 {
     const struct plan_linear *linear = &m->linear;
@@ -290,6 +296,8 @@ static void arithmetic(struct profile_run *x, const struct plan_map *m, struct s
     if (linear->same)
         return;
     double v = linear_apply(linear, raw);
+    if (m->type == METRIC_INT && by_unit(m, linear))
+        v = nearbyint(v); /* 93,784,250 ms are 93,784 s: the metric is whole, not the device wrong */
     if (!isfinite(v))
         set_bad(s, m, REASON_TYPE);
     else if (m->type == METRIC_INT && v == floor(v) && fabs(v) <= 9007199254740992.0)

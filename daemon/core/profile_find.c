@@ -153,6 +153,14 @@ static int chain_read(struct profile_run *x, const struct plan_doc *d, const cha
     return codec_chain_run(d->chain, x->codec, p, n, root, fault);
 }
 
+uint16_t run_unreadable(const struct profile_run *x, uint16_t node)
+{
+    const struct plan_node *n = &x->p->nodes[node];
+    while (n->parent != PLAN_NONE)
+        n = &x->p->nodes[n->parent];
+    return n->kind == NODE_DOC && x->docs[n->doc].error < 0 ? n->doc : PLAN_NONE;
+}
+
 static bool read_document(struct profile_run *x, uint16_t doc, struct json_value *root)
 {
     const struct plan_doc *d = &x->p->docs[doc];
@@ -163,6 +171,7 @@ static bool read_document(struct profile_run *x, uint16_t doc, struct json_value
     s->fault = (struct codec_fault){.at = SIZE_MAX};
     s->error = 0;
     s->absent = false;
+    s->guilty = doc;
     if (d->of_payload && d->json) {
         s->error = json_parse(x->json, p, n, root, &why);
         s->fault.why = why;
@@ -170,6 +179,12 @@ static bool read_document(struct profile_run *x, uint16_t doc, struct json_value
     }
     if (!d->of_payload) {
         s->absent = !run_node(x, d->from, &from) || json_type(from) == JSON_NULL;
+        uint16_t within = s->absent ? run_unreadable(x, d->from) : PLAN_NONE;
+        if (within != PLAN_NONE) { /* of what cannot be read nobody can say what it has not */
+            s->error = x->docs[within].error;
+            s->fault = x->docs[within].fault;
+            s->guilty = x->docs[within].guilty;
+        }
         if (s->absent)
             return false;
         if (json_type(from) >= JSON_ARRAY && d->json) { /* the platform parsed it already */

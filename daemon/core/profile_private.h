@@ -602,7 +602,8 @@ struct doc_state {
     uint64_t message; /* whose it is, if the document is the message's: it is read once */
     struct json_value root;
     struct codec_fault fault;
-    int error; /* 0, or negative errno */
+    int error;       /* 0, or negative errno */
+    uint16_t guilty; /* which one cannot be read: this, or one that it is made of */
     bool absent;
 };
 struct topic_memo {
@@ -705,6 +706,9 @@ static inline bool run_node(struct profile_run *x, uint16_t node, struct json_va
     out->at = m->v.at;
     return true;
 }
+/* The document of a place that run_node() did not find, if it cannot be read, or one that it is made
+ * of; PLAN_NONE: there is nothing there. */
+uint16_t run_unreadable(const struct profile_run *x, uint16_t node);
 /* NULL and 0 when it is absent. */
 const char *run_text(struct profile_run *x, uint16_t text, size_t *out_len);
 /* Of a text that is an id, never 0; 0: absent. All samples of a message ask for the same one. */

@@ -219,7 +219,7 @@ static void refuse(struct profile_verdict *v, enum ledger_count count)
 
 static void refuse_document(struct profile_run *x)
 {
-    const struct plan_doc *d = &x->p->docs[x->doc_failed];
+    const struct plan_doc *d = &x->p->docs[x->failed.guilty];
     const struct codec_fault *f = &x->failed.fault;
     const char *why = f->why ? f->why : "too large when it is read";
     char where[96] = "", at[48] = "", sum[128] = "";

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_TIMES = 8, MAX_PATTERN = 64, MAX_FAR = 64 };
+enum { MAX_TIMES = 8, MAX_PATTERN = 64, MAX_FAR = 64, DAY_MS = 86400000 };
 
 /* ---- compiled ---- */
 
@@ -212,6 +212,7 @@ static bool local_time(const struct plan_time *t, const int f[7], int64_t *out_m
     if (f[3] > 23 || f[4] > 59 || f[5] > 60)
         return false;
     int64_t ms = (days_of(y, mo, d) * 86400 + f[3] * 3600 + f[4] * 60 + f[5]) * 1000 + f[6];
+    bool last_minute = f[3] == 23 && f[4] == 59;
     if (f[5] == 60)
         ms = ms - f[6] - 1; /* a leap second, as base/stamp.h takes it */
     if (t->fixed_zone) {
@@ -220,6 +221,8 @@ static bool local_time(const struct plan_time *t, const int f[7], int64_t *out_m
         int64_t guess = ms - (int64_t)zone_offset_at(t->zone, ms) * 1000;
         ms -= (int64_t)zone_offset_at(t->zone, guess) * 1000;
     }
+    if (f[5] == 60 && !last_minute && (ms + 1) % DAY_MS != 0)
+        return false; /* 23:59:60 there, or by UTC */
     if (ms < STAMP_MIN_MS || ms > STAMP_MAX_MS)
         return false;
     *out_ms = ms;
@@ -314,6 +317,23 @@ static bool by_pattern(const struct plan_time *t, const char *s, size_t n, int64
     return s == end && local_time(t, f, out_ms);
 }
 
+/* 20200515 written as a number, which has lost the zeros that it began with. */
+static bool by_digits(const struct plan_time *t, const struct value *number, int64_t *out_ms,
+                      bool *out_coarse)
+{
+    char text[NUM_MAX + sizeof("yyyyMMddHHmmssSSSSSSSSS")];
+    size_t wide = strlen(t->pattern);
+    if (number->type != VALUE_INT || number->i < 0)
+        return false;
+    size_t n = num_put_i64(text, number->i);
+    if (n < wide && wide < sizeof(text) && strspn(t->pattern, "yMdHmsS") == wide) {
+        memmove(text + wide - n, text, n);
+        memset(text, '0', wide - n);
+        n = wide;
+    }
+    return by_pattern(t, text, n, out_ms, out_coarse);
+}
+
 static int digit2(const char *s)
 {
     return (s[0] - '0') * 10 + s[1] - '0';
@@ -402,13 +422,8 @@ static enum time_state read_value(struct profile_run *x, const struct plan_time 
     bool good = false;
     if (number) {
         good = by_number(x, t, number, out_ms, out_coarse);
-        if (t->format == TIME_PATTERN) { /* 20200515 written as a number */
-            char digits_text[NUM_MAX];
-            if (number->type != VALUE_INT)
-                return TIME_UNREAD;
-            size_t len = num_put_i64(digits_text, number->i);
-            good = by_pattern(t, digits_text, len, out_ms, out_coarse);
-        }
+        if (t->format == TIME_PATTERN)
+            good = by_digits(t, number, out_ms, out_coarse);
     } else if (n == 0) {
         return TIME_NONE;
     } else if (t->format == TIME_PATTERN) {

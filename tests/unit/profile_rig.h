@@ -26,6 +26,7 @@ static const char rig_catalog[] =
     "      pump_on: {type: bool, zh: z, en: e}\n"
     "      open: {type: bool, zh: z, en: e}\n"
     "      starts: {type: int, min: 0, zh: z, en: e}\n"
+    "      uptime: {type: int, unit: s, min: 0, zh: z, en: e}\n"
     "      firmware: {type: string, zh: z, en: e}\n"
     "      state: {type: enum, zh: z, en: e, codes: [{code: 0, name: normal, zh: z, en: e}, "
     "{code: 1, name: alarm, zh: z, en: e}]}\n"

@@ -198,8 +198,12 @@ static void nesting(void **state)
         "        - {key: 4, fields: [{name: x, type: u8}, {name: y, type: u8, bits: {b: 0}}]}\n"
         "        - {key: 5, name: o, fields: [{name: x, type: u8}]}\n"
         "        - {key: 6, name: deep, decode: leaf}\n"
+        "    rest: allow\n"
         "  leaf: {tlv: {key: u8, length: u8, items: [{key: 1, name: t, type: intbe, divide: "
         "10}]}}\n"
+        "  exact: {tlv: {key: u8, length: u8, items: [{key: 1, name: t, type: u16be}]}}\n"
+        "  longer: {tlv: {key: u8, length: u8, items: [{key: 1, name: t, type: u16be}]}, rest: "
+        "allow}\n"
         "  groups:\n"
         "    struct:\n"
         "      - {name: n, type: u8, bits: {low: [0, 3]}}\n"
@@ -214,6 +218,8 @@ static void nesting(void **state)
           "{\"kind\":9,\"len\":6,\"body\":{\"t\":-10},\"text\":\"AB\",\"x\":3,\"y\":1,"
           "\"b\":true,\"o\":{\"x\":5},\"deep\":{\"t\":0.7},\"list\":[7,8],\"end\":255}");
     refuses(defs, "[hex, outer]", "09 07 0102", "ends within body, or its size is wrong");
+    refuses(defs, "[hex, exact]", "01 02 0008 01 03 0007ff", "a record is longer than its field");
+    gives(defs, "[hex, longer]", "01 03 0007ff", "{\"t\":7}");
     gives(defs, "[hex, groups]", "f2 01 aa 02 bb cc 0001 0002",
           "{\"n\":242,\"low\":2,\"g\":[{\"k\":1,\"h\":[{\"v\":170}]},"
           "{\"k\":2,\"h\":[{\"v\":187},{\"v\":204}]}],\"rest\":[{\"w\":1},{\"w\":2}]}");

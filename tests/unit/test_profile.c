@@ -92,6 +92,16 @@ static void test_units(void **state)
     SAYS("{\"l\":\"8300\",\"t\":300.15,\"u\":\"K\"}", "d1 level=0.83 temperature=27");
     SAYS("{\"l\":9300,\"t\":21.5,\"u\":\"C\"}", "d1 level=0.93!range temperature=21.5");
     SAYS("{\"t\":21.5,\"u\":\"X\"}", "d1 temperature=21.5!other");
+    rig_message(&r, "    values:\n"
+                    "      uptime: {from: $.up, unit: ms}\n"
+                    "      starts: {from: $.n, scale: 0.1}\n");
+    SAYS("{\"up\":93784250,\"n\":30}", "d1 uptime=93784 starts=3"); /* whole in its own unit */
+    SAYS("{\"up\":-93784250,\"n\":31}", "d1 uptime=-93784!range starts_raw='3.1'!type");
+    rig_message(&r,
+                "    values:\n"
+                "      level: {from: $.l, scale: 0.1, unit: mm, min: 0, max: 900}\n"
+                "      temperature: {from: $.t, unit: Cel}\n"
+                "      battery_v: {from: $.b, unit: mV}\n");
     r.kind = "gas"; /* its level is in centimetres */
     SAYS("{\"l\":830,\"t\":65,\"b\":3644}", "d1 level=8.3 ?temperature battery_v=3.644");
     r.kind = "sump";
@@ -252,6 +262,24 @@ static void test_not_null(void **state)
     SAYS("{\"l\":1,\"e\":0}", "d1 level=1");
     SAYS("{\"l\":1,\"e\":7}", "d1 level=1!fault");
     SAYS("{\"l\":1}", "d1 level=1!fault"); /* absent: holds */
+}
+
+/* A document within one that cannot be read cannot be read either: it is not absent. */
+static void test_conditions_on_broken(void **state)
+{
+    (void)state;
+    rig_open(&r,
+             "version: 1\nprofile: t\nkinds: [sump]\ntopics: [\"up/{dev}\"]\n"
+             "device: \"{dev}\"\nalso: {f: {from: $.data, decode: json}, g: {from: $f.more, "
+             "decode: json}}\nmessages:\n"
+             "  - {when: {$f.l: {exists: false}}, ignore: heartbeat}\n"
+             "  - {when: {$g.type: {not: 1}}, ignore: log}\n"
+             "  - {values: {level: $f.l}}\n");
+    SAYS("{}", "ignored heartbeat");
+    SAYS("{\"data\":{\"l\":1}}", "ignored log");
+    SAYS("{\"data\":{\"l\":1,\"more\":{\"type\":1}}}", "d1 level=1");
+    SAYS("{\"data\":", "bad_json: not JSON");
+    assert_non_null(strstr(rig_say(&r, "{\"data\":\"{\"}"), "bad_payload: document $f: "));
 }
 
 static void test_each(void **state)
@@ -718,6 +746,7 @@ int main(void)
         cmocka_unit_test(test_sums_that_do_not_agree),
         cmocka_unit_test(test_when),
         cmocka_unit_test(test_not_null),
+        cmocka_unit_test(test_conditions_on_broken),
         cmocka_unit_test(test_each),
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_pairs),
