@@ -150,7 +150,8 @@ static int run_records(const struct tlv *t, struct codec_cursor *c, struct codec
         c->d = d;
         if (!t->length_bytes)
             end = at + c->at;
-        else if (r == 0 && c->at < c->n && !t->rest) /* the first bytes would pass for a value */
+        else if (r == 0 && c->at < c->n &&
+                 !t->rest) /* the first bytes would pass for a value */
             return codec_refuse(c->f, "a record is longer than its field", at + c->at);
         if (item->list && r == 0)
             remember(c->x, l, t->n_lists, item->list - 1u, (uint32_t)(item - t->items), at,
@@ -415,8 +416,8 @@ bool codec_parse_tlv(struct codec_parse *c, const struct yaml_node *n,
 {
     static const char *const words[] = {"refuse", "stop", "skip"};
     static const char *const rests[] = {"refuse", "allow"};
-    const struct yaml_node *tlv = NULL, *rest = NULL, *key = NULL, *length = NULL, *items = NULL,
-                           *unknown = NULL;
+    const struct yaml_node *tlv = NULL, *rest = NULL, *key = NULL, *length = NULL,
+                           *items = NULL, *unknown = NULL;
     const struct codec_key outer[] = {{"tlv", &tlv}, {"rest", &rest}};
     const struct codec_key keys[] = {
         {"key", &key}, {"length", &length}, {"items", &items}, {"unknown", &unknown}};
@@ -440,7 +441,8 @@ bool codec_parse_tlv(struct codec_parse *c, const struct yaml_node *n,
     t->rest = behind == 1;
     if (rest && !length)
         good = wrong(c, rest, "rest: needs a length, or nothing is left over");
-    good = behind >= 0 && read_key_bytes(c, key, t) && parse_items(c, items, t) && good && choice >= 0;
+    good = behind >= 0 && read_key_bytes(c, key, t) && parse_items(c, items, t) && good &&
+           choice >= 0;
     t->n_slots = c->n_slots;
     return good;
 }

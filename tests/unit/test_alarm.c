@@ -457,6 +457,59 @@ static void who_was_blamed_and_is_silent_is_so_after_a_reload(void **state)
     }
 }
 
+#define DUTY                                                                                   \
+    RULE("ups", "uplink",                                                                      \
+         "no_data: {after: 5m, policy: alert}, schedule: {windows: [{days: [sat], from: "      \
+         "\"08:00\", to: \"08:30\"}], on_close: resolve}")                                     \
+    RULE("mute", "sump", "no_data: {after: 6m, policy: alert}")
+
+/* An uplink of which nobody is told, because its rule is not in force, hides nobody. */
+static void an_uplink_that_is_not_told_hides_nobody(void **state)
+{
+    (void)state;
+    static const char devices[] =
+        RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,u1,\ns2,sump,c1,b1,60s,u1,\n"
+                 "s3,sump,c1,b1,60s,u1,\n";
+    struct rig r;
+    rig_start(&r, devices, RULES(DUTY));
+    for (unsigned k = 0; k < 4; k++)
+        say(&r, 60 * S, (const char *[]){"s1", "s2", "s3", "u1"}[k],
+            k < 3 ? "level=0.1" : "rssi=1");
+    rig_to(&r, 20 * MIN);
+    rig_restart(&r);
+    rig_to(&r, 29 * MIN);
+    told(&r, "360 ups u1 activated active no_data stale\n"
+             "420 mute s1 activated active no_data stale inhibited\n"
+             "420 mute s2 activated active no_data stale inhibited\n"
+             "420 mute s3 activated active no_data stale inhibited\n");
+    rig_to(&r, 31 * MIN);
+    told(&r, "1800 ups u1 cleared normal no_data stale schedule\n"
+             "1800 mute s1 inhibit active no_data stale\n"
+             "1800 mute s2 inhibit active no_data stale\n"
+             "1800 mute s3 inhibit active no_data stale\n");
+    say(&r, 32 * MIN, "u1", "rssi=1");
+    for (unsigned i = 0; i < 20;
+         i++) { /* it speaks, and nobody behind it: no time to blame it */
+        say(&r, (33 + i) * MIN, "u1", "rssi=1");
+        for (unsigned k = 0; k < 3 && i == 2; k++)
+            say(&r, (33 + i) * MIN, (const char *[]){"s1", "s2", "s3"}[k], "level=0.1");
+    }
+    told(&r, "2100 mute s1 cleared normal no_data good\n"
+             "2100 mute s2 cleared normal no_data good\n"
+             "2100 mute s3 cleared normal no_data good\n"
+             "2460 mute s1 activated active no_data stale\n"
+             "2460 mute s2 activated active no_data stale\n"
+             "2460 mute s3 activated active no_data stale\n");
+    /* Next Saturday it is told again, and hides them. */
+    rig_to(&r, 7 * 24 * 60 * MIN + MIN);
+    rig_restart(&r);
+    told(&r, "604800 ups u1 activated active no_data stale\n"
+             "604800 mute s1 inhibit active no_data stale inhibited\n"
+             "604800 mute s2 inhibit active no_data stale inhibited\n"
+             "604800 mute s3 inhibit active no_data stale inhibited\n");
+    rig_end(&r);
+}
+
 /* Its level hid that it was silent; then nobody expects it to speak any more. */
 static void who_need_not_speak_is_not_silent(void **state)
 {
@@ -528,6 +581,7 @@ int main(void)
         cmocka_unit_test(an_uplink_that_is_heard_is_not_blamed_by_few),
         cmocka_unit_test(a_reload_leaves_no_blame_behind),
         cmocka_unit_test(who_was_blamed_and_is_silent_is_so_after_a_reload),
+        cmocka_unit_test(an_uplink_that_is_not_told_hides_nobody),
         cmocka_unit_test(who_need_not_speak_is_not_silent),
         cmocka_unit_test(silence_ends_when_it_is_heard),
         cmocka_unit_test(who_was_blamed_and_is_silent_is_not_well),

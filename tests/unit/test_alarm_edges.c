@@ -527,59 +527,6 @@ static void a_schedule_ends_no_silence_that_endangers_life(void **state)
     rig_end(&r);
 }
 
-#define DUTY                                                                                   \
-    RULE("ups", "uplink",                                                                      \
-         "no_data: {after: 5m, policy: alert}, schedule: {windows: [{days: [sat], from: "      \
-         "\"08:00\", to: \"08:30\"}], on_close: resolve}")                                     \
-    RULE("mute", "sump", "no_data: {after: 6m, policy: alert}")
-
-/* An uplink of which nobody is told, because its rule is not in force, hides nobody. */
-static void an_uplink_that_is_not_told_hides_nobody(void **state)
-{
-    (void)state;
-    static const char devices[] =
-        RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,u1,\ns2,sump,c1,b1,60s,u1,\n"
-                 "s3,sump,c1,b1,60s,u1,\n";
-    struct rig r;
-    rig_start(&r, devices, RULES(DUTY));
-    for (unsigned k = 0; k < 4; k++)
-        say(&r, 60 * S, (const char *[]){"s1", "s2", "s3", "u1"}[k],
-            k < 3 ? "level=0.1" : "rssi=1");
-    rig_to(&r, 20 * MIN);
-    rig_restart(&r);
-    rig_to(&r, 29 * MIN);
-    told(&r, "360 ups u1 activated active no_data stale\n"
-             "420 mute s1 activated active no_data stale inhibited\n"
-             "420 mute s2 activated active no_data stale inhibited\n"
-             "420 mute s3 activated active no_data stale inhibited\n");
-    rig_to(&r, 31 * MIN);
-    told(&r, "1800 ups u1 cleared normal no_data stale schedule\n"
-             "1800 mute s1 inhibit active no_data stale\n"
-             "1800 mute s2 inhibit active no_data stale\n"
-             "1800 mute s3 inhibit active no_data stale\n");
-    say(&r, 32 * MIN, "u1", "rssi=1");
-    for (unsigned i = 0; i < 20;
-         i++) { /* it speaks, and nobody behind it: no time to blame it */
-        say(&r, (33 + i) * MIN, "u1", "rssi=1");
-        for (unsigned k = 0; k < 3 && i == 2; k++)
-            say(&r, (33 + i) * MIN, (const char *[]){"s1", "s2", "s3"}[k], "level=0.1");
-    }
-    told(&r, "2100 mute s1 cleared normal no_data good\n"
-             "2100 mute s2 cleared normal no_data good\n"
-             "2100 mute s3 cleared normal no_data good\n"
-             "2460 mute s1 activated active no_data stale\n"
-             "2460 mute s2 activated active no_data stale\n"
-             "2460 mute s3 activated active no_data stale\n");
-    /* Next Saturday it is told again, and hides them. */
-    rig_to(&r, 7 * 24 * 60 * MIN + MIN);
-    rig_restart(&r);
-    told(&r, "604800 ups u1 activated active no_data stale\n"
-             "604800 mute s1 inhibit active no_data stale inhibited\n"
-             "604800 mute s2 inhibit active no_data stale inhibited\n"
-             "604800 mute s3 inhibit active no_data stale inhibited\n");
-    rig_end(&r);
-}
-
 #define SHIFT                                                                                  \
     RULE("wet", "sump",                                                                        \
          "levels: [{severity: minor, when: level > 0.8, off: level < 0.6}], schedule: "        \
@@ -991,7 +938,6 @@ int main(void)
         cmocka_unit_test(what_a_reload_left_can_be_loaded),
         cmocka_unit_test(a_schedule_ends_nothing_that_endangers_life),
         cmocka_unit_test(a_schedule_ends_no_silence_that_endangers_life),
-        cmocka_unit_test(an_uplink_that_is_not_told_hides_nobody),
         cmocka_unit_test(what_a_schedule_ends_is_stale_of_the_silent_only),
         cmocka_unit_test(a_far_holiday_is_far),
         cmocka_unit_test(a_changed_rule_raises_nothing_that_is_not_true),

@@ -218,7 +218,8 @@ static void nesting(void **state)
           "{\"kind\":9,\"len\":6,\"body\":{\"t\":-10},\"text\":\"AB\",\"x\":3,\"y\":1,"
           "\"b\":true,\"o\":{\"x\":5},\"deep\":{\"t\":0.7},\"list\":[7,8],\"end\":255}");
     refuses(defs, "[hex, outer]", "09 07 0102", "ends within body, or its size is wrong");
-    refuses(defs, "[hex, exact]", "01 02 0008 01 03 0007ff", "a record is longer than its field");
+    refuses(defs, "[hex, exact]", "01 02 0008 01 03 0007ff",
+            "a record is longer than its field");
     gives(defs, "[hex, longer]", "01 03 0007ff", "{\"t\":7}");
     gives(defs, "[hex, groups]", "f2 01 aa 02 bb cc 0001 0002",
           "{\"n\":242,\"low\":2,\"g\":[{\"k\":1,\"h\":[{\"v\":170}]},"

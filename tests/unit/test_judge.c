@@ -144,7 +144,7 @@ static void units(void **state)
     assert_true(take(number(276.05), kelvin).field.v.f == 2.9);
     assert_true(take(integer(41), fahrenheit).field.v.f == 5);
     struct profile_metric times = {&starts, 1, 1000, 0, false};
-    assert_true(take(integer(1600), times).field.v.i == 2); /* whole in its own unit */
+    assert_true(take(integer(1600), times).field.v.i == 2);      /* whole in its own unit */
     assert_true(take(integer(7000), mm).reason == REASON_RANGE); /* in the canonical unit */
     /* what is a sentinel or a fault stays as it was told */
     struct decoded_value v = integer(65535);

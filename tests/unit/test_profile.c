@@ -97,11 +97,10 @@ static void test_units(void **state)
                     "      starts: {from: $.n, scale: 0.1}\n");
     SAYS("{\"up\":93784250,\"n\":30}", "d1 uptime=93784 starts=3"); /* whole in its own unit */
     SAYS("{\"up\":-93784250,\"n\":31}", "d1 uptime=-93784!range starts_raw='3.1'!type");
-    rig_message(&r,
-                "    values:\n"
-                "      level: {from: $.l, scale: 0.1, unit: mm, min: 0, max: 900}\n"
-                "      temperature: {from: $.t, unit: Cel}\n"
-                "      battery_v: {from: $.b, unit: mV}\n");
+    rig_message(&r, "    values:\n"
+                    "      level: {from: $.l, scale: 0.1, unit: mm, min: 0, max: 900}\n"
+                    "      temperature: {from: $.t, unit: Cel}\n"
+                    "      battery_v: {from: $.b, unit: mV}\n");
     r.kind = "gas"; /* its level is in centimetres */
     SAYS("{\"l\":830,\"t\":65,\"b\":3644}", "d1 level=8.3 ?temperature battery_v=3.644");
     r.kind = "sump";
