@@ -598,7 +598,7 @@ static void catch_up(struct cases *c, struct case_open *o, uint64_t engine_ns, i
     bool holds = cases_holds(o), known = cases_told_active(o);
     enum severity told = (enum severity)(o->told.facets >> 8 & 15);
     enum case_change change = CASE_UNMASKED;
-    if (holds && !known && o->told.any)
+    if (holds && o->told.any && (!known || o->told.facets >> 32 != o->occurrence))
         change = CASE_RECURRED;
     else if (!holds && known)
         change = CASE_CLEARED;

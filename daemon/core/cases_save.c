@@ -433,7 +433,8 @@ static void know_better(struct case_open *o, const struct case_open *was)
 {
     const unsigned here = (unsigned)MASK_FLAPPING | MASK_INHIBITED | MASK_TEST;
     uint64_t stored = cases_facets(o);
-    if (cases_holds(was) && !cases_holds(o))
+    bool other = was->since_ms != o->since_ms; /* an activation that the store knows nothing of */
+    if (cases_holds(was) && (other || !cases_holds(o)))
         cases_again(o);
     else if (cases_holds(was) && was->severity > o->severity)
         case_step_clear(&o->ack); /* what was acknowledged was less */
@@ -452,6 +453,12 @@ static void know_better(struct case_open *o, const struct case_open *was)
     o->discovered_ms = was->discovered_ms;
     o->cleared_ms = was->cleared_ms;
     o->masks = (o->masks & ~here) | (was->masks & here);
+    if (o->one_shot && (other || !cases_holds(was))) { /* it ended with what it was for */
+        o->masks &= ~(unsigned)MASK_SHELVED;
+        o->one_shot = false;
+        o->shelved_until = 0;
+        o->shelved_until_ms = 0;
+    }
     o->stamp_from_ms = was->stamp_from_ms;
     o->stamp_to_ms = was->stamp_to_ms;
     o->behind = cases_facets(o) != stored;

@@ -412,7 +412,7 @@ static void alarm(struct engine *e, const struct record *r, const struct taking 
                              .n_bad = g->n_bad,
                              .time_ms = t->time_ms,
                              .received_ms = received_ms,
-                             .order_ns = order_of(e, r, t->sample->has_time && !old, late_ms),
+                             .order_ns = order_of(e, r, !t->by_receipt, late_ms),
                              .engine_ns = r->engine_ns,
                              .catch_up = old,
                              .alive = !t->sample->not_alive};
