@@ -156,7 +156,8 @@ bool alarm_concerns(const struct world *w, const struct rule *r, const struct de
         its |= rules[i] == r;
     if (!its || !concerns(w, r, d->compound))
         return false;
-    return (own && silence_ns(r, d) > 0) || is_its_point(r, d, own ? NULL : point);
+    return (own && silence_ns(r, d) > 0) ||
+           (rule_levels(r, d->kind) && is_its_point(r, d, own ? NULL : point));
 }
 
 /* Of the least patient rule about silence, in whole seconds. */

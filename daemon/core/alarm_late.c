@@ -187,7 +187,7 @@ static uint64_t said_since(const struct whom *w, const struct series *s, uint64_
 {
     uint64_t said = 0;
     for (unsigned i = 0; i < w->plan->n_slots; i++)
-        if (s->last[i].at_ns >= from_ns || isnan(s->last[i].v))
+        if (s->last[i].at_ns >= from_ns || (s->last[i].at_ns && isnan(s->last[i].v)))
             said |= UINT64_C(1) << i;
     return said;
 }

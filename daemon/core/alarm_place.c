@@ -27,10 +27,15 @@ static uint32_t rule_that_tells(const struct gen *g, uint32_t device)
     const struct device *d = registry_device_at(g->world->registry, device);
     const struct plan *p = gen_plan(g, d);
     const struct series *s = g->devs[device].series;
-    for (size_t i = 0; s && i < p->n_rules; i++)
-        if (tells_silence(p->rules[i].rule) && seats_of(p, s)[i].flags & SEAT_SILENCE)
+    uint32_t first = UINT32_MAX; /* rather one that is always in force */
+    for (size_t i = 0; s && i < p->n_rules; i++) {
+        if (!tells_silence(p->rules[i].rule) || !(seats_of(p, s)[i].flags & SEAT_SILENCE))
+            continue;
+        if (p->rules[i].rule->n_windows == 0)
             return (uint32_t)i;
-    return UINT32_MAX;
+        first = first == UINT32_MAX ? (uint32_t)i : first;
+    }
+    return first;
 }
 
 /* uplink_of is by their devices for now, from 1: each is searched once. */
@@ -86,7 +91,7 @@ static void find_members(struct gen *g)
 
 /* By a rule that is in force, or was when it told it; a blame is one rule's. What nobody tells of an
  * uplink hides nobody. */
-static bool is_told(const struct alarm *a, const struct uplink *u)
+bool uplink_tells(const struct alarm *a, const struct uplink *u)
 {
     const struct gen *g = &a->g;
     const struct plan *p = gen_plan(g, registry_device_at(g->world->registry, u->device));
@@ -109,7 +114,7 @@ bool uplink_hides(const struct alarm *a, uint32_t device)
     const struct gen *g = &a->g;
     for (unsigned ups = 0; g->uplink_of && g->uplink_of[device] && ups < MAX_UPS; ups++) {
         const struct uplink *u = &g->uplinks[g->uplink_of[device] - 1];
-        if (u->release || (u->down && is_told(a, u)))
+        if (u->release || (u->down && uplink_tells(a, u)))
             return true;
         device = u->device;
     }

@@ -185,14 +185,16 @@ static void uplink_up(struct alarm *a, const struct moment *m, struct uplink *u)
 {
     struct whom w = gen_whom(&a->g, u->device, 0);
     uint64_t wait = RECHECK_NS;
+    bool told = uplink_tells(a, u);
     u->down = u->by_members = false;
-    u->release = true;
+    u->release = told;
     if (!(w.dev->flags & DEV_MISSED) && u->pos != UINT32_MAX)
         set_silent(a, m, &w, u->pos, false, NULL);
     for (uint32_t i = 0; i < u->n; i++)
         wait = most(wait, interval_ns(registry_device_at(a->g.world->registry,
                                                          a->g.members[u->first + i])));
-    uplink_arm(a, u, m->engine_ns + wait);
+    if (told)
+        uplink_arm(a, u, m->engine_ns + wait);
 }
 
 /* Fewer are enough for a blame to go on than to begin. Of an uplink that was silent itself and is heard
@@ -333,12 +335,16 @@ void silence_moved(struct alarm *a, const struct moment *m, const struct whom *w
         return;
     if (!told && seat->flags & SEAT_SILENCE &&
         (w->dev->flags & DEV_SILENT || endangers(w->plan->rules[pos].rule, w->device, t))) {
+        struct whom own = *w;
+        bool indeed = w->dev->flags & DEV_SILENT;
         seat->flags |= SEAT_SILENT;
         w->dev->flags |= DEV_SILENT;
-        if (tells_silence(w->plan->rules[pos].rule) && !(w->dev->flags & DEV_MISSED)) {
+        if (indeed && tells_silence(w->plan->rules[pos].rule) &&
+            !(w->dev->flags & DEV_MISSED)) {
             w->dev->flags |= DEV_MISSED;
             look_around(a, m, w->device->index);
         }
+        age(a, m, &own, pos, ALARM_STALE);
         return;
     }
     silence_again(a, m, w, pos);

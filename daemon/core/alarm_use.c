@@ -223,8 +223,16 @@ static void become_own(struct change *c, const struct whom *old, struct whom *no
         if (n)
             c->next->rules[n->index].newcomers = true;
     }
-    now->series->truth = 0;
+    struct series *own = now->series;
+    if (old->series->newest_ns < own->newest_ns)
+        return; /* what was said without a name is newer */
+    uint64_t kept = 0; /* what reads several points is known of the device as a whole */
+    for (size_t k = 0; k < now->plan->n_conds; k++)
+        kept |= (uint64_t)now->plan->conds[k].x.cross << k;
+    kept &= own->truth;
+    own->truth = 0;
     move_values(old, now);
+    own->truth |= kept;
 }
 
 static void move_device(struct change *c, uint32_t index)
