@@ -510,6 +510,49 @@ static void an_uplink_that_is_not_told_hides_nobody(void **state)
     rig_end(&r);
 }
 
+/* A blame is told by a rule that is always in force, if there is one. */
+static void a_blame_is_told_by_who_is_awake(void **state)
+{
+    (void)state;
+    static const char devices[] =
+        RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,u1,\ns2,sump,c1,b1,60s,u1,\n"
+                 "s3,sump,c1,b1,60s,u1,\n";
+    struct rig r;
+    rig_start(&r, devices,
+              RULES(DUTY RULE("always", "uplink", "no_data: {after: 30m, policy: alert}")));
+    for (unsigned i = 1; i < 60; i++) {
+        say(&r, i * MIN, "u1", "rssi=1");
+        for (unsigned k = 0; k < 3 && i < 40; k++)
+            say(&r, i * MIN + k * S, (const char *[]){"s1", "s2", "s3"}[k], "level=0.1");
+    }
+    told(&r, "2700 always u1 activated active no_data stale\n"
+             "2700 mute s1 activated active no_data stale inhibited\n"
+             "2701 mute s2 activated active no_data stale inhibited\n"
+             "2702 mute s3 activated active no_data stale inhibited\n");
+    rig_end(&r);
+}
+
+/* Nor does it hide who falls silent when it is back. */
+static void an_uplink_that_was_not_told_is_back(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r,
+              RIG_HEAD "u1,uplink,c1,b1,60s,,\ns1,sump,c1,b1,60s,u1,\ns2,sump,c1,b1,24h,u1,\n",
+              RULES(DUTY));
+    rig_to(&r, 32 * MIN); /* u1 and the others are silent, and nobody has spoken yet */
+    for (unsigned i = 33; i < 60; i++) {
+        if (i == 33 || i > 42)
+            say(&r, i * MIN, "u1", "rssi=1");
+        if (i <= 43)
+            say(&r, i * MIN + S, "s1", "level=0.1");
+        if (i == 33)
+            r.n_log = 0;
+    }
+    told(&r, "2941 mute s1 activated active no_data stale\n");
+    rig_end(&r);
+}
+
 /* Its level hid that it was silent; then nobody expects it to speak any more. */
 static void who_need_not_speak_is_not_silent(void **state)
 {
@@ -582,6 +625,8 @@ int main(void)
         cmocka_unit_test(a_reload_leaves_no_blame_behind),
         cmocka_unit_test(who_was_blamed_and_is_silent_is_so_after_a_reload),
         cmocka_unit_test(an_uplink_that_is_not_told_hides_nobody),
+        cmocka_unit_test(a_blame_is_told_by_who_is_awake),
+        cmocka_unit_test(an_uplink_that_was_not_told_is_back),
         cmocka_unit_test(who_need_not_speak_is_not_silent),
         cmocka_unit_test(silence_ends_when_it_is_heard),
         cmocka_unit_test(who_was_blamed_and_is_silent_is_not_well),

@@ -681,7 +681,8 @@ static void a_queue_is_no_word_of_other_metrics(void **state)
     rig_start(
         &r, rig_devices,
         RULES(RULE("pump", "sump",
-                   "mode: samples, levels: [{severity: minor, when: pump_on, for: 5m}]")
+                   "mode: samples, levels: [{severity: minor, when: pump_on, for: 5m}, "
+                   "{severity: major, when: pump_on and battery_pct < 5}]")
                   RULE("high", "sump", "levels: [{severity: minor, when: level > 0.8}]")));
     say(&r, 60 * S, "s1", "pump_on=1 level=0.1");
     rig_say(&r, 300 * S, "s1", "level=0.9", (struct said){.catch_up = true});

@@ -476,6 +476,49 @@ static void our_own_is_lost_and_told(void **state)
     rig_free(r);
 }
 
+/* What the store knows of is over, and it holds again: that was acknowledged by nobody, and a shelf until it
+ * clears ended when it did. */
+static void another_activation_is_known_here(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    const char *list[64];
+    char *kept[2];
+    size_t lens[64];
+    rig_say(r, ALARM_ACTIVATED, "full-1", "d1");
+    assert_int_equal(rig_ask(r, NULL, "-", r->seen[0].id, VERB_ACK, "{}", NULL), ANSWER_DONE);
+    rig_say(r, ALARM_ACTIVATED, "full-1", "d2");
+    assert_int_equal(rig_ask(r, NULL, "-", rig_last(r)->id, VERB_SHELVE, "{}", NULL),
+                     ANSWER_DONE);
+    assert_int_equal(blobs(r, list, lens), 2);
+    for (int i = 0; i < 2; i++)
+        kept[i] = mem_dup(list[i], lens[i]);
+    size_t kept_lens[2] = {lens[0], lens[1]};
+    rig_say(r, ALARM_CLEARED, "full-1", "d1");
+    rig_say(r, ALARM_ACTIVATED, "full-1", "d1");
+    rig_say(r, ALARM_CLEARED, "full-1", "d2");
+    rig_say(r, ALARM_ACTIVATED, "full-1", "d2");
+    assert_int_equal(
+        cases_adopt(r->c, (const char *const *)kept, kept_lens, 2, note_difference, NULL), 0);
+    for (struct kept_case *k = r->open; k; k = k->next) { /* what the store knows */
+        k->version = 2;
+        k->told_active = strstr(k->key, "d1") != NULL;
+    }
+    assert_loads(r, r->c);
+    size_t n = r->n;
+    rig_pass(r, 1);
+    assert_int_equal(r->n, n + 2);
+    for (size_t i = n; i < r->n; i++) {
+        assert_int_equal(r->seen[i].change, CASE_RECURRED);
+        assert_true(r->seen[i].deliver);
+        assert_null(strstr(r->seen[i].json, "shelved"));
+        assert_non_null(strstr(r->seen[i].json, "\"ack\":null"));
+    }
+    free(kept[0]);
+    free(kept[1]);
+    rig_free(r);
+}
+
 struct heap { /* of cases: their blobs, and what was told of them */
     char **blobs;
     size_t *lens, n, cap, late;
@@ -721,6 +764,7 @@ int main(void)
         cmocka_unit_test(the_store_wins),
         cmocka_unit_test(many_are_lost),
         cmocka_unit_test(the_condition_is_known_here),
+        cmocka_unit_test(another_activation_is_known_here),
         cmocka_unit_test(our_own_is_lost_and_told),
         cmocka_unit_test(lost_and_saved),
         cmocka_unit_test(ids_of_other_keys),

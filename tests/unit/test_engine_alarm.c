@@ -569,9 +569,41 @@ static void late_is_late_although_our_clock_was_set_ahead(void **state)
     }
 }
 
+/* Nor is it late by our step whose clock was right all along: what it had kept is no news. */
+static void old_news_of_a_clock_that_was_right_before_ours(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    int64_t step = 5 * (int64_t)MINUTE;
+    say_at(b, "d1", 0.1, 0, step);
+    b->wall_shift = step;
+    tick(b, SECOND);
+    say_at(b, "d1", 0.93, 0, step);
+    assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
+    say_at(b, "d1", 0.1, 4 * 60000, step);
+    assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
+    bench_free(b);
+}
+
+/* One without a time, and one whose time nobody believes, in one message: the second is not older. */
+static void receipt_is_receipt(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    for (unsigned i = 0; i < 10; i++) {
+        say(b, "d1", "[{\"level\":0.1},{\"ts\":86400000,\"level\":0.93}]", MINUTE + 100000);
+        assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
+        say(b, "d1", "{\"level\":0.1}", MINUTE + 100000);
+        assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_CLEARED);
+    }
+    bench_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(old_news_of_a_clock_that_was_right_before_ours),
+        cmocka_unit_test(receipt_is_receipt),
         cmocka_unit_test(from_sample_to_transition),
         cmocka_unit_test(two_messages_of_one_time),
         cmocka_unit_test(two_messages_and_two_clocks),
