@@ -591,7 +591,7 @@ static void receipt_is_receipt(void **state)
     (void)state;
     struct bench *b = bench_of(conf_text);
     for (unsigned i = 0; i < 10; i++) {
-        say(b, "d1", "[{\"level\":0.1},{\"ts\":86400000,\"level\":0.93}]", MINUTE + 100000);
+        say(b, "d1", "[{\"pump_on\":false},{\"ts\":86400000,\"level\":0.93}]", MINUTE + 100000);
         assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_ACTIVATED);
         say(b, "d1", "{\"level\":0.1}", MINUTE + 100000);
         assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_CLEARED);
