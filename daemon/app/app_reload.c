@@ -47,7 +47,8 @@ static void load_work(void *ctx)
     if (r == 0) {
         /* The newest one stays: there is one reload at a time, and the engine has left the rest. */
         world_link(a->loading.world, pipeline_newest(a->pipeline));
-        keep(a);
+        if (!conf_needs_restart(a->conf, a->loading.conf)) /* it will not be in force */
+            keep(a);
     }
 }
 

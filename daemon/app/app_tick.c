@@ -7,6 +7,7 @@
 #include "app/app_private.h"
 #include "base/mem.h"
 #include "io/clock.h"
+#include "io/file.h"
 #include "io/notify.h"
 
 #include <errno.h>
@@ -19,6 +20,8 @@
 #define STEP_NS         250000000 /* a wall clock that moved so much against the other stepped */
 #define OWN_MAX_BYTES   ((size_t)1 << 20)
 #define OWN_TIGHT_BYTES ((size_t)4096) /* the same where the journal has little room */
+#define SMALL_ROOM                                                                             \
+    ((uint64_t)1 << 20) /* of a segment that a start makes where there is no more */
 #define WATCHDOG_NS                                                                            \
     100000000000u /* within, the journal must have taken a record of ours, or wanted room */
 
@@ -50,8 +53,9 @@ static void own_metrics(struct app *a)
 {
     int r = append_own(a);
     /* A journal that has no room says so and is asked again, and heals by itself: whoever is restarted
-     * for it would find the same disk. */
-    if (r == 0 || r == -ENOSPC)
+     * for it would find the same disk. But where there is less than a whole segment and more than this, a
+     * start makes do with a smaller one. */
+    if (r == 0 || (r == -ENOSPC && file_room(a->paths.journal) < SMALL_ROOM))
         a->last_own_append_ns = loop_hrtime_ns();
     if (r == 0) {
         if (log_healed(&a->own_append))

@@ -203,6 +203,7 @@ static void on_up(struct tell *t)
     for (size_t i = 0; i < t->n_firms; i++)
         t->firms[i].seen = false;
     tell_lost(t);
+    t->differing = false;
     tell_agree_up(t);
     if (t->epoch > 0)
         tell_say_epoch(t);
@@ -447,7 +448,7 @@ void tell_stats(const struct tell *t, struct tell_stats *out)
                                   : "away";
     store_stats(t->o.store, &s);
     out->waiting = s.outbox_rows;
-    out->reconciled = out->reconciled && !t->compare && !sets(t);
+    out->reconciled = out->reconciled && !t->compare && !t->set_refused && !sets(t);
     out->held = tell_holds_count(t);
     out->commands = atomic_load_explicit(&t->commands, memory_order_relaxed);
     out->commands_refused = atomic_load_explicit(&t->refused, memory_order_relaxed);

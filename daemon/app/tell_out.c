@@ -181,8 +181,9 @@ static void refused(struct tell *t, const struct tell_flight *f)
     const char *what = f->kind == FLIGHT_ITEM ? f->item->topic : f->row->case_id;
     t->n.refused++;
     if (f->kind == FLIGHT_ITEM ? f->item->topic_hash != 0 : f->step == TELL_LEAVE) {
+        if (!t->set_refused) /* from the first on, or others' refusals put it off for ever */
+            t->set_again_ns = loop_now_ns(t->o.loop) + SET_AGAIN_NS;
         t->set_refused = true;
-        t->set_again_ns = loop_now_ns(t->o.loop) + SET_AGAIN_NS;
     }
     (void)snprintf(t->refused_what, sizeof(t->refused_what), "%s", what ? what : "a reply");
     tell_tick_soon(t);

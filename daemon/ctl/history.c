@@ -79,18 +79,33 @@ struct work {
     struct history *h;
     int64_t from_ms;
     char newest[DIGITS + 1]; /* of the archive, in this pass */
+    char (*names)[DIGITS + sizeof(PACKED)];
+    size_t n, cap;
     int code;
 };
 
-static void unpack(void *ctx, const char *name)
+static void note_packed(void *ctx, const char *name)
 {
     struct work *w = ctx;
-    struct file *from = NULL, *to = NULL;
-    if (!is_segment(name, PACKED) || memcmp(name, w->h->newest, DIGITS) <= 0 ||
-        w->code != CTL_DONE)
+    if (!is_segment(name, PACKED) || memcmp(name, w->h->newest, DIGITS) <= 0)
         return;
-    if (memcmp(name, w->newest, DIGITS) > 0)
-        memcpy(w->newest, name, DIGITS);
+    if (w->n == w->cap) {
+        w->cap = w->cap ? w->cap * 2 : 64;
+        w->names = mem_realloc_array(w->names, w->cap, sizeof(*w->names));
+    }
+    memcpy(w->names[w->n], name, DIGITS);
+    (void)snprintf(w->names[w->n++] + DIGITS, sizeof(*w->names) - DIGITS, "%s", PACKED);
+}
+
+static int in_order(const void *a, const void *b)
+{
+    return memcmp(a, b, DIGITS);
+}
+
+static void unpack(struct work *w, const char *name)
+{
+    struct file *from = NULL, *to = NULL;
+    memcpy(w->newest, name, DIGITS);
     char *source = mem_printf("%s/%s", w->h->archive_dir, name);
     char *target = mem_printf("%s/%.*s" PLAIN, w->h->temp, DIGITS, name);
     (void)file_unlink(target); /* a link to what was live in the pass before */
@@ -148,7 +163,13 @@ static int gather(struct history *h, int64_t from_ms)
     if (w.code != CTL_DONE)
         return w.code;
     memcpy(w.newest, h->newest, sizeof(w.newest));
-    int r = file_list(h->archive_dir, unpack, &w);
+    /* The names first: a segment that comes while others are unpacked might be passed by, and newer ones not. */
+    int r = file_list(h->archive_dir, note_packed, &w);
+    if (w.n > 0)
+        qsort(w.names, w.n, sizeof(*w.names), in_order);
+    for (size_t i = 0; i < w.n && r == 0 && w.code == CTL_DONE; i++)
+        unpack(&w, w.names[i]);
+    free(w.names);
     if (r == 0 && w.code == CTL_DONE)
         r = file_list(h->journal_dir, link_live, &w);
     memcpy(h->newest, w.newest, sizeof(h->newest));

@@ -196,8 +196,10 @@ def test_reload_refused_changes_nothing(bench, broker, influx):
     c = json.loads(good)
     c["gateway"]["data_dir"] += "-elsewhere"
     g.config.write_text(json.dumps(c))
+    uses = (g.folder / "data/generations/uses").read_text(encoding="utf-8")
     r = g.ctl("reload", check=False)
     assert r.returncode == 1
+    assert (g.folder / "data/generations/uses").read_text(encoding="utf-8") == uses
     assert "gateway.data_dir cannot change without a restart" in r.stdout + r.stderr
     assert g.status()["generation"] == generation
     g.config.write_text(good)
