@@ -298,15 +298,25 @@ static void a_refused_comparison_is_made_again(void **state)
     finish();
 }
 
-/* Also when nothing new happens to the firm. */
+static unsigned sent_to(const char *topic)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < mq.n; i++)
+        n += strcmp(mq.sent[i].topic, topic) == 0;
+    return n;
+}
+
+/* Also when nothing new happens to the firm. Others hear nothing again that they have. */
 static void a_refused_comparison_waits_for_no_row(void **state)
 {
     (void)state;
-    start(1, 0);
+    start(2, 0);
     up();
     settle();
     rows("wk", "c1", 1, 1, TELL_STATE | TELL_EVENT);
+    rows("lh", "c2", 1, 1, TELL_STATE | TELL_EVENT);
     run(200, 0);
+    static const char other[] = P "alerts/lh/c2/cq.all.1.lh.1";
     down(0);
     kept(P "alerts/wk/c1/cq.all.1.wk.1")->there = false; /* the broker lost it */
     run_ms(100);
@@ -315,8 +325,12 @@ static void a_refused_comparison_waits_for_no_row(void **state)
     assert_int_equal(stats().held, 0);
     run(60000, 0);
     assert_null(on_broker(P "alerts/wk/c1/cq.all.1.wk.1")); /* not all the time */
+    assert_int_equal(sent_to(other), 2); /* and again on the new connection */
+    assert_false(stats().reconciled);
     run(560000, 0);
     assert_string_equal(on_broker(P "alerts/wk/c1/cq.all.1.wk.1"), db.rows[0].payload);
+    assert_int_equal(sent_to(other), 2);
+    assert_true(stats().reconciled);
     size_t from = mq.n;
     run(1300000, 0);
     assert_int_equal(mq.n, from); /* and only as long as it is refused */
