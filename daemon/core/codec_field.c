@@ -554,6 +554,7 @@ int codec_field_run(struct codec_cursor *c, const struct codec_field *f, bool ke
         return codec_refuse(c->f, f->short_of, c->base + c->n);
     c->at = from;
     int r = run_form(c, f, keyed);
+    c->most = c->at > c->most ? c->at : c->most;
     c->at = back;
     return r;
 }

@@ -275,6 +275,7 @@ struct codec_field {
 struct codec_cursor {
     const unsigned char *p; /* of the step or of the tlv's record */
     size_t n, at;
+    size_t most; /* the furthest that a field with a place of its own went */
     size_t base; /* of p in the bytes of the step: for faults */
     struct codec_run *x;
     struct doc *d; /* NULL: only to find the end */
@@ -296,7 +297,7 @@ static inline void codec_begin(struct codec_cursor *c, struct codec_span in, siz
 {
     c->p = (const unsigned char *)in.p;
     c->n = in.n;
-    c->at = 0;
+    c->at = c->most = 0;
     c->base = base;
     c->key = NULL;
     if (n_slots > 0)

@@ -70,7 +70,7 @@ static int run_record(struct codec_cursor *c, const struct codec_field *f,
 {
     c->p = whole + at;
     c->n = end - at;
-    c->at = 0;
+    c->at = c->most = 0;
     c->base = at;
     return codec_field_run(c, f, keyed);
 }
@@ -150,9 +150,10 @@ static int run_records(const struct tlv *t, struct codec_cursor *c, struct codec
         c->d = d;
         if (!t->length_bytes)
             end = at + c->at;
-        else if (r == 0 && c->at < c->n &&
-                 !t->rest) /* the first bytes would pass for a value */
-            return codec_refuse(c->f, "a record is longer than its field", at + c->at);
+        size_t read = c->at > c->most ? c->at : c->most;
+        if (t->length_bytes && r == 0 && read < c->n &&
+            !t->rest) /* its first bytes are no value */
+            return codec_refuse(c->f, "a record is longer than its field", at + read);
         if (item->list && r == 0)
             remember(c->x, l, t->n_lists, item->list - 1u, (uint32_t)(item - t->items), at,
                      end);

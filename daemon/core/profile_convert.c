@@ -194,6 +194,8 @@ static bool take_target(const struct plan_map *m, struct step *s)
 {
     const struct plan_target *t = m->otherwise;
     for (size_t i = 0; i < m->n_targets; i++) {
+        if (m->targets[i].when.is_uint && s->v.type == VALUE_FLOAT)
+            continue; /* a double does not tell it from its neighbours: better none than a wrong one */
         if (is_called(m, &m->targets[i].when, &s->v)) {
             t = &m->targets[i];
             break;
@@ -218,6 +220,8 @@ static bool parse(const struct plan_map *m, struct step *s)
     bool good = m->parse == PARSE_OBIS
                     ? parse_obis(p, n, m->decimal, &v, &s->unit, &s->unit_len)
                     : parse_duration(p, n, &v.f);
+    if (good && m->parse == PARSE_DURATION && m->type == METRIC_INT && m->linear.same)
+        v.f = nearbyint(v.f); /* as where a unit is converted */
     if (good)
         s->v = v;
     return good;

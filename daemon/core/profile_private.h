@@ -100,9 +100,10 @@ enum scalar_kind { SCALAR_NULL, SCALAR_BOOL, SCALAR_NUMBER, SCALAR_TEXT };
 /* A value as a profile writes it, to be compared with what a message says. */
 struct plan_scalar {
     enum scalar_kind kind;
-    bool b, is_int;
+    bool b, is_int, is_uint; /* of more than 63 bits */
     double number;
     int64_t integer;
+    uint64_t natural; /* is_uint */
     const char *text; /* as written, always */
     size_t len;
 };

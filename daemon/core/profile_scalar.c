@@ -95,6 +95,8 @@ bool scalar_equal(const struct plan_scalar *s, struct json_value j)
     struct value v;
     if (json_type(j) == JSON_NULL)
         return s->kind == SCALAR_NULL;
+    if (json_type(j) == JSON_UINT && s->is_uint)
+        return json_uint(j) == s->natural;
     return scalar_value(j, &v) && scalar_equal_value(s, &v);
 }
 

@@ -317,7 +317,7 @@ static bool by_pattern(const struct plan_time *t, const char *s, size_t n, int64
     return s == end && local_time(t, f, out_ms);
 }
 
-/* 20200515 written as a number, which has lost the zeros that it began with. */
+/* 200515 written as a number, which has lost the zeros that it began with; a year of four digits has none. */
 static bool by_digits(const struct plan_time *t, const struct value *number, int64_t *out_ms,
                       bool *out_coarse)
 {
@@ -326,7 +326,8 @@ static bool by_digits(const struct plan_time *t, const struct value *number, int
     if (number->type != VALUE_INT || number->i < 0)
         return false;
     size_t n = num_put_i64(text, number->i);
-    if (n < wide && wide < sizeof(text) && strspn(t->pattern, "yMdHmsS") == wide) {
+    if (n < wide && wide < sizeof(text) && strncmp(t->pattern, "yyyy", 4) != 0 &&
+        strspn(t->pattern, "yMdHmsS") == wide) {
         memmove(text + wide - n, text, n);
         memset(text, '0', wide - n);
         n = wide;

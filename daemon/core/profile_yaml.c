@@ -141,6 +141,7 @@ struct plan_scalar plan_scalar_of(struct plan_build *b, const struct yaml_node *
     } else if (n->plain && text_double(n->text, s.len, &s.number)) {
         s.kind = SCALAR_NUMBER;
         s.is_int = num_get_i64(n->text, s.len, &s.integer) == 0;
+        s.is_uint = !s.is_int && num_get_u64(n->text, s.len, &s.natural) == 0;
     } else if (n->plain && s.len > 2 && s.len <= 18 && n->text[0] == '0' && n->text[1] == 'x') {
         uint64_t v = 0; /* of 16 digits: all of 64 bits */
         size_t i = 2;
@@ -156,6 +157,8 @@ struct plan_scalar plan_scalar_of(struct plan_build *b, const struct yaml_node *
         if (i == s.len) {
             s.kind = SCALAR_NUMBER;
             s.is_int = v <= INT64_MAX;
+            s.is_uint = !s.is_int;
+            s.natural = v;
             s.integer = s.is_int ? (int64_t)v : 0;
             s.number = (double)v;
         }

@@ -202,6 +202,9 @@ static void nesting(void **state)
         "  leaf: {tlv: {key: u8, length: u8, items: [{key: 1, name: t, type: intbe, divide: "
         "10}]}}\n"
         "  exact: {tlv: {key: u8, length: u8, items: [{key: 1, name: t, type: u16be}]}}\n"
+        "  placed: {tlv: {key: u8, length: u8, items: [{key: 1, fields: [{at: 0, name: t, "
+        "type: "
+        "i16be}, {at: 2, name: h, type: u8}]}]}}\n"
         "  longer: {tlv: {key: u8, length: u8, items: [{key: 1, name: t, type: u16be}]}, rest: "
         "allow}\n"
         "  groups:\n"
@@ -220,6 +223,8 @@ static void nesting(void **state)
     refuses(defs, "[hex, outer]", "09 07 0102", "ends within body, or its size is wrong");
     refuses(defs, "[hex, exact]", "01 02 0008 01 03 0007ff",
             "a record is longer than its field");
+    gives(defs, "[hex, placed]", "01 03 00d732", "{\"t\":215,\"h\":50}");
+    refuses(defs, "[hex, placed]", "01 04 00d732ff", "a record is longer than its field");
     gives(defs, "[hex, longer]", "01 03 0007ff", "{\"t\":7}");
     gives(defs, "[hex, groups]", "f2 01 aa 02 bb cc 0001 0002",
           "{\"n\":242,\"low\":2,\"g\":[{\"k\":1,\"h\":[{\"v\":170}]},"

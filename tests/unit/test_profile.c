@@ -97,6 +97,16 @@ static void test_units(void **state)
                     "      starts: {from: $.n, scale: 0.1}\n");
     SAYS("{\"up\":93784250,\"n\":30}", "d1 uptime=93784 starts=3"); /* whole in its own unit */
     SAYS("{\"up\":-93784250,\"n\":31}", "d1 uptime=-93784!range starts_raw='3.1'!type");
+    rig_message(&r, "    values: {uptime: {from: $.up, parse: duration}}\n");
+    SAYS("{\"up\":\"1T02:03:04.5\"}", "d1 uptime=93784");
+    rig_message(
+        &r, "    when: {$.id: [0x8000000000000001, 9223372036854775811]}\n"
+            "    values: {state: {from: $.s, map: {0x8000000000000001: normal, 1: alarm}}}\n");
+    SAYS("{\"id\":9223372036854775809,\"s\":1}", "d1 state='alarm'"); /* 64 bits, exactly */
+    SAYS("{\"id\":9223372036854775811,\"s\":1}", "d1 state='alarm'");
+    SAYS("{\"id\":9223372036854775810,\"s\":1}", "not mine");
+    SAYS("{\"id\":9223372036854775811,\"s\":9223372036854775810}",
+         "d1 state_raw='9223372036854775808'!enum");
     rig_message(&r, "    values:\n"
                     "      level: {from: $.l, scale: 0.1, unit: mm, min: 0, max: 900}\n"
                     "      temperature: {from: $.t, unit: Cel}\n"

@@ -57,6 +57,8 @@ static void test_texts(void **state)
         "2005-05-15T02:33:53.000Z~"); /* a number has no zeros before it */
     one("{from: $.t, format: ddMMyyyyHHmm}", "{\"t\":10520200800}",
         "2020-05-01T00:00:00.000Z~");
+    one("[{from: $.t, format: yyyyMMddHHmmss}, {from: $.t, format: ms}]",
+        "{\"t\":1770122123456}", "2026-02-03T12:35:23.456Z"); /* nor has a year */
     one("{from: $.t, format: yyMMddHHmmss}", "{\"t\":-50515103353}", "unread");
     one("{from: $.t, format: \"s-m-H-d-M-yy\"}", "{\"t\":\"20-10-22-26-17-13\"}", "unread");
     one("{from: $.t, format: \"s-m-H-d-M-yy\"}", "{\"t\":\"1-2-22-6-7-13\"}",
