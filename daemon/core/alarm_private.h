@@ -493,7 +493,8 @@ void silence_again(struct alarm *a, const struct moment *m, const struct whom *w
 void silence_moved(struct alarm *a, const struct moment *m, const struct whom *w, unsigned pos);
 void uplink_due(struct alarm *a, uint32_t device, const struct moment *m);
 bool uplink_hides(const struct alarm *a, uint32_t device);
-bool uplink_tells(const struct alarm *a, const struct uplink *u); /* that it is down, somebody is told */
+bool uplink_tells(const struct alarm *a,
+                  const struct uplink *u); /* that it is down, somebody is told */
 bool uplink_is_told(const struct alarm *a, uint32_t device, unsigned pos);
 unsigned uplink_silent(const struct alarm *a, uint32_t device);
 

@@ -225,7 +225,7 @@ static void become_own(struct change *c, const struct whom *old, struct whom *no
     }
     struct series *own = now->series;
     if (old->series->newest_ns < own->newest_ns)
-        return; /* what was said without a name is newer */
+        return;        /* what was said without a name is newer */
     uint64_t kept = 0; /* what reads several points is known of the device as a whole */
     for (size_t k = 0; k < now->plan->n_conds; k++)
         kept |= (uint64_t)now->plan->conds[k].x.cross << k;

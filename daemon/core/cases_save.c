@@ -433,7 +433,8 @@ static void know_better(struct case_open *o, const struct case_open *was)
 {
     const unsigned here = (unsigned)MASK_FLAPPING | MASK_INHIBITED | MASK_TEST;
     uint64_t stored = cases_facets(o);
-    bool other = was->since_ms != o->since_ms; /* an activation that the store knows nothing of */
+    bool other =
+        was->since_ms != o->since_ms; /* an activation that the store knows nothing of */
     if (cases_holds(was) && (other || !cases_holds(o)))
         cases_again(o);
     else if (cases_holds(was) && was->severity > o->severity)
