@@ -52,10 +52,14 @@ static int append_own(struct app *a)
 static void own_metrics(struct app *a)
 {
     int r = append_own(a);
+    struct journal_stats j;
+    journal_stats(a->journal, &j);
     /* A journal that has no room says so and is asked again, and heals by itself: whoever is restarted
-     * for it would find the same disk. But where there is less than a whole segment and more than this, a
-     * start makes do with a smaller one. */
-    if (r == 0 || (r == -ENOSPC && file_room(a->paths.journal) < SMALL_ROOM))
+     * for it would find the same disk, or the same quota. But where the disk has less than a whole segment
+     * and more than this, a start makes do with a smaller one. */
+    bool smaller_would_do =
+        j.prepare_failed == -ENOSPC && file_room(a->paths.journal) >= SMALL_ROOM;
+    if (r == 0 || (r == -ENOSPC && !smaller_would_do))
         a->last_own_append_ns = loop_hrtime_ns();
     if (r == 0) {
         if (log_healed(&a->own_append))

@@ -277,6 +277,17 @@ static void get_rules(struct alarm *a, struct state_reader *r)
     }
 }
 
+static uint32_t rule_that_blamed(struct alarm *a, const struct uplink *u)
+{
+    struct whom w = gen_whom(&a->g, u->device, 0);
+    for (uint32_t i = 0; w.series && i < w.plan->n_rules; i++) {
+        const struct seat *s = &seats_of(w.plan, w.series)[i];
+        if (s->act && act_at(a, s->act)->silent && !(s->flags & SEAT_SILENT))
+            return i;
+    }
+    return u->pos;
+}
+
 static void get_uplinks(struct alarm *a, struct state_reader *r)
 {
     struct gen *g = &a->g;
@@ -291,6 +302,8 @@ static void get_uplinks(struct alarm *a, struct state_reader *r)
         state_expect(r, !u->by_members || (u->down && u->pos != UINT32_MAX));
         u->due = state_get_u64(r);
         u->queued = get_queued(r);
+        if (u->by_members && !r->failed) /* another version may choose another rule */
+            u->pos = rule_that_blamed(a, u);
     }
 }
 

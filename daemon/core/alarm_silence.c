@@ -195,6 +195,8 @@ static void uplink_up(struct alarm *a, const struct moment *m, struct uplink *u)
                                                          a->g.members[u->first + i])));
     if (told)
         uplink_arm(a, u, m->engine_ns + wait);
+    else
+        hide_members(a, m, u); /* who was hidden when somebody still was told */
 }
 
 /* Fewer are enough for a blame to go on than to begin. Of an uplink that was silent itself and is heard

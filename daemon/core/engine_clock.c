@@ -52,14 +52,13 @@ static void believe(struct engine *e, int64_t minus_engine_ns, bool anew)
     engine_count_devices(e);
 }
 
-/* Only of a clock that agrees and lags: by as much as it may differ and still does, for what is more made it
- * one that is off, whose times are put right. One that was right all along is not late by our step, and
- * what it had kept is not news. */
+/* Only of a clock that agrees and lags, by as much as it does: one that lags by more is off, and its times
+ * are put right; one that was right all along is not late by our step, and what it had kept is not news. */
 int64_t engine_order_shift_ms(const struct engine *e, const struct device *d)
 {
     const struct clock_fit *c = &e->devices[d->index].clock;
-    int64_t shift_ms = e->order_shift_ms < CLOCK_NEAR_MS ? e->order_shift_ms : CLOCK_NEAR_MS;
-    return c->state == CLOCK_AGREES && -2 * clock_fit_offset_ms(c) >= shift_ms ? shift_ms : 0;
+    int64_t lag_ms = c->state == CLOCK_AGREES ? -clock_fit_offset_ms(c) : 0;
+    return lag_ms <= 0 ? 0 : lag_ms < e->order_shift_ms ? lag_ms : e->order_shift_ms;
 }
 
 static bool within(int64_t a, int64_t b, int64_t by)

@@ -536,13 +536,19 @@ static void old_news_of_a_clock_that_was_never_set(void **state)
 }
 
 /* With that time of ours (less `old_ms`) as its own. */
+static void say_after(struct bench *b, const char *device, double level, int64_t old_ms,
+                      int64_t shift, uint64_t wait)
+{
+    char body[64];
+    int64_t at = (WALL0 + (int64_t)(b->ns + wait - BOOT0) + shift) / 1000000 - old_ms;
+    snprintf(body, sizeof(body), "{\"ts\":%lld,\"level\":%.2f}", (long long)at, level);
+    say(b, device, body, wait);
+}
+
 static void say_at(struct bench *b, const char *device, double level, int64_t old_ms,
                    int64_t shift)
 {
-    char body[64];
-    int64_t at = (WALL0 + (int64_t)(b->ns + MINUTE - BOOT0) + shift) / 1000000 - old_ms;
-    snprintf(body, sizeof(body), "{\"ts\":%lld,\"level\":%.2f}", (long long)at, level);
-    say(b, device, body, MINUTE);
+    say_after(b, device, level, old_ms, shift, MINUTE);
 }
 
 /* A step of ours is taken off whose clock did not make it; back-fill is not news for it. */
@@ -585,6 +591,25 @@ static void old_news_of_a_clock_that_was_right_before_ours(void **state)
     bench_free(b);
 }
 
+/* Who lags is forgiven as much as it lags, now more and now less: nothing it says is older than before. */
+static void a_lag_that_changes(void **state)
+{
+    (void)state;
+    for (int64_t less = 0; less < 60; less += 2) {
+        struct bench *b = bench_of(conf_text);
+        int64_t step = (int64_t)MINUTE;
+        say_at(b, "d1", 0.1, less * 1000 + 1000, step);
+        b->wall_shift = step;
+        tick(b, SECOND);
+        say_after(b, "d1", 0.1, less * 1000 + 1000, step, 10 * SECOND);
+        say_after(b, "d1", 0.93, less * 1000, step, 2 * SECOND);
+        assert_non_null(last_of(b, SAW_TRANSITION));
+        say_after(b, "d1", 0.1, less * 1000 + 1000, step, 2 * SECOND);
+        assert_int_equal(last_of(b, SAW_TRANSITION)->change, CASE_CLEARED);
+        bench_free(b);
+    }
+}
+
 /* One without a time, and one whose time nobody believes, in one message: the second is not older. */
 static void receipt_is_receipt(void **state)
 {
@@ -603,6 +628,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(old_news_of_a_clock_that_was_right_before_ours),
+        cmocka_unit_test(a_lag_that_changes),
         cmocka_unit_test(receipt_is_receipt),
         cmocka_unit_test(from_sample_to_transition),
         cmocka_unit_test(two_messages_of_one_time),
