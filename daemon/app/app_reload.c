@@ -36,18 +36,19 @@ static void load_work(void *ctx)
     struct app *a = ctx;
     struct app_secrets secrets = {0};
     int r = load_all(a->conf_path, a->loading_problems, &a->loading);
+    bool stays = a->loading.conf && !conf_needs_restart(a->conf, a->loading.conf);
     a->secret_changed = NULL;
     if (a->loading.conf) {
         if (app_load_secrets(a->loading.conf, &secrets, a->loading_problems) != 0)
             r = -EINVAL;
-        else if (!conf_needs_restart(a->conf, a->loading.conf)) /* so they are of the same */
+        else if (stays) /* so they are of the same */
             a->secret_changed = app_secret_changed(a->conf, &a->secrets, &secrets);
         app_free_secrets(a->loading.conf, &secrets);
     }
     if (r == 0) {
         /* The newest one stays: there is one reload at a time, and the engine has left the rest. */
         world_link(a->loading.world, pipeline_newest(a->pipeline));
-        if (!conf_needs_restart(a->conf, a->loading.conf)) /* it will not be in force */
+        if (stays) /* else it will not be in force */
             keep(a);
     }
 }

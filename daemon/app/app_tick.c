@@ -7,7 +7,6 @@
 #include "app/app_private.h"
 #include "base/mem.h"
 #include "io/clock.h"
-#include "io/file.h"
 #include "io/notify.h"
 
 #include <errno.h>
@@ -20,8 +19,6 @@
 #define STEP_NS         250000000 /* a wall clock that moved so much against the other stepped */
 #define OWN_MAX_BYTES   ((size_t)1 << 20)
 #define OWN_TIGHT_BYTES ((size_t)4096) /* the same where the journal has little room */
-#define SMALL_ROOM                                                                             \
-    ((uint64_t)1 << 20) /* of a segment that a start makes where there is no more */
 #define WATCHDOG_NS                                                                            \
     100000000000u /* within, the journal must have taken a record of ours, or wanted room */
 
@@ -52,14 +49,9 @@ static int append_own(struct app *a)
 static void own_metrics(struct app *a)
 {
     int r = append_own(a);
-    struct journal_stats j;
-    journal_stats(a->journal, &j);
     /* A journal that has no room says so and is asked again, and heals by itself: whoever is restarted
-     * for it would find the same disk, or the same quota. But where the disk has less than a whole segment
-     * and more than this, a start makes do with a smaller one. */
-    bool smaller_would_do =
-        j.prepare_failed == -ENOSPC && file_room(a->paths.journal) >= SMALL_ROOM;
-    if (r == 0 || (r == -ENOSPC && !smaller_would_do))
+     * for it would find the same disk, or the same quota. */
+    if (r == 0 || r == -ENOSPC)
         a->last_own_append_ns = loop_hrtime_ns();
     if (r == 0) {
         if (log_healed(&a->own_append))

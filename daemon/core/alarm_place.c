@@ -21,13 +21,13 @@ static const struct device *uplink_device(const struct gen *g, size_t i)
     return u && u != d && !u->retired && world_serves(g->world, u) ? u : NULL;
 }
 
-/* The rule that tells that an uplink is silent: the first that tells silence there. */
+/* The rule that tells that an uplink is silent: the first that tells silence there, rather one that is always in force. */
 static uint32_t rule_that_tells(const struct gen *g, uint32_t device)
 {
     const struct device *d = registry_device_at(g->world->registry, device);
     const struct plan *p = gen_plan(g, d);
     const struct series *s = g->devs[device].series;
-    uint32_t first = UINT32_MAX; /* rather one that is always in force */
+    uint32_t first = UINT32_MAX;
     for (size_t i = 0; s && i < p->n_rules; i++) {
         if (!tells_silence(p->rules[i].rule) || !(seats_of(p, s)[i].flags & SEAT_SILENCE))
             continue;

@@ -611,6 +611,14 @@ static void catch_up(struct cases *c, struct case_open *o, uint64_t engine_ns, i
                    engine_ns);
 }
 
+void case_unshelve(struct case_open *o)
+{
+    o->masks &= ~(unsigned)MASK_SHELVED;
+    o->one_shot = false;
+    o->shelved_until = 0;
+    o->shelved_until_ms = 0;
+}
+
 static void shelf_ends(struct cases *c, int64_t wall_ms)
 {
     for (size_t i = 0; i < c->n_shelves; i++) {
@@ -638,10 +646,7 @@ void cases_tick(struct cases *c, const struct position *at, uint64_t due, int64_
     } else if (o && o->behind) {
         catch_up(c, o, due, wall_ms);
     } else if (o) {
-        o->masks &= ~(unsigned)MASK_SHELVED;
-        o->one_shot = false;
-        o->shelved_until = 0;
-        o->shelved_until_ms = 0;
+        case_unshelve(o);
         cases_due_renew(c, o);
         cases_emit(c, o, CASE_UNSHELVED,
                    &(struct case_cause){.wall_ms = wall_ms, .reason = "expired"}, false);

@@ -321,10 +321,7 @@ static struct outcome unshelve(struct doing *d)
     struct case_open *o = d->o;
     if (!(o->masks & MASK_SHELVED))
         return outcome(ANSWER_ALREADY, NULL);
-    o->masks &= ~(unsigned)MASK_SHELVED;
-    o->one_shot = false;
-    o->shelved_until = 0;
-    o->shelved_until_ms = 0;
+    case_unshelve(o);
     cases_due_renew(d->c, o);
     struct outcome out = done(d, CASE_UNSHELVED, false);
     cases_reckon_due(d->c);

@@ -175,10 +175,7 @@ static void drop_one_shot(struct cases *c, struct case_open *o)
 {
     if (!(o->masks & MASK_SHELVED) || !o->one_shot || cases_holds(o))
         return;
-    o->masks &= ~(unsigned)MASK_SHELVED;
-    o->one_shot = false;
-    o->shelved_until = 0;
-    o->shelved_until_ms = 0;
+    case_unshelve(o);
     cases_due_renew(c, o);
     cases_reckon_due(c);
 }

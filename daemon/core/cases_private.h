@@ -171,6 +171,7 @@ struct case_open *cases_of(const struct cases *c, const char *rule, const char *
 void cases_link(struct cases *c, struct case_open *o);
 void cases_unlink(struct cases *c, struct case_open *o);
 void case_free(struct case_open *o);
+void case_unshelve(struct case_open *o); /* the heap of ends is the caller's */
 void cases_bind(struct cases *c, struct case_open *o);
 bool cases_is_unsettled(const struct cases *c, const struct case_open *o);
 void cases_emit(struct cases *c, struct case_open *o, enum case_change change,

@@ -454,12 +454,8 @@ static void know_better(struct case_open *o, const struct case_open *was)
     o->discovered_ms = was->discovered_ms;
     o->cleared_ms = was->cleared_ms;
     o->masks = (o->masks & ~here) | (was->masks & here);
-    if (o->one_shot && (other || !cases_holds(was))) { /* it ended with what it was for */
-        o->masks &= ~(unsigned)MASK_SHELVED;
-        o->one_shot = false;
-        o->shelved_until = 0;
-        o->shelved_until_ms = 0;
-    }
+    if (o->one_shot && (other || !cases_holds(was))) /* it ended with what it was for */
+        case_unshelve(o);
     o->stamp_from_ms = was->stamp_from_ms;
     o->stamp_to_ms = was->stamp_to_ms;
     o->behind = cases_facets(o) != stored;

@@ -300,9 +300,9 @@ static void arithmetic(struct profile_run *x, const struct plan_map *m, struct s
     if (linear->same)
         return;
     double v = linear_apply(linear, raw);
+    /* 93,784,250 ms are 93,784 s: the metric is whole, not the device wrong */
     if (m->type == METRIC_INT && by_unit(m, linear))
-        v = nearbyint(
-            v); /* 93,784,250 ms are 93,784 s: the metric is whole, not the device wrong */
+        v = nearbyint(v);
     if (!isfinite(v))
         set_bad(s, m, REASON_TYPE);
     else if (m->type == METRIC_INT && v == floor(v) && fabs(v) <= 9007199254740992.0)

@@ -193,14 +193,6 @@ bool file_can_map(const char *dir)
     return s.f_type == EXT4_SUPER_MAGIC || s.f_type == XFS_SUPER_MAGIC;
 }
 
-uint64_t file_room(const char *dir)
-{
-    struct statfs s;
-    if (statfs(dir, &s) != 0)
-        return 0;
-    return (uint64_t)s.f_bavail * (uint64_t)s.f_bsize;
-}
-
 static int sync_parent(const char *path)
 {
     char *dir = mem_strdup(path);

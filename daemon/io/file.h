@@ -46,9 +46,6 @@ void file_map_forget(void *p, uint64_t from, uint64_t to);
  * (ext4, xfs)? */
 bool file_can_map(const char *dir);
 
-/* Bytes that may still be written where this folder is; 0 where that cannot be told. */
-uint64_t file_room(const char *dir);
-
 int file_make_dir(const char *path); /* existing is fine; mode 0750; its parent is synced */
 int file_unlink(const char *path);
 int file_rename(const char *from, const char *to);

@@ -439,12 +439,6 @@ bool file_can_map(const char *dir)
     return can_map;
 }
 
-uint64_t file_room(const char *dir)
-{
-    (void)dir;
-    return limit == 0 ? UINT64_MAX : limit > used_bytes() ? limit - used_bytes() : 0;
-}
-
 int file_make_dir(const char *path)
 {
     (void)path;
