@@ -2,6 +2,7 @@
 #include "io/mqtt_private.h"
 #include "base/mem.h"
 #include "io/clock.h"
+#include "io/mqtt_wire.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -102,6 +103,7 @@ static void connected(struct mqtt *m, bool session_present, unsigned version,
                       MQTTProperties *props)
 {
     struct mqtt_link l = {.state = MQTT_UP, .session_present = session_present};
+    mqtt_wire_begin();
     pthread_mutex_lock(&m->cb_lock);
     m->link_up = true;
     if (!m->muted)
@@ -216,6 +218,7 @@ static const char *text_of(MQTTProperties *props, enum MQTTPropertyCodes code, s
 static int on_arrived(void *ctx, char *topic, int topic_len, MQTTAsync_message *a)
 {
     struct mqtt *m = ctx;
+    mqtt_wire_message();
     /* Paho documents 0 for "ends at the NUL" and passes the length in practice. */
     size_t len = topic_len > 0 ? (size_t)topic_len : strlen(topic);
     struct mqtt_message msg = {
