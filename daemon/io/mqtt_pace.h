@@ -17,8 +17,8 @@
 #include <stdint.h>
 
 enum {
-    MQTT_PACE_FROM = 1000,   /* messages a second */
-    MQTT_PACE_WISH = 16,     /* messages for one read; mosquitto's window is 20 */
+    MQTT_PACE_FROM = 1000, /* messages a second */
+    MQTT_PACE_WISH = 16,   /* messages for one read; mosquitto's window is 20 */
     MQTT_PACE_MAX_US = 4000,
     MQTT_PACE_FREE_MS = 100, /* of each … */
     MQTT_PACE_ROUND_MS = 1000,

@@ -4,6 +4,8 @@
 #pragma GCC diagnostic ignored "-Wunused-function"
 #include "mqtt_rig.h"
 
+#include "io/mqtt_wire.h"
+
 static size_t sents(struct log *l)
 {
     pthread_mutex_lock(&l->lock);
@@ -24,6 +26,17 @@ static void open_at(struct client *c, int port, struct mqtt_options o)
     client_open(c, o);
 }
 
+/* Paho does call what mqtt_wire defines: a packet takes it three or four recv(), the kernel fewer. */
+static void assert_wired(struct mqtt_wire_stats before, size_t messages)
+{
+    struct mqtt_wire_stats now;
+    mqtt_wire_stats(&now);
+    assert_true(now.asked - before.asked >= 3 * messages);
+    assert_true(now.read - before.read < now.asked - before.asked);
+    assert_true(now.acks - before.acks >= messages - 1); /* the first makes the thread Paho's */
+    assert_true(now.sent - before.sent <= now.acks - before.acks);
+}
+
 /* Far more than the server's Receive Maximum of 20: as fast as answers come, in order. */
 static void test_order_and_window(void **state)
 {
@@ -32,6 +45,8 @@ static void test_order_and_window(void **state)
     struct broker b;
     struct client us = {0}, them = {0};
     static const struct mqtt_filter own = {"own/#", 1};
+    struct mqtt_wire_stats before;
+    mqtt_wire_stats(&before);
     broker_start(&b, "max_inflight_messages 20\n");
     open_at(&them, b.port, (struct mqtt_options){0});
     wait_subscribed(&them, b.port);
@@ -68,6 +83,7 @@ static void test_order_and_window(void **state)
         assert_int_equal(us.log->sent[i].status, 0);
         assert_int_equal(us.log->sent[i].id, i);
     }
+    assert_wired(before, N);
     client_close(&us);
     client_close(&them);
     broker_kill(&b, SIGKILL);
