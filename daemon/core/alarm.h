@@ -41,13 +41,16 @@ enum alarm_change {
     ALARM_REMOVED, /* its rule, device or point is gone: closes with `reason` */
     ALARM_EPISODE, /* late news of an episode wholly in the past: a record, not an alarm */
     ALARM_INHIBIT, /* active, but a node above (its uplink) is told instead; or no longer */
+    /* Its point is the device's own by a reload: the alarm goes on there as if nothing else had happened. */
+    ALARM_MOVED,
 };
 
 struct alarm_event {
     enum alarm_change change;
-    const struct rule *rule; /* of the present generation; REMOVED: of the one before */
+    const struct rule *rule; /* of the present generation; REMOVED, MOVED: of the one before */
     const struct device *device;
-    const char *point; /* "" the device's own */
+    const char *point;     /* "" the device's own */
+    const char *was_point; /* MOVED: until now; else NULL */
     enum alarm_condition condition;
     enum alarm_quality quality;
     bool no_data;                /* it is an alarm about silence */

@@ -474,6 +474,9 @@ void tell_episode(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, const struct shadow *s);
 void tell_removed(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, struct act *t, const char *reason);
+/* A reload made its point the device's own. */
+void tell_moved(struct alarm *a, const struct moment *m, const struct whom *w,
+                const struct plan_rule *r, const struct act *t);
 /* A reload gave its level another severity. */
 void tell_again(struct alarm *a, const struct moment *m, const struct whom *w,
                 const struct plan_rule *r, struct act *t);
@@ -519,8 +522,8 @@ void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
               const struct alarm_sample *s);
 void rare_free(struct rare *r);
 struct past *late_past(struct rare *r, const struct whom *w); /* made if it is not there */
-/* What was read back of a series, for the same series of another generation: rules that are the same go
- * on, others begin anew. */
+/* What was read back of a series, for the same series of another generation, unless that has a past: rules
+ * that are the same go on, others begin anew. */
 void late_move(const struct whom *old, const struct whom *now);
 
 /* alarm.c */

@@ -51,14 +51,11 @@ static int level_after(const struct plan_rule *from, const struct plan_rule *to,
     return best;
 }
 
-static void change_rule(struct change *c, const struct whom *w, const struct plan_rule *from,
-                        const struct plan_rule *to, struct act *t)
+static void change_rule(const struct plan_rule *from, const struct plan_rule *to, struct act *t)
 {
-    if (t->flap)
-        tell_settled(c->a, &c->m, w, from, t);
     int told = t->told >= 0 ? level_after(from, to, t->told) : -1;
-    t->retell = told >= 0 && to->levels[told].severity != from->levels[t->told].severity;
-    t->raised = t->retell && to->levels[told].severity > from->levels[t->told].severity;
+    t->retell |= told >= 0 && to->levels[told].severity != from->levels[t->told].severity;
+    t->raised = told >= 0 && to->levels[told].severity > from->levels[t->told].severity;
     t->level = (int8_t)level_after(from, to, t->level);
     t->told = told >= 0 ? (int8_t)told : t->told;
     t->peak = t->level;
@@ -106,8 +103,12 @@ static void move_act(struct change *c, const struct whom *old, unsigned pos, str
         drop(c, old, pos, world_serves(c->now, now->device) ? "not_concerned" : "other_lane");
         return;
     }
+    if (!same && t->flap)
+        tell_settled(c->a, &c->m, old, r, t);
+    if (old->series->point && !now->series->point)
+        tell_moved(c->a, &c->m, old, r, t);
     if (!same)
-        change_rule(c, old, r, n, t);
+        change_rule(r, n, t);
     if (!(seat->flags & SEAT_LEVELS))
         forget_levels(t);
     carry_windows(t, r, n, same);
@@ -210,20 +211,82 @@ static void drop_series(struct change *c, const struct whom *old)
     }
 }
 
-/* A further point that is the device's own now: nobody will say anything there any more. What goes on there
- * ends, and what was said of it is looked at where it will be said from now on. */
+/* -- a further point that is the device's own now --------------------------------------------- */
+
+/* What ends for the other's sake: what nobody was told of, or else what goes on at the point; of two that
+ * nobody knows of, what is about older values. */
+static bool is_lesser(const struct act *own, const struct act *other, bool newer)
+{
+    int known = (own->told != STATE_NORMAL) * 2 + (act_state(own) != STATE_NORMAL);
+    int others = (other->told != STATE_NORMAL) * 2 + (act_state(other) != STATE_NORMAL);
+    return known + others == 0 ? newer : others > known && own->told == STATE_NORMAL;
+}
+
+/* Of two alarms that are one from now on: no less grave than either, and over when it is seen to be. */
+static void join(struct act *t, const struct act *other)
+{
+    t->urgent |= other->urgent;
+    t->silent |= other->silent;
+    for (int l = 0; l <= other->level; l++)
+        t->delays[l] = (struct delay){0};
+    if (other->level <= t->level)
+        return;
+    if (t->level < 0) {
+        t->since_ms = other->since_ms;
+        t->since_ns = other->since_ns;
+    }
+    t->level = other->level;
+    t->peak = t->peak < t->level ? t->level : t->peak;
+    t->changed_ms = other->changed_ms;
+    t->quality = other->quality;
+    t->late = other->late;
+    t->inhibited = false;
+    if (t->flap && t->flap->worst < t->level)
+        t->flap->worst = t->level;
+    t->held = t->told == STATE_NORMAL || other->told == STATE_NORMAL;
+    if (t->held)
+        return;
+    t->told = t->level;
+    t->retell = true;
+}
+
+/* Of each rule one goes on. */
+static void join_acts(struct change *c, const struct whom *own, const struct whom *further)
+{
+    for (unsigned i = 0; i < own->plan->n_rules; i++) {
+        uint32_t one = seats_of(own->plan, own->series)[i].act;
+        uint32_t two = seats_of(further->plan, further->series)[i].act;
+        if (!one || !two)
+            continue;
+        struct act *t = act_at(c->a, one), *other = act_at(c->a, two);
+        bool lesser = is_lesser(t, other, further->series->newest_ns >= own->series->newest_ns);
+        join(lesser ? other : t, lesser ? t : other);
+        drop(c, lesser ? own : further, i, "not_concerned");
+    }
+}
+
+static bool becomes_own(const struct series *s, const struct device *d)
+{
+    return s->point && d->point && strcmp(s->point, d->point) == 0;
+}
+
+static void join_own(struct change *c, const struct whom *old, const struct device *d)
+{
+    struct whom own = *old, further = *old;
+    own.series = old->dev->series;
+    for (struct series *s = own.series; s; s = s->next)
+        if (becomes_own(s, d)) {
+            further.series = s;
+            join_acts(c, &own, &further);
+        }
+}
+
+/* What goes on there goes on at the device's own, where it will be said from now on. */
 static void become_own(struct change *c, const struct whom *old, struct whom *now)
 {
-    for (unsigned i = 0; i < old->plan->n_rules; i++) {
-        const char *id = old->plan->rules[i].rule->id;
-        const struct rule *n = rules_find(c->now->rules, id, strlen(id));
-        if (!seats_of(old->plan, old->series)[i].act)
-            continue;
-        drop(c, old, i, n ? "not_concerned" : "rule_removed");
-        if (n)
-            c->next->rules[n->index].newcomers = true;
-    }
     struct series *own = now->series;
+    move_seats(c, old, now);
+    late_move(old, now);
     if (old->series->newest_ns < own->newest_ns)
         return;        /* what was said without a name is newer */
     uint64_t kept = 0; /* what reads several points is known of the device as a whole */
@@ -263,9 +326,10 @@ static void move_device(struct change *c, uint32_t index)
         kept.pasts = NULL;
         now.dev->rare = mem_dup(&kept, sizeof(kept));
     }
+    join_own(c, &old, d);
     for (old.series = old.dev->series; old.series; old.series = old.series->next) {
         const char *point = old.series->point ? old.series->point : "";
-        bool own = *point && d->point && strcmp(point, d->point) == 0;
+        bool own = becomes_own(old.series, d);
         now.series = gen_series(c->next, d, own ? "" : point, true);
         if (!now.series) {
             drop_series(c, &old);

@@ -73,9 +73,9 @@ static inline int64_t rig_wall(const struct rig *r, uint64_t ns)
 
 static inline void rig_event(void *ctx, const struct alarm_event *e)
 {
-    static const char *const change[] = {"activated", "level",    "cleared",
-                                         "quality",   "flapping", "settled",
-                                         "removed",   "episode",  "inhibit"};
+    static const char *const change[] = {"activated", "level",   "cleared", "quality",
+                                         "flapping",  "settled", "removed", "episode",
+                                         "inhibit",   "moved"};
     static const char *const condition[] = {"normal", "pending", "active", "recovering"};
     static const char *const quality[] = {"good", "stale", "bad", "unknown"};
     struct rig *r = ctx;
@@ -96,6 +96,8 @@ static inline void rig_event(void *ctx, const struct alarm_event *e)
         r->n_log += (size_t)snprintf(r->log + r->n_log, 64, " %lld..%lld",
                                      (long long)(e->since_ms - WALL0) / 1000,
                                      (long long)(e->until_ms - WALL0) / 1000);
+    if (e->change == ALARM_MOVED)
+        r->n_log += (size_t)snprintf(r->log + r->n_log, 64, " from %s", e->was_point);
     r->log[r->n_log++] = '\n';
     r->log[r->n_log] = '\0';
     if (r->seen)
