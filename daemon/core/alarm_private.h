@@ -121,10 +121,12 @@ enum {
     DEV_WAITS = 4,
     DEV_CATCHING = 8,
     DEV_MISSED = 16,
-    DEV_HEARD = 32
+    DEV_HEARD = 32,
+    DEV_NAMED = 64
 };
 /* SILENT: for any rule, if only for the quality of what is active; MISSED: for one that tells;
- * HEARD: of late, which its timer has yet to see. */
+ * HEARD: of late, which its timer has yet to see. NAMED: the newest word at its own point came by the
+ * point's name. */
 
 /* What each sample needs stands first, then what its timer needs. */
 struct dev {
@@ -474,9 +476,9 @@ void tell_episode(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, const struct shadow *s);
 void tell_removed(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, struct act *t, const char *reason);
-/* A reload made its point the device's own. */
+/* A reload made its point the device's own, or another: it is `to` from now on. */
 void tell_moved(struct alarm *a, const struct moment *m, const struct whom *w,
-                const struct plan_rule *r, const struct act *t);
+                const struct plan_rule *r, const struct act *t, const char *to);
 /* A reload gave its level another severity. */
 void tell_again(struct alarm *a, const struct moment *m, const struct whom *w,
                 const struct plan_rule *r, struct act *t);

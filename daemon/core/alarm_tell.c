@@ -296,7 +296,7 @@ void tell_episode(struct alarm *a, const struct moment *m, const struct whom *w,
 
 /* Nothing else of it changes with that: what there is to tell of it besides is told by itself. */
 void tell_moved(struct alarm *a, const struct moment *m, const struct whom *w,
-                const struct plan_rule *r, const struct act *t)
+                const struct plan_rule *r, const struct act *t, const char *to)
 {
     struct alarm_event e;
     if (t->told == STATE_NORMAL)
@@ -304,7 +304,7 @@ void tell_moved(struct alarm *a, const struct moment *m, const struct whom *w,
     tell_fill(a, m, w, r, t, &e);
     e.change = ALARM_MOVED;
     e.was_point = e.point;
-    e.point = "";
+    e.point = to;
     if (e.condition == ALARM_RECOVERING)
         e.condition = ALARM_ACTIVE;
     a->stats.events++;

@@ -99,14 +99,14 @@ static void move_act(struct change *c, const struct whom *old, unsigned pos, str
     const struct plan_rule *r = &old->plan->rules[pos], *n = &now->plan->rules[to];
     struct act *t = act_at(c->a, from->act);
     bool same = r->rule->hash == n->rule->hash;
-    if (!has_place(t, n, seat)) {
+    if (seat->act || !has_place(t, n, seat)) {
         drop(c, old, pos, world_serves(c->now, now->device) ? "not_concerned" : "other_lane");
         return;
     }
     if (!same && t->flap)
         tell_settled(c->a, &c->m, old, r, t);
-    if (old->series->point && !now->series->point)
-        tell_moved(c->a, &c->m, old, r, t);
+    if (!old->series->point != !now->series->point)
+        tell_moved(c->a, &c->m, old, r, t, now->series->point ? now->series->point : "");
     if (!same)
         change_rule(r, n, t);
     if (!(seat->flags & SEAT_LEVELS))
@@ -119,7 +119,15 @@ static void move_act(struct change *c, const struct whom *old, unsigned pos, str
     t->pos = (uint16_t)to;
 }
 
-static void move_seats(struct change *c, const struct whom *old, struct whom *now)
+/* Not what is about silence, nor what reads several points: that is the device's own. */
+static bool goes_along(const struct plan_rule *r, const struct act *t)
+{
+    return !r->cross && (t->level >= 0 || (!t->silent && t->told != STATE_SILENT));
+}
+
+/* there: where it goes that was said at the device's own until now; NULL: that goes nowhere. */
+static void move_seats(struct change *c, const struct whom *old, struct whom *now,
+                       struct whom *there)
 {
     for (unsigned i = 0; i < old->plan->n_rules; i++) {
         struct seat *seat = &seats_of(old->plan, old->series)[i];
@@ -136,8 +144,10 @@ static void move_seats(struct change *c, const struct whom *old, struct whom *no
             now->dev->flags |= DEV_SILENT;
             now->dev->flags |= tells_silence(n) ? DEV_MISSED : 0;
         }
-        if (seat->act)
-            move_act(c, old, i, now, to);
+        if (!seat->act)
+            continue;
+        bool goes = there && goes_along(&now->plan->rules[to], act_at(c->a, seat->act));
+        move_act(c, old, i, goes ? there : now, to);
     }
 }
 
@@ -250,13 +260,17 @@ static void join(struct act *t, const struct act *other)
     t->retell = true;
 }
 
-/* Of each rule one goes on. */
-static void join_acts(struct change *c, const struct whom *own, const struct whom *further)
+/* Of each rule one goes on; leaves: but what is about silence goes away from the own. */
+static void join_acts(struct change *c, const struct whom *own, const struct whom *further,
+                      bool leaves)
 {
     for (unsigned i = 0; i < own->plan->n_rules; i++) {
+        const char *id = own->plan->rules[i].rule->id;
         uint32_t one = seats_of(own->plan, own->series)[i].act;
         uint32_t two = seats_of(further->plan, further->series)[i].act;
-        if (!one || !two)
+        if (!one || !two || !rules_find(c->now->rules, id, strlen(id)))
+            continue;
+        if (leaves && goes_along(&own->plan->rules[i], act_at(c->a, one)))
             continue;
         struct act *t = act_at(c->a, one), *other = act_at(c->a, two);
         bool lesser = is_lesser(t, other, further->series->newest_ns >= own->series->newest_ns);
@@ -265,37 +279,68 @@ static void join_acts(struct change *c, const struct whom *own, const struct who
     }
 }
 
-static bool becomes_own(const struct series *s, const struct device *d)
+static bool becomes_own(const struct change *c, const struct series *s, const struct device *d)
 {
-    return s->point && d->point && strcmp(s->point, d->point) == 0;
+    return s->point && d->point && strcmp(s->point, d->point) == 0 && world_serves(c->now, d);
 }
 
-static void join_own(struct change *c, const struct whom *old, const struct device *d)
+/* The own point has another name now, and what was said there was said by its name: so it is said at a
+ * further point from now on. Of who says no names nothing but the place changes. */
+static bool leaves_own(const struct change *c, const struct whom *old, const struct device *d)
+{
+    const char *was = old->device->point, *is = d->point ? d->point : "";
+    return old->dev->series && old->dev->flags & DEV_NAMED && was && *was &&
+           strcmp(was, is) != 0 && world_serves(c->now, d) &&
+           !gen_series(&c->a->g, old->device, was, false);
+}
+
+static void join_own(struct change *c, const struct whom *old, const struct device *d,
+                     bool leaves)
 {
     struct whom own = *old, further = *old;
     own.series = old->dev->series;
     for (struct series *s = own.series; s; s = s->next)
-        if (becomes_own(s, d)) {
+        if (becomes_own(c, s, d)) {
             further.series = s;
-            join_acts(c, &own, &further);
+            join_acts(c, &own, &further, leaves);
         }
+}
+
+/* What reads several points is known of the device as a whole. */
+static uint64_t cross_of(const struct plan *p)
+{
+    uint64_t mask = 0;
+    for (size_t k = 0; k < p->n_conds; k++)
+        mask |= (uint64_t)p->conds[k].x.cross << k;
+    return mask;
+}
+
+static void leave_own(struct change *c, const struct whom *old, struct whom *now)
+{
+    struct whom there = *now;
+    there.series = gen_series(c->next, now->device, old->device->point, true);
+    ASSERT(there.series); /* its first further one */
+    now->dev->flags &= (uint8_t)~DEV_NAMED;
+    move_values(old, &there);
+    now->series->truth = there.series->truth & cross_of(now->plan);
+    there.series->truth &= ~cross_of(now->plan);
+    move_seats(c, old, now, &there);
+    late_move(old, &there);
 }
 
 /* What goes on there goes on at the device's own, where it will be said from now on. */
 static void become_own(struct change *c, const struct whom *old, struct whom *now)
 {
     struct series *own = now->series;
-    move_seats(c, old, now);
+    move_seats(c, old, now, NULL);
     late_move(old, now);
     if (old->series->newest_ns < own->newest_ns)
-        return;        /* what was said without a name is newer */
-    uint64_t kept = 0; /* what reads several points is known of the device as a whole */
-    for (size_t k = 0; k < now->plan->n_conds; k++)
-        kept |= (uint64_t)now->plan->conds[k].x.cross << k;
-    kept &= own->truth;
+        return; /* what was said without a name is newer */
+    uint64_t kept = own->truth & cross_of(now->plan);
     own->truth = 0;
     move_values(old, now);
     own->truth |= kept;
+    now->dev->flags |= DEV_NAMED;
 }
 
 static void move_device(struct change *c, uint32_t index)
@@ -326,10 +371,11 @@ static void move_device(struct change *c, uint32_t index)
         kept.pasts = NULL;
         now.dev->rare = mem_dup(&kept, sizeof(kept));
     }
-    join_own(c, &old, d);
+    bool leaves = leaves_own(c, &old, d);
+    join_own(c, &old, d, leaves);
     for (old.series = old.dev->series; old.series; old.series = old.series->next) {
         const char *point = old.series->point ? old.series->point : "";
-        bool own = becomes_own(old.series, d);
+        bool own = becomes_own(c, old.series, d);
         now.series = gen_series(c->next, d, own ? "" : point, true);
         if (!now.series) {
             drop_series(c, &old);
@@ -339,10 +385,14 @@ static void move_device(struct change *c, uint32_t index)
             become_own(c, &old, &now);
             continue;
         }
-        move_values(&old, &now);
         if (elsewhere)
             note_newcomer(c, &old, &now);
-        move_seats(c, &old, &now);
+        if (leaves && !old.series->point) {
+            leave_own(c, &old, &now);
+            continue;
+        }
+        move_values(&old, &now);
+        move_seats(c, &old, &now, NULL);
         late_move(&old, &now);
     }
     if (!now.dev->series) /* no rule is left that could wait for it */
@@ -434,6 +484,15 @@ static void sweep_changed(struct change *c, const struct gen *old)
     }
 }
 
+/* It left the device's own point, which is silent still: that is told there. */
+static void leave_silence(struct change *c, const struct whom *w, unsigned pos, struct act *t)
+{
+    struct whom own = *w;
+    own.series = w->dev->series;
+    t->silent = false;
+    silence_again(c->a, &c->m, &own, pos);
+}
+
 /* In the order of devices, not of the pool. */
 static void settle_device(struct change *c, uint32_t device)
 {
@@ -442,6 +501,8 @@ static void settle_device(struct change *c, uint32_t device)
         for (size_t i = 0; i < w.plan->n_rules; i++) {
             const struct seat *seat = &seats_of(w.plan, w.series)[i];
             struct act *t = seat->act ? act_at(c->a, seat->act) : NULL;
+            if (t && t->silent && w.series != w.dev->series)
+                leave_silence(c, &w, (unsigned)i, t);
             if (t)
                 tell_graver(c->a, &c->m, &w, &w.plan->rules[i], t);
             if (t && t->retell)

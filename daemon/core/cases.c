@@ -506,11 +506,11 @@ static void move(struct cases *c, struct case_open *o, int64_t wall_ms)
     free(compound);
 }
 
-void cases_come_home(struct cases *c, struct case_open *o, int64_t wall_ms)
+void cases_set_point(struct cases *c, struct case_open *o, const char *point, int64_t wall_ms)
 {
     cases_stamps_keep(c, o);
     cases_unlink(c, o);
-    cases_set(&o->point, "");
+    cases_set(&o->point, point);
     cases_link(c, o);
     cases_emit(c, o, CASE_MOVED, &(struct case_cause){.wall_ms = wall_ms}, false);
 }
@@ -519,7 +519,7 @@ void cases_come_home(struct cases *c, struct case_open *o, int64_t wall_ms)
 static bool is_own_point(const struct cases *c, const struct case_open *o)
 {
     return o->d && o->d->point && *o->point && strcmp(o->d->point, o->point) == 0 &&
-           !cases_of(c, o->rule, o->device, "");
+           world_serves(c->world, o->d) && !cases_of(c, o->rule, o->device, "");
 }
 
 /* Of what is active core/alarm has said so. */
@@ -529,7 +529,7 @@ static void come_home(struct cases *c, int64_t wall_ms)
     for (struct case_open *o = c->first; o; o = next) {
         next = o->next;
         if (is_own_point(c, o))
-            cases_come_home(c, o, wall_ms);
+            cases_set_point(c, o, "", wall_ms);
     }
 }
 

@@ -283,7 +283,7 @@ static void moved(struct cases *c, const struct alarm_event *ev)
         return;
     if (there)
         cases_removed(c, there, "not_concerned", ev->wall_ms, ev->engine_ns);
-    cases_come_home(c, o, ev->wall_ms);
+    cases_set_point(c, o, ev->point, ev->wall_ms);
 }
 
 /* An episode wholly in the past: a case that was over before anyone knew of it. */

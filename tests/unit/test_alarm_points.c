@@ -206,8 +206,143 @@ static void no_rule_is_for_it(void **state)
     told(&r, "60 p x1@b activated active minor good\n");
     reload(&r, POINTED("sump", "b"), rules);
     told(&r, "60 p x1 moved active minor good from b\n");
-    reload(&r, POINTED("sump", "c"), rules); /* its own is another one now */
-    told(&r, "61 p x1 removed normal minor good not_concerned\n");
+    reload(&r, POINTED("sump", "c"), rules); /* it was said by its name */
+    told(&r, "61 p x1@b moved active minor good from own\n");
+    reload(&r, POINTED("sump", "b"), rules);
+    at(&r, 120 * S, "", "level=0.9"); /* it was not */
+    told(&r, "62 p x1 moved active minor good from b\n");
+    reload(&r, POINTED("sump", "c"), rules);
+    told(&r, "120 p x1 removed normal minor good not_concerned\n");
+    rig_end(&r);
+}
+
+/* -- and the other way ------------------------------------------------------------------------ */
+
+static void by_name(struct rig *r, uint64_t ns, const char *what)
+{
+    rig_say(r, ns, "x1", what, (struct said){.named = true});
+}
+
+/* Of a device that names its points, each goes on as what it is. */
+static void the_own_becomes_a_further_one(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("smoke", "a"), FIRE);
+    by_name(&r, 60 * S, "alarm=1");
+    at(&r, 70 * S, "b", "alarm=0");
+    told(&r, "60 fire x1 activated active critical good\n");
+    reload(&r, POINTED("smoke", "b"), FIRE);
+    told(&r, "70 fire x1@a moved active critical good from own\n");
+    by_name(&r, 120 * S, "alarm=0"); /* of b */
+    at(&r, 130 * S, "a", "alarm=1");
+    told(&r, "");
+    reload(&r, POINTED("smoke", "a"), FIRE);
+    told(&r, "130 fire x1 moved active critical good from a\n");
+    reload(&r, POINTED("smoke", ""), FIRE); /* it has none of its own */
+    told(&r, "131 fire x1@a moved active critical good from own\n");
+    at(&r, 180 * S, "a", "alarm=0");
+    told(&r, "180 fire x1@a cleared normal critical good\n");
+    rig_end(&r);
+}
+
+/* Both burn: each stays what it is. */
+static void both_change_places(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("sump", "a"), WET);
+    by_name(&r, 60 * S, "level=0.9");
+    at(&r, 70 * S, "b", "level=2.5");
+    told(&r, "60 wet x1 activated active minor good\n"
+             "70 wet x1@b activated active critical good\n");
+    reload(&r, POINTED("sump", "b"), WET);
+    told(&r, "70 wet x1@a moved active minor good from own\n"
+             "70 wet x1 moved active critical good from b\n");
+    at(&r, 120 * S, "a", "level=0.1");
+    by_name(&r, 130 * S, "level=0.9");
+    told(&r, "120 wet x1@a cleared normal minor good\n"
+             "130 wet x1 level active minor good\n");
+    rig_end(&r);
+}
+
+/* A device that says no names is moved: nothing else changes. */
+static void who_says_no_names_stays(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("smoke", "a"), FIRE);
+    by_name(&r, 50 * S, "alarm=1");
+    at(&r, 60 * S, "", "alarm=1");
+    told(&r, "50 fire x1 activated active critical good\n");
+    reload(&r, POINTED("smoke", "b"), FIRE);
+    told(&r, "");
+    at(&r, 120 * S, "", "alarm=0");
+    told(&r, "120 fire x1 cleared normal critical good\n");
+    rig_end(&r);
+}
+
+#define QUIET                                                                                  \
+    RULES(RULE("q", "sump",                                                                    \
+               "life_safety: true, levels: [{severity: critical, when: level > 0.8}], "        \
+               "no_data: {after: 3m, policy: alert, severity: warning}"))
+
+/* It is the device that is silent, not its point. */
+static void silence_stays_with_the_device(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("sump", "a"), QUIET);
+    by_name(&r, 60 * S, "level=0.1");
+    rig_to(&r, 300 * S);
+    told(&r, "240 q x1 activated active no_data stale\n");
+    reload(&r, POINTED("sump", "b"), QUIET);
+    told(&r, "");
+    at(&r, 360 * S, "a", "level=0.1");
+    told(&r, "360 q x1 cleared normal no_data good\n");
+    rig_end(&r);
+
+    rig_start(&r, POINTED("sump", "a"), QUIET); /* and a level besides */
+    by_name(&r, 60 * S, "level=0.9");
+    rig_to(&r, 300 * S);
+    told(&r, "60 q x1 activated active critical good\n"
+             "240 q x1 quality active critical stale\n");
+    reload(&r, POINTED("sump", "b"), QUIET);
+    told(&r, "300 q x1@a moved active critical stale from own\n"
+             "300 q x1 activated active no_data stale\n");
+    by_name(&r, 360 * S, "level=0.1");
+    told(&r, "360 q x1 cleared normal no_data good\n"
+             "360 q x1@a quality active critical good\n");
+    at(&r, 420 * S, "a", "level=0.1");
+    told(&r, "420 q x1@a cleared normal critical good\n");
+    rig_end(&r);
+}
+
+/* What counts and what reads several points is the device's; a rule for one point has its own. */
+static void rules_find_their_points(void **state)
+{
+    static const char rules[] =
+        RULES(RULE("p", "sump", "points: [a], levels: [{severity: minor, when: level > 0.8}]")
+                  RULE("both", "sump",
+                       "levels: [{severity: minor, when: level@a > 0.8 and level@b > 0.8}]")
+                      RULE("many", "uplink",
+                           "levels: [{severity: minor, when: 'count_over(compound, sump, level "
+                           "> 0.8) >= 1'}]"));
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("sump", "a") "u1,uplink,c1,b1,,\n", rules);
+    by_name(&r, 60 * S, "level=0.9");
+    at(&r, 70 * S, "b", "level=0.9");
+    told(&r, "60 p x1 activated active minor good\n"
+             "60 many u1 activated active minor good\n"
+             "70 both x1 activated active minor good\n");
+    reload(&r, POINTED("sump", "b") "u1,uplink,c1,b1,,\n", rules);
+    told(&r, "70 p x1@a moved active minor good from own\n");
+    at(&r, 120 * S, "a", "level=0.1");
+    told(&r, "120 p x1@a cleared normal minor good\n"
+             "120 both x1 cleared normal minor good\n");
+    by_name(&r, 130 * S, "level=0.1");
+    told(&r, "130 many u1 cleared normal minor good\n");
     rig_end(&r);
 }
 
@@ -223,6 +358,11 @@ int main(void)
         cmocka_unit_test(its_windows_come_along),
         cmocka_unit_test(it_catches_up),
         cmocka_unit_test(no_rule_is_for_it),
+        cmocka_unit_test(the_own_becomes_a_further_one),
+        cmocka_unit_test(both_change_places),
+        cmocka_unit_test(who_says_no_names_stays),
+        cmocka_unit_test(silence_stays_with_the_device),
+        cmocka_unit_test(rules_find_their_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
