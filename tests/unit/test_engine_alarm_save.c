@@ -329,16 +329,23 @@ static const char unnamed_profile[] =
     "version: 1\nprofile: unnamed\ntopics: [\"u/{device}\"]\ndevice: \"{device}\"\nmessages:\n"
     "  - {values: {level: $.level, pump_on: $.pump}}\n";
 
-static struct world *pointed(const char *point)
+/* others: rules that changed, are new, or ask for one point only; but for the fire's. */
+static struct world *pointed(const char *point, bool others)
 {
-    char rows[300];
+    char rows[300], rules[4096];
+    snprintf(rules, sizeof(rules), "%s", rules_text);
+    if (others) {
+        memcpy(strstr(rules, "pump-on"), "pump-no", 7);
+        memcpy(strstr(rules, "level > 0.8"), "level > 0.7", 11);
+        memcpy(strstr(rules, "flapping: off"), "points: [a]  ", 13);
+    }
     snprintf(rows, sizeof(rows),
              "device,kind,compound,building,expected_interval,point\nd1,sump,qby,3,1m,%s\n"
              "s1,smoke,qby,3,1h,%s\n",
              point, point);
     struct world *w = small_world(&(struct small_world){
         points_conf, catalog_text, compounds_text, rows, .profile = points_profile,
-        .profile2 = unnamed_profile, .rules = rules_text});
+        .profile2 = unnamed_profile, .rules = rules});
     assert_non_null(w);
     return w;
 }
@@ -373,8 +380,8 @@ static struct bench *bench_in(struct world *w)
 static void a_fire_outlives_its_point(void **state)
 {
     (void)state;
-    struct bench *b = bench_in(pointed("a"));
-    b->other = pointed("b");
+    struct bench *b = bench_in(pointed("a", false));
+    b->other = pointed("b", false);
     said_at(b, "p/s1/a", "{\"alarm\":false}", MINUTE);
     said_at(b, "p/s1/b", "{\"alarm\":true}", MINUTE);
     const struct seen *t = last_of(b, SAW_TRANSITION);
@@ -428,7 +435,7 @@ static void count_fires(struct fires *f, const struct bench *b)
     }
 }
 
-static void random_point(struct bench *b, struct world *const w[3], uint64_t *seed,
+static void random_point(struct bench *b, struct world *const w[6], uint64_t *seed,
                          struct fires *f)
 {
     static const char *const where[] = {"p/d1/a", "p/d1/b", "u/d1",
@@ -439,7 +446,7 @@ static void random_point(struct bench *b, struct world *const w[3], uint64_t *se
     char body[100], topic[300];
     if ((r >> 8) % 8 == 0) {
         size_t burning = f->n;
-        reload(b, w[(r >> 20) % 3]);
+        reload(b, w[(r >> 20) % 6]);
         count_fires(f, b);
         assert_int_equal(f->n, burning); /* no reload ends one, or begins one */
     } else if ((r >> 8) % 8 == 1 && t) {
@@ -465,7 +472,8 @@ static void points_come_and_go(void **state)
     uint64_t seed = unit_seed();
     size_t moved = 0;
     for (int round = 0; round < 60; round++) {
-        struct world *w[3] = {pointed("a"), pointed("b"), pointed("")};
+        struct world *w[6] = {pointed("a", false), pointed("b", false), pointed("", false),
+                              pointed("a", true),  pointed("b", true),  pointed("", true)};
         struct bench *b = bench_in(w[0]), *again = mem_zalloc(sizeof(*again));
         struct fires fires = {.n = 0};
         struct position where = {0};
@@ -496,8 +504,8 @@ static void points_come_and_go(void **state)
         buf_done(&snapshot);
         bench_free(again);
         bench_free(b);
-        world_free(w[1]);
-        world_free(w[2]);
+        for (int i = 1; i < 6; i++)
+            world_free(w[i]);
     }
     assert_true(moved > 30);
 }
