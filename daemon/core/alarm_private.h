@@ -26,6 +26,7 @@
 #define LATE_NS     (60 * SECOND_NS)
 #define SAME_NS     (SECOND_NS / 2000) /* places that lie so near are of one time */
 #define MAX_BROKERS 64
+#define MAX_POINTS  65 /* of one device; the engine refuses more */
 #define NO_BROKER   255
 #define NO_SLOT     255
 #define MAX_UPS     8    /* uplinks of uplinks */

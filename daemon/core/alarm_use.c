@@ -285,11 +285,14 @@ static bool becomes_own(const struct change *c, const struct series *s, const st
 }
 
 /* The own point has another name now, and what was said there was said by its name: so it is said at a
- * further point from now on. Of who says no names nothing but the place changes. */
+ * further point from now on, if it can have one more. Of who says no names nothing but the place changes. */
 static bool leaves_own(const struct change *c, const struct whom *old, const struct device *d)
 {
     const char *was = old->device->point, *is = d->point ? d->point : "";
-    return old->dev->series && old->dev->flags & DEV_NAMED && was && *was &&
+    unsigned n = 0;
+    for (const struct series *s = old->dev->series; s; s = s->next)
+        n++;
+    return n > 0 && n < MAX_POINTS && old->dev->flags & DEV_NAMED && was && *was &&
            strcmp(was, is) != 0 && world_serves(c->now, d) &&
            !gen_series(&c->a->g, old->device, was, false);
 }

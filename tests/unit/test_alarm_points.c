@@ -346,6 +346,29 @@ static void rules_find_their_points(void **state)
     rig_end(&r);
 }
 
+/* As many as there may be: none of them ends for want of room. */
+static void there_is_no_room(void **state)
+{
+    (void)state;
+    struct rig r;
+    char name[8];
+    rig_start(&r, POINTED("smoke", "a"), FIRE);
+    for (unsigned i = 1; i <= 64; i++) {
+        snprintf(name, sizeof(name), "p%u", i);
+        at(&r, 20 * S + i * S / 10, name, i == 64 ? "alarm=1" : "alarm=0");
+    }
+    by_name(&r, 60 * S, "alarm=1");
+    told(&r, "26 fire x1@p64 activated active critical good\n"
+             "60 fire x1 activated active critical good\n");
+    reload(&r, POINTED("smoke", "b"), FIRE);
+    told(&r, "");
+    by_name(&r, 70 * S, "alarm=0");
+    at(&r, 70 * S, "p64", "alarm=0");
+    told(&r, "70 fire x1 cleared normal critical good\n"
+             "70 fire x1@p64 cleared normal critical good\n");
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +386,7 @@ int main(void)
         cmocka_unit_test(who_says_no_names_stays),
         cmocka_unit_test(silence_stays_with_the_device),
         cmocka_unit_test(rules_find_their_points),
+        cmocka_unit_test(there_is_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
