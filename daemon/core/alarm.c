@@ -136,6 +136,9 @@ static void take(struct alarm *a, struct moment *m, struct whom *w,
         x->gap_to = m->order_ns;
     }
     x->newest_ns = m->order_ns;
+    if (!x->point)
+        w->dev->flags =
+            (uint8_t)((w->dev->flags & ~(unsigned)DEV_NAMED) | (s->named ? DEV_NAMED : 0));
     note_values(w, s, m->order_ns);
     if (m->late)
         late_hold(a, m, w, s->catch_up);

@@ -41,13 +41,17 @@ enum alarm_change {
     ALARM_REMOVED, /* its rule, device or point is gone: closes with `reason` */
     ALARM_EPISODE, /* late news of an episode wholly in the past: a record, not an alarm */
     ALARM_INHIBIT, /* active, but a node above (its uplink) is told instead; or no longer */
+    /* Its point is the device's own by a reload, or no longer: the alarm goes on as if nothing else had
+     * happened. */
+    ALARM_MOVED,
 };
 
 struct alarm_event {
     enum alarm_change change;
-    const struct rule *rule; /* of the present generation; REMOVED: of the one before */
+    const struct rule *rule; /* of the present generation; REMOVED, MOVED: of the one before */
     const struct device *device;
-    const char *point; /* "" the device's own */
+    const char *point;     /* "" the device's own */
+    const char *was_point; /* MOVED: until now; else NULL */
     enum alarm_condition condition;
     enum alarm_quality quality;
     bool no_data;                /* it is an alarm about silence */
@@ -86,6 +90,7 @@ struct alarm_sample {
     bool retained;       /* proves nothing */
     bool catch_up;       /* old news of a device without a clock */
     bool alive;          /* a sign of life */
+    bool named;          /* of the device's own point: it said the point's name */
 };
 
 struct alarm_out {

@@ -12,7 +12,6 @@
 #define CHUNK      ((size_t)16 << 20) /* bytes of series, at most */
 #define CHUNK_MIN  8
 #define MAX_COPIES 50000 /* of rules, in the plans of compounds */
-#define MAX_POINTS 65    /* of one device; the engine refuses more */
 
 /* -- plans ---------------------------------------------------------------------------------- */
 

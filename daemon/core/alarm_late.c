@@ -135,12 +135,20 @@ struct past *late_past(struct rare *r, const struct whom *w)
     return *at = p;
 }
 
+static bool has_past(const struct whom *w)
+{
+    const struct past *p = w->dev->rare->pasts;
+    while (p && p->series != w->series)
+        p = p->next;
+    return p;
+}
+
 void late_move(const struct whom *old, const struct whom *now)
 {
     const struct past *from = old->dev->rare ? old->dev->rare->pasts : NULL;
     while (from && from->series != old->series)
         from = from->next;
-    if (!from)
+    if (!from || has_past(now))
         return;
     struct past *to = late_past(now->dev->rare, now);
     for (unsigned i = 0; i < old->plan->n_slots; i++)

@@ -235,7 +235,7 @@ static void get_device(struct alarm *a, struct state_reader *r, uint32_t i)
     w.dev->alive_ns = state_get_u64(r);
     w.dev->queued = get_queued(r);
     w.dev->broker = (uint8_t)state_get_u8(r);
-    w.dev->flags = (uint8_t)get_between(r, 0, 63, 0);
+    w.dev->flags = (uint8_t)get_between(r, 0, 127, 0);
     uint64_t n = state_get_up_to(r, w.series ? UINT16_MAX : 0);
     state_expect(r, n > 0 || !w.series);
     for (uint64_t k = 0; k < n && !r->failed; k++)

@@ -26,6 +26,7 @@
 #define LATE_NS     (60 * SECOND_NS)
 #define SAME_NS     (SECOND_NS / 2000) /* places that lie so near are of one time */
 #define MAX_BROKERS 64
+#define MAX_POINTS  65 /* of one device; the engine refuses more */
 #define NO_BROKER   255
 #define NO_SLOT     255
 #define MAX_UPS     8    /* uplinks of uplinks */
@@ -121,10 +122,12 @@ enum {
     DEV_WAITS = 4,
     DEV_CATCHING = 8,
     DEV_MISSED = 16,
-    DEV_HEARD = 32
+    DEV_HEARD = 32,
+    DEV_NAMED = 64
 };
 /* SILENT: for any rule, if only for the quality of what is active; MISSED: for one that tells;
- * HEARD: of late, which its timer has yet to see. */
+ * HEARD: of late, which its timer has yet to see. NAMED: the newest word at its own point came by the
+ * point's name. */
 
 /* What each sample needs stands first, then what its timer needs. */
 struct dev {
@@ -474,6 +477,9 @@ void tell_episode(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, const struct shadow *s);
 void tell_removed(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, struct act *t, const char *reason);
+/* A reload made its point the device's own, or another: it is `to` from now on. */
+void tell_moved(struct alarm *a, const struct moment *m, const struct whom *w,
+                const struct plan_rule *r, const struct act *t, const char *to);
 /* A reload gave its level another severity. */
 void tell_again(struct alarm *a, const struct moment *m, const struct whom *w,
                 const struct plan_rule *r, struct act *t);
@@ -519,8 +525,8 @@ void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
               const struct alarm_sample *s);
 void rare_free(struct rare *r);
 struct past *late_past(struct rare *r, const struct whom *w); /* made if it is not there */
-/* What was read back of a series, for the same series of another generation: rules that are the same go
- * on, others begin anew. */
+/* What was read back of a series, for the same series of another generation, unless that has a past: rules
+ * that are the same go on, others begin anew. */
 void late_move(const struct whom *old, const struct whom *now);
 
 /* alarm.c */

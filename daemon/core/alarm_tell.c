@@ -294,6 +294,23 @@ void tell_episode(struct alarm *a, const struct moment *m, const struct whom *w,
     a->out.event(a->out.ctx, &e);
 }
 
+/* Nothing else of it changes with that: what there is to tell of it besides is told by itself. */
+void tell_moved(struct alarm *a, const struct moment *m, const struct whom *w,
+                const struct plan_rule *r, const struct act *t, const char *to)
+{
+    struct alarm_event e;
+    if (t->told == STATE_NORMAL)
+        return;
+    tell_fill(a, m, w, r, t, &e);
+    e.change = ALARM_MOVED;
+    e.was_point = e.point;
+    e.point = to;
+    if (e.condition == ALARM_RECOVERING)
+        e.condition = ALARM_ACTIVE;
+    a->stats.events++;
+    a->out.event(a->out.ctx, &e);
+}
+
 void tell_removed(struct alarm *a, const struct moment *m, const struct whom *w,
                   const struct plan_rule *r, struct act *t, const char *reason)
 {

@@ -51,14 +51,11 @@ static int level_after(const struct plan_rule *from, const struct plan_rule *to,
     return best;
 }
 
-static void change_rule(struct change *c, const struct whom *w, const struct plan_rule *from,
-                        const struct plan_rule *to, struct act *t)
+static void change_rule(const struct plan_rule *from, const struct plan_rule *to, struct act *t)
 {
-    if (t->flap)
-        tell_settled(c->a, &c->m, w, from, t);
     int told = t->told >= 0 ? level_after(from, to, t->told) : -1;
-    t->retell = told >= 0 && to->levels[told].severity != from->levels[t->told].severity;
-    t->raised = t->retell && to->levels[told].severity > from->levels[t->told].severity;
+    t->retell |= told >= 0 && to->levels[told].severity != from->levels[t->told].severity;
+    t->raised = told >= 0 && to->levels[told].severity > from->levels[t->told].severity;
     t->level = (int8_t)level_after(from, to, t->level);
     t->told = told >= 0 ? (int8_t)told : t->told;
     t->peak = t->level;
@@ -102,12 +99,16 @@ static void move_act(struct change *c, const struct whom *old, unsigned pos, str
     const struct plan_rule *r = &old->plan->rules[pos], *n = &now->plan->rules[to];
     struct act *t = act_at(c->a, from->act);
     bool same = r->rule->hash == n->rule->hash;
-    if (!has_place(t, n, seat)) {
+    if (seat->act || !has_place(t, n, seat)) {
         drop(c, old, pos, world_serves(c->now, now->device) ? "not_concerned" : "other_lane");
         return;
     }
+    if (!same && t->flap)
+        tell_settled(c->a, &c->m, old, r, t);
+    if (!old->series->point != !now->series->point)
+        tell_moved(c->a, &c->m, old, r, t, now->series->point ? now->series->point : "");
     if (!same)
-        change_rule(c, old, r, n, t);
+        change_rule(r, n, t);
     if (!(seat->flags & SEAT_LEVELS))
         forget_levels(t);
     carry_windows(t, r, n, same);
@@ -118,7 +119,15 @@ static void move_act(struct change *c, const struct whom *old, unsigned pos, str
     t->pos = (uint16_t)to;
 }
 
-static void move_seats(struct change *c, const struct whom *old, struct whom *now)
+/* Not what is about silence, nor what reads several points: that is the device's own. */
+static bool goes_along(const struct plan_rule *r, const struct act *t)
+{
+    return !r->cross && (t->level >= 0 || (!t->silent && t->told != STATE_SILENT));
+}
+
+/* there: where it goes that was said at the device's own until now; NULL: that goes nowhere. */
+static void move_seats(struct change *c, const struct whom *old, struct whom *now,
+                       struct whom *there)
 {
     for (unsigned i = 0; i < old->plan->n_rules; i++) {
         struct seat *seat = &seats_of(old->plan, old->series)[i];
@@ -135,8 +144,10 @@ static void move_seats(struct change *c, const struct whom *old, struct whom *no
             now->dev->flags |= DEV_SILENT;
             now->dev->flags |= tells_silence(n) ? DEV_MISSED : 0;
         }
-        if (seat->act)
-            move_act(c, old, i, now, to);
+        if (!seat->act)
+            continue;
+        bool goes = there && goes_along(&now->plan->rules[to], act_at(c->a, seat->act));
+        move_act(c, old, i, goes ? there : now, to);
     }
 }
 
@@ -210,29 +221,129 @@ static void drop_series(struct change *c, const struct whom *old)
     }
 }
 
-/* A further point that is the device's own now: nobody will say anything there any more. What goes on there
- * ends, and what was said of it is looked at where it will be said from now on. */
+/* -- a further point that is the device's own now --------------------------------------------- */
+
+/* What ends for the other's sake: what nobody was told of, or else what goes on at the point; of two that
+ * nobody knows of, what is about older values. */
+static bool is_lesser(const struct act *own, const struct act *other, bool newer)
+{
+    int known = (own->told != STATE_NORMAL) * 2 + (act_state(own) != STATE_NORMAL);
+    int others = (other->told != STATE_NORMAL) * 2 + (act_state(other) != STATE_NORMAL);
+    return known + others == 0 ? newer : others > known && own->told == STATE_NORMAL;
+}
+
+/* Of two alarms that are one from now on: no less grave than either, and over when it is seen to be. */
+static void join(struct act *t, const struct act *other)
+{
+    t->urgent |= other->urgent;
+    t->silent |= other->silent;
+    for (int l = 0; l <= other->level; l++)
+        t->delays[l] = (struct delay){0};
+    if (other->level <= t->level)
+        return;
+    if (t->level < 0) {
+        t->since_ms = other->since_ms;
+        t->since_ns = other->since_ns;
+    }
+    t->level = other->level;
+    t->peak = t->peak < t->level ? t->level : t->peak;
+    t->changed_ms = other->changed_ms;
+    t->quality = other->quality;
+    t->late = other->late;
+    t->inhibited = false;
+    if (t->flap && t->flap->worst < t->level)
+        t->flap->worst = t->level;
+    t->held = t->told == STATE_NORMAL || other->told == STATE_NORMAL;
+    if (t->held)
+        return;
+    t->told = t->level;
+    t->retell = true;
+}
+
+/* Of each rule one goes on; leaves: but what is about silence goes away from the own. */
+static void join_acts(struct change *c, const struct whom *own, const struct whom *further,
+                      bool leaves)
+{
+    for (unsigned i = 0; i < own->plan->n_rules; i++) {
+        const char *id = own->plan->rules[i].rule->id;
+        uint32_t one = seats_of(own->plan, own->series)[i].act;
+        uint32_t two = seats_of(further->plan, further->series)[i].act;
+        if (!one || !two || !rules_find(c->now->rules, id, strlen(id)))
+            continue;
+        if (leaves && goes_along(&own->plan->rules[i], act_at(c->a, one)))
+            continue;
+        struct act *t = act_at(c->a, one), *other = act_at(c->a, two);
+        bool lesser = is_lesser(t, other, further->series->newest_ns >= own->series->newest_ns);
+        join(lesser ? other : t, lesser ? t : other);
+        drop(c, lesser ? own : further, i, "not_concerned");
+    }
+}
+
+static bool becomes_own(const struct change *c, const struct series *s, const struct device *d)
+{
+    return s->point && d->point && strcmp(s->point, d->point) == 0 && world_serves(c->now, d);
+}
+
+/* The own point has another name now, and what was said there was said by its name: so it is said at a
+ * further point from now on, if it can have one more. Of who says no names nothing but the place changes. */
+static bool leaves_own(const struct change *c, const struct whom *old, const struct device *d)
+{
+    const char *was = old->device->point, *is = d->point ? d->point : "";
+    unsigned n = 0;
+    for (const struct series *s = old->dev->series; s; s = s->next)
+        n++;
+    return n > 0 && n < MAX_POINTS && old->dev->flags & DEV_NAMED && was && *was &&
+           strcmp(was, is) != 0 && world_serves(c->now, d) &&
+           !gen_series(&c->a->g, old->device, was, false);
+}
+
+static void join_own(struct change *c, const struct whom *old, const struct device *d,
+                     bool leaves)
+{
+    struct whom own = *old, further = *old;
+    own.series = old->dev->series;
+    for (struct series *s = own.series; s; s = s->next)
+        if (becomes_own(c, s, d)) {
+            further.series = s;
+            join_acts(c, &own, &further, leaves);
+        }
+}
+
+/* What reads several points is known of the device as a whole. */
+static uint64_t cross_of(const struct plan *p)
+{
+    uint64_t mask = 0;
+    for (size_t k = 0; k < p->n_conds; k++)
+        mask |= (uint64_t)p->conds[k].x.cross << k;
+    return mask;
+}
+
+static void leave_own(struct change *c, const struct whom *old, struct whom *now)
+{
+    struct whom there = *now;
+    there.series = gen_series(c->next, now->device, old->device->point, true);
+    ASSERT(there.series); /* its first further one */
+    now->dev->flags &= (uint8_t)~DEV_NAMED;
+    move_values(old, &there);
+    now->series->truth = there.series->truth & cross_of(now->plan);
+    there.series->truth &= ~cross_of(now->plan);
+    move_seats(c, old, now, &there);
+    late_move(old, &there);
+}
+
+/* What goes on there goes on at the device's own, where it will be said from now on. */
 static void become_own(struct change *c, const struct whom *old, struct whom *now)
 {
-    for (unsigned i = 0; i < old->plan->n_rules; i++) {
-        const char *id = old->plan->rules[i].rule->id;
-        const struct rule *n = rules_find(c->now->rules, id, strlen(id));
-        if (!seats_of(old->plan, old->series)[i].act)
-            continue;
-        drop(c, old, i, n ? "not_concerned" : "rule_removed");
-        if (n)
-            c->next->rules[n->index].newcomers = true;
-    }
     struct series *own = now->series;
+    move_seats(c, old, now, NULL);
+    late_move(old, now);
     if (old->series->newest_ns < own->newest_ns)
-        return;        /* what was said without a name is newer */
-    uint64_t kept = 0; /* what reads several points is known of the device as a whole */
-    for (size_t k = 0; k < now->plan->n_conds; k++)
-        kept |= (uint64_t)now->plan->conds[k].x.cross << k;
-    kept &= own->truth;
+        return; /* what was said without a name is newer */
+    uint64_t kept = own->truth & cross_of(now->plan);
     own->truth = 0;
     move_values(old, now);
     own->truth |= kept;
+    now->dev->flags |= DEV_NAMED;
 }
 
 static void move_device(struct change *c, uint32_t index)
@@ -263,9 +374,11 @@ static void move_device(struct change *c, uint32_t index)
         kept.pasts = NULL;
         now.dev->rare = mem_dup(&kept, sizeof(kept));
     }
+    bool leaves = leaves_own(c, &old, d);
+    join_own(c, &old, d, leaves);
     for (old.series = old.dev->series; old.series; old.series = old.series->next) {
         const char *point = old.series->point ? old.series->point : "";
-        bool own = *point && d->point && strcmp(point, d->point) == 0;
+        bool own = becomes_own(c, old.series, d);
         now.series = gen_series(c->next, d, own ? "" : point, true);
         if (!now.series) {
             drop_series(c, &old);
@@ -275,10 +388,14 @@ static void move_device(struct change *c, uint32_t index)
             become_own(c, &old, &now);
             continue;
         }
-        move_values(&old, &now);
         if (elsewhere)
             note_newcomer(c, &old, &now);
-        move_seats(c, &old, &now);
+        if (leaves && !old.series->point) {
+            leave_own(c, &old, &now);
+            continue;
+        }
+        move_values(&old, &now);
+        move_seats(c, &old, &now, NULL);
         late_move(&old, &now);
     }
     if (!now.dev->series) /* no rule is left that could wait for it */
@@ -370,6 +487,15 @@ static void sweep_changed(struct change *c, const struct gen *old)
     }
 }
 
+/* It left the device's own point, which is silent still: that is told there. */
+static void leave_silence(struct change *c, const struct whom *w, unsigned pos, struct act *t)
+{
+    struct whom own = *w;
+    own.series = w->dev->series;
+    t->silent = false;
+    silence_again(c->a, &c->m, &own, pos);
+}
+
 /* In the order of devices, not of the pool. */
 static void settle_device(struct change *c, uint32_t device)
 {
@@ -378,6 +504,8 @@ static void settle_device(struct change *c, uint32_t device)
         for (size_t i = 0; i < w.plan->n_rules; i++) {
             const struct seat *seat = &seats_of(w.plan, w.series)[i];
             struct act *t = seat->act ? act_at(c->a, seat->act) : NULL;
+            if (t && t->silent && w.series != w.dev->series)
+                leave_silence(c, &w, (unsigned)i, t);
             if (t)
                 tell_graver(c->a, &c->m, &w, &w.plan->rules[i], t);
             if (t && t->retell)

@@ -506,12 +506,39 @@ static void move(struct cases *c, struct case_open *o, int64_t wall_ms)
     free(compound);
 }
 
+void cases_set_point(struct cases *c, struct case_open *o, const char *point, int64_t wall_ms)
+{
+    cases_stamps_keep(c, o);
+    cases_unlink(c, o);
+    cases_set(&o->point, point);
+    cases_link(c, o);
+    cases_emit(c, o, CASE_MOVED, &(struct case_cause){.wall_ms = wall_ms}, false);
+}
+
+/* Its point is its device's own, whose key is free. */
+static bool is_own_point(const struct cases *c, const struct case_open *o)
+{
+    return o->d && o->d->point && *o->point && strcmp(o->d->point, o->point) == 0 &&
+           world_serves(c->world, o->d) && !cases_of(c, o->rule, o->device, "");
+}
+
+/* Of what is active core/alarm has said so. */
+static void come_home(struct cases *c, int64_t wall_ms)
+{
+    struct case_open *next;
+    for (struct case_open *o = c->first; o; o = next) {
+        next = o->next;
+        if (is_own_point(c, o))
+            cases_set_point(c, o, "", wall_ms);
+    }
+}
+
 /* A reload would say something of it: of what came from the store nobody has in this world. */
 bool cases_is_unsettled(const struct cases *c, const struct case_open *o)
 {
     const struct compound *k = o->d ? cases_place(c, o->d) : NULL;
     bool test = cases_in_test(c, o) != NULL;
-    if (gone(c, o, c->world) ||
+    if (gone(c, o, c->world) || is_own_point(c, o) ||
         (k && (strcmp(k->firm, o->firm) != 0 || strcmp(k->code, o->compound) != 0)))
         return true;
     return test != ((o->masks & MASK_TEST) != 0) && !(test && o->life_safety);
@@ -545,6 +572,7 @@ void cases_use(struct cases *c, const struct world *before, const struct world *
         cases_bind(c, o);
     if (first) /* it came from the store before there was a world */
         close_gone(c, now, engine_ns, wall_ms);
+    come_home(c, wall_ms);
     for (struct case_open *o = c->first; o; o = o->next)
         if (o->d)
             move(c, o, wall_ms);

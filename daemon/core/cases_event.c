@@ -274,6 +274,18 @@ void cases_removed(struct cases *c, struct case_open *o, const char *reason, int
                    !other_lane, engine_ns);
 }
 
+/* What waited for people where it goes on now has no key any more. */
+static void moved(struct cases *c, const struct alarm_event *ev)
+{
+    struct case_open *o = cases_of(c, ev->rule->id, ev->device->code, ev->was_point);
+    struct case_open *there = cases_of(c, ev->rule->id, ev->device->code, ev->point);
+    if (!o)
+        return;
+    if (there)
+        cases_removed(c, there, "not_concerned", ev->wall_ms, ev->engine_ns);
+    cases_set_point(c, o, ev->point, ev->wall_ms);
+}
+
 /* An episode wholly in the past: a case that was over before anyone knew of it. */
 static void episode(struct cases *c, const struct position *at, const struct alarm_event *ev)
 {
@@ -316,6 +328,10 @@ void cases_event(struct cases *c, const struct position *at, const struct alarm_
         activated(c, at, o, ev);
         return;
     }
+    if (ev->change == ALARM_MOVED) {
+        moved(c, ev);
+        return;
+    }
     if (!o) {
         if (ev->change != ALARM_REMOVED && ev->change != ALARM_CLEARED)
             without_case(c, at, ev);
@@ -345,6 +361,7 @@ void cases_event(struct cases *c, const struct position *at, const struct alarm_
         break;
     case ALARM_ACTIVATED:
     case ALARM_EPISODE:
+    case ALARM_MOVED:
         break;
     }
 }

@@ -173,6 +173,8 @@ void cases_unlink(struct cases *c, struct case_open *o);
 void case_free(struct case_open *o);
 void case_unshelve(struct case_open *o); /* the heap of ends is the caller's */
 void cases_bind(struct cases *c, struct case_open *o);
+/* A reload made its point the device's own, or another: it goes on under that key, which is free. */
+void cases_set_point(struct cases *c, struct case_open *o, const char *point, int64_t wall_ms);
 bool cases_is_unsettled(const struct cases *c, const struct case_open *o);
 void cases_emit(struct cases *c, struct case_open *o, enum case_change change,
                 const struct case_cause *why, bool closes);

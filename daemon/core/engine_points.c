@@ -415,7 +415,9 @@ static void alarm(struct engine *e, const struct record *r, const struct taking 
                              .order_ns = order_of(e, r, !t->by_receipt, late_ms),
                              .engine_ns = r->engine_ns,
                              .catch_up = old,
-                             .alive = !t->sample->not_alive};
+                             .alive = !t->sample->not_alive,
+                             .named =
+                                 !t->further && t->sample->point && t->sample->point_len > 0};
     if (r->type == RECORD_MESSAGE)
         engine_alarms_sample(e, &s);
 }

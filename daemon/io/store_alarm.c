@@ -223,8 +223,8 @@ static int put_case(struct store_db *db, const struct transition *t, const struc
         store_bind_text(st, 12, t->stream);
         store_bind_text(st, 13, t->rule);
         store_bind_text(st, 14, t->device);
-        store_bind_text(st, 15, t->point ? t->point : "");
     }
+    store_bind_text(st, 15, t->point ? t->point : ""); /* a further one may become the own */
     code = store_db_run(db, s);
     if (!code && !k->id && !over)
         db->open_cases++;

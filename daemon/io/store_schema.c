@@ -106,7 +106,7 @@ static const char *const statements[ST_COUNT] = {
         "UPDATE alarm_case SET firm=?2, compound=?3, occurrence=?4, severity=?5, changed_ms=?6,"
         " last_id=?7, closed_ms=?8, blob=?9, told_id=coalesce(?10, told_id),"
         " told_seq=coalesce(?11, told_seq), told_firm=iif(?10 IS NULL, told_firm, ?2),"
-        " told_compound=iif(?10 IS NULL, told_compound, ?3) WHERE case_id=?1",
+        " told_compound=iif(?10 IS NULL, told_compound, ?3), point=?15 WHERE case_id=?1",
     [ST_A_REPLY] =
         "INSERT OR IGNORE INTO alarm_reply(record_offset, tick, ordinal, n, wall_ms, origin,"
         " firm, compound, case_id, verb, answer, topic, correlation, expires_ms, command, json)"

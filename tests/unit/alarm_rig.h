@@ -73,9 +73,9 @@ static inline int64_t rig_wall(const struct rig *r, uint64_t ns)
 
 static inline void rig_event(void *ctx, const struct alarm_event *e)
 {
-    static const char *const change[] = {"activated", "level",    "cleared",
-                                         "quality",   "flapping", "settled",
-                                         "removed",   "episode",  "inhibit"};
+    static const char *const change[] = {"activated", "level",   "cleared", "quality",
+                                         "flapping",  "settled", "removed", "episode",
+                                         "inhibit",   "moved"};
     static const char *const condition[] = {"normal", "pending", "active", "recovering"};
     static const char *const quality[] = {"good", "stale", "bad", "unknown"};
     struct rig *r = ctx;
@@ -96,6 +96,9 @@ static inline void rig_event(void *ctx, const struct alarm_event *e)
         r->n_log += (size_t)snprintf(r->log + r->n_log, 64, " %lld..%lld",
                                      (long long)(e->since_ms - WALL0) / 1000,
                                      (long long)(e->until_ms - WALL0) / 1000);
+    if (e->change == ALARM_MOVED)
+        r->n_log += (size_t)snprintf(r->log + r->n_log, 64, " from %s",
+                                     *e->was_point ? e->was_point : "own");
     r->log[r->n_log++] = '\n';
     r->log[r->n_log] = '\0';
     if (r->seen)
@@ -139,7 +142,7 @@ static inline const struct device *rig_device(const struct rig *r, const char *c
 struct said { /* how a sample comes */
     const char *point;
     uint64_t order; /* since BOOT; 0: as received */
-    bool retained, catch_up, dead;
+    bool retained, catch_up, dead, named;
 };
 
 /* "level=0.9 pump_on=1 !battery_pct" at second ns / S. */
@@ -161,7 +164,8 @@ static inline void rig_say(struct rig *r, uint64_t ns, const char *device, const
                              .received_ms = rig_wall(r, r->now),
                              .retained = how.retained,
                              .catch_up = how.catch_up,
-                             .alive = !how.dead && !how.retained};
+                             .alive = !how.dead && !how.retained,
+                             .named = how.named};
     s.time_ms = rig_wall(r, s.order_ns);
     snprintf(text, sizeof(text), "%s", what);
     for (char *t = strtok_r(text, " ", &save); t; t = strtok_r(NULL, " ", &save)) {

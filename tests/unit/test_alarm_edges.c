@@ -891,31 +891,6 @@ static void where_no_rule_is_for_it_none_was_removed(void **state)
     rig_end(&r);
 }
 
-#define POINTED(point)                                                                         \
-    "device,kind,compound,building,expected_interval,point\ns1,sump,c1,b1,60s," point "\n"
-#define HIGH                                                                                   \
-    RULES(RULE("high", "sump",                                                                 \
-               "levels: [{severity: minor, when: level > 0.8, off: level < 0.6}]"))
-
-/* What is said at it is said at the device's own from then on. */
-static void a_further_point_becomes_the_own(void **state)
-{
-    (void)state;
-    struct rig r;
-    rig_start(&r, POINTED("a"), HIGH);
-    say(&r, 50 * S, "s1", "level=0.1");
-    rig_say(&r, 60 * S, "s1", "level=0.9", (struct said){.point = "b"});
-    told(&r, "60 high s1@b activated active minor good\n");
-    rig_reload(&r, POINTED("b"), HIGH);
-    rig_restart(&r);
-    rig_to(&r, 61 * S);
-    told(&r, "60 high s1@b removed normal minor good not_concerned\n"
-             "60 high s1 activated active minor good\n");
-    say(&r, 120 * S, "s1", "level=0.1");
-    told(&r, "120 high s1 cleared normal minor good\n");
-    rig_end(&r);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -952,7 +927,6 @@ int main(void)
         cmocka_unit_test(a_newcomer_moves_nobody_else),
         cmocka_unit_test(where_no_rule_is_for_it_none_was_removed),
         cmocka_unit_test(on_its_way_to_the_end_it_is_told_as_active),
-        cmocka_unit_test(a_further_point_becomes_the_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,6 +110,19 @@ static void check_recovery(const struct truth *t, const struct belief *b,
     assert_true(t->well[d][*e->point != '\0'] > b->since);
 }
 
+/* What is believed of the one point goes for the other from now on. */
+static void move(struct truth *t, const struct alarm_event *e, struct belief *to)
+{
+    struct alarm_event was = *e;
+    was.point = e->was_point;
+    struct belief *from = belief_of(t, &was);
+    assert_true(from->active && !to->active);
+    to->active = true;
+    to->since = from->since;
+    to->late = from->late;
+    from->active = false;
+}
+
 static void judge(struct rig *r, const struct alarm_event *e)
 {
     struct truth *t = r->ctx;
@@ -140,6 +153,9 @@ static void judge(struct rig *r, const struct alarm_event *e)
     case ALARM_EPISODE:
         assert_true(e->late && e->until_ms >= e->since_ms);
         return;
+    case ALARM_MOVED:
+        move(t, e, b);
+        break;
     case ALARM_SETTLED:
         if (b->active && !is)
             check_recovery(t, b, e);

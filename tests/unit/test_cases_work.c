@@ -579,6 +579,97 @@ static void what_the_store_has_meets_the_world(void **state)
     }
 }
 
+/* -- a further point that becomes the device's own -------------------------------------------- */
+
+static void give_at(struct cases_rig *r, enum alarm_change change, const char *rule,
+                    const char *point)
+{
+    struct alarm_event ev = rig_event(r, change, rule, "d1");
+    ev.point = change == ALARM_MOVED ? "" : point;
+    ev.was_point = change == ALARM_MOVED ? point : NULL;
+    rig_give(r, &ev);
+}
+
+static void own_point(struct cases_rig *r, const char *point)
+{
+    char rows[256];
+    snprintf(rows, sizeof(rows), "device,kind,compound,building,point\nd1,sump,qby,3,%s\n",
+             point);
+    struct world *next = rig_world(rig_conf_text, rig_compounds_text, rows, rig_rules_text);
+    cases_use(r->c, r->w, next, r->ns, r->wall_ms);
+    world_free(r->w);
+    r->w = next;
+    rig_pass(r, 1);
+}
+
+/* The same case, under the own key: what was done of it stays done. */
+static void a_case_goes_home(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    give_at(r, ALARM_ACTIVATED, "full-1", "b");
+    assert_int_equal(rig_do(r, VERB_ACCEPT, "{}"), ANSWER_DONE);
+    give_at(r, ALARM_MOVED, "full-1", "b");
+    const struct seen_transition *t = rig_last(r);
+    assert_int_equal(t->change, CASE_MOVED);
+    assert_true(t->deliver && !t->closed);
+    assert_string_equal(t->id, r->seen[0].id);
+    assert_string_equal(t->key, "full-1/d1/");
+    assert_int_equal(t->occurrence, 1);
+    assert_true(rig_says(t->json, "\"point\":\"\"") &&
+                rig_says(t->json, "\"work\":\"accepted\""));
+    assert_false(rig_says(t->json, "\"was\":"));
+    own_point(r, "b");
+    assert_int_equal(rig_last(r)->version, t->version); /* nothing more */
+    give_at(r, ALARM_CLEARED, "full-1", "");
+    assert_string_equal(rig_last(r)->id, r->seen[0].id);
+    assert_int_equal(rig_open(r), 1);
+    rig_free(r);
+}
+
+/* What is over and waits for people: nobody but the reload says so. Its key may be taken. */
+static void what_waits_goes_home(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    give_at(r, ALARM_ACTIVATED, "latch-1", "b");
+    give_at(r, ALARM_CLEARED, "latch-1", "b");
+    give_at(r, ALARM_ACTIVATED, "full-1", "b");
+    give_at(r, ALARM_CLEARED, "full-1", "b");
+    give_at(r, ALARM_ACTIVATED, "full-1", "");
+    assert_int_equal(rig_open(r), 3);
+    size_t before = r->n;
+    own_point(r, "b");
+    assert_int_equal(r->n, before + 1);
+    assert_int_equal(rig_last(r)->change, CASE_MOVED);
+    assert_string_equal(rig_last(r)->key, "latch-1/d1/");
+    assert_int_equal(rig_do(r, VERB_RESET, "{}"), ANSWER_DONE);
+    assert_true(rig_last(r)->closed);
+    assert_int_equal(rig_open(r), 2);
+    rig_free(r);
+}
+
+/* What is active takes the key of what only waits. */
+static void what_is_active_takes_the_key(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    give_at(r, ALARM_ACTIVATED, "full-1", "");
+    give_at(r, ALARM_CLEARED, "full-1", "");
+    give_at(r, ALARM_ACTIVATED, "full-1", "b");
+    size_t before = r->n;
+    give_at(r, ALARM_MOVED, "full-1", "b");
+    assert_int_equal(r->n, before + 2);
+    assert_true(r->seen[before].closed);
+    assert_string_equal(r->seen[before].id, r->seen[0].id);
+    assert_true(rig_says(r->seen[before].json, "\"reason\":\"not_concerned\""));
+    assert_string_equal(rig_last(r)->key, "full-1/d1/");
+    assert_int_equal(rig_open(r), 1);
+    give_at(r, ALARM_MOVED, "full-1", "c"); /* of no case */
+    assert_int_equal(r->n, before + 2);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -598,6 +689,9 @@ int main(void)
         cmocka_unit_test(who_is_not_concerned_waits_for_nobody),
         cmocka_unit_test(what_the_store_has_meets_the_world),
         cmocka_unit_test(a_level_is_graver_than_silence),
+        cmocka_unit_test(a_case_goes_home),
+        cmocka_unit_test(what_waits_goes_home),
+        cmocka_unit_test(what_is_active_takes_the_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

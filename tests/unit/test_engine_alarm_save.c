@@ -311,6 +311,205 @@ static void broken_snapshots(void **state)
     bench_free(b);
 }
 
+/* -- points that become the own one ------------------------------------------------------------ */
+
+static const char points_conf[] = "gateway: {id: cq, data_dir: /tmp/x, language: zh}\n"
+                                  "brokers:\n  - {id: main, url: mqtt://127.0.0.1:1883}\n"
+                                  "sources:\n  - {profile: points, broker: main, qos: 1}\n"
+                                  "  - {profile: unnamed, broker: main, qos: 1}\n"
+                                  "catalog: catalog.yaml\nalerts: {broker: main}\n"
+                                  "registry: {compounds: compounds.csv, devices: d.csv}\n";
+static const char points_profile[] =
+    "version: 1\nprofile: points\ntopics: [\"p/{device}/{point}\"]\ndevice: \"{device}\"\n"
+    "point: \"{point}\"\nmessages:\n"
+    "  - {when: {$.alarm: {exists: true}}, values: {alarm: $.alarm}}\n"
+    "  - {values: {level: $.level, pump_on: $.pump}}\n";
+
+static const char unnamed_profile[] =
+    "version: 1\nprofile: unnamed\ntopics: [\"u/{device}\"]\ndevice: \"{device}\"\nmessages:\n"
+    "  - {values: {level: $.level, pump_on: $.pump}}\n";
+
+/* others: rules that changed, are new, or ask for one point only; but for the fire's. */
+static struct world *pointed(const char *point, bool others)
+{
+    char rows[300], rules[4096];
+    snprintf(rules, sizeof(rules), "%s", rules_text);
+    if (others) {
+        memcpy(strstr(rules, "pump-on"), "pump-no", 7);
+        memcpy(strstr(rules, "level > 0.8"), "level > 0.7", 11);
+        memcpy(strstr(rules, "flapping: off"), "points: [a]  ", 13);
+    }
+    snprintf(rows, sizeof(rows),
+             "device,kind,compound,building,expected_interval,point\nd1,sump,qby,3,1m,%s\n"
+             "s1,smoke,qby,3,1h,%s\n",
+             point, point);
+    struct world *w = small_world(&(struct small_world){
+        points_conf, catalog_text, compounds_text, rows, .profile = points_profile,
+        .profile2 = unnamed_profile, .rules = rules});
+    assert_non_null(w);
+    return w;
+}
+
+static void said_at(struct bench *b, const char *where, const char *body, uint64_t after_ns)
+{
+    give(b, RECORD_MESSAGE, where, body, strlen(body), 1, after_ns);
+}
+
+static void reload(struct bench *b, const struct world *w)
+{
+    give(b, RECORD_GENERATION, "", "world", 5, 0, SECOND);
+    b->recs[b->n_recs - 1].use = b->now = w;
+    engine_use(b->e, w);
+}
+
+static struct bench *bench_in(struct world *w)
+{
+    struct bench *b = mem_zalloc(sizeof(*b));
+    b->ns = BOOT0;
+    b->offset = 4096;
+    b->now = b->w = w;
+    b->e = engine_of(b);
+    engine_use(b->e, w);
+    give(b, RECORD_START, "", "", 0, 0, SECOND);
+    give(b, RECORD_STREAM, "", "cq/all/7", 8, 0, SECOND);
+    give(b, RECORD_LINK_UP, "", "\0", 1, 0, SECOND);
+    return b;
+}
+
+/* One fire is one case with one number, whatever its point is called. */
+static void a_fire_outlives_its_point(void **state)
+{
+    (void)state;
+    struct bench *b = bench_in(pointed("a", false));
+    b->other = pointed("b", false);
+    said_at(b, "p/s1/a", "{\"alarm\":false}", MINUTE);
+    said_at(b, "p/s1/b", "{\"alarm\":true}", MINUTE);
+    const struct seen *t = last_of(b, SAW_TRANSITION);
+    char id[CASE_ID_MAX];
+    size_t n = count_of(b, SAW_TRANSITION, "");
+    assert_int_equal(t->change, CASE_ACTIVATED);
+    snprintf(id, sizeof(id), "%s", t->id);
+    reload(b, b->other);
+    t = last_of(b, SAW_TRANSITION);
+    assert_int_equal(count_of(b, SAW_TRANSITION, ""), n + 1);
+    assert_int_equal(t->change, CASE_MOVED);
+    assert_true(t->deliver && t->urgent && !t->closed);
+    assert_string_equal(t->id, id);
+    assert_non_null(strstr(t->text, "\"count\":1,"));
+    assert_non_null(strstr(t->text, "\"condition\":\"active\""));
+    said_at(b, "p/s1/b", "{\"alarm\":true}", MINUTE);
+    assert_int_equal(count_of(b, SAW_TRANSITION, ""), n + 1);
+    said_at(b, "p/s1/b", "{\"alarm\":false}", MINUTE);
+    t = last_of(b, SAW_TRANSITION);
+    assert_int_equal(t->change, CASE_CLEARED);
+    assert_string_equal(t->id, id);
+    bench_free(b);
+}
+
+struct fires { /* open ones */
+    struct {
+        char id[CASE_ID_MAX], where[16];
+    } list[64];
+    size_t n, seen;
+};
+
+static void count_fires(struct fires *f, const struct bench *b)
+{
+    const char *where = b->recs[b->n_recs - 1].topic;
+    for (; f->seen < b->n; f->seen++) {
+        const struct seen *t = &b->seen[f->seen];
+        size_t i = 0;
+        if (t->what != SAW_TRANSITION || !strstr(t->text, "\"rule\":\"fire\""))
+            continue;
+        bool active = !t->closed && strstr(t->text, "\"condition\":\"active\"");
+        while (i < f->n && strcmp(f->list[i].id, t->id) != 0)
+            i++;
+        if (active && i == f->n) {
+            assert_true(f->n < 64);
+            snprintf(f->list[f->n].id, sizeof(f->list[0].id), "%s", t->id);
+            snprintf(f->list[f->n++].where, sizeof(f->list[0].where), "%s", where);
+        } else if (!active && i < f->n) {
+            assert_string_equal(f->list[i].where, where); /* nobody else puts it out */
+            f->list[i] = f->list[--f->n];
+        }
+    }
+}
+
+static void random_point(struct bench *b, struct world *const w[6], uint64_t *seed,
+                         struct fires *f)
+{
+    static const char *const where[] = {"p/d1/a", "p/d1/b", "u/d1",
+                                        "p/s1/a", "p/s1/b", "p/s1/c"};
+    static const char *const verbs[] = {"ack", "accept", "resolve", "confirm", "feedback"};
+    uint64_t r = unit_random(seed), i = r % 6;
+    const struct seen *t = last_of(b, SAW_TRANSITION);
+    char body[100], topic[300];
+    if ((r >> 8) % 8 == 0) {
+        size_t burning = f->n;
+        reload(b, w[(r >> 20) % 6]);
+        count_fires(f, b);
+        assert_int_equal(f->n, burning); /* no reload ends one, or begins one */
+    } else if ((r >> 8) % 8 == 1 && t) {
+        snprintf(topic, sizeof(topic), "f1/qby/%s/%s", t->id, verbs[(r >> 30) % 5]);
+        order(b, topic, "{\"by\":\"p\"}", "", 1);
+    } else if ((r >> 8) % 8 == 2) {
+        tick(b, ((r >> 20) % 40 + 1) * MINUTE);
+    } else {
+        if (i < 3)
+            snprintf(body, sizeof(body), "{\"level\":%.2f,\"pump\":%s}",
+                     (double)(r >> 24 & 0xff) / 160, r >> 22 & 1 ? "true" : "false");
+        else
+            snprintf(body, sizeof(body), "{\"alarm\":%s}", r >> 22 & 1 ? "true" : "false");
+        said_at(b, where[i], body, ((r >> 40) % 90 + 1) * SECOND);
+    }
+    count_fires(f, b);
+}
+
+/* At random, and every byte is the same in a replay, from a snapshot as well. */
+static void points_come_and_go(void **state)
+{
+    (void)state;
+    uint64_t seed = unit_seed();
+    size_t moved = 0;
+    for (int round = 0; round < 60; round++) {
+        struct world *w[6] = {pointed("a", false), pointed("b", false), pointed("", false),
+                              pointed("a", true),  pointed("b", true),  pointed("", true)};
+        struct bench *b = bench_in(w[0]), *again = mem_zalloc(sizeof(*again));
+        struct fires fires = {.n = 0};
+        struct position where = {0};
+        const struct world *stood = w[0];
+        struct buf snapshot;
+        size_t n = 100 + unit_random(&seed) % 100, half = unit_random(&seed) % n, at = 0;
+        buf_init(&snapshot, 1);
+        for (size_t i = 0; i < n; i++) {
+            if (i == half) {
+                buf_done(&snapshot);
+                save(b->e, &snapshot);
+                at = b->n_recs;
+                where = engine_position(b->e);
+                stood = b->now;
+            }
+            random_point(b, w, &seed, &fires);
+        }
+        for (size_t i = 0; i < b->n; i++)
+            moved += b->seen[i].what == SAW_TRANSITION && b->seen[i].change == CASE_MOVED;
+        again->e = engine_of(again);
+        engine_use(again->e, stood);
+        assert_int_equal(engine_load(again->e, snapshot.data, snapshot.len), 0);
+        again->at = where;
+        replay(again, b, at);
+        same_counts(b->e, again->e);
+        same_output(b, again, &where);
+        same_state(b->e, again->e);
+        buf_done(&snapshot);
+        bench_free(again);
+        bench_free(b);
+        for (int i = 1; i < 6; i++)
+            world_free(w[i]);
+    }
+    assert_true(moved > 30);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +519,8 @@ int main(void)
         cmocka_unit_test(a_snapshot_without_counters),
         cmocka_unit_test(state_of_version_4),
         cmocka_unit_test(broken_snapshots),
+        cmocka_unit_test(a_fire_outlives_its_point),
+        cmocka_unit_test(points_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

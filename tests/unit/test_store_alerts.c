@@ -276,6 +276,26 @@ static void tells_a_life(void **state)
     assert_int_equal(s.open_cases, 0);
 }
 
+/* Its further point became the device's own. */
+static void a_point_changes(void **state)
+{
+    struct bench *b = *state;
+    struct made m;
+    open_store(b);
+    make(&m, "c1", "there");
+    m.t.point = "b";
+    put_at(b, 100, &m.t);
+    assert_true(
+        says(ask(b, STORE_ALERT_LIST, (struct store_alert_filter){0}), "\"point\":\"b\""));
+    make(&m, "c1", "here");
+    m.t.change = CASE_MOVED;
+    put_at(b, 200, &m.t);
+    assert_true(
+        says(ask(b, STORE_ALERT_LIST, (struct store_alert_filter){0}), "\"point\":\"\""));
+    const char *all = ask(b, STORE_ALERT_HISTORY, (struct store_alert_filter){0});
+    assert_true(says(all, "\"point\":\"b\"") && says(all, "\"point\":\"\""));
+}
+
 static void records_and_moves(void **state)
 {
     struct bench *b = *state;
@@ -850,10 +870,21 @@ static void old_history_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(tells_a_life), TEST(records_and_moves), TEST(not_twice), TEST(nobody_tells),
-        TEST(marks),        TEST(replies),           TEST(epochs),    TEST(another_epoch),
-        TEST(questions),    TEST(places_of_cases),   TEST(crashes),   TEST(migrates),
-        TEST(many_at_once), TEST(old_history_goes),
+        TEST(tells_a_life),
+        TEST(records_and_moves),
+        TEST(not_twice),
+        TEST(nobody_tells),
+        TEST(marks),
+        TEST(replies),
+        TEST(epochs),
+        TEST(another_epoch),
+        TEST(questions),
+        TEST(places_of_cases),
+        TEST(crashes),
+        TEST(migrates),
+        TEST(many_at_once),
+        TEST(a_point_changes),
+        TEST(old_history_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
