@@ -455,12 +455,12 @@ int pipeline_open(const struct pipeline_options *o, struct err *err, struct pipe
                                                 .transition = pipeline_transition,
                                                 .reply = pipeline_reply});
     p->o.snapshots = NULL; /* the caller's */
-    pipeline_look_for_rollback(p, o->snapshots);
     int r = pipeline_restore(p, o->snapshots, err);
     if (r != 0) {
         pipeline_close(p);
         return r;
     }
+    pipeline_look_for_rollback(p, o->snapshots);
     p->wake = loop_wake_new(o->loop, on_wake, p);
     p->linger = loop_timer_new(o->loop, on_timer_drain, p);
     p->retry = loop_timer_new(o->loop, on_timer_drain, p);

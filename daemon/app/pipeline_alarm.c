@@ -80,13 +80,21 @@ void pipeline_hurry(struct pipeline *p)
 
 /* -- a store that is older than we are ------------------------------------------------------- */
 
+/* Where such a store came, its word went over ours (pipeline_adopt). Who passes the journal from before that
+ * place does so without, and what followed may get other numbers than it was told with, should the store be
+ * put back once more, to a copy that was made since. */
+static bool passes_it_again(const struct pipeline *p)
+{
+    return p->o.epoch_from > 0 && p->stats.snapshot.offset <= p->o.epoch_from;
+}
+
 /* A snapshot is never beyond the store's cursor, and a journal never older than its store. */
 void pipeline_look_for_rollback(struct pipeline *p, struct snapshots *snapshots)
 {
     struct journal_stats j;
     journal_stats(p->o.journal, &j);
-    p->stats.rolled_back =
-        (p->o.store_fresh && j.segments > 1) || snapshots_beyond(snapshots, &p->o.store_cursor);
+    p->stats.rolled_back = passes_it_again(p) || (p->o.store_fresh && j.segments > 1) ||
+                           snapshots_beyond(snapshots, &p->o.store_cursor);
     if (p->stats.rolled_back && j.end > p->epoch_from)
         p->epoch_from = j.end;
 }
@@ -143,8 +151,10 @@ void pipeline_load_cases(struct pipeline *p)
         struct store_batch *b = store_batch_new();
         store_batch_no_epoch(b, p->epoch_from);
         store_commit(p->o.store, b, NULL, NULL);
-        log_warn("store: it is older than the snapshots, or new: it was restored or lost; the "
-                 "stream of alarms gets a new epoch");
+        log_warn("store: %s; the stream of alarms gets a new epoch",
+                 passes_it_again(p)
+                     ? "it was restored or lost, and no snapshot was written since"
+                     : "it is older than the snapshots, or new: it was restored or lost");
     }
     if (p->o.store_cursor.offset == 0)
         return;

@@ -203,6 +203,7 @@ static void on_up(struct tell *t)
     for (size_t i = 0; i < t->n_firms; i++)
         t->firms[i].seen = false;
     tell_lost(t);
+    t->differing = false;
     tell_agree_up(t);
     if (t->epoch > 0)
         tell_say_epoch(t);

@@ -246,7 +246,7 @@ static void on_open_case(void *ctx, const struct store_case *c)
     const struct tell_retained *r = on_broker(t, topic);
     bool same = r && r->hash == tell_payload_hash(c->payload, c->len);
     tell_set_add(&t->open, hash);
-    if (!same || t->opens_bytes < TELL_OPEN_BYTES) {
+    if (!same || (!t->differing && t->opens_bytes < TELL_OPEN_BYTES)) {
         struct tell_item *i = tell_item_new(topic, c->payload, c->len, true);
         i->topic_hash = hash;
         tell_items_add(&t->opens, i);

@@ -312,6 +312,7 @@ void tell_holds_tick(struct tell *t)
     /* What the one before found goes out first, or many firms' in turn would keep each from its end. */
     if (t->compare && t->phase == TELL_AGREED && !t->set.head) {
         t->compare = false;
+        t->differing = true; /* all of it has been told on this connection */
         tell_agree_up(t);
     }
 }

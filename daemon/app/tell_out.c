@@ -12,7 +12,7 @@
 
 #define SAY_AGAIN_NS  3600000000000u
 #define TOPIC_CEILING 2048
-#define SET_AGAIN_NS  600000000000u /* a comparison publishes all that is open */
+#define SET_AGAIN_NS  600000000000u /* a comparison reads all that is retained */
 
 /* -- items ---------------------------------------------------------------------------------- */
 

@@ -257,6 +257,7 @@ struct tell {
     bool set_refused;      /* something of the comparison was */
     uint64_t set_again_ns; /* then it is compared again, if no firm's hold ends before */
     bool compare;          /* again: retained topics may hold older states */
+    bool differing;        /* it is again: only what differs is said */
     bool recheck;          /* likewise, when the present connection has agreed */
     uint64_t doubt;        /* rows up to here may be older than what is marked of their cases */
 

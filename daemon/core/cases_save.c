@@ -410,23 +410,6 @@ static struct word *word_of(const struct words *w, const struct case_open *o)
     return found ? *found : NULL;
 }
 
-/* Its key has the store's word: it stays if that says the same. */
-static void give_way(struct cases *c, struct case_open *o, struct word *w,
-                     cases_differs_fn *differs, void *ctx)
-{
-    if (w->o && same_bytes(o, w->o)) {
-        case_free(w->o);
-        w->o = NULL;
-        return;
-    }
-    bool same_id = w->o && strcmp(w->o->id, o->id) == 0;
-    w->here = same_id ? OTHERWISE : UNDER_OTHER_ID;
-    if (!same_id && differs)
-        differs(ctx, o->id, "too many");
-    cases_unlink(c, o);
-    w->was = o;
-}
-
 /* The store's word goes for what people did and were told. How it is, what is here knows: core/alarm will
  * say nothing of what it has said. */
 static void know_better(struct case_open *o, const struct case_open *was)
@@ -461,6 +444,59 @@ static void know_better(struct case_open *o, const struct case_open *was)
     o->behind = cases_facets(o) != stored;
 }
 
+/* Nothing here knows how it is, or will say when a mask ends. */
+static void know_nothing(struct case_open *o)
+{
+    o->quality = ALARM_UNKNOWN;
+    o->masks &= ~(unsigned)(MASK_FLAPPING | MASK_INHIBITED);
+}
+
+static struct case_open *copy(const struct case_open *o)
+{
+    struct buf b;
+    buf_init(&b, CASE_JSON_MAX);
+    cases_encode(o, &b);
+    struct state_reader in = {.p = b.data, .end = b.data + b.len};
+    struct case_open *same = decode(&in);
+    buf_done(&b);
+    return same;
+}
+
+/* The store's word, or what an earlier start has made of that one and nobody was told: it stays as it is, and
+ * in its place among the others. Were it told now, or later than they are, then a store that was put back and
+ * passes the same journal once more would give its numbers to other transitions than the first time. */
+static bool says_the_same(const struct case_open *o, const struct case_open *word)
+{
+    if (strcmp(o->id, word->id) != 0)
+        return false;
+    if (same_bytes(o, word))
+        return true;
+    struct case_open *alone = copy(word), *both = copy(word);
+    know_nothing(alone);
+    know_better(both, o);
+    bool same = same_bytes(o, alone) || same_bytes(o, both);
+    case_free(alone);
+    case_free(both);
+    return same;
+}
+
+/* Its key has the store's word: it stays if that says the same. */
+static void give_way(struct cases *c, struct case_open *o, struct word *w,
+                     cases_differs_fn *differs, void *ctx)
+{
+    if (w->o && says_the_same(o, w->o)) {
+        case_free(w->o);
+        w->o = NULL;
+        return;
+    }
+    bool same_id = w->o && strcmp(w->o->id, o->id) == 0;
+    w->here = same_id ? OTHERWISE : UNDER_OTHER_ID;
+    if (!same_id && differs)
+        differs(ctx, o->id, "too many");
+    cases_unlink(c, o);
+    w->was = o;
+}
+
 static void take_over(struct cases *c, struct word *w, cases_differs_fn *differs, void *ctx)
 {
     struct case_open *o = w->o;
@@ -468,10 +504,8 @@ static void take_over(struct cases *c, struct word *w, cases_differs_fn *differs
         return;
     if (differs)
         differs(ctx, o->id, w->here == OTHERWISE ? "other" : "missing");
-    if (w->here == NOWHERE) { /* nothing here knows how it is, or will say when a mask ends */
-        o->quality = ALARM_UNKNOWN;
-        o->masks &= ~(unsigned)(MASK_FLAPPING | MASK_INHIBITED);
-    }
+    if (w->here == NOWHERE)
+        know_nothing(o);
     if (w->was)
         know_better(o, w->was);
     if (cases_of(c, o->rule, o->device, o->point))

@@ -539,7 +539,7 @@ bool gateway_settled(void)
         fake_mqtt_waiting() > 0 || !fake_mqtt_connected() || ingest_held(a->ingest))
         return false;
     pipeline_stats(a->pipeline, &p);
-    if (p.adopt_differs && !p.rolled_back && !gateway_past_lost)
+    if (p.adopt_differs && !p.rolled_back)
         sim_fail("%" PRIu64 " open cases were other than the store says", p.adopt_differs);
     if (p.lag_bytes > 0 || p.replaying || a->pipeline->batches.first || a->pipeline->batch ||
         store_waiting_bytes(a->store) > 0 || pipeline_changing(a->pipeline) ||

@@ -5,7 +5,8 @@ SEEDS      ?= 1..3000
 # Those that found something: the store's word of an id belonged to another key (core/cases_save.c); an
 # uplink that was heard again was blamed by few of its members (core/alarm_silence.c); what timers gave
 # rise to outlived the record of their time (app/pipeline.c); a row of the outbox was told behind a
-# later one of its case (app/tell_rows.c: with a crash, and with a lost link; app/tell_agree.c).
+# later one of its case (app/tell_rows.c: with a crash, and with a lost link; app/tell_agree.c); what a restored
+# store was taken over with was taken over again (core/cases_save.c, app/pipeline_alarm.c).
 SEED_ONCE  ?= 30012932 30011131 50014767 61033653 100010252 100000482 200224070 500075393 700027426 700719552 700747290 700784412
 SEEDS_LONG ?= 1..1000000
 

@@ -397,6 +397,64 @@ static void the_store_wins(void **state)
     rig_free(r);
 }
 
+/* What the open cases are, in their order. */
+static void assert_adopts_as_it_is(struct cases_rig *r, const char *const *kept,
+                                   const size_t *lens, size_t n)
+{
+    struct buf before, after;
+    buf_init(&before, 1 << 20);
+    buf_init(&after, 1 << 20);
+    assert_int_equal(cases_save(r->c, rig_append, &before), 0);
+    assert_int_equal(cases_adopt(r->c, kept, lens, n, no_difference, NULL), 0);
+    assert_int_equal(cases_save(r->c, rig_append, &after), 0);
+    assert_int_equal(before.len, after.len);
+    assert_memory_equal(before.data, after.data, after.len);
+    assert_int_equal(cases_next_due(r->c), UINT64_MAX); /* and nobody is told anything */
+    buf_done(&before);
+    buf_done(&after);
+}
+
+/* A store that was put back: one case nobody knows here, of another more is known than it ever said. At the
+ * next start nothing has been told of either, and nothing is to be: what comes next would get other numbers
+ * than it was told with. Nor do they go behind those that were opened since. */
+static void what_was_taken_over_stays(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    const char *list[64];
+    char *kept[3];
+    size_t lens[64], kept_lens[3];
+    rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+    rig_say(r, ALARM_ACTIVATED, "full-1", "d2");
+    assert_int_equal(blobs(r, list, lens), 2);
+    for (int i = 0; i < 2; i++) {
+        kept[i] = mem_dup(list[i], lens[i]);
+        kept_lens[i] = lens[i];
+    }
+    rig_say(r, ALARM_CLEARED, "ack-1", "d1");
+    assert_int_equal(rig_ask(r, NULL, "-", r->seen[0].id, VERB_ACK, "", NULL), ANSWER_DONE);
+    assert_int_equal(rig_open(r), 1);
+    struct alarm_event ev = rig_event(r, ALARM_QUALITY, "full-1", "d2");
+    ev.value = 0.99; /* the facets are the same */
+    rig_give(r, &ev);
+    said[0] = '\0';
+    assert_int_equal(
+        cases_adopt(r->c, (const char *const *)kept, kept_lens, 2, note_difference, NULL), 0);
+    assert_string_equal(said, "missing;other;");
+    assert_int_equal(cases_next_due(r->c), UINT64_MAX);
+    rig_say(r, ALARM_ACTIVATED, "none-1", "d3");
+    for (const struct kept_case *k = r->open; k; k = k->next)
+        if (strncmp(k->key, "none-1/", 7) == 0) {
+            kept[2] = mem_dup(k->blob, k->blob_len);
+            kept_lens[2] = k->blob_len;
+        }
+    assert_adopts_as_it_is(r, (const char *const *)kept, kept_lens, 3);
+    assert_adopts_as_it_is(r, (const char *const *)kept, kept_lens, 3);
+    for (int i = 0; i < 3; i++)
+        free(kept[i]);
+    rig_free(r);
+}
+
 /* A store that was put back has a case as it was earlier. core/alarm has said since what became of it, and
  * says it once: what is over can be closed, and what came back is told. */
 static void the_condition_is_known_here(void **state)
@@ -762,6 +820,7 @@ int main(void)
         cmocka_unit_test(random_lives),
         cmocka_unit_test(masks_change_no_condition),
         cmocka_unit_test(the_store_wins),
+        cmocka_unit_test(what_was_taken_over_stays),
         cmocka_unit_test(many_are_lost),
         cmocka_unit_test(the_condition_is_known_here),
         cmocka_unit_test(another_activation_is_known_here),

@@ -255,6 +255,13 @@ static void comes_back(void **state)
     end(r);
 }
 
+static void stopped(void *ctx)
+{
+    loop_stop(((struct rig *)ctx)->loop);
+}
+
+/* The journal is passed again from before the place where an older store's word was taken, until there is a
+ * snapshot behind it. */
 static void rolled_back(void **state)
 {
     struct rig *r = *state;
@@ -294,9 +301,30 @@ static void rolled_back(void **state)
     begin_alerts(r);
     assert_true(r->opened.epoch_from > 0);
     assert_int_equal(store_epoch(r->store), 6);
+    pipeline_stats(r->pipeline, &s);
+    assert_true(s.rolled_back);
     start(r);
     run_until(r, 100);
-    assert_int_equal(store_epoch(r->store), 6);
+    assert_int_equal(store_epoch(r->store), 0);
+    append(r, RECORD_STREAM, "", "g/all/7");
+    r->wanted_replies = 4;
+    append(r, RECORD_COMMAND, "k4", "four");
+    run_until(r, 10000);
+    assert_int_equal(r->replies, 4);
+    assert_int_equal(store_epoch(r->store), 7);
+    pipeline_stop(r->pipeline, stopped, r); /* with a snapshot */
+    run_until(r, 10000);
+    assert_false(r->too_late);
+    end(r);
+
+    begin_alerts(r);
+    assert_true(r->opened.epoch_from > 0);
+    assert_int_equal(store_epoch(r->store), 7);
+    pipeline_stats(r->pipeline, &s);
+    assert_false(s.rolled_back);
+    start(r);
+    run_until(r, 100);
+    assert_int_equal(store_epoch(r->store), 7);
     end(r);
 
     assert_int_equal(unlink(r->store_path), 0); /* and one that is lost altogether */
@@ -326,11 +354,6 @@ static void no_room_for_the_time(void **state)
     run_until(r, 1500);
     assert_int_equal(timer.taken, 1);
     end(r);
-}
-
-static void stopped(void *ctx)
-{
-    loop_stop(((struct rig *)ctx)->loop);
 }
 
 /* Its snapshot waits for a sync of the journal, and meanwhile timers are due: their records would come
