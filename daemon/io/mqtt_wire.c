@@ -20,9 +20,10 @@
 enum {
     SOCKETS_MAX = 8, /* of Paho's, at once: one a client; more are read as ever */
     FD_MAX = 1024,
-    ROOM = 32 * 1024,    /* a window of 100 messages */
-    ROUNDS_UNASKED = 16, /* answered from memory before the kernel is asked again */
-    ACK = 4,             /* bytes of a PUBACK, as Paho writes it for MQTT 3.1.1 and 5 */
+    ROOM = 32 * 1024,     /* a window of 100 messages */
+    ROUNDS_UNASKED = 16,  /* answered from memory before the kernel is asked again … */
+    UNASKED_NS = 1000000, /* … and no longer than this: a callback may wait for the disk */
+    ACK = 4,              /* bytes of a PUBACK, as Paho writes it for MQTT 3.1.1 and 5 */
     ACKS_ROOM = 64 * ACK,
     RETRY_MS = 10, /* while the kernel takes no acknowledgements */
 };
@@ -42,8 +43,9 @@ struct in {
 struct reader {
     struct in *in[SOCKETS_MAX], *last; /* read from last */
     size_t n;
-    unsigned unasked; /* rounds that may still be answered from memory */
-    bool asked;       /* the kernel was, this round */
+    unsigned unasked;  /* rounds that may still be answered from memory */
+    bool asked;        /* the kernel was, this round … */
+    uint64_t asked_ns; /* … or when, for what can be read */
 };
 
 /* What is held for a socket. */
@@ -51,13 +53,16 @@ struct out {
     int fd;
     unsigned closes;
     bool used;
-    bool torn; /* of a packet of Paho's the kernel took a part: its rest comes first */
+    size_t rest; /* of a packet of Paho's of which the kernel took a part: it comes first */
     size_t n;
     char acks[ACKS_ROOM]; /* the first may have lost its first bytes: they are sent */
 };
 
 static _Thread_local struct reader *mine; /* NULL: not Paho's thread */
 static atomic_uint closes[FD_MAX];
+/* The kernel took not all of what was written last: its room is not answered for from memory, as Paho
+ * reads nothing where something waits to be written. */
+static atomic_bool full[FD_MAX];
 static atomic_uint_fast64_t n_asked, n_read, n_acks, n_sent;
 
 static pthread_mutex_t out_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -225,7 +230,7 @@ static struct out *make_out(int fd)
  * what is not acknowledged comes again. */
 static void let_go(struct out *o)
 {
-    if (o->n == 0 || o->torn)
+    if (o->n == 0 || o->rest > 0)
         return;
     ssize_t k = send(o->fd, o->acks, o->n, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (k < 0 && errno != EAGAIN && errno != EINTR)
@@ -285,32 +290,48 @@ static ssize_t write_out(int fd, const struct iovec *v, int n)
 static ssize_t write_behind(struct out *o, const struct iovec *v, int n)
 {
     let_go(o);
-    if (o->n > 0 && !o->torn) {
+    if (o->n > 0 && o->rest == 0) {
         errno = EAGAIN;
         return -1;
     }
     ssize_t k = write_out(o->fd, v, n);
     if (k > 0)
-        o->torn = (size_t)k < length_of(v, n);
+        o->rest = length_of(v, n) - (size_t)k;
     return k;
 }
 
-ssize_t writev(int fd, const struct iovec *v, int n)
+/* It looks like an acknowledgement of a socket that Paho's thread reads. */
+static bool is_ack(int fd, const struct iovec *v, int n)
 {
-    bool ack = mine && n > 0 && v[0].iov_len > 0 && *(unsigned char *)v[0].iov_base == 0x40 &&
-               length_of(v, n) == ACK && find(mine, fd);
-    if (!ack && !(numbered(fd) && atomic_load(&has_out[fd])))
-        return syscall(SYS_writev, fd, v, n);
+    return mine && n > 0 && v[0].iov_len > 0 && *(unsigned char *)v[0].iov_base == 0x40 &&
+           length_of(v, n) == ACK && find(mine, fd);
+}
+
+static ssize_t write_held(int fd, const struct iovec *v, int n, bool ack)
+{
     pthread_mutex_lock(&out_lock);
     struct out *o = find_out(fd);
     if (!o && ack)
         o = make_out(fd);
-    bool held = o && ack && hold_ack(o, v, n);
+    /* if four bytes are missing, these are they: Paho acknowledges nothing before */
+    bool held = o && ack && o->rest != ACK && hold_ack(o, v, n);
     ssize_t k = held ? ACK : o ? write_behind(o, v, n) : 0;
     int saved = errno;
     pthread_mutex_unlock(&out_lock);
     errno = saved;
     return o ? k : syscall(SYS_writev, fd, v, n);
+}
+
+ssize_t writev(int fd, const struct iovec *v, int n)
+{
+    if (!numbered(fd))
+        return syscall(SYS_writev, fd, v, n);
+    bool ack = is_ack(fd, v, n);
+    ssize_t k = ack || atomic_load(&has_out[fd]) ? write_held(fd, v, n, ack)
+                                                 : syscall(SYS_writev, fd, v, n);
+    if (k < 0 || (size_t)k < length_of(v, n))
+        atomic_store(&full[fd], true);
+    return k;
 }
 
 /* -- poll -------------------------------------------------------------------------------------- */
@@ -354,7 +375,7 @@ static bool all_writable(const struct reader *r, const struct pollfd *fds, nfds_
 {
     for (nfds_t i = 0; i < n; i++) {
         const struct in *s = find(r, fds[i].fd);
-        if (!s || !s->writable)
+        if (!s || !s->writable || atomic_load(&full[s->fd]))
             return false;
     }
     return true;
@@ -364,7 +385,8 @@ static bool all_writable(const struct reader *r, const struct pollfd *fds, nfds_
  * whose buffer has filled since takes a part or nothing of what is written, which Paho expects. */
 static int poll_writes(struct reader *r, struct pollfd *fds, nfds_t n)
 {
-    if (r->unasked > 0 && something_left(r) && all_writable(r, fds, n)) {
+    if (r->unasked > 0 && something_left(r) && all_writable(r, fds, n) &&
+        now_ns() - r->asked_ns < UNASKED_NS) {
         r->unasked--;
         r->asked = false;
         for (nfds_t i = 0; i < n; i++)
@@ -374,6 +396,9 @@ static int poll_writes(struct reader *r, struct pollfd *fds, nfds_t n)
     r->unasked = ROUNDS_UNASKED;
     r->asked = true;
     (void)let_all_go();
+    for (nfds_t i = 0; i < n; i++) /* before: who writes from here on counts again */
+        if (numbered(fds[i].fd))
+            atomic_store(&full[fds[i].fd], false);
     int rc = ask(fds, n, 0);
     for (nfds_t i = 0; i < n; i++) {
         struct in *s = find(r, fds[i].fd);
@@ -383,22 +408,32 @@ static int poll_writes(struct reader *r, struct pollfd *fds, nfds_t n)
     return rc;
 }
 
+/* Not "nothing has come" before its time: Paho sleeps for 100 ms upon that. */
+static int ask_until(struct reader *r, struct pollfd *fds, nfds_t n, int timeout_ms, bool waits)
+{
+    int rc = timeout_ms != 0 ? wait_for_others(r, fds, n) : 0;
+    while (rc == 0 && waits && (timeout_ms < 0 || timeout_ms > RETRY_MS)) {
+        rc = ask(fds, n, RETRY_MS);
+        timeout_ms -= timeout_ms < 0 ? 0 : RETRY_MS;
+        waits = let_all_go();
+    }
+    return rc != 0 ? rc : ask(fds, n, timeout_ms);
+}
+
 /* What the kernel says; without asking it where what is left will do. */
 static int ask_reads(struct reader *r, struct pollfd *fds, nfds_t n, int timeout_ms)
 {
-    bool left = something_left(r), may_skip = !r->asked;
+    bool left = something_left(r), may_skip = !r->asked && all_writable(r, fds, n);
     r->asked = true; /* whoever asks twice in a round wants to know */
     if (left && may_skip) {
         for (nfds_t i = 0; i < n; i++)
             fds[i].revents = 0;
         return 0;
     }
-    if (let_all_go() && (timeout_ms < 0 || timeout_ms > RETRY_MS))
-        timeout_ms = RETRY_MS;
-    if (left)
-        return ask(fds, n, 0);
-    int rc = timeout_ms != 0 ? wait_for_others(r, fds, n) : 0;
-    return rc != 0 ? rc : ask(fds, n, timeout_ms);
+    bool waits = let_all_go();
+    int rc = left ? ask(fds, n, 0) : ask_until(r, fds, n, timeout_ms, waits);
+    r->asked_ns = now_ns();
+    return rc;
 }
 
 static int poll_reads(struct reader *r, struct pollfd *fds, nfds_t n, int timeout_ms)
@@ -497,9 +532,15 @@ ssize_t __recv_chk(int fd, void *to, size_t n, size_t room, int flags)
 
 int close(int fd)
 {
+    /* where something may be held, nobody is sending it when the number is free */
+    bool ours = numbered(fd) && atomic_load(&has_out[fd]);
+    if (ours)
+        pthread_mutex_lock(&out_lock);
     if (numbered(fd)) {
         atomic_fetch_add(&closes[fd], 1);
         atomic_store(&has_out[fd], false);
     }
+    if (ours)
+        pthread_mutex_unlock(&out_lock);
     return (int)syscall(SYS_close, fd);
 }

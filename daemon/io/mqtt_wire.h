@@ -18,8 +18,8 @@
  *    have been read already are worked off, then all go in one send().
  *
  * Promises: the bytes of a socket in their order, each once, in both directions; never within a packet
- * of which the kernel took a part. The kernel is asked at least every 16th time, so no other socket of
- * Paho's waits longer than that. What was read of a socket, or held for it, is never given to the one
+ * of which the kernel took a part. The kernel is asked at least every 16th time and every millisecond, so no
+ * other socket of Paho's waits longer than that. What was read of a socket, or held for it, is never given to the one
  * that has its number next. An acknowledgement is at most late, never early: what a crash finds here
  * comes again, as if it had been under way.
  *

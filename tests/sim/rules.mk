@@ -10,7 +10,7 @@ SEEDS      ?= 1..3000
 SEED_ONCE  ?= 30012932 30011131 50014767 61033653 100010252 100000482 200224070 500075393 700027426 700719552 700747290 700784412
 SEEDS_LONG ?= 1..1000000
 
-SIM_FAKED := ahead clock file image lock notify stop loop mqtt mqtt_connect mqtt_diagnose mqtt_subscribe mqtt_publish mqtt_send \
+SIM_FAKED := ahead clock file image lock notify stop loop mqtt mqtt_wire mqtt_connect mqtt_diagnose mqtt_subscribe mqtt_publish mqtt_send \
              httpc httpd store store_alarm store_batch store_history store_outbox store_query \
              store_schema store_write store_epoch store_wal journal_sigbus secret
 SIM_OBJ := $(filter-out $(patsubst %,$(O)/obj/io/%.c.o,$(SIM_FAKED)) $(O)/obj/base/log.c.o,$(OBJ))
