@@ -17,6 +17,9 @@
  *  - a PUBACK is held until that thread next turns to the kernel, that is, for as long as messages that
  *    have been read already are worked off, then all go in one send().
  *
+ * It also turns Nagle's algorithm off on the sockets that it meets (tcp(7), TCP_NODELAY), which Paho
+ * leaves on: an alarm's second message waited up to 40 ms for the broker's delayed acknowledgement.
+ *
  * Promises: the bytes of a socket in their order, each once, in both directions; never within a packet
  * of which the kernel took a part. The kernel is asked at least every 16th time and every millisecond, so no
  * other socket of Paho's waits longer than that. What was read of a socket, or held for it, is never given to the one

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -149,6 +151,23 @@ static void a_number_used_again(void)
     hear(next.paho, "new");
     pair_end(&next);
     close(p.broker);
+}
+
+/* A message does not wait for the acknowledgement of the packet before it. */
+static void no_delay(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a), size = sizeof(int);
+    int on = 0, door = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(door, (struct sockaddr *)&a, len), 0);
+    assert_int_equal(listen(door, 1), 0);
+    assert_int_equal(getsockname(door, (struct sockaddr *)&a, &len), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, len), 0);
+    assert_false(readable(fd, 0));
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
+    assert_true(on);
+    close(fd);
+    close(door);
 }
 
 static void others_are_seen(void)
@@ -586,6 +605,7 @@ AS_PAHO(one_read)
 AS_PAHO(what_came_before_the_end)
 AS_PAHO(nobody_polls_for_it)
 AS_PAHO(a_number_used_again)
+AS_PAHO(no_delay)
 AS_PAHO(others_are_seen)
 AS_PAHO(others_are_seen_in_time)
 AS_PAHO(a_long_stream)
@@ -608,6 +628,7 @@ int main(void)
         cmocka_unit_test(test_what_came_before_the_end),
         cmocka_unit_test(test_nobody_polls_for_it),
         cmocka_unit_test(test_a_number_used_again),
+        cmocka_unit_test(test_no_delay),
         cmocka_unit_test(test_others_are_seen),
         cmocka_unit_test(test_others_are_seen_in_time),
         cmocka_unit_test(test_a_long_stream),
