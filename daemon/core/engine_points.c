@@ -295,8 +295,8 @@ static void put_series(struct engine *e, const struct taking *t, bool bad)
     const struct device *d = t->device;
     buf_clear(&e->scratch);
     if (!t->further) {
-        (void)buf_put(&e->scratch, bad ? d->series_bad : d->series,
-                      bad ? d->series_bad_len : d->series_len);
+        (void)(bad ? device_put_series_bad(d, &e->scratch)
+                   : buf_put(&e->scratch, d->series, d->series_len));
         return;
     }
     const struct lineproto_tag tags[] = {{"building", d->building},

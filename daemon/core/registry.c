@@ -99,6 +99,16 @@ const struct device *registry_find_said(const struct registry *r, const char *id
     return by_source ? by_source : d;
 }
 
+/* Kinds are words in which nothing is escaped: only their measurement differs. */
+int device_put_series_bad(const struct device *d, struct buf *b)
+{
+    size_t n = strlen(d->kind->name);
+    int e = buf_put(b, d->series, n);
+    if (e == 0)
+        e = buf_put(b, "_bad", 4);
+    return e == 0 ? buf_put(b, d->series + n, d->series_len - n) : e;
+}
+
 const struct compound *registry_compound(const struct registry *r, const char *code, size_t len)
 {
     uint32_t i =

@@ -23,6 +23,7 @@
  * place names it in `replaces`, and the other is retired; the source_id of a retired device may
  * be given to another one.
  */
+#include "base/buf.h"
 #include "base/err.h"
 #include "core/catalog.h"
 
@@ -40,16 +41,14 @@ struct compound {
 };
 
 struct device {
-    /* What every message asks for, together: 60 bytes. */
+    /* What every message asks for, together: 56 bytes. */
     const char *code;   /* our own stable id */
     const char *series; /* "kind,building=…,compound=…,device=…[,point=…]", escaped */
-    const char *series_bad; /* "kind_bad,…" the same without reason; the encoder of bad points
-                               appends ",reason=…" (sorts last) */
     const char *point;
     const struct kind *kind;
     const struct compound *compound;
     uint32_t index; /* from 0, dense */
-    uint16_t series_len, series_bad_len;
+    uint16_t series_len;
     bool life_safety, retired;
     bool has_range;               /* params.csv says something about its ranges */
     bool source_given;            /* retired, and its source_id is another device's now */
@@ -92,6 +91,9 @@ const struct device *registry_find_said(const struct registry *r, const char *id
  * device, whose number is a guess (UINT32_MAX: there is none). */
 uint64_t registry_expect(const struct registry *r, const char *code, size_t len);
 uint32_t registry_expected(const struct registry *r, uint64_t expected);
+/* The series of its bad points, "kind_bad,…" and then the same: the encoder appends ",reason=…" (sorts
+ * last). 0, or -ENOBUFS. */
+int device_put_series_bad(const struct device *d, struct buf *b);
 const struct compound *registry_compound(const struct registry *r, const char *code,
                                          size_t len);
 /* The same, followed along merged_into to its end. */

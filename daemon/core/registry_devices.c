@@ -58,6 +58,7 @@ static const struct column columns[N_COLUMNS] = {
 static void begin(struct sheet *s)
 {
     s->r->devices = mem_zalloc_large(s->rows, sizeof(*s->r->devices));
+    mem_expect(s->r->devices, s->rows * sizeof(*s->r->devices));
     table_init(&s->r->by_code, s->rows);
     table_init(&s->r->by_source, s->rows);
     s->links[0] = (struct link){.column = UPLINK, .thing = "device"};
@@ -252,27 +253,15 @@ static int put_series(struct buf *b, const struct device *d)
     return lineproto_put_series(b, d->kind->name, tags, 4);
 }
 
-/* "kind,building=…" and "kind_bad,building=…" differ in their measurement only, and kinds are words
- * in which nothing is escaped. */
+/* That of its bad points is longer. */
 static bool make_series(struct sheet *s, struct device *d)
 {
     struct buf *b = &s->scratch;
-    size_t n = strlen(d->kind->name);
     buf_clear(b);
-    if (put_series(b, d) != 0)
+    if (put_series(b, d) != 0 || b->len + strlen("_bad") > LINEPROTO_MAX_SERIES)
         return false;
     d->series_len = (uint16_t)b->len;
-    char *bad = buf_room(b, b->len + 5); /* b->data stands from here on */
-    if (!bad || b->len + 4 > LINEPROTO_MAX_SERIES)
-        return false;
-    *bad++ = '\0';
-    memcpy(bad, b->data, n);
-    memcpy(bad + n, "_bad", 4);
-    memcpy(bad + n + 4, b->data + n, b->len - n);
-    buf_commit(b, b->len + 5);
-    d->series = keep(s->r, s->scratch.data, s->scratch.len);
-    d->series_bad = d->series + d->series_len + 1;
-    d->series_bad_len = (uint16_t)(s->scratch.len - d->series_len - 1);
+    d->series = keep(s->r, b->data, b->len);
     return true;
 }
 

@@ -345,12 +345,18 @@ static void on_csv_row(void *ctx, const struct csv_row *row)
         s->kind->on_row(s);
 }
 
+static size_t count_byte(const char *text, size_t len, char c)
+{
+    size_t n = 0;
+    const char *end = text + len;
+    for (const char *p = text; (p = memchr(p, c, (size_t)(end - p))); p++)
+        n++;
+    return n;
+}
+
 static size_t count_lines(const char *text, size_t len)
 {
-    size_t n = 1;
-    for (size_t i = 0; i < len; i++)
-        n += text[i] == '\n' || text[i] == '\r';
-    return n;
+    return 1 + count_byte(text, len, '\n') + count_byte(text, len, '\r');
 }
 
 /* False if it could not be read at all. */

@@ -121,23 +121,69 @@ static int read_head(struct file *f, const char *path, struct err *why, char hea
     return 0;
 }
 
-/* Reads the rest, `len` bytes, and verifies all of it while it is in the cache. */
+/* Reads the rest in pieces, `len` bytes, and verifies all of it. keep: where it is all to be, or NULL. */
 static int read_state(struct file *f, const char *path, const char *head, struct err *why,
-                      char *out)
+                      char *keep)
 {
     size_t len = (size_t)get64(head + 16), n = 0;
+    char *piece = keep ? NULL : mem_realloc_array(NULL, PIECE, 1);
     uint32_t crc = 0;
-    for (size_t at = 0; at < len; at += n) {
-        int e = file_read(f, HEADER + at, out + at, len - at < PIECE ? len - at : PIECE, &n);
+    int e = 0;
+    for (size_t at = 0; at < len && e == 0; at += n) {
+        char *to = keep ? keep + at : piece;
+        e = file_read(f, HEADER + at, to, len - at < PIECE ? len - at : PIECE, &n);
         if (e == 0 && n == 0)
             e = -EIO; /* shorter than a moment ago */
-        if (e < 0)
-            return err_errno(why, e, "%s", path);
-        crc = crc32c(crc, out + at, n);
+        crc = e == 0 ? crc32c(crc, to, n) : crc;
     }
+    free(piece);
+    if (e < 0)
+        return err_errno(why, e, "%s", path);
     if (crc32c(crc, head + 16, HEADER - 16) != get32(head + 12))
         return refuse(why, path, "is damaged: its checksum does not fit");
     return 0;
+}
+
+/* A state in memory: the file's own pages, or where they cannot be had a copy. */
+struct held {
+    void *map; /* of the whole file */
+    char *bytes;
+    size_t len;
+};
+
+static void held_free(struct held *h)
+{
+    if (h->map)
+        file_unmap(h->map, HEADER + h->len);
+    else
+        free(h->bytes);
+    *h = (struct held){0};
+}
+
+/* Verified by reading, so that a disk that cannot is told as such, and then looked at where it lies: a copy
+ * of a million devices is a third of a gigabyte that a start would only give back again. A file is never
+ * changed once it has its name; who cuts one off in this second ends the process (SIGBUS), and the
+ * next start finds it damaged. */
+static int hold(const char *path, const char *head, struct err *why, struct held *out)
+{
+    struct held h = {.len = (size_t)get64(head + 16)};
+    struct file *f = NULL;
+    int e = file_open(path, FILE_READ, &f);
+    if (e < 0)
+        return err_errno(why, e, "%s", path);
+    e = read_state(f, path, head, why, NULL);
+    if (e == 0 && file_map(f, HEADER + h.len, false, &h.map) == 0) {
+        h.bytes = (char *)h.map + HEADER;
+    } else if (e == 0) {
+        h.bytes = mem_zalloc_large(h.len + 1, 1);
+        e = read_state(f, path, head, why, h.bytes);
+    }
+    file_close(f);
+    if (e == 0)
+        *out = h;
+    else
+        held_free(&h);
+    return e;
 }
 
 /* Verifies one file in pieces: a large state is not held in memory for that. */
@@ -314,9 +360,9 @@ void snapshot_abort(struct snapshot_writer *w)
 struct found {
     uint64_t serial;
     char head[HEADER];
-    bool good, bad; /* neither: its head looks like one, nobody has asked further */
-    char *bytes;    /* of a good one, until another one is loaded */
-    struct err why; /* it is bad */
+    bool good, bad;   /* neither: its head looks like one, nobody has asked further */
+    struct held held; /* of a good one, until another one is loaded */
+    struct err why;   /* it is bad */
 };
 
 struct snapshots {
@@ -372,10 +418,8 @@ bool snapshots_still(const struct snapshots *s)
 
 static void let_go(struct snapshots *s)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        free(s->at[i].bytes);
-        s->at[i].bytes = NULL;
-    }
+    for (size_t i = 0; i < s->n; i++)
+        held_free(&s->at[i].held);
 }
 
 void snapshots_close(struct snapshots *s)
@@ -389,25 +433,13 @@ void snapshots_close(struct snapshots *s)
 
 static bool load(struct snapshots *s, struct found *f)
 {
-    if (f->bad || f->bytes)
+    if (f->bad || f->held.bytes)
         return !f->bad;
     let_go(s);
-    size_t len = (size_t)get64(f->head + 16);
-    char *path = path_of(s->dir, f->serial), *bytes = mem_zalloc_large(len + 1, 1);
-    struct file *file = NULL;
-    int e = file_open(path, FILE_READ, &file);
-    if (e < 0)
-        (void)err_errno(&f->why, e, "%s", path);
-    else
-        e = read_state(file, path, f->head, &f->why, bytes);
+    char *path = path_of(s->dir, f->serial);
+    int e = hold(path, f->head, &f->why, &f->held);
     f->good = e == 0;
     f->bad = e < 0;
-    if (f->good) {
-        f->bytes = bytes;
-        bytes = NULL;
-    }
-    free(bytes);
-    file_close(file);
     free(path);
     return f->good;
 }
@@ -424,7 +456,7 @@ int snapshots_newest(struct snapshots *s, const struct position *max, struct err
         if (!f->bad && max && position_cmp(&at, max) > 0)
             continue;
         if (load(s, f)) {
-            *out = (struct snapshot){at, f->bytes, (size_t)get64(f->head + 16), skipped};
+            *out = (struct snapshot){at, f->held.bytes, f->held.len, skipped};
             return 0;
         }
         skipped++;
@@ -478,9 +510,8 @@ int snapshot_load_newest(const char *dir, const struct position *max, struct err
     if (e < 0)
         return e;
     e = snapshots_newest(s, max, why, out);
-    for (size_t i = 0; e == 0 && i < s->n; i++)
-        if (s->at[i].bytes == out->bytes)
-            s->at[i].bytes = NULL;
+    if (e == 0)
+        out->bytes = mem_dup(out->bytes, out->len);
     snapshots_close(s);
     return e;
 }

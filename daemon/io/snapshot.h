@@ -37,8 +37,8 @@ int snapshot_put(struct snapshot_writer *w, const void *p, size_t n);
 int snapshot_seal(struct snapshot_writer *w, const struct position *p);
 int snapshot_commit(struct snapshot_writer *w, uint64_t *out_release);
 void snapshot_abort(struct snapshot_writer *w); /* NULL is fine */
-/* What a start finds. No file is read twice: what was read to verify it is what is loaded, and of
- * one that nobody asks for only its head. One state at a time is in memory. */
+/* What a start finds. No file is read from the disk twice: what was read to verify it is mapped, and of
+ * one that nobody asks for only its head is. One state at a time is in memory. */
 struct snapshots;
 int snapshots_open(const char *dir, struct snapshots **out);
 void snapshots_close(struct snapshots *s); /* NULL is fine */

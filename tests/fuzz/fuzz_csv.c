@@ -38,11 +38,15 @@ static void check_device(const struct registry *r, const struct device *d)
                                       strlen(d->compound->split_from)));
     ASSERT(registry_compound(r, d->compound->code, strlen(d->compound->code)) == d->compound);
     ASSERT(registry_same_compound(r, d, d->compound->code, strlen(d->compound->code)));
-    ASSERT(strlen(d->series) == d->series_len && strlen(d->series_bad) == d->series_bad_len);
+    ASSERT(strlen(d->series) == d->series_len);
     size_t n = strlen(d->kind->name);
     ASSERT(strncmp(d->series, d->kind->name, n) == 0 && d->series[n] == ',');
-    ASSERT(strncmp(d->series_bad + n, "_bad", 4) == 0);
-    ASSERT(strcmp(d->series_bad + n + 4, d->series + n) == 0);
+    struct buf bad;
+    buf_init(&bad, 1 << 20);
+    ASSERT(device_put_series_bad(d, &bad) == 0 && bad.len == d->series_len + 4u);
+    ASSERT(strncmp(bad.data, d->kind->name, n) == 0 && strncmp(bad.data + n, "_bad", 4) == 0);
+    ASSERT(strcmp(buf_cstr(&bad) + n + 4, d->series + n) == 0);
+    buf_done(&bad);
     ASSERT(strstr(d->series, ",device=") && !strchr(d->series, '\n'));
     if (*d->uplink)
         ASSERT(registry_find(r, d->uplink, strlen(d->uplink)));

@@ -171,8 +171,13 @@ static void example_is_sound(void **state)
     assert_string_equal(d->series, "smoke,building=1,compound=guojing,device=gj-smoke-101,"
                                    "point=厨房");
     assert_int_equal(d->series_len, strlen(d->series));
-    assert_memory_equal(d->series_bad, "smoke_bad,building=1,compound=guojing,", 38);
-    assert_int_equal(d->series_bad_len, d->series_len + 4);
+    struct buf bad;
+    buf_init(&bad, 1000);
+    assert_int_equal(device_put_series_bad(d, &bad), 0);
+    assert_string_equal(buf_cstr(&bad),
+                        "smoke_bad,building=1,compound=guojing,device=gj-smoke-101,"
+                        "point=厨房");
+    buf_done(&bad);
     assert_int_equal(d->expected_interval_s, 86400);
     assert_true(d->life_safety);
     assert_false(d->retired);
@@ -454,16 +459,19 @@ static void series_are_the_line_protocols(void **state)
                                              {"compound", d->compound->code},
                                              {"device", d->code},
                                              {"point", d->point}};
-        struct buf b;
+        struct buf b, bad;
         buf_init(&b, 1000);
+        buf_init(&bad, 1000);
         assert_string_equal(d->point, points[i / 3]);
         assert_int_equal(lineproto_put_series(&b, "sump", tags, 4), 0);
         assert_string_equal(d->series, buf_cstr(&b));
         assert_int_equal(d->series_len, b.len);
         buf_clear(&b);
         assert_int_equal(lineproto_put_series(&b, "sump_bad", tags, 4), 0);
-        assert_string_equal(d->series_bad, buf_cstr(&b));
-        assert_int_equal(d->series_bad_len, b.len);
+        assert_int_equal(device_put_series_bad(d, &bad), 0);
+        assert_string_equal(buf_cstr(&bad), buf_cstr(&b));
+        assert_int_equal(bad.len, b.len);
+        buf_done(&bad);
         buf_done(&b);
     }
     registry_free(r);

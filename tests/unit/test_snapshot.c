@@ -114,6 +114,14 @@ int __wrap_file_read(struct file *f, uint64_t at, void *p, size_t n, size_t *out
     return r;
 }
 
+static bool cannot_map;
+int __real_file_map(struct file *f, uint64_t size, bool writable, void **out);
+int __wrap_file_map(struct file *f, uint64_t size, bool writable, void **out);
+int __wrap_file_map(struct file *f, uint64_t size, bool writable, void **out)
+{
+    return cannot_map ? -ENODEV : __real_file_map(f, size, writable, out);
+}
+
 #define HEAD  48
 #define STATE 200000 /* more than is read at a time */
 
@@ -256,6 +264,38 @@ static void test_damage_is_seen_once(void **state)
     }
 }
 
+/* A file system that maps nothing: it is copied. */
+static void test_without_maps(void **state)
+{
+    (void)state;
+    struct snapshots *s;
+    put_long(1);
+    put_long(2);
+    cannot_map = true;
+    assert_int_equal(snapshots_open(dir, &s), 0);
+    is_newest(s, NULL, 2);
+    is_newest(s, &(struct position){1, 10, 100}, 1);
+    snapshots_close(s);
+    cannot_map = false;
+}
+
+/* A loaded one is there for as long as its set, whatever becomes of its file's name: a set may have been
+ * opened before the folder was ours. */
+static void test_unlinked_while_held(void **state)
+{
+    (void)state;
+    struct snapshots *s;
+    char path[320];
+    put_long(1);
+    put_long(2);
+    assert_int_equal(snapshots_open(dir, &s), 0);
+    is_newest(s, NULL, 2);
+    (void)snprintf(path, sizeof(path), "%s/snapshot-0000000000000002.bin", dir);
+    assert_int_equal(unlink(path), 0);
+    is_newest(s, NULL, 2);
+    snapshots_close(s);
+}
+
 /* A set that was opened before the folder was ours is of use if it is what a new one would be. */
 static void test_still(void **state)
 {
@@ -298,6 +338,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_beyond_releases_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_only_beyond_releases_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_is_seen_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_without_maps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unlinked_while_held, setup, teardown),
         cmocka_unit_test_setup_teardown(test_still, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
