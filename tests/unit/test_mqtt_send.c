@@ -73,6 +73,41 @@ static void test_order_and_window(void **state)
     broker_kill(&b, SIGKILL);
 }
 
+/* Behind a backlog a message waits for the next answer, but not long for one that does not come. */
+static void test_behind_a_backlog(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 5, FIRST = 10 };
+    struct broker b;
+    struct client us = {0};
+    static const struct mqtt_filter own = {"own/#", 1};
+    broker_start(&b, NULL);
+    open_at(&us, b.port,
+            (struct mqtt_options){.filters = &own, .n_filters = 1, .send_window = 100});
+    WAIT(stats(us.m).subscribed, 15);
+    kill(b.pid, SIGSTOP);
+    uint64_t id = 0;
+    double quickest = 1000;
+    for (int i = 0; i < ROUNDS; i++) {
+        for (int k = 0; k < FIRST; k++) {
+            struct mqtt_out o = text_out(id++, "t/behind", "x");
+            assert_int_equal(mqtt_send(us.m, &o), 0);
+        }
+        double begin = now_s();
+        WAIT(stats(us.m).published == id, 5);
+        quickest = now_s() - begin < quickest ? now_s() - begin : quickest;
+    }
+    assert_true(quickest < 0.3);
+    kill(b.pid, SIGCONT);
+    WAIT(sents(us.log) == id, 10);
+    for (uint64_t i = 0; i < id; i++) {
+        assert_int_equal(us.log->sent[i].status, 0);
+        assert_int_equal(us.log->sent[i].id, i);
+    }
+    client_close(&us);
+    broker_kill(&b, SIGKILL);
+}
+
 static void test_properties(void **state)
 {
     (void)state;
@@ -284,11 +319,9 @@ static void test_will(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order_and_window),
-        cmocka_unit_test(test_properties),
-        cmocka_unit_test(test_lost_link),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_will),
+        cmocka_unit_test(test_order_and_window), cmocka_unit_test(test_behind_a_backlog),
+        cmocka_unit_test(test_properties),       cmocka_unit_test(test_lost_link),
+        cmocka_unit_test(test_refused),          cmocka_unit_test(test_will),
     };
     if (argc == 3 && strcmp(argv[1], "--dying") == 0)
         return play_dying((int)strtol(argv[2], NULL, 10));
