@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define SECOND 1000000000ULL
+#define LINGER                                                                                 \
+    10000000ULL /* what waits for an answer of the broker to go with waits no longer */
 
 enum {
     BACKOFF_MAX_S = 60,
@@ -220,8 +222,8 @@ static enum leave_for stay_connected(struct mqtt *m)
             why = LEAVE_KICKED;
         else if (!answers)
             why = LEAVE_SILENT;
-        else if (!m->outgoing && !m->sends)
-            (void)mqtt_wait(m, mqtt_now_ns() + SECOND);
+        else if (!m->outgoing && mqtt_send_idle(m))
+            (void)mqtt_wait(m, mqtt_now_ns() + (m->n_sending > 0 ? LINGER : SECOND));
         pthread_mutex_unlock(&m->lock);
     }
     mqtt_publish_forget(m);

@@ -14,13 +14,14 @@
  * the server's Receive Maximum (beyond it Paho sends some thirty a second). They leave in the
  * order they were given. Nothing is kept for the next connection: when one ends, what the
  * broker has not acknowledged comes back by on_sent, all of it before the next on_link(up), and
- * Paho's own copies go with its handle, so that nothing is sent behind the owner's back.
+ * Paho's own copies go with its handle, so that nothing is sent behind the owner's back. A message
+ * goes at once; behind eight that are unanswered it goes with the next answer, or after 10 ms.
  *
  * Names are looked up here, before Paho, whose look-up stalls every client of the process. For
  * mqtt:// Paho gets the address found; for mqtts:// it gets the name, which the certificate is
  * checked against, only after our look-up has succeeded, so its own is answered by the same
  * resolver at once in all but the unluckiest moment. All Paho calls are made by a thread of
- * this module's own, never by the loop.
+ * this module's own, or from within a callback by Paho's, never by the loop.
  *
  * Writes the log lines about the link itself: one when it breaks, one when it heals, one per
  * refused filter. Does not judge whether what arrives is enough (the watchdog does, app/), and

@@ -91,6 +91,8 @@ struct mqtt {
     size_t n_outgoing;
     struct mqtt_sending *sends, **sends_end; /* for Paho, first to last */
     struct mqtt_sending *flying;             /* Paho's, unanswered, newest first */
+    size_t n_flying;
+    bool handing;             /* somebody hands what waited to Paho */
     size_t n_sending, window; /* both together, and the most of this connection */
     size_t max_packet;        /* that the server takes; 0: any */
     struct mqtt_stats stats;
@@ -146,8 +148,11 @@ void mqtt_subs_done(struct mqtt *m);
 void mqtt_publish_work(struct mqtt *m);   /* sends what waits; control thread, connected */
 void mqtt_publish_forget(struct mqtt *m); /* at the end of a connection */
 
-/* mqtt_send.c: control thread */
-void mqtt_send_work(struct mqtt *m); /* hands what waits to Paho */
+/* mqtt_send.c: control thread, but where it says otherwise */
+/* Hands what waits to Paho, unless that is going on; also on Paho's threads. */
+void mqtt_send_work(struct mqtt *m);
+/* With lock held. Nothing waits, or it goes without the control thread. */
+bool mqtt_send_idle(const struct mqtt *m);
 /* At the end of a connection: whatever is unanswered comes back to the owner. */
 void mqtt_send_forget(struct mqtt *m);
 

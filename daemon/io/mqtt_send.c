@@ -3,6 +3,10 @@
  * Messages whose fate the owner wants to know. They wait in a list for the control thread,
  * then fly until Paho says what became of them, or until the connection ends.
  *
+ * With a backlog they do not wait for it, but for the next answer: the callback hands them to Paho.
+ * The control thread would be woken for some messages each time, and would want Paho's lock for each
+ * of them while Paho writes the one before: a third of what such a message took were the switches.
+ *
  * Paho, left alone, would keep unanswered publishes in the handle and send them again on the
  * next connection before anything of ours, while the owner, who has no answer, sends them, too:
  * twice the window, and the oldest state last. So the handle goes with a connection that leaves
@@ -17,41 +21,46 @@
 #include <string.h>
 
 #define PACKET_OVERHEAD 64 /* more than the headers and properties of one message take */
+#define BACKLOG         8  /* so many unanswered: the next ones go when an answer comes */
 
 struct mqtt_sending {
     struct mqtt_sending *next;          /* of those that wait */
     struct mqtt_sending *newer, *older; /* of those that fly */
     struct mqtt *m;
     uint64_t id;
-    char *topic;
-    void *payload, *correlation;
+    char *payload, *correlation, *topic; /* in `bytes` */
     size_t len, correlation_len;
     uint32_t expiry_s;
     uint8_t qos;
     bool retain;
+    char bytes[];
 };
 
-static void free_one(struct mqtt_sending *s)
+static char *put(char **at, const void *p, size_t n)
 {
-    free(s->topic);
-    free(s->payload);
-    free(s->correlation);
-    free(s);
+    char *to = *at;
+    if (n > 0)
+        memcpy(to, p, n);
+    *at += n;
+    return to;
 }
 
+/* One piece: it is freed on another thread. */
 static struct mqtt_sending *make(struct mqtt *m, const struct mqtt_out *o)
 {
-    struct mqtt_sending *s = mem_zalloc(sizeof(*s));
+    size_t topic_size = strlen(o->topic) + 1;
+    struct mqtt_sending *s = mem_zalloc(sizeof(*s) + o->len + o->correlation_len + topic_size);
     *s = (struct mqtt_sending){.m = m,
                                .id = o->id,
-                               .topic = mem_strdup(o->topic),
-                               .payload = mem_dup(o->payload, o->len),
                                .len = o->len,
-                               .correlation = mem_dup(o->correlation, o->correlation_len),
                                .correlation_len = o->correlation_len,
                                .expiry_s = o->expiry_s,
                                .qos = o->qos,
                                .retain = o->retain};
+    char *at = s->bytes;
+    s->payload = put(&at, o->payload, o->len);
+    s->correlation = put(&at, o->correlation, o->correlation_len);
+    s->topic = put(&at, o->topic, topic_size);
     return s;
 }
 
@@ -66,20 +75,38 @@ static int may_send(const struct mqtt *m, const struct mqtt_out *o)
     return m->n_sending < m->window ? 0 : -EAGAIN;
 }
 
+/* With lock held. What waits goes without the control thread: who has an answer hands it over. */
+static bool goes_by_itself(const struct mqtt *m)
+{
+    return m->handing || m->n_flying >= BACKLOG;
+}
+
+bool mqtt_send_idle(const struct mqtt *m)
+{
+    return !m->sends || goes_by_itself(m);
+}
+
 int mqtt_send(struct mqtt *m, const struct mqtt_out *o)
 {
     pthread_mutex_lock(&m->lock);
     int r = may_send(m, o);
+    pthread_mutex_unlock(&m->lock);
+    if (r != 0)
+        return r;
+    struct mqtt_sending *s = make(m, o); /* not under the lock that every answer takes */
+    pthread_mutex_lock(&m->lock);
+    r = may_send(m, o);
     if (r == 0) {
-        struct mqtt_sending *s = make(m, o);
         bool first = !m->sends;
         *(first ? &m->sends : m->sends_end) = s;
         m->sends_end = &s->next;
         m->n_sending++;
-        if (first) /* it takes all that are there */
+        if (first && !goes_by_itself(m)) /* it takes all that are there */
             pthread_cond_broadcast(&m->cond);
     }
     pthread_mutex_unlock(&m->lock);
+    if (r != 0)
+        free(s);
     return r;
 }
 
@@ -92,6 +119,7 @@ static void finish(struct mqtt_sending *s, int status)
         *(s->newer ? &s->newer->older : &m->flying) = s->older;
         if (s->older)
             s->older->newer = s->newer;
+        m->n_flying--;
     }
     m->n_sending--;
     pthread_mutex_unlock(&m->lock);
@@ -99,18 +127,26 @@ static void finish(struct mqtt_sending *s, int status)
     if (m->events.on_sent && !m->muted)
         m->events.on_sent(m->events.ctx, s->id, status);
     pthread_mutex_unlock(&m->cb_lock);
-    free_one(s);
+    free(s);
+}
+
+/* The broker's answer, on a thread of Paho's that has its lock. */
+static void answered(struct mqtt_sending *s, int status)
+{
+    struct mqtt *m = s->m;
+    finish(s, status);
+    mqtt_send_work(m);
 }
 
 static void on_done(void *ctx, MQTTAsync_successData *d)
 {
     (void)d;
-    finish(ctx, 0);
+    answered(ctx, 0);
 }
 
 static void on_done5(void *ctx, MQTTAsync_successData5 *d)
 {
-    finish(ctx, d && d->reasonCode >= MQTTREASONCODE_UNSPECIFIED_ERROR ? -EACCES : 0);
+    answered(ctx, d && d->reasonCode >= MQTTREASONCODE_UNSPECIFIED_ERROR ? -EACCES : 0);
 }
 
 static void on_not_done(void *ctx, MQTTAsync_failureData *d)
@@ -124,7 +160,10 @@ static void on_not_done(void *ctx, MQTTAsync_failureData *d)
 static void on_not_done5(void *ctx, MQTTAsync_failureData5 *d)
 {
     bool refused = d && d->code == 0 && d->reasonCode >= MQTTREASONCODE_UNSPECIFIED_ERROR;
-    finish(ctx, refused ? -EACCES : -ENOTCONN);
+    if (refused)
+        answered(ctx, -EACCES);
+    else
+        finish(ctx, -ENOTCONN);
 }
 
 static void add_properties(const struct mqtt_sending *s, MQTTProperties *props)
@@ -167,11 +206,17 @@ static int hand_over(struct mqtt *m, struct mqtt_sending *s)
     return rc;
 }
 
-/* All that wait, as flying ones. */
-static struct mqtt_sending *take_all(struct mqtt *m)
+/* All that wait, as flying ones; NULL: none, or another thread is at it. Who got some comes back for
+ * more until there are none: two at once would break their order. */
+static struct mqtt_sending *take_all(struct mqtt *m, bool again)
 {
     pthread_mutex_lock(&m->lock);
-    struct mqtt_sending *all = m->phase == MQTT_CONNECTED ? m->sends : NULL;
+    bool mine = again || !m->handing, connected = m->phase == MQTT_CONNECTED;
+    struct mqtt_sending *all = mine && connected ? m->sends : NULL;
+    if (mine)
+        m->handing = all != NULL;
+    if (mine && !connected)
+        pthread_cond_broadcast(&m->cond); /* mqtt_send_forget may wait for that */
     if (all)
         m->sends = NULL;
     for (struct mqtt_sending *s = all; s; s = s->next) {
@@ -179,6 +224,7 @@ static struct mqtt_sending *take_all(struct mqtt *m)
         if (m->flying)
             m->flying->newer = s;
         m->flying = s;
+        m->n_flying++;
         m->stats.published++;
     }
     pthread_mutex_unlock(&m->lock);
@@ -188,7 +234,7 @@ static struct mqtt_sending *take_all(struct mqtt *m)
 void mqtt_send_work(struct mqtt *m)
 {
     struct mqtt_sending *s, *next;
-    while ((s = take_all(m))) {
+    for (bool again = false; (s = take_all(m, again)); again = true) {
         for (; s; s = next) {
             next = s->next; /* Paho's answer may come, and free it, before we are back */
             int rc = hand_over(m, s);
@@ -201,6 +247,8 @@ void mqtt_send_work(struct mqtt *m)
 void mqtt_send_forget(struct mqtt *m)
 {
     pthread_mutex_lock(&m->lock);
+    while (m->handing) /* a thread of Paho's is about to find the link gone */
+        pthread_cond_wait(&m->cond, &m->lock);
     bool with_paho = m->flying != NULL;
     const struct mqtt_sending *oldest = m->flying;
     while (oldest && oldest->older)

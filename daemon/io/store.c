@@ -12,6 +12,7 @@
 #define WAL_LONG       1000       /* pages: time for a checkpoint, beside us … */
 #define WAL_TOO_LONG   4000       /* … or here, if that one does not come behind us */
 #define DONE_MS        150        /* what the broker has is marked after, at the latest */
+#define DONE_MANY      256        /* the end of such a backlog is marked at once */
 #define PRUNE_FIRST_MS 60000
 #define PRUNE_MS       600000
 #define PRUNE_MORE_MS  1000
@@ -684,6 +685,14 @@ void store_outbox(struct store *s, uint64_t after_id, bool urgent_only, size_t m
         submit(s, j);
 }
 
+static uint64_t outbox_rows(struct store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    uint64_t n = s->stats.outbox_rows;
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
 void store_outbox_done(struct store *s, const uint64_t *ids, size_t n)
 {
     if (s->n_marks + n > s->max_marks) {
@@ -694,7 +703,9 @@ void store_outbox_done(struct store *s, const uint64_t *ids, size_t n)
         return;
     memcpy(s->marks + s->n_marks, ids, n * sizeof(*ids));
     s->n_marks += n;
-    if (!loop_timer_active(s->mark))
+    if (s->n_marks >= DONE_MANY && s->n_marks >= outbox_rows(s))
+        flush_marks(s);
+    else if (!loop_timer_active(s->mark))
         loop_timer_start(s->mark, DONE_MS, 0);
 }
 
