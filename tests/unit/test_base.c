@@ -83,6 +83,10 @@ static void test_populate(void **state)
     const size_t n = (size_t)32 << 20, large = (size_t)2 << 20;
     unsigned char there[8192];
     unsigned char *p = mem_zalloc_large(n, 1), *from = p + large - (uintptr_t)p % large;
+    if (madvise(from, large, MADV_POPULATE_WRITE) != 0 && errno == EINVAL) {
+        free(p);
+        skip(); /* Linux before 5.14: nothing is made ahead, and nothing harmed */
+    }
     mem_populate(p, n);
     assert_int_equal(mincore(from, n - 2 * large, there), 0);
     for (size_t i = 0; i < (n - 2 * large) / 4096; i++)
@@ -108,7 +112,7 @@ static void test_expect(void **state)
 {
     (void)state;
     struct expected e = {0};
-    char c;
+    char c = 0;
     mem_expect(&c, MEM_LARGE); /* nobody wants to know */
     mem_expect_by(note_expected, &e);
     mem_expect(&c, MEM_LARGE - 1);
