@@ -481,6 +481,41 @@ int __poll_chk(struct pollfd *fds, nfds_t n, int timeout_ms, size_t room)
     return poll(fds, n, timeout_ms);
 }
 
+/* -- sleeping ----------------------------------------------------------------------------------- */
+
+static struct timespec of_us(useconds_t us)
+{
+    return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000};
+}
+
+/* The sockets whose next word Paho would take at once. What one says already it does not want now. */
+static nfds_t quiet_ones(const struct reader *r, struct pollfd *fds)
+{
+    nfds_t n = 0, quiet = 0;
+    for (size_t i = 0; i < r->n; i++)
+        if (find(r, r->in[i]->fd) && r->in[i]->writable && !atomic_load(&full[r->in[i]->fd]))
+            fds[n++] = (struct pollfd){.fd = r->in[i]->fd, .events = POLLIN};
+    if (n == 0 || ask(fds, n, 0) < 0)
+        return 0;
+    for (nfds_t i = 0; i < n; i++)
+        if (fds[i].revents == 0)
+            fds[quiet++] = fds[i];
+    return quiet;
+}
+
+/* Paho sleeps for 100 ms when nothing has come for a second: until something comes is enough. */
+int usleep(useconds_t us)
+{
+    struct pollfd fds[SOCKETS_MAX];
+    struct timespec t = of_us(us);
+    nfds_t n = mine ? quiet_ones(mine, fds) : 0;
+    if (n == 0)
+        return nanosleep(&t, NULL);
+    (void)let_all_go();
+    (void)ppoll(fds, n, &t, NULL);
+    return 0;
+}
+
 /* -- recv and close ---------------------------------------------------------------------------- */
 
 static size_t hand_out(struct in *s, char *to, size_t n)

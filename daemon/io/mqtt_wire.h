@@ -9,13 +9,15 @@
  * writev() of four bytes that wakes the broker (Socket.c: Socket_getReadySocket, Socket_getch,
  * Socket_getdata, Socket_putdatas). That is half of what a subscriber costs. Paho has no hook for it, but
  * the program's own definition of a function comes before libc's when a shared library's call is bound
- * (ld.so(8)): mqtt_wire.c defines recv(), poll(), writev() and close() for the process. They are libc's
- * to everybody but one: on Paho's receive thread, for the sockets that it polls,
+ * (ld.so(8)): mqtt_wire.c defines recv(), poll(), writev(), usleep() and close() for the process. They are
+ * libc's to everybody but one: on Paho's receive thread, for the sockets that it polls,
  *
  *  - recv() reads what has come in one piece and hands it out as it is asked for; poll() knows about what
  *    is left. A socket that brings thousands of messages a second is read at a pace (mqtt_pace.h);
  *  - a PUBACK is held until that thread next turns to the kernel, that is, for as long as messages that
- *    have been read already are worked off, then all go in one send().
+ *    have been read already are worked off, then all go in one send();
+ *  - usleep(), with which Paho looks away for 100 ms whenever nothing has come for a second, ends when
+ *    something comes: an alarm in a quiet house is not late for it.
  *
  * It also turns Nagle's algorithm off on the sockets that it meets (tcp(7), TCP_NODELAY), which Paho
  * leaves on: an alarm's second message waited up to 40 ms for the broker's delayed acknowledgement.

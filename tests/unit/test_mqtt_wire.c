@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A socket of "Paho's" and the broker's end of it. */
@@ -545,6 +546,41 @@ static void two_threads_write(void)
     pair_end(&p);
 }
 
+/* -- sleeping ------------------------------------------------------------------------------------ */
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void *say_later(void *fd)
+{
+    (void)poll(NULL, 0, 50);
+    return send(*(int *)fd, "x", 1, 0) == 1 ? fd : NULL;
+}
+
+static void sleep_ends_when_something_comes(void)
+{
+    struct pair p = pair_new();
+    pthread_t t;
+    void *said;
+    assert_false(readable(p.paho, 0));
+    assert_false(readable(p.paho, 0)); /* can be written to, says the kernel */
+    uint64_t began = now_ms();
+    assert_int_equal(pthread_create(&t, NULL, say_later, &p.broker), 0);
+    assert_int_equal(usleep(30000000), 0);
+    assert_true(now_ms() - began < 20000);
+    assert_int_equal(pthread_join(t, &said), 0);
+    assert_non_null(said);
+    began = now_ms(); /* it does not want that now, and would come back at once for ever */
+    assert_int_equal(usleep(60000), 0);
+    assert_true(now_ms() - began >= 59);
+    hear(p.paho, "x");
+    pair_end(&p);
+}
+
 /* -- everybody else ---------------------------------------------------------------------------- */
 
 static void test_other_threads(void **state)
@@ -565,6 +601,7 @@ static void test_other_threads(void **state)
     assert_int_equal(close(-1), -1);
     assert_int_equal(errno, EBADF);
     assert_int_equal(poll(NULL, 0, 1), 0);
+    assert_int_equal(usleep(1000), 0);
     pair_end(&p);
 }
 
@@ -618,6 +655,7 @@ AS_PAHO(a_rest_like_an_ack)
 AS_PAHO(acks_wait_for_room)
 AS_PAHO(acks_of_a_closed_socket)
 AS_PAHO(two_threads_write)
+AS_PAHO(sleep_ends_when_something_comes)
 
 int main(void)
 {
@@ -641,6 +679,7 @@ int main(void)
         cmocka_unit_test(test_acks_wait_for_room),
         cmocka_unit_test(test_acks_of_a_closed_socket),
         cmocka_unit_test(test_two_threads_write),
+        cmocka_unit_test(test_sleep_ends_when_something_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
