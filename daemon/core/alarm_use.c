@@ -346,13 +346,22 @@ static uint64_t cross_of(const struct plan *p)
     return mask;
 }
 
+/* Of what was said there nothing is known of it: its age counts from now. */
+static void begin_again(const struct change *c, const struct whom *there, struct whom *now)
+{
+    for (unsigned k = 0; k < now->plan->n_slots; k++)
+        if (there->series->last[k].at_ns)
+            now->series->last[k].at_ns = c->m.engine_ns;
+}
+
 static void leave_own(struct change *c, const struct whom *old, struct whom *now)
 {
     struct whom there = *now;
     there.series = gen_series(c->next, now->device, old->device->point, true);
     ASSERT(there.series); /* its first further one */
-    now->dev->flags &= (uint8_t)~DEV_NAMED;
     move_values(old, &there);
+    begin_again(c, &there, now);
+    note_newcomer(c, old, &there);
     now->series->truth = there.series->truth & cross_of(now->plan);
     there.series->truth &= ~cross_of(now->plan);
     move_seats(c, old, now, &there);
@@ -403,6 +412,8 @@ static void move_device(struct change *c, uint32_t index)
         now.dev->rare = mem_dup(&kept, sizeof(kept));
     }
     bool leaves = leaves_own(c, &old, d);
+    if (strcmp(old.device->point ? old.device->point : "", d->point ? d->point : "") != 0)
+        now.dev->flags &= (uint8_t)~DEV_NAMED; /* where it stays, it is not of that name */
     join_own(c, &old, d, leaves);
     for (old.series = old.dev->series; old.series; old.series = old.series->next) {
         const char *point = old.series->point ? old.series->point : "";

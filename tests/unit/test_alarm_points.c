@@ -484,6 +484,71 @@ static void its_rule_reads_both_now(void **state)
     rig_end(&r);
 }
 
+/* -- what is known where --------------------------------------------------------------------- */
+
+/* The new own one has not spoken yet: it is silent since the reload, not for ever. */
+static void who_begins_now_is_not_old(void **state)
+{
+    static const char rules[] =
+        RULES(RULE("old", "sump", "levels: [{severity: minor, when: age(level) > 1h}]"));
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("sump", "a"), rules);
+    for (unsigned i = 1; i <= 6; i++)
+        by_name(&r, i * 30 * MIN, "level=0.1");
+    reload(&r, POINTED("sump", "c"), rules);
+    told(&r, "");
+    for (unsigned i = 7; i <= 10; i++)
+        at(&r, i * 30 * MIN, "a", "level=0.1");
+    assert_non_null(strstr(r.log, "14400 old x1 activated"));
+    assert_null(strstr(r.log, "x1@a"));
+    forget(&r);
+    by_name(&r, 301 * MIN, "level=0.1");
+    told(&r, "18060 old x1 cleared normal minor good\n");
+    rig_end(&r);
+}
+
+/* It moves besides: rules of there look at what was said at the point that it left. */
+static void who_is_left_is_new_elsewhere(void **state)
+{
+    static const char rules[] =
+        RULES(RULE("p", "sump",
+                   "only: {compounds: [c2]}, points: [a], levels: "
+                   "[{severity: minor, when: level > 0.8}]")
+                  RULE("all", "sump", "levels: [{severity: minor, when: level > 4}]"));
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("sump", "a"), rules);
+    by_name(&r, 60 * S, "level=0.9");
+    told(&r, "");
+    reload(&r,
+           "device,kind,compound,building,expected_interval,point\n"
+           "x1,sump,c2,b1,60s,c\n",
+           rules);
+    told(&r, "60 p x1@a activated active minor good\n");
+    rig_end(&r);
+}
+
+/* For want of room it stayed where it is, as whose it is not: it does not go with the next name. */
+static void who_stayed_has_no_name(void **state)
+{
+    (void)state;
+    struct rig r;
+    char name[8];
+    rig_start(&r, POINTED("smoke", "a"), FIRE);
+    for (unsigned i = 1; i <= 64; i++) {
+        snprintf(name, sizeof(name), "p%u", i);
+        at(&r, 20 * S + i * S / 10, name, "alarm=0");
+    }
+    by_name(&r, 60 * S, "alarm=1");
+    told(&r, "60 fire x1 activated active critical good\n");
+    reload(&r, POINTED("smoke", "b"), FIRE);
+    reload(&r, POINTED("smoke", "p1"), FIRE);
+    reload(&r, POINTED("smoke", "c"), FIRE);
+    told(&r, "");
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +571,9 @@ int main(void)
         cmocka_unit_test(windows_are_of_whose_values_are),
         cmocka_unit_test(what_is_worse_is_told_while_it_flaps),
         cmocka_unit_test(its_rule_reads_both_now),
+        cmocka_unit_test(who_begins_now_is_not_old),
+        cmocka_unit_test(who_is_left_is_new_elsewhere),
+        cmocka_unit_test(who_stayed_has_no_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
