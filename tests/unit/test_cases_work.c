@@ -670,6 +670,38 @@ static void what_is_active_takes_the_key(void **state)
     rig_free(r);
 }
 
+/* A store that was put back to before: it is the same case, and comes home again. */
+static void an_older_store_knows_it_elsewhere(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        struct cases_rig *r = rig_new();
+        give_at(r, ALARM_ACTIVATED, "full-1", "b");
+        struct kept_case old = *r->open;
+        const char *list = old.blob = mem_dup(old.blob, old.blob_len);
+        give_at(r, ALARM_MOVED, "full-1", "b");
+        own_point(r, "b");
+        if (more)
+            give_at(r, ALARM_CLEARED, "full-1", "");
+        free(r->open->blob);
+        *r->open = old;
+        size_t n = r->n;
+        assert_int_equal(cases_adopt(r->c, &list, &old.blob_len, 1, NULL, NULL), 0);
+        assert_int_equal(r->n, n);
+        rig_pass(r, 1);
+        assert_true(r->n > n);
+        assert_int_equal(rig_open(r), 1);
+        assert_int_equal(told_since(r, n, CASE_MOVED), 1);
+        assert_string_equal(rig_last(r)->id, r->seen[0].id);
+        assert_string_equal(rig_last(r)->key, "full-1/d1/");
+        assert_true(rig_says(rig_last(r)->json, "\"quality\":\"good\""));
+        assert_true(rig_says(rig_last(r)->json,
+                             more ? "\"condition\":\"normal\"" : "\"condition\":\"active\""));
+        assert_int_equal(cases_next_due(r->c), UINT64_MAX);
+        rig_free(r);
+    }
+}
+
 /* -- both had the same ------------------------------------------------------------------------- */
 
 /* Both are active, then a reload joins them: what is told since then. */
@@ -830,6 +862,7 @@ int main(void)
         cmocka_unit_test(a_case_goes_home),
         cmocka_unit_test(what_waits_goes_home),
         cmocka_unit_test(what_is_active_takes_the_key),
+        cmocka_unit_test(an_older_store_knows_it_elsewhere),
         cmocka_unit_test(a_test_hides_no_fire_that_joins_it),
         cmocka_unit_test(what_was_done_of_one_is_not_of_both),
         cmocka_unit_test(who_joins_nothing_goes_home),
