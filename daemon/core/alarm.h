@@ -69,7 +69,8 @@ struct alarm_event {
     bool life_safety; /* of the rule or the device: never held back */
     unsigned members; /* silent members of an uplink */
     /* REMOVED: "rule_removed", "not_concerned" (the rule does not ask for this device any
-     * more), "device_removed", "device_retired", "device_changed" (of another kind); CLEARED by
+     * more), "joined" (its point is the device's own now, whose alarm goes on for both),
+     * "device_removed", "device_retired", "device_changed" (of another kind); CLEARED by
      * policy and not by a sample: "schedule", "no_data"; LEVEL by a reload: "rule_changed". */
     const char *reason;
 };

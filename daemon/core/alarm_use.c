@@ -232,13 +232,32 @@ static bool is_lesser(const struct act *own, const struct act *other, bool newer
     return known + others == 0 ? newer : others > known && own->told == STATE_NORMAL;
 }
 
+/* What is graver than both may be on its way at either: the longer clock goes on. Where what is known now is
+ * something else, the first look ends it. */
+static void join_clocks(struct act *t, const struct act *other)
+{
+    for (int l = 0; l <= other->level; l++)
+        t->delays[l] = (struct delay){0};
+    for (int l = (t->level > other->level ? t->level : other->level) + 1; l < RULE_MAX_LEVELS;
+         l++) {
+        struct delay *d = &t->delays[l];
+        const struct delay *o = &other->delays[l];
+        if (o->run == DELAY_IDLE || (d->run != DELAY_IDLE && d->done_ns >= o->done_ns))
+            continue;
+        *d = *o;
+        t->lag_ns = other->lag_ns;
+    }
+    t->due = other->due < t->due ? other->due : t->due;
+    t->wake_ns = other->wake_ns < t->wake_ns ? other->wake_ns : t->wake_ns;
+    t->waits |= other->waits;
+}
+
 /* Of two alarms that are one from now on: no less grave than either, and over when it is seen to be. */
 static void join(struct act *t, const struct act *other)
 {
     t->urgent |= other->urgent;
     t->silent |= other->silent;
-    for (int l = 0; l <= other->level; l++)
-        t->delays[l] = (struct delay){0};
+    join_clocks(t, other);
     if (other->level <= t->level)
         return;
     if (t->level < 0) {
@@ -251,31 +270,40 @@ static void join(struct act *t, const struct act *other)
     t->quality = other->quality;
     t->late = other->late;
     t->inhibited = false;
+    t->held = t->told == STATE_NORMAL || other->told == STATE_NORMAL;
+    if (t->held) /* told when it has caught up, although it flaps */
+        return;
     if (t->flap && t->flap->worst < t->level)
         t->flap->worst = t->level;
-    t->held = t->told == STATE_NORMAL || other->told == STATE_NORMAL;
-    if (t->held)
-        return;
     t->told = t->level;
     t->retell = true;
 }
 
-/* Of each rule one goes on; leaves: but what is about silence goes away from the own. */
+/* Of each rule one goes on, with the windows of whose values go on; leaves: but what is about silence goes
+ * away from the own. */
 static void join_acts(struct change *c, const struct whom *own, const struct whom *further,
-                      bool leaves)
+                      const struct device *d, bool leaves)
 {
+    const struct plan *next = gen_plan(c->next, d);
+    bool newer = leaves || further->series->newest_ns >= own->series->newest_ns;
     for (unsigned i = 0; i < own->plan->n_rules; i++) {
         const char *id = own->plan->rules[i].rule->id;
+        const struct rule *n = rules_find(c->now->rules, id, strlen(id));
+        unsigned to = n ? plan_find(next, n) : UINT32_MAX;
         uint32_t one = seats_of(own->plan, own->series)[i].act;
         uint32_t two = seats_of(further->plan, further->series)[i].act;
-        if (!one || !two || !rules_find(c->now->rules, id, strlen(id)))
-            continue;
-        if (leaves && goes_along(&own->plan->rules[i], act_at(c->a, one)))
+        if (!one || !two || to == UINT32_MAX ||
+            (leaves && goes_along(&next->rules[to], act_at(c->a, one))))
             continue;
         struct act *t = act_at(c->a, one), *other = act_at(c->a, two);
-        bool lesser = is_lesser(t, other, further->series->newest_ns >= own->series->newest_ns);
+        bool lesser = is_lesser(t, other, newer);
         join(lesser ? other : t, lesser ? t : other);
-        drop(c, lesser ? own : further, i, "not_concerned");
+        if (lesser != newer) {
+            struct expr_state **windows = t->windows;
+            t->windows = other->windows;
+            other->windows = windows;
+        }
+        drop(c, lesser ? own : further, i, "joined");
     }
 }
 
@@ -305,7 +333,7 @@ static void join_own(struct change *c, const struct whom *old, const struct devi
     for (struct series *s = own.series; s; s = s->next)
         if (becomes_own(c, s, d)) {
             further.series = s;
-            join_acts(c, &own, &further, leaves);
+            join_acts(c, &own, &further, d, leaves);
         }
 }
 
@@ -318,13 +346,22 @@ static uint64_t cross_of(const struct plan *p)
     return mask;
 }
 
+/* Of what was said there nothing is known of it: its age counts from now. */
+static void begin_again(const struct change *c, const struct whom *there, struct whom *now)
+{
+    for (unsigned k = 0; k < now->plan->n_slots; k++)
+        if (there->series->last[k].at_ns)
+            now->series->last[k].at_ns = c->m.engine_ns;
+}
+
 static void leave_own(struct change *c, const struct whom *old, struct whom *now)
 {
     struct whom there = *now;
     there.series = gen_series(c->next, now->device, old->device->point, true);
     ASSERT(there.series); /* its first further one */
-    now->dev->flags &= (uint8_t)~DEV_NAMED;
     move_values(old, &there);
+    begin_again(c, &there, now);
+    note_newcomer(c, old, &there);
     now->series->truth = there.series->truth & cross_of(now->plan);
     there.series->truth &= ~cross_of(now->plan);
     move_seats(c, old, now, &there);
@@ -375,6 +412,8 @@ static void move_device(struct change *c, uint32_t index)
         now.dev->rare = mem_dup(&kept, sizeof(kept));
     }
     bool leaves = leaves_own(c, &old, d);
+    if (strcmp(old.device->point ? old.device->point : "", d->point ? d->point : "") != 0)
+        now.dev->flags &= (uint8_t)~DEV_NAMED; /* where it stays, it is not of that name */
     join_own(c, &old, d, leaves);
     for (old.series = old.dev->series; old.series; old.series = old.series->next) {
         const char *point = old.series->point ? old.series->point : "";

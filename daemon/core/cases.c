@@ -512,7 +512,8 @@ void cases_set_point(struct cases *c, struct case_open *o, const char *point, in
     cases_unlink(c, o);
     cases_set(&o->point, point);
     cases_link(c, o);
-    cases_emit(c, o, CASE_MOVED, &(struct case_cause){.wall_ms = wall_ms}, false);
+    if (!o->lost) /* it is opened anew, there */
+        cases_emit(c, o, CASE_MOVED, &(struct case_cause){.wall_ms = wall_ms}, false);
 }
 
 /* Its point is its device's own, whose key is free. */

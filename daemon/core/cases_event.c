@@ -140,14 +140,24 @@ static void open_case(struct cases *c, const struct position *at, const struct a
 
 /* -- events ---------------------------------------------------------------------------------- */
 
+static bool is_resolved(const struct case_open *o)
+{
+    return o->work == WORK_RESOLVED || o->work == WORK_CONFIRMED || o->work == WORK_FED_BACK;
+}
+
+static void back_to_work(struct case_open *o)
+{
+    if (!is_resolved(o))
+        return;
+    o->work = WORK_ACCEPTED;
+    o->rework++;
+}
+
 void cases_again(struct case_open *o)
 {
     o->occurrence++;
     case_step_clear(&o->ack);
-    if (o->work == WORK_RESOLVED || o->work == WORK_CONFIRMED || o->work == WORK_FED_BACK) {
-        o->work = WORK_ACCEPTED;
-        o->rework++;
-    }
+    back_to_work(o);
 }
 
 /* The problem came back while the case is open. */
@@ -274,6 +284,45 @@ void cases_removed(struct cases *c, struct case_open *o, const char *reason, int
                    !other_lane, engine_ns);
 }
 
+/* Its alarm goes on as the device's own, whose case (`own`) is for both from now on: it is hidden, a test,
+ * acknowledged or resolved only if both were. */
+static void join(struct cases *c, const struct case_open *o, struct case_open *own,
+                 const struct alarm_event *ev)
+{
+    uint64_t was = cases_facets(own);
+    bool shelved = own->masks & MASK_SHELVED && !(o->masks & MASK_SHELVED);
+    if (shelved) {
+        case_unshelve(own);
+        cases_due_renew(c, own);
+        cases_reckon_due(c);
+    }
+    own->life_safety |= o->life_safety;
+    own->masks &= ~(unsigned)MASK_TEST | o->masks;
+    own->tested &= o->tested;
+    own->latched |= o->latched;
+    if (!o->ack.ms)
+        case_step_clear(&own->ack);
+    if (!is_resolved(o))
+        back_to_work(own);
+    if (cases_facets(own) != was && !own->lost)
+        cases_emit(c, own, shelved ? CASE_UNSHELVED : CASE_UNMASKED,
+                   &(struct case_cause){.wall_ms = ev->wall_ms, .reason = ev->reason}, false);
+}
+
+static void removed(struct cases *c, struct case_open *o, const struct alarm_event *ev)
+{
+    const char *reason = ev->reason ? ev->reason : "removed";
+    if (strcmp(reason, "joined") == 0) {
+        struct case_open *own = cases_of(c, ev->rule->id, ev->device->code, "");
+        if (!own) { /* there is none here, so this one is it */
+            cases_set_point(c, o, "", ev->wall_ms);
+            return;
+        }
+        join(c, o, own, ev);
+    }
+    cases_removed(c, o, reason, ev->wall_ms, ev->engine_ns);
+}
+
 /* What waited for people where it goes on now has no key any more. */
 static void moved(struct cases *c, const struct alarm_event *ev)
 {
@@ -357,7 +406,7 @@ void cases_event(struct cases *c, const struct position *at, const struct alarm_
         inhibit(c, o, ev);
         break;
     case ALARM_REMOVED:
-        cases_removed(c, o, ev->reason ? ev->reason : "removed", ev->wall_ms, ev->engine_ns);
+        removed(c, o, ev);
         break;
     case ALARM_ACTIVATED:
     case ALARM_EPISODE:

@@ -400,14 +400,25 @@ static int words_read(const char *const *blobs, const size_t *lens, size_t n, st
     return 0;
 }
 
-static struct word *word_of(const struct words *w, const struct case_open *o)
+static struct word *word_at(const struct words *w, const struct case_open *o, const char *point)
 {
-    struct word wanted = {.key = cases_key_scope(o->rule, o->device, o->point)};
+    struct word wanted = {.key = cases_key_scope(o->rule, o->device, point)};
     const struct word *key = &wanted;
     struct word **found =
         w->n > 0 ? bsearch(&key, w->by_key, w->n, sizeof(w->by_key[0]), compare_keys) : NULL;
     free(wanted.key);
     return found ? *found : NULL;
+}
+
+/* A store of before its point became the device's own has it where it was: from there it comes home once
+ * more. */
+static struct word *word_of(const struct words *w, const struct case_open *o)
+{
+    struct word *there = word_at(w, o, o->point);
+    if (there || o->lost || *o->point || !o->d || !o->d->point)
+        return there;
+    there = word_at(w, o, o->d->point);
+    return there && there->o && !there->was && strcmp(there->o->id, o->id) == 0 ? there : NULL;
 }
 
 /* The store's word goes for what people did and were told. How it is, what is here knows: core/alarm will
@@ -515,7 +526,7 @@ static void take_over(struct cases *c, struct word *w, cases_differs_fn *differs
     w->o = NULL;
 }
 
-/* By keys: an id of a store that was put back may be another key's here. */
+/* By keys: an id of a store that was put back may be another key's here; but word_of(). */
 int cases_adopt(struct cases *c, const char *const *blobs, const size_t *lens, size_t n,
                 cases_differs_fn *differs, void *ctx)
 {
@@ -525,7 +536,7 @@ int cases_adopt(struct cases *c, const char *const *blobs, const size_t *lens, s
     for (struct case_open *o = r == 0 ? c->first : NULL; o; o = next) {
         struct word *known = word_of(&w, o);
         next = o->next;
-        if (known)
+        if (known && !known->was)
             give_way(c, o, known, differs, ctx);
         else
             drop(c, o, differs, ctx);

@@ -32,6 +32,12 @@ static void reload(struct rig *r, const char *devices, const char *rules)
     rig_to(r, r->now - BOOT + S);
 }
 
+static void forget(struct rig *r)
+{
+    r->n_log = 0;
+    *r->log = '\0';
+}
+
 /* What is said at it is said at the device's own from then on. */
 static void a_further_point_becomes_the_own(void **state)
 {
@@ -97,7 +103,7 @@ static void both_had_it(void **state)
     told(&r, "50 wet x1 activated active minor good\n"
              "60 wet x1@b activated active critical good\n");
     reload(&r, POINTED("sump", "b"), WET);
-    told(&r, "60 wet x1@b removed normal critical good not_concerned\n"
+    told(&r, "60 wet x1@b removed normal critical good joined\n"
              "60 wet x1 level active critical good rule_changed\n");
     at(&r, 90 * S, "", "level=2.6");
     told(&r, "");
@@ -110,7 +116,7 @@ static void both_had_it(void **state)
     at(&r, 60 * S, "b", "level=0.9");
     r.n_log = 0;
     reload(&r, POINTED("sump", "b"), WET);
-    told(&r, "60 wet x1@b removed normal minor good not_concerned\n");
+    told(&r, "60 wet x1@b removed normal minor good joined\n");
     assert_int_equal(rig_look(&r, "wet", "x1", "").level, 1);
     rig_end(&r);
 }
@@ -131,7 +137,7 @@ static void its_own_is_silent(void **state)
              "240 q x1@b quality active critical stale\n"
              "240 q x1 activated active no_data stale\n");
     reload(&r, POINTED("sump", "b"), rules);
-    told(&r, "300 q x1@b removed normal critical stale not_concerned\n"
+    told(&r, "300 q x1@b removed normal critical stale joined\n"
              "300 q x1 level active critical stale rule_changed\n");
     at(&r, 360 * S, "", "level=0.9");
     told(&r, "360 q x1 quality active critical good\n");
@@ -369,6 +375,180 @@ static void there_is_no_room(void **state)
     rig_end(&r);
 }
 
+/* -- where both had it ------------------------------------------------------------------------ */
+
+/* A graver level was on its way at either of them: it comes. */
+static void what_is_graver_still_comes(void **state)
+{
+    static const char rules[] = RULES(
+        RULE("h", "sump",
+             "mode: hold, fresh: 1h, levels: [{severity: minor, when: level > 0.8}, {severity: "
+             "critical, when: level > 2, for: 5m}]")),
+                      silent[] = RULES(
+                          RULE("h", "sump",
+                               "mode: hold, fresh: 1h, levels: [{severity: critical, when: "
+                               "level > 2, for: 10m}], no_data: {after: 3m, policy: alert}"));
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("sump", "a"), rules);
+    at(&r, 50 * S, "", "level=0.9");
+    at(&r, 60 * S, "b", "level=2.5");
+    told(&r, "50 h x1 activated active minor good\n"
+             "60 h x1@b activated active minor good\n");
+    reload(&r, POINTED("sump", "b"), rules);
+    told(&r, "60 h x1@b removed normal minor good joined\n");
+    rig_to(&r, 400 * S);
+    told(&r, "240 h x1 quality active minor stale\n"
+             "360 h x1 level active critical stale\n");
+    rig_end(&r);
+
+    rig_start(&r, POINTED("sump", "a"), rules); /* of what is said no longer it does not */
+    at(&r, 50 * S, "b", "level=2.5");
+    at(&r, 60 * S, "", "level=0.9");
+    forget(&r);
+    reload(&r, POINTED("sump", "b"), rules);
+    told(&r, "60 h x1@b removed normal minor good joined\n");
+    rig_to(&r, 400 * S);
+    told(&r, "240 h x1 quality active minor stale\n");
+    rig_end(&r);
+
+    rig_start(&r, POINTED("sump", "a"), silent); /* and its own is silent */
+    at(&r, 60 * S, "b", "level=2.5");
+    rig_to(&r, 300 * S);
+    told(&r, "240 h x1 activated active no_data stale\n");
+    reload(&r, POINTED("sump", "b"), silent);
+    told(&r, "");
+    rig_to(&r, 700 * S);
+    told(&r, "660 h x1 level active critical stale\n");
+    rig_end(&r);
+}
+
+/* What its values come from, its windows come from. */
+static void windows_are_of_whose_values_are(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("sump", "a"), MEAN);
+    at(&r, 50 * S, "", "level=0.9");
+    at(&r, 60 * S, "b", "level=2");
+    forget(&r);
+    reload(&r, POINTED("sump", "b"), MEAN);
+    told(&r, "60 mean x1@b removed normal minor good joined\n");
+    at(&r, 120 * S, "", "level=0.1");
+    told(&r, ""); /* 1.05 */
+    at(&r, 180 * S, "", "level=0.1");
+    told(&r, "180 mean x1 cleared normal minor good\n");
+    rig_end(&r);
+}
+
+/* Its own flaps: what is worse is told when the other has caught up, not hidden by that. */
+static void what_is_worse_is_told_while_it_flaps(void **state)
+{
+    static const char rules[] =
+        RULES(DAMPED("high", "sump",
+                     "levels: [{severity: minor, when: level > 0.8, off: level < 0.6}, "
+                     "{severity: critical, when: level > 2, off: level < 1.5}]"));
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("sump", "a"), rules);
+    for (unsigned i = 0; i < 6; i++)
+        at(&r, (900 + i * 15) * S, "", i % 2 ? "level=0.1" : "level=0.9");
+    assert_true(rig_look(&r, "high", "x1", "").flapping);
+    rig_say(&r, 1000 * S, "x1", "level=2.5", (struct said){.point = "b", .order = 600 * S});
+    forget(&r);
+    reload(&r, POINTED("sump", "b"), rules);
+    told(&r, "");
+    rig_to(&r, 1010 * S);
+    told(&r, "1005 high x1 level active critical good late flapping\n");
+    rig_end(&r);
+}
+
+/* The rule reads both from now on, so it is the device's own: what was at the other joins it. */
+static void its_rule_reads_both_now(void **state)
+{
+    static const char both[] =
+        RULES(RULE("wet", "sump",
+                   "life_safety: true, levels: [{severity: minor, when: level@a > 0.8 or "
+                   "level@b > 0.8}, {severity: critical, when: level@a > 2 or level@b > 2}]"));
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("sump", "a"), WET);
+    by_name(&r, 60 * S, "level=0.9");
+    at(&r, 70 * S, "b", "level=2.5");
+    forget(&r);
+    reload(&r, POINTED("sump", "b"), both);
+    told(&r, "70 wet x1@b removed normal critical good joined\n"
+             "70 wet x1 level active critical good rule_changed\n");
+    by_name(&r, 120 * S, "level=0.1");
+    told(&r, "120 wet x1 level active minor good\n");
+    rig_end(&r);
+}
+
+/* -- what is known where --------------------------------------------------------------------- */
+
+/* The new own one has not spoken yet: it is silent since the reload, not for ever. */
+static void who_begins_now_is_not_old(void **state)
+{
+    static const char rules[] =
+        RULES(RULE("old", "sump", "levels: [{severity: minor, when: age(level) > 1h}]"));
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("sump", "a"), rules);
+    for (unsigned i = 1; i <= 6; i++)
+        by_name(&r, i * 30 * MIN, "level=0.1");
+    reload(&r, POINTED("sump", "c"), rules);
+    told(&r, "");
+    for (unsigned i = 7; i <= 10; i++)
+        at(&r, i * 30 * MIN, "a", "level=0.1");
+    assert_non_null(strstr(r.log, "14400 old x1 activated"));
+    assert_null(strstr(r.log, "x1@a"));
+    forget(&r);
+    by_name(&r, 301 * MIN, "level=0.1");
+    told(&r, "18060 old x1 cleared normal minor good\n");
+    rig_end(&r);
+}
+
+/* It moves besides: rules of there look at what was said at the point that it left. */
+static void who_is_left_is_new_elsewhere(void **state)
+{
+    static const char rules[] =
+        RULES(RULE("p", "sump",
+                   "only: {compounds: [c2]}, points: [a], levels: "
+                   "[{severity: minor, when: level > 0.8}]")
+                  RULE("all", "sump", "levels: [{severity: minor, when: level > 4}]"));
+    (void)state;
+    struct rig r;
+    rig_start(&r, POINTED("sump", "a"), rules);
+    by_name(&r, 60 * S, "level=0.9");
+    told(&r, "");
+    reload(&r,
+           "device,kind,compound,building,expected_interval,point\n"
+           "x1,sump,c2,b1,60s,c\n",
+           rules);
+    told(&r, "60 p x1@a activated active minor good\n");
+    rig_end(&r);
+}
+
+/* For want of room it stayed where it is, as whose it is not: it does not go with the next name. */
+static void who_stayed_has_no_name(void **state)
+{
+    (void)state;
+    struct rig r;
+    char name[8];
+    rig_start(&r, POINTED("smoke", "a"), FIRE);
+    for (unsigned i = 1; i <= 64; i++) {
+        snprintf(name, sizeof(name), "p%u", i);
+        at(&r, 20 * S + i * S / 10, name, "alarm=0");
+    }
+    by_name(&r, 60 * S, "alarm=1");
+    told(&r, "60 fire x1 activated active critical good\n");
+    reload(&r, POINTED("smoke", "b"), FIRE);
+    reload(&r, POINTED("smoke", "p1"), FIRE);
+    reload(&r, POINTED("smoke", "c"), FIRE);
+    told(&r, "");
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +567,13 @@ int main(void)
         cmocka_unit_test(silence_stays_with_the_device),
         cmocka_unit_test(rules_find_their_points),
         cmocka_unit_test(there_is_no_room),
+        cmocka_unit_test(what_is_graver_still_comes),
+        cmocka_unit_test(windows_are_of_whose_values_are),
+        cmocka_unit_test(what_is_worse_is_told_while_it_flaps),
+        cmocka_unit_test(its_rule_reads_both_now),
+        cmocka_unit_test(who_begins_now_is_not_old),
+        cmocka_unit_test(who_is_left_is_new_elsewhere),
+        cmocka_unit_test(who_stayed_has_no_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

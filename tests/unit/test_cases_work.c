@@ -670,6 +670,176 @@ static void what_is_active_takes_the_key(void **state)
     rig_free(r);
 }
 
+/* A store that was put back to before: it is the same case, and comes home again. */
+static void an_older_store_knows_it_elsewhere(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        struct cases_rig *r = rig_new();
+        give_at(r, ALARM_ACTIVATED, "full-1", "b");
+        struct kept_case old = *r->open;
+        const char *list = old.blob = mem_dup(old.blob, old.blob_len);
+        give_at(r, ALARM_MOVED, "full-1", "b");
+        own_point(r, "b");
+        if (more)
+            give_at(r, ALARM_CLEARED, "full-1", "");
+        free(r->open->blob);
+        *r->open = old;
+        size_t n = r->n;
+        assert_int_equal(cases_adopt(r->c, &list, &old.blob_len, 1, NULL, NULL), 0);
+        assert_int_equal(r->n, n);
+        rig_pass(r, 1);
+        assert_true(r->n > n);
+        assert_int_equal(rig_open(r), 1);
+        assert_int_equal(told_since(r, n, CASE_MOVED), 1);
+        assert_string_equal(rig_last(r)->id, r->seen[0].id);
+        assert_string_equal(rig_last(r)->key, "full-1/d1/");
+        assert_true(rig_says(rig_last(r)->json, "\"quality\":\"good\""));
+        assert_true(rig_says(rig_last(r)->json,
+                             more ? "\"condition\":\"normal\"" : "\"condition\":\"active\""));
+        assert_int_equal(cases_next_due(r->c), UINT64_MAX);
+        rig_free(r);
+    }
+}
+
+/* -- both had the same ------------------------------------------------------------------------- */
+
+/* Both are active, then a reload joins them: what is told since then. */
+static size_t join_at_home(struct cases_rig *r, const char *rule, const char *device)
+{
+    size_t before = r->n;
+    struct alarm_event ev = rig_event(r, ALARM_REMOVED, rule, device);
+    ev.condition = ALARM_NORMAL;
+    ev.point = "b";
+    ev.reason = "joined";
+    rig_give(r, &ev);
+    return before;
+}
+
+static void begin_at(struct cases_rig *r, const char *rule, const char *device,
+                     const char *point)
+{
+    struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, rule, device);
+    ev.point = point;
+    rig_give(r, &ev);
+}
+
+static void assert_joined(const struct seen_transition *t)
+{
+    assert_true(t->closed && t->deliver);
+    assert_non_null(strstr(t->key, "/b"));
+    assert_true(rig_says(t->json, "\"reason\":\"joined\""));
+}
+
+/* It burns at the point, and then the fire brigade's test of the compound sets the other one off: the fire
+ * is no test. */
+static void a_test_hides_no_fire_that_joins_it(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    begin_at(r, "fire-1", "s1", "b");
+    assert_int_equal(
+        rig_ask(r, NULL, "-", "compound/qby", VERB_TEST, "{\"for\":\"30m\"}", NULL),
+        ANSWER_DONE);
+    begin_at(r, "fire-1", "s1", "");
+    assert_true(rig_last(r)->test && !rig_last(r)->urgent);
+    size_t n = join_at_home(r, "fire-1", "s1");
+    assert_int_equal(r->n, n + 2);
+    assert_string_equal(r->seen[n].key, "fire-1/s1/");
+    assert_int_equal(r->seen[n].change, CASE_UNMASKED);
+    assert_true(r->seen[n].deliver && r->seen[n].urgent && !r->seen[n].test);
+    assert_true(rig_says(r->seen[n].json, "\"work\":\"dispatched\""));
+    assert_joined(rig_last(r));
+    rig_pass(r, 1800);
+    assert_int_equal(r->n, n + 2);
+    rig_say(r, ALARM_CLEARED, "fire-1", "s1");
+    assert_false(rig_last(r)->closed); /* nobody acknowledged it */
+    rig_free(r);
+
+    r = rig_new(); /* both are tests: so is what goes on */
+    assert_int_equal(
+        rig_ask(r, NULL, "-", "compound/qby", VERB_TEST, "{\"for\":\"30m\"}", NULL),
+        ANSWER_DONE);
+    begin_at(r, "fire-1", "s1", "b");
+    begin_at(r, "fire-1", "s1", "");
+    n = join_at_home(r, "fire-1", "s1");
+    assert_int_equal(r->n, n + 1);
+    assert_joined(rig_last(r));
+    rig_say(r, ALARM_CLEARED, "fire-1", "s1");
+    assert_true(rig_last(r)->closed && rig_last(r)->test);
+    rig_free(r);
+}
+
+/* Whoever shelved the one, acknowledged it or repaired it has not done so with the other. */
+static void what_was_done_of_one_is_not_of_both(void **state)
+{
+    static const struct {
+        const char *rule;
+        enum case_verb verb;
+        const char *payload, *says;
+        enum case_change change;
+    } done[] = {
+        {"ack-1", VERB_SHELVE, "{\"for\":\"1h\"}", "\"masked\":[]", CASE_UNSHELVED},
+        {"ack-1", VERB_ACK, "{}", "\"ack\":null", CASE_UNMASKED},
+        {"full-1", VERB_RESOLVE, "{}", "\"work\":\"accepted\"", CASE_UNMASKED},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(done) / sizeof(done[0]); i++)
+        for (int both = 0; both < 2; both++) {
+            struct cases_rig *r = rig_new();
+            begin_at(r, done[i].rule, "d1", "b");
+            if (done[i].verb == VERB_RESOLVE)
+                assert_int_equal(rig_do(r, VERB_ACCEPT, "{}"), ANSWER_DONE);
+            if (both)
+                assert_int_equal(rig_do(r, done[i].verb, done[i].payload), ANSWER_DONE);
+            begin_at(r, done[i].rule, "d1", "");
+            if (done[i].verb == VERB_RESOLVE)
+                assert_int_equal(rig_do(r, VERB_ACCEPT, "{}"), ANSWER_DONE);
+            assert_int_equal(rig_do(r, done[i].verb, done[i].payload), ANSWER_DONE);
+            size_t n = join_at_home(r, done[i].rule, "d1");
+            assert_joined(rig_last(r));
+            assert_int_equal(r->n, n + (both ? 1 : 2));
+            if (!both) {
+                assert_int_equal(r->seen[n].change, done[i].change);
+                assert_true(r->seen[n].deliver);
+                if (!rig_says(r->seen[n].json, done[i].says))
+                    fail_msg("%s", r->seen[n].json);
+            }
+            assert_int_equal(rig_open(r), 1);
+            rig_free(r);
+        }
+}
+
+/* The own one has no case here: this one is its. */
+static void who_joins_nothing_goes_home(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    begin_at(r, "ack-1", "d1", "b");
+    size_t n = join_at_home(r, "ack-1", "d1");
+    assert_int_equal(r->n, n + 1);
+    assert_int_equal(rig_last(r)->change, CASE_MOVED);
+    assert_string_equal(rig_last(r)->key, "ack-1/d1/");
+    rig_free(r);
+}
+
+/* The store does not know it: nothing is told of it under its old number, and it is opened where it is. */
+static void what_is_lost_goes_home(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    begin_at(r, "full-1", "d1", "b");
+    assert_int_equal(cases_adopt(r->c, NULL, NULL, 0, NULL, NULL), 0);
+    free(r->open->blob);
+    free(r->open);
+    r->open = NULL;
+    own_point(r, "b");
+    assert_int_equal(r->n, 2);
+    assert_int_equal(rig_last(r)->change, CASE_ACTIVATED);
+    assert_string_equal(rig_last(r)->key, "full-1/d1/");
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -692,6 +862,11 @@ int main(void)
         cmocka_unit_test(a_case_goes_home),
         cmocka_unit_test(what_waits_goes_home),
         cmocka_unit_test(what_is_active_takes_the_key),
+        cmocka_unit_test(an_older_store_knows_it_elsewhere),
+        cmocka_unit_test(a_test_hides_no_fire_that_joins_it),
+        cmocka_unit_test(what_was_done_of_one_is_not_of_both),
+        cmocka_unit_test(who_joins_nothing_goes_home),
+        cmocka_unit_test(what_is_lost_goes_home),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -327,6 +327,7 @@ static const char points_profile[] =
 
 static const char unnamed_profile[] =
     "version: 1\nprofile: unnamed\ntopics: [\"u/{device}\"]\ndevice: \"{device}\"\nmessages:\n"
+    "  - {when: {$.alarm: {exists: true}}, values: {alarm: $.alarm}}\n"
     "  - {values: {level: $.level, pump_on: $.pump}}\n";
 
 /* others: rules that changed, are new, or ask for one point only; but for the fire's. */
@@ -403,6 +404,32 @@ static void a_fire_outlives_its_point(void **state)
     t = last_of(b, SAW_TRANSITION);
     assert_int_equal(t->change, CASE_CLEARED);
     assert_string_equal(t->id, id);
+    bench_free(b);
+}
+
+/* It burns at the point when a test begins that sets off the device's own; then both are one: no test. */
+static void a_fire_is_no_test_of_another(void **state)
+{
+    (void)state;
+    struct bench *b = bench_in(pointed("a", false));
+    b->other = pointed("b", false);
+    said_at(b, "p/s1/b", "{\"alarm\":true}", MINUTE);
+    order(b, "-/-/compound/qby/test", "{\"for\":\"20m\"}", "", 1);
+    said_at(b, "u/s1", "{\"alarm\":true}", MINUTE);
+    const struct seen *t = last_of(b, SAW_TRANSITION);
+    char id[CASE_ID_MAX];
+    size_t n = count_of(b, SAW_TRANSITION, "");
+    assert_true(t->change == CASE_ACTIVATED && !t->urgent);
+    snprintf(id, sizeof(id), "%s", t->id);
+    reload(b, b->other);
+    assert_int_equal(count_of(b, SAW_TRANSITION, ""), n + 2);
+    t = last_of(b, SAW_TRANSITION);
+    assert_true(t->closed && strcmp(t->id, id) != 0);
+    assert_non_null(strstr(t->text, "\"reason\":\"joined\""));
+    for (t--; t->what != SAW_TRANSITION;)
+        t--;
+    assert_string_equal(t->id, id);
+    assert_true(t->change == CASE_UNMASKED && t->deliver && t->urgent);
     bench_free(b);
 }
 
@@ -520,6 +547,7 @@ int main(void)
         cmocka_unit_test(state_of_version_4),
         cmocka_unit_test(broken_snapshots),
         cmocka_unit_test(a_fire_outlives_its_point),
+        cmocka_unit_test(a_fire_is_no_test_of_another),
         cmocka_unit_test(points_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
