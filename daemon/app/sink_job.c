@@ -135,7 +135,8 @@ int job_unpack(struct job *j)
     return -EBADMSG;
 }
 
-/* The bytes of a range into j->part: the same every time. */
+/* The bytes of a range into j->part: the same lines every time. Their gzip need not be: libisal 2.30
+ * packs otherwise, once in a thousand, where its stream lies elsewhere. */
 int job_part(struct job *j, struct range r)
 {
     int rc = job_unpack(j);

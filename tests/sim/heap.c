@@ -14,6 +14,7 @@
 enum { HEAD = 16, SMALL = 64, CLASSES = SMALL + 4 * 48 };
 #define ROOM  ((size_t)1 << 36) /* of each; only addresses, until they are used */
 #define LARGE ((size_t)262144)  /* from here on: given back to the system, and is zero again */
+#define PLACE ((uintptr_t)1 << 44) /* far from programs, libraries and stacks */
 
 struct head {             /* before each block */
     uint32_t class, back; /* back: from an aligned block to the true one */
@@ -63,11 +64,14 @@ static struct store *store_of(const void *p)
     return &stores[i];
 }
 
+/* Always at the same address: igzip's body of level 1 (libisal 2.30) takes a hash of bits of its
+ * stream's address where it means the input, so that one block in a thousand is packed otherwise,
+ * and then a log is longer, elsewhere. */
 static void open_stores(void)
 {
-    char *p = mmap(NULL, STORES * ROOM, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
+    char *p = mmap((void *)PLACE, STORES * ROOM, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (p != (char *)PLACE) /* an old kernel takes the address for advice */
         abort();
     for (size_t i = 0; i < STORES; i++)
         stores[i].base = stores[i].at = stores[i].touched = p + i * ROOM;
@@ -179,6 +183,13 @@ int posix_memalign(void **out, size_t align, size_t n)
     return p ? 0 : ENOMEM;
 }
 
+const void *heap_place(void)
+{
+    if (!stores[0].base)
+        open_stores();
+    return stores[0].base;
+}
+
 void heap_poison(bool on)
 {
     poisons = on;
@@ -203,6 +214,11 @@ void heap_life(bool begins)
 }
 
 #else
+
+const void *heap_place(void)
+{
+    return NULL;
+}
 
 void heap_poison(bool on)
 {

@@ -6,6 +6,7 @@
  * same journal without ever dying.
  *
  *   model [--seeds A..B] [--jobs N] [--verbose SEED] [--steps N]
+ *   model --where (its memory lies)
  */
 #include "base/check.h"
 #include "base/hash.h"
@@ -899,6 +900,8 @@ int main(int argc, char **argv)
     unsigned jobs = 2, steps = 0;
     bool only = false;
     heap_poison(getenv("SIM_POISON") != NULL);
+    if (argc == 2 && strcmp(argv[1], "--where") == 0)
+        return printf("%p\n", heap_place()) < 0;
     read_zones();
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--seeds") == 0)
