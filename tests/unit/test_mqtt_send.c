@@ -126,59 +126,6 @@ static void test_behind_a_backlog(void **state)
     broker_kill(&b, SIGKILL);
 }
 
-/* With as much under way as goes, the link ends in all ways there are: each message comes back once,
- * and none overtakes another of its connection. */
-static void test_backlog_and_lost_links(void **state)
-{
-    (void)state;
-    enum { ROUNDS = 9, MANY = 400, N = ROUNDS * MANY };
-    struct broker b;
-    struct client us = {0};
-    static const struct mqtt_filter own = {"own/#", 1};
-    broker_start(&b, NULL);
-    open_at(&us, b.port,
-            (struct mqtt_options){
-                .filters = &own, .n_filters = 1, .send_window = 100, .retry_max_s = 1});
-    uint64_t id = 0;
-    for (int i = 0; i < ROUNDS; i++) {
-        WAIT(stats(us.m).subscribed, 30);
-        for (int k = 0; k < MANY;) {
-            struct mqtt_out o = text_out(id, "t/torn", "x");
-            int r = mqtt_send(us.m, &o);
-            assert_true(r == 0 || r == -EAGAIN || r == -ENOTCONN);
-            id += r == 0;
-            k += r != -EAGAIN;
-        }
-        if (i % 3 == 0) {
-            broker_kill(&b, SIGKILL);
-            broker_run(&b);
-        } else if (i % 3 == 1) {
-            mqtt_reconnect(us.m, "test");
-        } else {
-            mqtt_leave(us.m, "test");
-            WAIT(!stats(us.m).connected, 10);
-            mqtt_return(us.m);
-        }
-    }
-    WAIT(sents(us.log) == id, 20);
-    unsigned char seen[N] = {0};
-    int ups = 0;
-    uint64_t next = 0;
-    for (uint64_t i = 0; i < id; i++) {
-        if (us.log->sent[i].ups != ups)
-            next = 0;
-        ups = us.log->sent[i].ups;
-        assert_int_equal(seen[us.log->sent[i].id]++, 0);
-        assert_true(us.log->sent[i].status == 0 || us.log->sent[i].status == -ENOTCONN);
-        if (us.log->sent[i].status != 0)
-            continue;
-        assert_true(us.log->sent[i].id >= next);
-        next = us.log->sent[i].id + 1;
-    }
-    client_close(&us);
-    broker_kill(&b, SIGKILL);
-}
-
 static void test_properties(void **state)
 {
     (void)state;
@@ -390,13 +337,9 @@ static void test_will(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order_and_window),
-        cmocka_unit_test(test_backlog_and_lost_links),
-        cmocka_unit_test(test_behind_a_backlog),
-        cmocka_unit_test(test_properties),
-        cmocka_unit_test(test_lost_link),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_will),
+        cmocka_unit_test(test_order_and_window), cmocka_unit_test(test_behind_a_backlog),
+        cmocka_unit_test(test_properties),       cmocka_unit_test(test_lost_link),
+        cmocka_unit_test(test_refused),          cmocka_unit_test(test_will),
     };
     if (argc == 3 && strcmp(argv[1], "--dying") == 0)
         return play_dying((int)strtol(argv[2], NULL, 10));
