@@ -20,7 +20,8 @@
  *    something comes: an alarm in a quiet house is not late for it.
  *
  * It also turns Nagle's algorithm off on the sockets that it meets (tcp(7), TCP_NODELAY), which Paho
- * leaves on: an alarm's second message waited up to 40 ms for the broker's delayed acknowledgement.
+ * leaves on: a small packet behind an unacknowledged one waits for the other side's delayed
+ * acknowledgement, 40 ms at most, and so did alarms (docs/performance.md).
  *
  * Promises: the bytes of a socket in their order, each once, in both directions; never within a packet
  * of which the kernel took a part. The kernel is asked at least every 16th time and every millisecond, so no

@@ -62,6 +62,9 @@ static void test_many_come_together(void **state)
     assert_in_range(f.messages, 39900, 40001);
     assert_in_range(f.longest_wait, 1, MQTT_PACE_MAX_US * UINT64_C(1000));
     assert_in_range(f.reads, 4000, 8500); /* 4,000 of the free tenths, 2,250 of the rest */
+    struct feed slower = {.now = 1, .rate = 1500};
+    run(&slower, 10000 * MS);
+    assert_in_range(slower.longest_wait, 1, MQTT_PACE_MAX_US * UINT64_C(1000));
 }
 
 /* What the kernel has by itself is read as it comes. */

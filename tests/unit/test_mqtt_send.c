@@ -2,29 +2,9 @@
 /* io/mqtt's telling part against a real mosquitto: order, window, lost links, refusals, the will. */
 /* tsan: yes */
 #pragma GCC diagnostic ignored "-Wunused-function"
-#include "mqtt_rig.h"
+#include "mqtt_tell.h"
 
 #include "io/mqtt_wire.h"
-
-static size_t sents(struct log *l)
-{
-    pthread_mutex_lock(&l->lock);
-    size_t n = l->n_sent;
-    pthread_mutex_unlock(&l->lock);
-    return n;
-}
-
-static struct mqtt_out text_out(uint64_t id, const char *topic, const char *text)
-{
-    return (struct mqtt_out){
-        .id = id, .topic = topic, .payload = text, .len = strlen(text), .qos = 1};
-}
-
-static void open_at(struct client *c, int port, struct mqtt_options o)
-{
-    client_url(c, 0, "mqtt", "127.0.0.1", port);
-    client_open(c, o);
-}
 
 /* Paho does call what mqtt_wire defines: a packet takes it three or four recv(), the kernel fewer. */
 static void assert_wired(struct mqtt_wire_stats before, size_t messages)

@@ -2,7 +2,7 @@
 /* io/mqtt's telling part while links tear, against a real mosquitto. */
 /* tsan: yes */
 #pragma GCC diagnostic ignored "-Wunused-function"
-#include "mqtt_rig.h"
+#include "mqtt_tell.h"
 
 /* Paho 1.3.12 keeps topic and payload of some of the messages that were under way when a connection ended
  * (some dozens of bytes each, up to two dozen messages a time, whoever hands them over): a program
@@ -11,26 +11,6 @@ const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libpaho-mqtt3as";
-}
-
-static size_t sents(struct log *l)
-{
-    pthread_mutex_lock(&l->lock);
-    size_t n = l->n_sent;
-    pthread_mutex_unlock(&l->lock);
-    return n;
-}
-
-static struct mqtt_out text_out(uint64_t id, const char *topic, const char *text)
-{
-    return (struct mqtt_out){
-        .id = id, .topic = topic, .payload = text, .len = strlen(text), .qos = 1};
-}
-
-static void open_at(struct client *c, int port, struct mqtt_options o)
-{
-    client_url(c, 0, "mqtt", "127.0.0.1", port);
-    client_open(c, o);
 }
 
 /* With as much under way as goes, the link ends in all ways there are: each message comes back once,

@@ -349,6 +349,35 @@ static void more_acks_than_room(void)
     pair_end(&p);
 }
 
+/* More sockets than there is room for are read, and acknowledged, as ever. */
+static void more_sockets_than_room(void)
+{
+    struct pair p[9];
+    int fds[9];
+    for (size_t i = 0; i < 9; i++) {
+        p[i] = pair_new();
+        fds[i] = p[i].paho;
+    }
+    for (unsigned round = 1; round <= 3; round++) {
+        struct pollfd r[9];
+        for (size_t i = 0; i < 9; i++) {
+            say(p[i].broker, "ab");
+            r[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+        }
+        assert_int_equal(poll(r, 9, 1000), 9);
+        for (size_t i = 0; i < 9; i++) {
+            hear(fds[i], "a");
+            hear(fds[i], "b");
+            ack(fds[i], round);
+        }
+        assert_int_equal(poll(r, 9, 0), 0);
+        for (size_t i = 0; i < 9; i++)
+            acked(p[i].broker, round, round);
+    }
+    for (size_t i = 0; i < 9; i++)
+        pair_end(&p[i]);
+}
+
 static size_t stuff(int fd, char *bytes, size_t len)
 {
     ssize_t k = write_two(fd, "P", 1, bytes, len);
@@ -663,6 +692,7 @@ AS_PAHO(a_long_stream)
 AS_PAHO(acks_go_together)
 AS_PAHO(acks_go_before_a_packet)
 AS_PAHO(more_acks_than_room)
+AS_PAHO(more_sockets_than_room)
 AS_PAHO(acks_wait_for_the_rest_of_a_packet)
 AS_PAHO(others_are_seen_beside_a_full_one)
 AS_PAHO(a_rest_like_an_ack)
@@ -687,6 +717,7 @@ int main(void)
         cmocka_unit_test(test_acks_go_together),
         cmocka_unit_test(test_acks_go_before_a_packet),
         cmocka_unit_test(test_more_acks_than_room),
+        cmocka_unit_test(test_more_sockets_than_room),
         cmocka_unit_test(test_acks_wait_for_the_rest_of_a_packet),
         cmocka_unit_test(test_others_are_seen_beside_a_full_one),
         cmocka_unit_test(test_a_rest_like_an_ack),
