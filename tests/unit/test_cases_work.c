@@ -810,6 +810,25 @@ static void what_was_done_of_one_is_not_of_both(void **state)
         }
 }
 
+/* What was raised as life-safety stays so where it goes on, before the device says more. */
+static void what_joins_stays_life_safety(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "ack-1", "d1");
+    ev.point = "b";
+    ev.life_safety = true;
+    rig_give(r, &ev);
+    begin_at(r, "ack-1", "d1", "");
+    assert_false(rig_last(r)->urgent);
+    assert_int_equal(rig_do(r, VERB_ACK, "{}"), ANSWER_DONE);
+    size_t n = join_at_home(r, "ack-1", "d1");
+    assert_int_equal(r->n, n + 2);
+    assert_true(r->seen[n].urgent);
+    assert_true(rig_says(r->seen[n].json, "\"life_safety\":true"));
+    rig_free(r);
+}
+
 /* The own one has no case here: this one is its. */
 static void who_joins_nothing_goes_home(void **state)
 {
@@ -865,6 +884,7 @@ int main(void)
         cmocka_unit_test(an_older_store_knows_it_elsewhere),
         cmocka_unit_test(a_test_hides_no_fire_that_joins_it),
         cmocka_unit_test(what_was_done_of_one_is_not_of_both),
+        cmocka_unit_test(what_joins_stays_life_safety),
         cmocka_unit_test(who_joins_nothing_goes_home),
         cmocka_unit_test(what_is_lost_goes_home),
     };
