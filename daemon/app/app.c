@@ -218,29 +218,6 @@ static void load_begins(void *ctx, const struct conf *c)
     a->ahead = ahead_begin(read_ahead, a);
 }
 
-static void populate(void *ctx)
-{
-    struct app *a = ctx;
-    mem_populate(a->expected, a->expected_len);
-}
-
-/* Tables are filled one after the other, each faster with its pages there. */
-static void expect(void *ctx, const void *p, size_t n)
-{
-    struct app *a = ctx;
-    ahead_end(a->populating);
-    a->expected = p;
-    a->expected_len = n;
-    a->populating = ahead_begin(populate, a);
-}
-
-static void expect_end(struct app *a)
-{
-    mem_expect_by(NULL, NULL);
-    ahead_end(a->populating);
-    a->populating = NULL;
-}
-
 int app_run(const char *conf_path)
 {
     struct app *a = mem_zalloc(sizeof(*a));
@@ -248,7 +225,6 @@ int app_run(const char *conf_path)
     a->conf_path = conf_path;
     a->lock = -1;
     a->exit_code = EX_CONFIG_;
-    mem_expect_by(expect, a);
     if (load_checked(conf_path, false, &l) != 0)
         goto out;
     a->conf = l.conf;
@@ -256,7 +232,6 @@ int app_run(const char *conf_path)
     a->exit_code = EX_IOERR_;
     if (app_open_all(a, &l) != 0)
         goto out;
-    expect_end(a);
     a->exit_code = EX_OK_;
     loop_signal(a->loop, LOOP_TERM, app_stop, a);
     loop_signal(a->loop, LOOP_INT, app_stop, a);
@@ -265,7 +240,6 @@ int app_run(const char *conf_path)
     notify_ready();
     loop_run(a->loop);
 out:
-    expect_end(a);
     app_close_all(a);
     snapshots_close(app_take_ahead(a));
     app_free_paths(&a->paths);

@@ -26,9 +26,6 @@ struct app {
     int lock;
     struct ahead *ahead;         /* reads the newest snapshot */
     struct snapshots *ahead_set; /* its own until it has ended */
-    struct ahead *populating;    /* makes pages for a table that is being filled */
-    const void *expected;        /* its own, like the next, until it has ended */
-    size_t expected_len;
 
     struct loop *loop;
     struct httpc *httpc;

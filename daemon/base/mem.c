@@ -14,9 +14,6 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 /* Linux 6.1; before, nothing is gathered */
 #endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
 
 void mem_exhausted(void)
 {
@@ -60,29 +57,6 @@ void *mem_zalloc_large(size_t n, size_t size)
 void mem_gather(const void *p, size_t n)
 {
     advise(p, n, MADV_COLLAPSE);
-}
-
-void mem_populate(const void *p, size_t n)
-{
-    uintptr_t from = ((uintptr_t)p + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1);
-    uintptr_t at = ((uintptr_t)p + n) & ~(LARGE_PAGE - 1);
-    for (int r = 0; r == 0 && at > from; at -= LARGE_PAGE) /* who maps memory waits for one */
-        r = madvise((void *)(at - LARGE_PAGE), LARGE_PAGE, MADV_POPULATE_WRITE);
-}
-
-static mem_expect_fn *expecting;
-static void *expecting_ctx;
-
-void mem_expect_by(mem_expect_fn *fn, void *ctx)
-{
-    expecting = fn;
-    expecting_ctx = ctx;
-}
-
-void mem_expect(const void *p, size_t n)
-{
-    if (expecting && n >= MEM_LARGE)
-        expecting(expecting_ctx, p, n);
 }
 
 void *mem_realloc_array(void *p, size_t n, size_t size)

@@ -21,15 +21,6 @@ void *mem_zalloc_large(size_t n, size_t size);
  * while both have it is. Changes no byte, and does no harm where nothing is any more; holds up who
  * touches a page that is being moved, some tenths of a millisecond. Any thread. */
 void mem_gather(const void *p, size_t n);
-/* Makes pages for all of it that is none yet, from its end on: for who fills it from its beginning
- * meanwhile. Where none can be made, or nothing is any more, it does no harm. Any thread. */
-void mem_populate(const void *p, size_t n);
-/* All of a large table is going to be written, and whoever does so would wait for each page: fn is told
- * of it at once, and may have it populated. For a start, which has one thread that is busy and others that
- * are not: set while there is no other thread that allocates. NULL: nobody. */
-typedef void mem_expect_fn(void *ctx, const void *p, size_t n);
-void mem_expect_by(mem_expect_fn *fn, void *ctx);
-void mem_expect(const void *p, size_t n);
 void *mem_realloc_array(void *p, size_t n, size_t size); /* new bytes are not zeroed */
 void *mem_dup(const void *p, size_t n);
 char *mem_strdup(const char *s);                    /* NULL gives NULL */

@@ -344,7 +344,6 @@ static void build_devices(struct gen *g, uint64_t engine_ns)
         return;
     g->n_devs = registry_devices(g->world->registry);
     g->devs = mem_zalloc_large(g->n_devs, sizeof(*g->devs));
-    mem_expect(g->devs, g->n_devs * sizeof(*g->devs));
     g->kind_of = mem_zalloc_array(g->n_devs, sizeof(*g->kind_of));
     for (size_t i = 0; i < g->n_devs; i++) {
         const struct device *d = registry_device_at(g->world->registry, i);

@@ -269,7 +269,6 @@ static void move_devices(struct engine *e, const struct world *w)
     uint32_t *rows = mem_zalloc_array(compounds, sizeof(*rows));
     memset(rows, 0xff, compounds * sizeof(*rows));
     struct device_state *next = mem_zalloc_large(n, sizeof(*next));
-    mem_expect(next, n * sizeof(*next));
     uint64_t *due = mem_zalloc_array(n / 64 + 1, sizeof(*due));
     for (size_t i = 0; i < n; i++) {
         const struct device *d = registry_device_at(w->registry, i);

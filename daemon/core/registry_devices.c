@@ -58,7 +58,6 @@ static const struct column columns[N_COLUMNS] = {
 static void begin(struct sheet *s)
 {
     s->r->devices = mem_zalloc_large(s->rows, sizeof(*s->r->devices));
-    mem_expect(s->r->devices, s->rows * sizeof(*s->r->devices));
     table_init(&s->r->by_code, s->rows);
     table_init(&s->r->by_source, s->rows);
     s->links[0] = (struct link){.column = UPLINK, .thing = "device"};

@@ -345,7 +345,7 @@ static void on_csv_row(void *ctx, const struct csv_row *row)
         s->kind->on_row(s);
 }
 
-/* CR LF ends one line: of a table for twice as many all would be made resident (mem_expect). */
+/* CR LF ends one line: no tables for twice as many. */
 static size_t count_lines(const char *text, size_t len)
 {
     size_t n = 1;

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 static void test_buf(void **state)
@@ -65,65 +64,12 @@ static void test_large(void **state)
             p[k] = (unsigned char)(k % 251);
         }
         mem_gather(p, sizes[i]);
-        mem_populate(p, sizes[i]);
         for (size_t k = 0; k < sizes[i]; k += 511)
             assert_int_equal(p[k], k % 251);
         free(p);
     }
     mem_gather(NULL, 0);
     mem_gather(NULL, (size_t)64 << 20);
-    mem_populate(NULL, 0);
-    mem_populate(NULL, (size_t)64 << 20);
-}
-
-/* The pages that lie wholly in it are there, and still zero. */
-static void test_populate(void **state)
-{
-    (void)state;
-    const size_t n = (size_t)32 << 20, large = (size_t)2 << 20;
-    unsigned char there[8192];
-    unsigned char *p = mem_zalloc_large(n, 1), *from = p + large - (uintptr_t)p % large;
-    if (madvise(from, large, MADV_POPULATE_WRITE) != 0 && errno == EINVAL) {
-        free(p);
-        skip(); /* Linux before 5.14: nothing is made ahead, and nothing harmed */
-    }
-    mem_populate(p, n);
-    assert_int_equal(mincore(from, n - 2 * large, there), 0);
-    for (size_t i = 0; i < (n - 2 * large) / 4096; i++)
-        assert_true(there[i] & 1);
-    for (size_t i = 0; i < n; i += 4096)
-        assert_int_equal(p[i], 0);
-    free(p);
-}
-
-struct expected {
-    const void *p;
-    size_t n;
-    int times;
-};
-
-static void note_expected(void *ctx, const void *p, size_t n)
-{
-    struct expected *e = ctx;
-    *e = (struct expected){p, n, e->times + 1};
-}
-
-static void test_expect(void **state)
-{
-    (void)state;
-    struct expected e = {0};
-    char c = 0;
-    mem_expect(&c, MEM_LARGE); /* nobody wants to know */
-    mem_expect_by(note_expected, &e);
-    mem_expect(&c, MEM_LARGE - 1);
-    assert_int_equal(e.times, 0);
-    mem_expect(&c, MEM_LARGE);
-    assert_int_equal(e.times, 1);
-    assert_ptr_equal(e.p, &c);
-    assert_int_equal(e.n, MEM_LARGE);
-    mem_expect_by(NULL, NULL);
-    mem_expect(&c, MEM_LARGE);
-    assert_int_equal(e.times, 1);
 }
 
 static void test_arena(void **state)
@@ -404,13 +350,12 @@ static void test_log(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buf),      cmocka_unit_test(test_large),
-        cmocka_unit_test(test_populate), cmocka_unit_test(test_expect),
-        cmocka_unit_test(test_arena),    cmocka_unit_test(test_mem),
-        cmocka_unit_test(test_err),      cmocka_unit_test(test_problems),
-        cmocka_unit_test(test_nearest),  cmocka_unit_test(test_hash),
-        cmocka_unit_test(test_table),    cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_log),      cmocka_unit_test(test_problems_behind_warnings),
+        cmocka_unit_test(test_buf),     cmocka_unit_test(test_large),
+        cmocka_unit_test(test_arena),   cmocka_unit_test(test_mem),
+        cmocka_unit_test(test_err),     cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_nearest), cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_table),   cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_log),     cmocka_unit_test(test_problems_behind_warnings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -496,38 +496,6 @@ static void problems_have_a_ceiling(void **state)
     buf_done(&d);
 }
 
-static void note_expected(void *ctx, const void *p, size_t n)
-{
-    (void)p;
-    *(size_t *)ctx += n;
-}
-
-/* Room is made for as many as there are lines, whichever way they end: all of it is made resident. */
-static void ends_of_lines(void **state)
-{
-    (void)state;
-    static const char *const ends[] = {"\n", "\r\n", "\r"};
-    size_t expected[3] = {0};
-    for (size_t e = 0; e < 3; e++) {
-        struct buf d;
-        buf_init(&d, 16 << 20);
-        (void)buf_printf(&d, "device,kind,compound%s", ends[e]);
-        for (int i = 0; i < 100000; i++)
-            (void)buf_printf(&d, "x%d,sump,a%s", i, ends[e]);
-        struct problems *p = problems_new(20);
-        mem_expect_by(note_expected, &expected[e]);
-        struct registry *r = parse_text("compound\na\n", buf_cstr(&d), NULL, p);
-        mem_expect_by(NULL, NULL);
-        assert_non_null(r);
-        registry_free(r);
-        problems_free(p);
-        buf_done(&d);
-    }
-    assert_true(expected[0] > 0);
-    assert_int_equal(expected[1], expected[0]);
-    assert_int_equal(expected[2], expected[0]);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -543,7 +511,6 @@ int main(void)
         cmocka_unit_test(hundred_thousand_devices),
         cmocka_unit_test(series_are_the_line_protocols),
         cmocka_unit_test(problems_have_a_ceiling),
-        cmocka_unit_test(ends_of_lines),
     };
     return cmocka_run_group_tests(tests, load_catalog, drop_catalog);
 }
