@@ -406,6 +406,7 @@ static void on_sync_timer(void *ctx)
         pipeline_sync(p);
     tell_synced(p);
     pipeline_snapshot_if_tight(p);
+    pipeline_gather(p);
 }
 
 static void tell_clock(struct pipeline *p)
@@ -512,7 +513,6 @@ void pipeline_close(struct pipeline *p)
     pipeline_forget_cases(p);
     pipeline_free_worlds(p);
     free(p->snap.ends);
-    free(p->snap.tables);
     free(p);
 }
 

@@ -44,18 +44,13 @@ struct adopted { /* the store's open cases, until the replay comes to its cursor
     size_t n, cap;
 };
 
-struct large_table {
-    const void *p;
-    size_t n;
-};
-
 enum snap_state { SNAP_IDLE, SNAP_SAVING, SNAP_FLUSHING, SNAP_COMMITTING };
 
 struct snap {
     enum snap_state state;
-    struct image *image;        /* while it is saved */
-    struct large_table *tables; /* the engine's, as they were then */
-    size_t n_tables;
+    struct image *image; /* while it is saved */
+    bool gathered;       /* what was built last is in large pages */
+    unsigned turns;      /* of the sync timer since then */
     struct snapshot_writer *writer;
     struct position at;
     uint64_t read_to;           /* the reader's place then */
@@ -150,6 +145,10 @@ void pipeline_release_batches(struct pipeline *p);
 void pipeline_free_batches(struct pipeline *p);
 /* pipeline_snapshot.c */
 void pipeline_snapshot_maybe(struct pipeline *p);
+/* What a start or a generation has built is in small pages, too, and the first image behind it should not
+ * be the slowest: called with each turn of the sync timer, a job gathers it once, a few seconds later. */
+void pipeline_gather(struct pipeline *p);
+void pipeline_gather_again(struct pipeline *p);      /* the engine has its tables anew */
 void pipeline_snapshot_if_tight(struct pipeline *p); /* beside it, a few times a second */
 void pipeline_snapshot_begin(struct pipeline *p);
 void pipeline_snapshot_flushed(void *ctx);

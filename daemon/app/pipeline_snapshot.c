@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define EVERY_NS      60000000000u
+#define GATHER_TURNS  20 /* of the sync timer, 0.2 s each: behind what a start does at once */
 #define TIGHT_NS      1000000000u
 #define FIRST_RECORDS 64
 #define MAX_SNAPSHOTS 8
@@ -190,8 +191,8 @@ static void save_work(void *ctx)
     p->snap.image = NULL;
     /* What changed while both had it is in small pages now, each of them one more entry for the next
      * one to copy. */
-    for (size_t i = 0; i < p->snap.n_tables; i++)
-        mem_gather(p->snap.tables[i].p, p->snap.tables[i].n);
+    if (image_gather_pays())
+        image_gather();
 }
 
 static void save_done(void *ctx)
@@ -207,15 +208,6 @@ static void save_done(void *ctx)
             sink_flush(p->o.sinks[i], pipeline_snapshot_flushed, p);
     }
     pipeline_drain(p);
-}
-
-static void note_table(void *ctx, const void *bytes, size_t n)
-{
-    struct snap *s = ctx;
-    if (n < MEM_LARGE)
-        return;
-    s->tables = mem_realloc_array(s->tables, s->n_tables + 1, sizeof(*s->tables));
-    s->tables[s->n_tables++] = (struct large_table){bytes, n};
 }
 
 /* All that the engine waits for. */
@@ -240,12 +232,36 @@ void pipeline_snapshot_begin(struct pipeline *p)
     p->snap.began_ns = loop_hrtime_ns();
     p->snap.state = SNAP_SAVING;
     p->snap.failed = take_image(p);
-    p->snap.n_tables = 0;
-    engine_tables(p->engine, note_table, &p->snap);
     uint64_t took = loop_hrtime_ns() - p->snap.began_ns;
     if (took > p->stats.snapshot_pause_ns_max)
         p->stats.snapshot_pause_ns_max = took;
     loop_work(p->o.loop, save_work, save_done, p);
+}
+
+static void gather_work(void *ctx)
+{
+    (void)ctx;
+    image_gather();
+}
+
+static void gather_done(void *ctx)
+{
+    (void)ctx;
+}
+
+void pipeline_gather(struct pipeline *p)
+{
+    if (p->snap.gathered || p->stats.replaying || p->stopping || ++p->snap.turns < GATHER_TURNS)
+        return;
+    p->snap.gathered = true;
+    if (image_gather_pays())
+        loop_work(p->o.loop, gather_work, gather_done, p);
+}
+
+void pipeline_gather_again(struct pipeline *p)
+{
+    p->snap.gathered = false;
+    p->snap.turns = 0;
 }
 
 void pipeline_snapshot_maybe(struct pipeline *p)

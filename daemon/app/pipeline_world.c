@@ -47,6 +47,7 @@ void pipeline_stand_in(struct pipeline *p, struct world *w)
 {
     struct world *old = p->replayed;
     engine_use(p->engine, w);
+    pipeline_gather_again(p);
     p->replayed = NULL;
     if (old != w)
         world_free(old);

@@ -11,10 +11,6 @@
 
 #define LARGE_PAGE ((uintptr_t)2 << 20)
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25 /* Linux 6.1; before, nothing is gathered */
-#endif
-
 void mem_exhausted(void)
 {
     fputs("<2>out of memory\n", stderr);
@@ -38,25 +34,15 @@ void *mem_zalloc_array(size_t n, size_t size)
     return must(calloc(n ? n : 1, size ? size : 1));
 }
 
-/* Of the whole large pages in it. Whether the system follows is its own affair. */
-static void advise(const void *p, size_t n, int advice)
-{
-    uintptr_t from = ((uintptr_t)p + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1);
-    uintptr_t to = ((uintptr_t)p + n) & ~(LARGE_PAGE - 1);
-    if (n >= MEM_LARGE && from < to)
-        (void)madvise((void *)from, to - from, advice);
-}
-
+/* Whether the system follows the advice is its own affair. */
 void *mem_zalloc_large(size_t n, size_t size)
 {
     void *p = mem_zalloc_array(n, size);
-    advise(p, n * size, MADV_HUGEPAGE);
+    uintptr_t from = ((uintptr_t)p + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1);
+    uintptr_t to = ((uintptr_t)p + n * size) & ~(LARGE_PAGE - 1);
+    if (n * size >= MEM_LARGE && from < to)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
     return p;
-}
-
-void mem_gather(const void *p, size_t n)
-{
-    advise(p, n, MADV_COLLAPSE);
 }
 
 void *mem_realloc_array(void *p, size_t n, size_t size)

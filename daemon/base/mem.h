@@ -17,10 +17,6 @@ void *mem_zalloc_array(size_t n, size_t size); /* overflow aborts */
  * (io/image.h) has one entry to copy for each instead of 512. */
 #define MEM_LARGE ((size_t)8 << 20) /* bytes; below, what is not touched would count */
 void *mem_zalloc_large(size_t n, size_t size);
-/* Puts what was split since then into large pages again: what either of two processes writes into
- * while both have it is. Changes no byte, and does no harm where nothing is any more; holds up who
- * touches a page that is being moved, some tenths of a millisecond. Any thread. */
-void mem_gather(const void *p, size_t n);
 void *mem_realloc_array(void *p, size_t n, size_t size); /* new bytes are not zeroed */
 void *mem_dup(const void *p, size_t n);
 char *mem_strdup(const char *s);                    /* NULL gives NULL */

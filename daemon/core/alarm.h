@@ -133,9 +133,6 @@ uint64_t alarm_next_due(const struct alarm *a); /* engine ns; UINT64_MAX: nothin
 /* Exactly one timer, the first that is due at or before `due`. wall_ms belongs to due. */
 void alarm_tick(struct alarm *a, uint64_t due, int64_t wall_ms);
 void alarm_stats(const struct alarm *a, struct alarm_stats *out);
-/* Its large tables (engine_tables). */
-void alarm_tables(const struct alarm *a, void (*fn)(void *ctx, const void *p, size_t n),
-                  void *ctx);
 /* Counting goes on from these: alarm_save leaves them to who saves. */
 void alarm_counted(struct alarm *a, const struct alarm_stats *s);
 

@@ -374,21 +374,6 @@ void gen_build(struct gen *g, const struct world *w, uint64_t engine_ns, int64_t
     gen_places(g);
 }
 
-void alarm_tables(const struct alarm *a, void (*fn)(void *ctx, const void *p, size_t n),
-                  void *ctx)
-{
-    const struct gen *g = &a->g;
-    fn(ctx, g->devs, g->n_devs * sizeof(*g->devs));
-    for (size_t i = 0; i < g->n_plans; i++) {
-        const struct plan *p = &g->plans[i];
-        size_t room = CHUNK_MIN;
-        for (size_t k = 0; k < p->n_chunks; k++) {
-            fn(ctx, p->chunks[k], room * p->bytes);
-            room = room_after(room, p->bytes);
-        }
-    }
-}
-
 void gen_done(struct gen *g)
 {
     for (size_t i = 0; i < g->n_devs; i++) {

@@ -337,12 +337,6 @@ void engine_use(struct engine *e, const struct world *w)
         e->place_next_ns = e->at.tick + 1;
 }
 
-void engine_tables(const struct engine *e, engine_table_fn *fn, void *ctx)
-{
-    fn(ctx, e->devices, e->n_devices * sizeof(*e->devices));
-    alarm_tables(e->alarms->alarm, fn, ctx);
-}
-
 const struct world *engine_world(const struct engine *e)
 {
     return e->world;

@@ -100,9 +100,6 @@ void engine_free(struct engine *e);
  * devices and compounds by their codes. `w` must outlive its use. Devices whose place is new or
  * changed get a gaihou_place point. */
 void engine_use(struct engine *e, const struct world *w);
-/* What it has in large tables (base/mem.h), for mem_gather. They stay until the next generation. */
-typedef void engine_table_fn(void *ctx, const void *p, size_t n);
-void engine_tables(const struct engine *e, engine_table_fn *fn, void *ctx);
 const struct world *engine_world(const struct engine *e);
 
 void engine_record(struct engine *e, const struct record *r);

@@ -10,8 +10,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -249,6 +251,95 @@ int image_read(struct image *i, image_put_fn *put, void *ctx)
     r = r ? r : get(i, &result, sizeof(result));
     free(room);
     return r ? r : result;
+}
+
+/* -- large pages ---------------------------------------------------------------------------- */
+
+#define PAGE_LARGE ((uintptr_t)2 << 20)
+#define PAGES      512
+#define DENSE      480 /* of them: what a large page adds to the process is a sixteenth at most */
+#define LARGE_FROM ((uintptr_t)128 << 20)
+#define LONGEST    ((uintptr_t)16 << 30) /* longer ones are set aside by a sanitizer, not memory */
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1; before, nothing is gathered */
+#endif
+
+/* The kernel's own, small letters; *at goes behind it. */
+static uintptr_t number(const char **at, unsigned base)
+{
+    uintptr_t v = 0;
+    for (;; (*at)++) {
+        char c = **at;
+        unsigned d = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+                     : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
+                                            : base;
+        if (d >= base)
+            return v;
+        v = v * base + d;
+    }
+}
+
+bool image_gather_pays(void)
+{
+    char line[128] = ""; /* proc(5), /proc/pid/statm: size, resident, of files, in pages */
+    const char *at = line;
+    uintptr_t pages[3];
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f && !fgets(line, sizeof(line), f))
+        line[0] = '\0';
+    if (f)
+        (void)fclose(f);
+    for (size_t i = 0; i < 3; i++, at += *at == ' ')
+        pages[i] = number(&at, 10);
+    return pages[1] > pages[2] &&
+           (pages[1] - pages[2]) * (uintptr_t)sysconf(_SC_PAGESIZE) >= LARGE_FROM;
+}
+
+static bool dense(uintptr_t at)
+{
+    unsigned char there[PAGES];
+    unsigned n = 0;
+    if (mincore((void *)at, PAGE_LARGE, there) != 0) /* unmapped meanwhile */
+        return false;
+    for (size_t i = 0; i < PAGES; i++)
+        n += there[i] & 1u;
+    return n >= DENSE;
+}
+
+static void gather_range(uintptr_t from, uintptr_t to)
+{
+    uintptr_t at = (from + PAGE_LARGE - 1) & ~(PAGE_LARGE - 1);
+    for (; at < to && to - at >= PAGE_LARGE; at += PAGE_LARGE)
+        if (dense(at))
+            (void)madvise((void *)at, PAGE_LARGE, MADV_COLLAPSE);
+}
+
+/* proc(5), /proc/pid/maps: "from-to rw-p offset device inode path". Is it memory, and no file's? */
+static bool memory_of(const char *at, uintptr_t *from, uintptr_t *to)
+{
+    *from = number(&at, 16);
+    at += *at == '-';
+    *to = number(&at, 16);
+    if (strncmp(at, " rw-p ", 6) != 0)
+        return false;
+    for (int i = 0; i < 3 && at; i++)
+        at = strchr(at + 1, ' ');
+    return at && strncmp(at, " 0 ", 3) == 0 && *from < *to && *to - *from <= LONGEST;
+}
+
+/* The list may be older than what it tells of by then: gathering does no harm to anything. */
+void image_gather(void)
+{
+    bool fits = sysconf(_SC_PAGESIZE) * PAGES == (long)PAGE_LARGE;
+    FILE *f = fits ? fopen("/proc/self/maps", "re") : NULL;
+    char line[512];
+    uintptr_t from, to;
+    while (f && fgets(line, sizeof(line), f))
+        if (memory_of(line, &from, &to))
+            gather_range(from, to);
+    if (f)
+        (void)fclose(f);
 }
 
 void image_free(struct image *i)

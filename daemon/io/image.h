@@ -42,4 +42,12 @@ int image_read(struct image *i, image_put_fn *put, void *ctx);
 /* Ends the child if it has not ended, and waits for that: a pool job, too. NULL is fine. */
 void image_free(struct image *i);
 
+/* What lies in pages of 4 KiB and is (nearly) all there goes into large ones, 2 MiB each, so that the next image has
+ * a fraction of the entries to copy: heap, tables and what was split since the last one. Changes no
+ * byte; takes some tenths of a millisecond for each MiB, and holds up for about as long who touches the
+ * page that is being moved. Blocking: a pool job. Where /proc or Linux 6.1 is missing, nothing is done. */
+void image_gather(void);
+/* Whether that is worth a job: a small process is copied within 3 ms as it is. */
+bool image_gather_pays(void);
+
 #endif

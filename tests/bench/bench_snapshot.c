@@ -170,14 +170,7 @@ static int keep(void *ctx, const void *p, size_t n)
     return fwrite(p, 1, n, ctx) == n ? 0 : -1;
 }
 
-struct table {
-    const void *p;
-    size_t n;
-};
-
 struct reader {
-    struct table tables[64];
-    size_t n_tables;
     double gathered_ms;
     struct image *image;
     FILE *to;
@@ -192,17 +185,9 @@ static void *read_all(void *ctx)
     (void)fflush(r->to);
     image_free(r->image);
     struct watch at = now();
-    for (size_t i = 0; i < r->n_tables; i++)
-        mem_gather(r->tables[i].p, r->tables[i].n);
+    image_gather();
     r->gathered_ms = since(at).cpu;
     return NULL;
-}
-
-static void note_table(void *ctx, const void *p, size_t n)
-{
-    struct reader *r = ctx;
-    if (n >= MEM_LARGE && r->n_tables < sizeof(r->tables) / sizeof(*r->tables))
-        r->tables[r->n_tables++] = (struct table){p, n};
 }
 
 int main(int argc, char **argv)
@@ -220,6 +205,7 @@ int main(int argc, char **argv)
     engine_use(e, w);
     for (size_t i = 0; i < devices; i++)
         hear(e, w, i, n++);
+    image_gather();
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct reader r = {.to = file};
         pthread_t t;
@@ -229,7 +215,6 @@ int main(int argc, char **argv)
             return 1;
         most(&pause, since(at));
         printf("%.1f (%.1f) ", since(at).passed, since(at).cpu);
-        engine_tables(e, note_table, &r);
         struct watch began = at;
         if (pthread_create(&t, NULL, read_all, &r) != 0)
             return 1;

@@ -51,8 +51,7 @@ static void test_buf(void **state)
     buf_done(&b);
 }
 
-/* As calloc, whether or not there are large pages; and gathering changes nothing, here or where
- * nothing is. */
+/* As calloc, whether or not there are large pages. */
 static void test_large(void **state)
 {
     (void)state;
@@ -63,13 +62,10 @@ static void test_large(void **state)
             assert_int_equal(p[k], 0);
             p[k] = (unsigned char)(k % 251);
         }
-        mem_gather(p, sizes[i]);
         for (size_t k = 0; k < sizes[i]; k += 511)
             assert_int_equal(p[k], k % 251);
         free(p);
     }
-    mem_gather(NULL, 0);
-    mem_gather(NULL, (size_t)64 << 20);
 }
 
 static void test_arena(void **state)

@@ -9,10 +9,14 @@
 #include "scratch.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -441,6 +445,108 @@ static void takes_no_signals(void **state)
     buf_done(&b);
 }
 
+/* Of the range that holds `p`, in KiB; -1 where the system does not say. */
+static long in_smaps(const void *p, const char *what)
+{
+    char line[512];
+    bool here = false;
+    long kib = -1;
+    FILE *f = fopen("/proc/self/smaps", "re");
+    while (f && kib < 0 && fgets(line, sizeof(line), f)) {
+        uintptr_t from, to;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
+            here = (uintptr_t)p >= from && (uintptr_t)p < to;
+        else if (here && strncmp(line, what, strlen(what)) == 0)
+            kib = strtol(line + strlen(what), NULL, 10);
+    }
+    if (f)
+        (void)fclose(f);
+    return kib;
+}
+
+#define RANGE ((size_t)32 << 20)
+/* Kept apart from its neighbours: adjacent ranges are one to the kernel. */
+static unsigned char *range(void)
+{
+    unsigned char *p = mmap(NULL, RANGE + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(p, MAP_FAILED);
+    assert_int_equal(mprotect(p + 4096, RANGE, PROT_READ | PROT_WRITE), 0);
+    return p + 4096;
+}
+
+static void fill(unsigned char *p, size_t step)
+{
+    for (size_t at = 0; at < RANGE; at += step)
+        p[at] = (unsigned char)(at / 4096 % 251 + 1);
+}
+
+/* Changes no byte; what is nearly all there is in large pages behind it, what is mostly not there takes no
+ * more memory than before. */
+static void gathers_what_is_there(void **state)
+{
+    (void)state;
+    unsigned char *full = range(), *thin = range();
+    fill(full, 4096);
+    fill(thin, 4096 * 2);
+    long before = in_smaps(thin, "Rss:");
+    if (in_smaps(full, "AnonHugePages:") != 0)
+        skip(); /* the system makes them by itself, or does not say */
+    image_gather();
+    for (size_t at = 0; at < RANGE; at += 4096)
+        assert_int_equal(full[at], at / 4096 % 251 + 1);
+    assert_int_equal(in_smaps(thin, "Rss:"), before);
+    assert_int_equal(in_smaps(thin, "AnonHugePages:"), 0);
+    bool can = madvise(thin, RANGE, 25 /* MADV_COLLAPSE */) == 0;
+    if (can) /* there are large pages, and enough of them */
+        assert_true(in_smaps(full, "AnonHugePages:") >= (long)(RANGE >> 10) - 4096);
+    (void)munmap(full - 4096, RANGE + 8192);
+    (void)munmap(thin - 4096, RANGE + 8192);
+}
+
+/* Beside threads that write into what is moved. */
+static void *write_on(void *ctx)
+{
+    unsigned char *p = ctx;
+    for (unsigned round = 1; round <= 40; round++)
+        for (size_t at = 0; at < RANGE; at += 4096) {
+            assert_true(p[at + 64] == (unsigned char)(round - 1));
+            p[at + 64] = (unsigned char)round;
+        }
+    return NULL;
+}
+
+static void gathers_beside_writers(void **state)
+{
+    (void)state;
+    unsigned char *p = range();
+    pthread_t t;
+    fill(p, 4096);
+    assert_int_equal(pthread_create(&t, NULL, write_on, p), 0);
+    for (int i = 0; i < 10; i++) {
+        image_gather();
+        (void)mprotect(p + RANGE / 2, 4096,
+                       PROT_READ | PROT_WRITE | (i % 2 ? PROT_EXEC : 0)); /* splits one */
+    }
+    (void)pthread_join(t, NULL);
+    for (size_t at = 0; at < RANGE; at += 4096)
+        assert_int_equal(p[at], at / 4096 % 251 + 1);
+    (void)munmap(p - 4096, RANGE + 8192);
+}
+
+static void pays_for_large_ones_only(void **state)
+{
+    (void)state;
+    size_t n = (size_t)160 << 20;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    assert_false(image_gather_pays());
+#endif
+    unsigned char *p = mem_zalloc(n);
+    for (size_t at = 0; at < n; at += 4096)
+        p[at] = 1;
+    assert_true(image_gather_pays());
+    free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +560,9 @@ int main(void)
         cmocka_unit_test(has_nothing_of_the_parent),
         cmocka_unit_test(dies_with_the_parent),
         cmocka_unit_test(takes_no_signals),
+        cmocka_unit_test(gathers_what_is_there),
+        cmocka_unit_test(gathers_beside_writers),
+        cmocka_unit_test(pays_for_large_ones_only),
     };
     words = mem_zalloc_array(WORDS, sizeof(*words));
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
