@@ -244,12 +244,18 @@ static bool by_time(const struct plan_rule *r, const struct act *t, size_t l)
     return r->rule->mode == RULE_HOLD || r->on[l].timed || (!above && r->off[l].timed);
 }
 
-/* A state that is held counts only while the device is heard of. */
+/* A state that is held counts only while the device is heard of: until then, engine ns. */
+static uint64_t held_until(const struct whom *w, const struct plan_rule *r, size_t l)
+{
+    if (r->rule->mode != RULE_HOLD || r->on[l].timed || r->on[l].n_counts)
+        return NEVER;
+    return w->dev->alive_ns + fresh_ns(r->rule, w->device);
+}
+
 static bool is_frozen(const struct moment *m, const struct whom *w, const struct plan_rule *r,
                       size_t l)
 {
-    return !m->from && r->rule->mode == RULE_HOLD && !r->on[l].timed && !r->on[l].n_counts &&
-           m->engine_ns - w->dev->alive_ns > fresh_ns(r->rule, w->device);
+    return !m->from && m->engine_ns > held_until(w, r, l);
 }
 
 /* On the axis of the delays; no later than we could hear. */
@@ -264,6 +270,16 @@ static uint64_t delay_now(const struct moment *m, const struct act *t,
     return now > t->lag_ns ? now - t->lag_ns : 0;
 }
 
+/* Nobody knows what it was meanwhile, even if it is the same afterwards. */
+static void pause(struct delay *d, uint64_t now, uint64_t until, uint64_t lag)
+{
+    uint64_t seen = until > lag ? until - lag : 0;
+    if (d->run != DELAY_RUNS)
+        return;
+    credit(d, seen < now ? seen : now, UINT64_MAX);
+    d->run = DELAY_PAUSED;
+}
+
 static void delays(const struct moment *m, const struct whom *w, const struct plan_rule *r,
                    struct act *t, const struct verdict *v)
 {
@@ -276,7 +292,8 @@ static void delays(const struct moment *m, const struct whom *w, const struct pl
         enum expr_truth is = above ? v->on[l] : v->over[l];
         t->waits |= !above && v->mute[l];
         if (is_frozen(m, w, r, l) && is == EXPR_TRUE) {
-            t->waits |= d->run == DELAY_RUNS;
+            pause(d, now, held_until(w, r, l), t->lag_ns);
+            t->waits |= d->run != DELAY_IDLE;
         } else if (!above && m->keeps && endangers(r->rule, w->device, t)) {
             continue;
         } else if (above && is == EXPR_FALSE && m->from && tolerated(d, r->rule)) {
@@ -370,6 +387,9 @@ static void wait_for(struct alarm *a, const struct moment *m, const struct whom 
             continue;
         uint64_t since = now > d->last_ns ? now - d->last_ns : 0, left = whole - d->done_ns;
         uint64_t due = m->engine_ns + (left > since ? left - since : 0);
+        uint64_t until = held_until(w, r, l);
+        if (until < due) /* then it is paused */
+            due = until < m->engine_ns ? m->engine_ns + 1 : until + 1;
         t->due = due < t->due ? due : t->due;
     }
     for (size_t i = 0; r->keeps && i < r->rule->n_levels * 2; i++) {

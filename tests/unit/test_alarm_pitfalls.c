@@ -488,14 +488,48 @@ static void hold_needs_no_sample_but_a_living_device(void **state)
     told(&r, ""); /* not heard of for long */
     alarm_alive(r.a, rig_device(&r, "d1"), r.now);
     rig_to(&r, 30 * MIN + 1);
-    told(&r, "1800 open d1 activated active minor good\n");
-    say(&r, 31 * MIN, "d1", "open=0");
-    rig_to(&r, 38 * MIN);
+    told(&r, ""); /* five of the ten minutes were seen */
+    rig_to(&r, 34 * MIN);
+    alarm_alive(r.a, rig_device(&r, "d1"), r.now);
+    rig_to(&r, 36 * MIN);
+    told(&r, "2100 open d1 activated active minor good\n");
+    say(&r, 36 * MIN, "d1", "open=0");
+    rig_to(&r, 43 * MIN);
     alarm_alive(r.a, rig_device(&r, "d1"), r.now);
     rig_restart(&r);
+    rig_to(&r, 47 * MIN);
+    alarm_alive(r.a, rig_device(&r, "d1"), r.now);
     rig_to(&r, 2 * HOUR);
-    told(&r, "2460 open d1 cleared normal minor good\n");
+    told(&r, "2880 open d1 cleared normal minor good\n");
     rig_end(&r);
+}
+
+/* The same at both ends of a silence says nothing of what lies between; but what a device kept and says
+ * later, with its times, does. */
+static void hold_does_not_count_what_nobody_saw(void **state)
+{
+    (void)state;
+    for (int kept = 0; kept < 2; kept++) {
+        struct rig r;
+        rig_start(&r, rig_devices,
+                  RULES(RULE("open", "door",
+                             "fresh: 3m, levels: [{severity: minor, when: open, off: "
+                             "not open, for: 30m}]")));
+        say(&r, 1 * MIN, "d1", "open=1");
+        rig_to(&r, 40 * MIN);
+        rig_restart(&r);
+        rig_to(&r, HOUR);
+        for (int k = 2; kept && k < 60; k++)
+            rig_say(&r, HOUR, "d1", "open=1", (struct said){.order = (uint64_t)k * MIN});
+        say(&r, HOUR, "d1", "open=1");
+        rig_to(&r, HOUR + 2 * MIN);
+        told(&r, kept ? "3605 open d1 activated active minor good late\n" : "");
+        for (int k = 63; !kept && k <= 90; k++)
+            say(&r, (uint64_t)k * MIN, "d1", "open=1");
+        rig_to(&r, 2 * HOUR);
+        told(&r, kept ? "" : "5220 open d1 activated active minor good\n");
+        rig_end(&r);
+    }
 }
 
 #define NIGHT                                                                                  \
@@ -722,6 +756,7 @@ int main(void)
         cmocka_unit_test(pitfall_25_no_state_is_written_for_what_does_not_change),
         cmocka_unit_test(pitfall_26_no_delay_is_over_before_its_time),
         cmocka_unit_test(hold_needs_no_sample_but_a_living_device),
+        cmocka_unit_test(hold_does_not_count_what_nobody_saw),
         cmocka_unit_test(pitfall_27_a_schedule_opens_without_a_sample),
         cmocka_unit_test(pitfall_28_every_window_counts_and_midnight_is_no_hole),
         cmocka_unit_test(pitfall_29_repeated_and_merged_messages_make_one_alarm),
