@@ -495,6 +495,7 @@ void pipeline_stop(struct pipeline *p, loop_fn *done, void *ctx)
     p->stopped = done;
     p->stopped_ctx = ctx;
     p->stopping = true;
+    atomic_store(&p->snap.no_gather, true);
     pipeline_drain(p);
 }
 

@@ -48,9 +48,10 @@ enum snap_state { SNAP_IDLE, SNAP_SAVING, SNAP_FLUSHING, SNAP_COMMITTING };
 
 struct snap {
     enum snap_state state;
-    struct image *image; /* while it is saved */
-    bool gathered;       /* what was built last is in large pages */
-    unsigned turns;      /* of the sync timer since then */
+    struct image *image;   /* while it is saved */
+    bool gathered;         /* what was built last is in large pages */
+    uint64_t turns;        /* of the sync timer since then */
+    atomic_bool no_gather; /* it stops: large pages are for those that come after */
     struct snapshot_writer *writer;
     struct position at;
     uint64_t read_to;           /* the reader's place then */

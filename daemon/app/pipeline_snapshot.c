@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define EVERY_NS      60000000000u
-#define GATHER_TURNS  20 /* of the sync timer, 0.2 s each: behind what a start does at once */
+#define GATHER_NS     4000000000u /* behind what a start does at once */
 #define TIGHT_NS      1000000000u
 #define FIRST_RECORDS 64
 #define MAX_SNAPSHOTS 8
@@ -192,7 +192,7 @@ static void save_work(void *ctx)
     /* What changed while both had it is in small pages now, each of them one more entry for the next
      * one to copy. */
     if (image_gather_pays())
-        image_gather();
+        image_gather(&p->snap.no_gather);
 }
 
 static void save_done(void *ctx)
@@ -240,8 +240,8 @@ void pipeline_snapshot_begin(struct pipeline *p)
 
 static void gather_work(void *ctx)
 {
-    (void)ctx;
-    image_gather();
+    struct pipeline *p = ctx;
+    image_gather(&p->snap.no_gather);
 }
 
 static void gather_done(void *ctx)
@@ -251,7 +251,9 @@ static void gather_done(void *ctx)
 
 void pipeline_gather(struct pipeline *p)
 {
-    if (p->snap.gathered || p->stats.replaying || p->stopping || ++p->snap.turns < GATHER_TURNS)
+    uint64_t turns = GATHER_NS / p->o.conf->sync_interval_ns + 1;
+    if (p->snap.gathered || p->stats.replaying || p->snap.state != SNAP_IDLE || p->stopping ||
+        ++p->snap.turns < turns)
         return;
     p->snap.gathered = true;
     if (image_gather_pays())

@@ -259,7 +259,7 @@ int image_read(struct image *i, image_put_fn *put, void *ctx)
 #define PAGES      512
 #define DENSE      480 /* of them: what a large page adds to the process is a sixteenth at most */
 #define LARGE_FROM ((uintptr_t)128 << 20)
-#define LONGEST    ((uintptr_t)16 << 30) /* longer ones are set aside by a sanitizer, not memory */
+#define LONGEST    ((uint64_t)16 << 30) /* longer ones are set aside by a sanitizer, not memory */
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 /* Linux 6.1; before, nothing is gathered */
@@ -296,23 +296,42 @@ bool image_gather_pays(void)
            (pages[1] - pages[2]) * (uintptr_t)sysconf(_SC_PAGESIZE) >= LARGE_FROM;
 }
 
-static bool dense(uintptr_t at)
+/* The administrator's word: MADV_COLLAPSE itself does not ask for it. */
+static bool may_be_large(void)
 {
-    unsigned char there[PAGES];
+    char line[128] = "";
+    FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+    bool may = f && fgets(line, sizeof(line), f) && !strstr(line, "[never]");
+    if (f)
+        (void)fclose(f);
+    return may && sysconf(_SC_PAGESIZE) * PAGES == (long)PAGE_LARGE;
+}
+
+/* Pages that are there and nobody else's: not the zero page, which is read but was never written, nor
+ * what an image still has (a large page would be a copy of it). proc(5), /proc/pid/pagemap. */
+static bool dense(int pagemap, uintptr_t at)
+{
+    const uint64_t present_and_own = UINT64_C(1) << 63 | UINT64_C(1) << 56;
+    uint64_t page[PAGES];
     unsigned n = 0;
-    if (mincore((void *)at, PAGE_LARGE, there) != 0) /* unmapped meanwhile */
+    off_t from = (off_t)(at / (PAGE_LARGE / PAGES) * sizeof(*page));
+    if (pread(pagemap, page, sizeof(page), from) != (ssize_t)sizeof(page))
         return false;
     for (size_t i = 0; i < PAGES; i++)
-        n += there[i] & 1u;
+        n += (page[i] & present_and_own) == present_and_own;
     return n >= DENSE;
 }
 
-static void gather_range(uintptr_t from, uintptr_t to)
+/* False: there is no room for large pages (man 2 madvise), and the next stretch would only make the
+ * system look for some again. */
+static bool gather_range(int pagemap, uintptr_t from, uintptr_t to, const atomic_bool *stop)
 {
     uintptr_t at = (from + PAGE_LARGE - 1) & ~(PAGE_LARGE - 1);
-    for (; at < to && to - at >= PAGE_LARGE; at += PAGE_LARGE)
-        if (dense(at))
-            (void)madvise((void *)at, PAGE_LARGE, MADV_COLLAPSE);
+    for (; at < to && to - at >= PAGE_LARGE && !atomic_load(stop); at += PAGE_LARGE)
+        if (dense(pagemap, at) && madvise((void *)at, PAGE_LARGE, MADV_COLLAPSE) != 0 &&
+            (errno == ENOMEM || errno == EBUSY))
+            return false;
+    return true;
 }
 
 /* proc(5), /proc/pid/maps: "from-to rw-p offset device inode path". Is it memory, and no file's? */
@@ -329,15 +348,18 @@ static bool memory_of(const char *at, uintptr_t *from, uintptr_t *to)
 }
 
 /* The list may be older than what it tells of by then: gathering does no harm to anything. */
-void image_gather(void)
+void image_gather(const atomic_bool *stop)
 {
-    bool fits = sysconf(_SC_PAGESIZE) * PAGES == (long)PAGE_LARGE;
-    FILE *f = fits ? fopen("/proc/self/maps", "re") : NULL;
+    FILE *f = may_be_large() ? fopen("/proc/self/maps", "re") : NULL;
+    int pagemap = f ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
     char line[512];
     uintptr_t from, to;
-    while (f && fgets(line, sizeof(line), f))
+    bool more = pagemap >= 0;
+    while (more && fgets(line, sizeof(line), f))
         if (memory_of(line, &from, &to))
-            gather_range(from, to);
+            more = gather_range(pagemap, from, to, stop) && !atomic_load(stop);
+    if (pagemap >= 0)
+        (void)close(pagemap);
     if (f)
         (void)fclose(f);
 }

@@ -21,6 +21,7 @@
  * image_limits says otherwise), is ended, so that no page stays twice for longer than that, however
  * slow `put` is.
  */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -42,11 +43,14 @@ int image_read(struct image *i, image_put_fn *put, void *ctx);
 /* Ends the child if it has not ended, and waits for that: a pool job, too. NULL is fine. */
 void image_free(struct image *i);
 
-/* What lies in pages of 4 KiB and is (nearly) all there goes into large ones, 2 MiB each, so that the next image has
- * a fraction of the entries to copy: heap, tables and what was split since the last one. Changes no
- * byte; takes some tenths of a millisecond for each MiB, and holds up for about as long who touches the
- * page that is being moved. Blocking: a pool job. Where /proc or Linux 6.1 is missing, nothing is done. */
-void image_gather(void);
+/* What lies in pages of 4 KiB and is (nearly) all there goes into large ones, 2 MiB each, so that the
+ * next image has a fraction of the entries to copy: heap, tables, and what was split since the last one.
+ * Changes no byte. What an image that has not ended still has is left alone, and so is all where the
+ * system has no large pages (transparent_hugepage=never, before Linux 6.1, no /proc, pages that are not 4
+ * KiB). Some tenths of a millisecond for each MiB that is moved; whoever wants new memory meanwhile, or a
+ * fork, waits for the page that is being moved, some milliseconds at most. Ends early, for good, once
+ * `stop` is true. Blocking: a pool job. */
+void image_gather(const atomic_bool *stop);
 /* Whether that is worth a job: a small process is copied within 3 ms as it is. */
 bool image_gather_pays(void);
 

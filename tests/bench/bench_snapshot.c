@@ -185,7 +185,7 @@ static void *read_all(void *ctx)
     (void)fflush(r->to);
     image_free(r->image);
     struct watch at = now();
-    image_gather();
+    image_gather(&(atomic_bool){false});
     r->gathered_ms = since(at).cpu;
     return NULL;
 }
@@ -205,7 +205,7 @@ int main(int argc, char **argv)
     engine_use(e, w);
     for (size_t i = 0; i < devices; i++)
         hear(e, w, i, n++);
-    image_gather();
+    image_gather(&(atomic_bool){false});
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct reader r = {.to = file};
         pthread_t t;

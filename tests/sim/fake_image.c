@@ -30,13 +30,17 @@ static int keep(void *ctx, const void *p, size_t n)
     return buf_put(ctx, p, n) == 0 ? 0 : -ENOMEM;
 }
 
+bool fake_image_large;
+unsigned fake_image_gathered;
+
 bool image_gather_pays(void)
 {
-    return false;
+    return fake_image_large;
 }
 
-void image_gather(void)
+void image_gather(const atomic_bool *stop)
 {
+    fake_image_gathered += !atomic_load(stop);
 }
 
 int image_take(image_save_fn *save, const void *what, int *out_why, struct image **out)

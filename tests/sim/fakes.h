@@ -19,6 +19,8 @@ void fake_loop_signal(int signum);
 /* -- image: what becomes of the process that says the engine's state -------------------------- */
 enum fake_image_mood { IMAGE_WELL, IMAGE_UNFORKED, IMAGE_NOTHING, IMAGE_KILLED, IMAGE_SLOW };
 extern enum fake_image_mood fake_image_mood;
+extern bool fake_image_large;        /* so that gathering pays */
+extern unsigned fake_image_gathered; /* how often */
 
 /* -- broker: one, with a session that outlives connections ----------------------------------- */
 struct fake_message {

@@ -466,6 +466,8 @@ static void expect(char *p)
         ASSERT(n);
         *n = '\0';
         must_equal(logged(p), n + 1);
+    } else if (is(what, "gathered")) {
+        must_equal(fake_image_gathered, p);
     } else if (is(what, "line")) {
         char *id = word(&p);
         if ((count_taken(id, p, &first) > 0) == no)
@@ -571,11 +573,12 @@ static void machine(const char *verb, char *p)
         if (fake_db_poison)
             fake_db_all_old(); /* what was taken meanwhile is no mistake */
     } else if (is(verb, "image")) {
-        fake_image_mood = is(p, "well")       ? IMAGE_WELL
-                          : is(p, "unforked") ? IMAGE_UNFORKED
-                          : is(p, "nothing")  ? IMAGE_NOTHING
-                          : is(p, "killed")   ? IMAGE_KILLED
-                                              : IMAGE_SLOW;
+        fake_image_large |= is(p, "large");
+        fake_image_mood = is(p, "well") || is(p, "large") ? IMAGE_WELL
+                          : is(p, "unforked")             ? IMAGE_UNFORKED
+                          : is(p, "nothing")              ? IMAGE_NOTHING
+                          : is(p, "killed")               ? IMAGE_KILLED
+                                                          : IMAGE_SLOW;
     } else if (is(verb, "acks")) {
         fake_mqtt_acks_lost = is(p, "lost");
     } else if (is(verb, "clock")) {
@@ -680,6 +683,8 @@ static void run_file(const char *file)
     sim_reset(1);
     gateway_reset();
     fake_image_mood = IMAGE_WELL;
+    fake_image_large = false;
+    fake_image_gathered = 0;
     fake_mqtt_reset();
     fake_store_reset();
     fake_httpc_reset();
