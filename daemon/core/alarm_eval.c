@@ -211,7 +211,7 @@ static void credit(struct delay *d, uint64_t now, uint64_t max_gap)
 {
     if (d->run == DELAY_RUNS && now > d->last_ns)
         d->done_ns += now - d->last_ns < max_gap ? now - d->last_ns : max_gap;
-    if (now > d->last_ns || d->run != DELAY_RUNS)
+    if (now > d->last_ns) /* what was counted before a pause is not counted again */
         d->last_ns = now;
 }
 
@@ -280,9 +280,28 @@ static void pause(struct delay *d, uint64_t now, uint64_t until, uint64_t lag)
     d->run = DELAY_PAUSED;
 }
 
-static void delays(const struct moment *m, const struct whom *w, const struct plan_rule *r,
+/* Its device was silent, and is heard of again without a word of the state itself: what it kept, with
+ * its times, may be on its way, and has a moment before the clock runs on from here. */
+static bool resumes(const struct moment *m, const struct whom *w, const struct plan_rule *r,
+                    const struct act *t, size_t l)
+{
+    return !m->from && t->delays[l].run == DELAY_PAUSED && held_until(w, r, l) != NEVER &&
+           !is_frozen(m, w, r, l);
+}
+
+static uint64_t resume_at(const struct moment *m, const struct whom *w,
+                          const struct plan_rule *r, uint64_t before)
+{
+    uint64_t half = fresh_ns(r->rule, w->device) / 2;
+    uint64_t at = m->engine_ns + (half < SETTLE_NS ? half : SETTLE_NS);
+    return before > m->engine_ns && before < at ? before : at;
+}
+
+/* Does one wait for its moment? */
+static bool delays(const struct moment *m, const struct whom *w, const struct plan_rule *r,
                    struct act *t, const struct verdict *v)
 {
+    bool resuming = false;
     uint64_t now = delay_now(m, t, &v->deaf);
     uint64_t gap = max_gap_ns(r->rule, w->device);
     t->waits = r->rule->mode == RULE_HOLD && is_old(m, w, r);
@@ -293,7 +312,9 @@ static void delays(const struct moment *m, const struct whom *w, const struct pl
         t->waits |= !above && v->mute[l];
         if (is_frozen(m, w, r, l) && is == EXPR_TRUE) {
             pause(d, now, held_until(w, r, l), t->lag_ns);
-            t->waits |= d->run != DELAY_IDLE;
+            t->waits = true;
+        } else if (is == EXPR_TRUE && resumes(m, w, r, t, l) && m->engine_ns < t->due) {
+            t->waits = resuming = true;
         } else if (!above && m->keeps && endangers(r->rule, w->device, t)) {
             continue;
         } else if (above && is == EXPR_FALSE && m->from && tolerated(d, r->rule)) {
@@ -306,6 +327,7 @@ static void delays(const struct moment *m, const struct whom *w, const struct pl
     }
     if (t->waits)
         w->dev->flags |= DEV_WAITS;
+    return resuming;
 }
 
 static void raise_to(struct act *t, int level)
@@ -374,10 +396,10 @@ static const char *close_schedule(const struct whom *w, const struct plan_rule *
 
 static void wait_for(struct alarm *a, const struct moment *m, const struct whom *w,
                      const struct plan_rule *r, struct act *t, const struct verdict *v,
-                     struct expr_env *env)
+                     bool resuming, struct expr_env *env)
 {
     uint64_t now = delay_now(m, t, &v->deaf);
-    t->due = NEVER;
+    t->due = resuming ? resume_at(m, w, r, t->due) : NEVER;
     t->wake_ns = v->deaf.to_ns ? v->deaf.to_ns : NEVER;
     for (size_t l = 0; l < r->rule->n_levels; l++) {
         const struct delay *d = &t->delays[l];
@@ -441,11 +463,11 @@ static void run(struct alarm *a, const struct moment *m, const struct whom *w,
     }
     t->eval_ns = env->now_ns;
     judge(a, m, w, r, t, env, &v);
-    delays(m, w, r, t, &v);
+    bool resuming = delays(m, w, r, t, &v);
     move(m, r, t, &v);
     if (!a->g.rules[r->rule->index].in_force && (reason = close_schedule(w, r, t)))
         t->changed_ms = m->stamp_ms;
-    wait_for(a, m, w, r, t, &v, env);
+    wait_for(a, m, w, r, t, &v, resuming, env);
     tell(a, m, w, r, t, before, reason);
     tell_quality(a, m, w, r, t);
     act_settle(a, w, r, t);

@@ -492,7 +492,7 @@ static void hold_needs_no_sample_but_a_living_device(void **state)
     rig_to(&r, 34 * MIN);
     alarm_alive(r.a, rig_device(&r, "d1"), r.now);
     rig_to(&r, 36 * MIN);
-    told(&r, "2100 open d1 activated active minor good\n");
+    told(&r, "2105 open d1 activated active minor good\n");
     say(&r, 36 * MIN, "d1", "open=0");
     rig_to(&r, 43 * MIN);
     alarm_alive(r.a, rig_device(&r, "d1"), r.now);
@@ -500,7 +500,7 @@ static void hold_needs_no_sample_but_a_living_device(void **state)
     rig_to(&r, 47 * MIN);
     alarm_alive(r.a, rig_device(&r, "d1"), r.now);
     rig_to(&r, 2 * HOUR);
-    told(&r, "2880 open d1 cleared normal minor good\n");
+    told(&r, "2885 open d1 cleared normal minor good\n");
     rig_end(&r);
 }
 

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A state that is held over a silence: what was seen of it counts, once, whoever says so first when the
+ * device is heard of again. */
+#include "alarm_rig.h"
+
+#define DOOR(fresh, more)                                                                      \
+    RULES(RULE("open", "door",                                                                 \
+               "fresh: " fresh ", levels: [{severity: minor, when: open, off: not open, " more \
+               "}]"))
+#define HALF_HOUR DOOR("3m", "for: 30m")
+
+static void kept(struct rig *r, uint64_t at, const char *point, const char *what, int from,
+                 int to)
+{
+    for (int k = from; k < to; k++)
+        rig_say(r, at, "d1", what, (struct said){.point = point, .order = (uint64_t)k * MIN});
+}
+
+static void heartbeats(struct rig *r, int from, int to)
+{
+    for (int k = from; k < to; k++) {
+        rig_to(r, (uint64_t)k * MIN + 2 * S);
+        alarm_alive(r->a, rig_device(r, "d1"), r->now);
+    }
+}
+
+/* The pause counted until 4 and 26 min already. */
+static void nothing_counts_twice(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices, HALF_HOUR);
+    say(&r, 1 * MIN, "d1", "open=1");
+    rig_to(&r, HOUR);
+    kept(&r, HOUR, "", "open=1", 2, 30);
+    rig_to(&r, HOUR + 6 * S);
+    told(&r, "");
+    rig_end(&r);
+    rig_start(&r, rig_devices, DOOR("25m", "for: 30m"));
+    say(&r, 1 * MIN, "d1", "open=1");
+    rig_to(&r, HOUR);
+    kept(&r, HOUR, "", "open=1", 2, 9);
+    kept(&r, HOUR, "", "open=0", 9, 10);
+    rig_to(&r, 2 * HOUR);
+    told(&r, "");
+    rig_end(&r);
+    rig_start(&r, rig_devices, DOOR("25m", "off_for: 30m"));
+    say(&r, 1 * MIN, "d1", "open=1");
+    say(&r, 2 * MIN, "d1", "open=0");
+    rig_to(&r, HOUR);
+    kept(&r, HOUR, "", "open=0", 3, 10);
+    rig_to(&r, HOUR + 10 * S);
+    told(&r, "60 open d1 activated active minor good\n");
+    rig_end(&r);
+}
+
+/* A sign of life, or another point, may come before what was kept. */
+static void what_was_kept_counts_whatever_comes_first(void **state)
+{
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        struct rig r;
+        rig_start(&r, rig_devices, HALF_HOUR);
+        say(&r, 1 * MIN, "d1", "open=1");
+        rig_to(&r, HOUR);
+        if (first)
+            alarm_alive(r.a, rig_device(&r, "d1"), r.now);
+        rig_to(&r, HOUR + S / 2);
+        rig_restart(&r);
+        kept(&r, HOUR + S, "", "open=1", 2, 60);
+        heartbeats(&r, 61, 240);
+        told(&r, "3606 open d1 activated active minor good late\n");
+        rig_end(&r);
+    }
+    struct rig r;
+    rig_start(&r, rig_devices, HALF_HOUR);
+    kept(&r, 1 * MIN, "a", "open=1", 1, 2);
+    kept(&r, 1 * MIN, "b", "open=1", 1, 2);
+    rig_to(&r, HOUR);
+    for (int k = 2; k < 60; k++) {
+        kept(&r, HOUR, "a", "open=1", k, k + 1);
+        kept(&r, HOUR, "b", "open=1", k, k + 1);
+    }
+    heartbeats(&r, 61, 240);
+    told(&r, "3605 open d1@a activated active minor good late\n"
+             "3605 open d1@b activated active minor good late\n");
+    rig_end(&r);
+}
+
+/* Where nothing is on its way the clock runs on from the sign of life, also one that comes seldom. */
+static void a_sign_of_life_is_enough(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices, HALF_HOUR);
+    say(&r, 1 * MIN, "d1", "open=1");
+    heartbeats(&r, 60, 240);
+    told(&r, "5227 open d1 activated active minor good\n");
+    rig_end(&r);
+    rig_start(&r, rig_devices, DOOR("4s", "for: 9s"));
+    say(&r, 1 * MIN, "d1", "open=1");
+    heartbeats(&r, 2,
+               60); /* two seconds of each minute's four, behind the half that it waits */
+    told(&r, "245 open d1 activated active minor good\n");
+    rig_end(&r);
+}
+
+/* What came to be while the device was silent is looked at when it is heard of again. */
+static void what_a_silence_hides_is_not_forgotten(void **state)
+{
+    (void)state;
+    struct rig r;
+    for (int off = 0; off < 2; off++) {
+        rig_start(&r, rig_devices, DOOR("3m", "for: 10m, off_for: 10m"));
+        say(&r, 1 * MIN, "d1", "open=1");
+        if (off) {
+            heartbeats(&r, 2, 20);
+            say(&r, 20 * MIN, "d1", "open=0");
+        }
+        rig_to(&r, HOUR);
+        rig_reload(&r, rig_devices, DOOR("3m", "for: 9m, off_for: 9m"));
+        rig_to(&r, HOUR + MIN);
+        heartbeats(&r, 62, 240);
+        told(&r, off ? "660 open d1 activated active minor good\n"
+                       "4262 open d1 cleared normal minor good\n"
+                     : "4262 open d1 activated active minor good\n");
+        rig_end(&r);
+    }
+    rig_start(&r, rig_devices,
+              RULES(RULE("night", "door",
+                         "fresh: 5m, levels: [{severity: minor, when: open, off: not open, "
+                         "for: 10m}], schedule: {windows: [{days: [sat], from: \"12:00\", to: "
+                         "\"23:00\"}]}")));
+    say(&r, 3 * HOUR, "d1", "open=1"); /* Saturday, 11:00 */
+    rig_to(&r, 4 * HOUR + 5 * MIN);
+    heartbeats(&r, 250, 500);
+    told(&r, "15602 night d1 activated active minor good\n");
+    rig_end(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_counts_twice),
+        cmocka_unit_test(what_was_kept_counts_whatever_comes_first),
+        cmocka_unit_test(a_sign_of_life_is_enough),
+        cmocka_unit_test(what_a_silence_hides_is_not_forgotten),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
