@@ -270,13 +270,16 @@ static uint64_t delay_now(const struct moment *m, const struct act *t,
     return now > t->lag_ns ? now - t->lag_ns : 0;
 }
 
-/* Nobody knows what it was meanwhile, even if it is the same afterwards. */
-static void pause(struct delay *d, uint64_t now, uint64_t until, uint64_t lag)
+/* Nobody knows what it was meanwhile, even if it is the same afterwards. What has not begun begins when
+ * the device is heard of. */
+static void pause(struct delay *d, const struct moment *m, uint64_t now, uint64_t until,
+                  uint64_t lag)
 {
     uint64_t seen = until > lag ? until - lag : 0;
-    if (d->run != DELAY_RUNS)
-        return;
-    credit(d, seen < now ? seen : now, UINT64_MAX);
+    if (d->run == DELAY_RUNS)
+        credit(d, seen < now ? seen : now, UINT64_MAX);
+    else if (d->run == DELAY_IDLE)
+        *d = (struct delay){.start_ms = m->stamp_ms};
     d->run = DELAY_PAUSED;
 }
 
@@ -311,7 +314,7 @@ static bool delays(const struct moment *m, const struct whom *w, const struct pl
         enum expr_truth is = above ? v->on[l] : v->over[l];
         t->waits |= !above && v->mute[l];
         if (is_frozen(m, w, r, l) && is == EXPR_TRUE) {
-            pause(d, now, held_until(w, r, l), t->lag_ns);
+            pause(d, m, now, held_until(w, r, l), t->lag_ns);
             t->waits = true;
         } else if (is == EXPR_TRUE && resumes(m, w, r, t, l) && m->engine_ns < t->due) {
             t->waits = resuming = true;
@@ -322,7 +325,11 @@ static bool delays(const struct moment *m, const struct whom *w, const struct pl
         } else {
             if (above && is == EXPR_TRUE && m->from)
                 d->misses <<= 1;
-            step(d, is, now, m->stamp_ms, by_time(r, t, l) ? UINT64_MAX : gap);
+            bool held = m->from && held_until(w, r, l) != NEVER;
+            step(d, is, now, m->stamp_ms,
+                 held               ? fresh_ns(r->rule, w->device)
+                 : by_time(r, t, l) ? UINT64_MAX
+                                    : gap);
         }
     }
     if (t->waits)
@@ -408,8 +415,11 @@ static void wait_for(struct alarm *a, const struct moment *m, const struct whom 
             !by_time(r, t, l))
             continue;
         uint64_t since = now > d->last_ns ? now - d->last_ns : 0, left = whole - d->done_ns;
-        uint64_t due = m->engine_ns + (left > since ? left - since : 0);
+        uint64_t ahead = d->last_ns > now ? d->last_ns - now : 0;
+        uint64_t due = m->engine_ns + (left > since ? left - since : 0) + ahead;
         uint64_t until = held_until(w, r, l);
+        if (m->from && until != NEVER) /* a word counts as long as a sign of life */
+            until = m->engine_ns + fresh_ns(r->rule, w->device);
         if (until < due) /* then it is paused */
             due = until < m->engine_ns ? m->engine_ns + 1 : until + 1;
         t->due = due < t->due ? due : t->due;
@@ -447,6 +457,16 @@ enum expr_truth eval_level(struct alarm *a, const struct moment *m, const struct
     return ask(a, w, &r->on[t->level], false, act_windows(t, (size_t)t->level, false), &env);
 }
 
+/* The clock goes on from where it was counted to, however old the word is. */
+static uint64_t lag_of(const struct moment *m, const struct plan_rule *r, const struct act *t)
+{
+    uint64_t to = m->order_ns;
+    for (size_t l = 0; l < r->rule->n_levels; l++)
+        if (t->delays[l].run != DELAY_IDLE && t->delays[l].last_ns > to)
+            to = t->delays[l].last_ns;
+    return m->engine_ns > to ? m->engine_ns - to : 0;
+}
+
 static void run(struct alarm *a, const struct moment *m, const struct whom *w,
                 const struct plan_rule *r, struct act *t, struct expr_env *env)
 {
@@ -454,7 +474,7 @@ static void run(struct alarm *a, const struct moment *m, const struct whom *w,
     int before = act_state(t);
     const char *reason = NULL;
     if (m->from) {
-        t->lag_ns = m->engine_ns > m->order_ns ? m->engine_ns - m->order_ns : 0;
+        t->lag_ns = lag_of(m, r, t);
         t->old_news = m->late;
         for (size_t i = 0; t->windows && i < r->rule->n_levels * 2; i++)
             eval_feed(i & 1 ? &r->off[i / 2] : &r->on[i / 2], t->windows[i], w, m);

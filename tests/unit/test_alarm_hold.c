@@ -87,6 +87,83 @@ static void what_was_kept_counts_whatever_comes_first(void **state)
     rig_end(&r);
 }
 
+/* One that comes when the clock goes on already neither stops it nor winds it up. */
+static void what_was_kept_and_comes_late_stops_no_clock(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices, HALF_HOUR);
+    say(&r, 1 * MIN, "d1", "open=1");
+    rig_to(&r, HOUR);
+    alarm_alive(r.a, rig_device(&r, "d1"), r.now);
+    kept(&r, HOUR + 10 * S, "", "open=1", 10, 11);
+    heartbeats(&r, 61, 300);
+    told(&r, "5230 open d1 activated active minor good late\n");
+    rig_end(&r);
+    rig_start(&r, rig_devices, DOOR("3m", "off_for: 30m"));
+    say(&r, 1 * MIN, "d1", "open=1");
+    say(&r, 2 * MIN, "d1", "open=0");
+    rig_to(&r, 10 * HOUR);
+    alarm_alive(r.a, rig_device(&r, "d1"), r.now);
+    kept(&r, 10 * HOUR + 10 * S, "", "open=0", 10, 11);
+    heartbeats(&r, 601, 1000);
+    told(&r, "60 open d1 activated active minor good\n"
+             "37630 open d1 cleared normal minor good late\n");
+    rig_end(&r);
+    /* A millisecond is left: not a timer for each of an hour. */
+    struct alarm_stats before, after;
+    rig_start(&r, rig_devices, DOOR("3m", "for: 6m"));
+    say(&r, 1 * MIN, "d1", "open=1");
+    rig_to(&r, 4 * MIN - S / 1000);
+    alarm_alive(r.a, rig_device(&r, "d1"), r.now);
+    rig_to(&r, HOUR);
+    alarm_stats(r.a, &before);
+    kept(&r, HOUR, "", "open=1", 5, 6);
+    rig_to(&r, HOUR + 2 * MIN);
+    alarm_stats(r.a, &after);
+    assert_in_range(after.evaluations - before.evaluations, 1, 4);
+    rig_end(&r);
+}
+
+/* Between two words that are further apart than `fresh` nothing is known, kept or not. */
+static void a_kept_word_bridges_no_gap(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 4; k++) {
+        struct rig r;
+        rig_start(&r, rig_devices, HALF_HOUR);
+        say(&r, 1 * MIN, "d1", "open=1");
+        rig_to(&r, HOUR);
+        if (k > 0)
+            kept(&r, HOUR, "", "open=1", k == 1 ? 2 : 5, k == 1 ? 3 : 6);
+        if (k > 2)
+            kept(&r, HOUR, "", "open=1", 50, 51);
+        say(&r, HOUR + S, "d1", "open=1");
+        rig_to(&r, HOUR + 5 * MIN);
+        told(&r, "");
+        rig_end(&r);
+    }
+}
+
+/* What a reload brings during a silence waits for what was kept, too. */
+static void what_a_reload_brings_in_a_silence_has_its_moment(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices, HALF_HOUR);
+    say(&r, 1 * MIN, "d1", "open=1");
+    rig_to(&r, HOUR);
+    rig_reload(&r, rig_devices, DOOR("4m", "for: 1s"));
+    rig_to(&r, 65 * MIN);
+    rig_restart(&r);
+    alarm_alive(r.a, rig_device(&r, "d1"), r.now);
+    rig_to(&r, 65 * MIN + 2 * S);
+    kept(&r, 65 * MIN + 2 * S, "", "open=0", 2, 3);
+    rig_to(&r, 2 * HOUR);
+    told(&r, "");
+    rig_end(&r);
+}
+
 /* Where nothing is on its way the clock runs on from the sign of life, also one that comes seldom. */
 static void a_sign_of_life_is_enough(void **state)
 {
@@ -122,8 +199,8 @@ static void what_a_silence_hides_is_not_forgotten(void **state)
         rig_to(&r, HOUR + MIN);
         heartbeats(&r, 62, 240);
         told(&r, off ? "660 open d1 activated active minor good\n"
-                       "4262 open d1 cleared normal minor good\n"
-                     : "4262 open d1 activated active minor good\n");
+                       "4267 open d1 cleared normal minor good\n"
+                     : "4267 open d1 activated active minor good\n");
         rig_end(&r);
     }
     rig_start(&r, rig_devices,
@@ -134,7 +211,7 @@ static void what_a_silence_hides_is_not_forgotten(void **state)
     say(&r, 3 * HOUR, "d1", "open=1"); /* Saturday, 11:00 */
     rig_to(&r, 4 * HOUR + 5 * MIN);
     heartbeats(&r, 250, 500);
-    told(&r, "15602 night d1 activated active minor good\n");
+    told(&r, "15607 night d1 activated active minor good\n");
     rig_end(&r);
 }
 
@@ -143,6 +220,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_counts_twice),
         cmocka_unit_test(what_was_kept_counts_whatever_comes_first),
+        cmocka_unit_test(what_was_kept_and_comes_late_stops_no_clock),
+        cmocka_unit_test(a_kept_word_bridges_no_gap),
+        cmocka_unit_test(what_a_reload_brings_in_a_silence_has_its_moment),
         cmocka_unit_test(a_sign_of_life_is_enough),
         cmocka_unit_test(what_a_silence_hides_is_not_forgotten),
     };
