@@ -300,6 +300,15 @@ static uint64_t resume_at(const struct moment *m, const struct whom *w,
     return before > m->engine_ns && before < at ? before : at;
 }
 
+/* What a held level says changes with what its device says, and by nothing else. */
+static bool changes_by_words(const struct plan_rule *r, size_t l)
+{
+    const struct plan_expr *on = &r->on[l], *off = &r->off[l];
+    return r->rule->mode == RULE_HOLD && !r->cross &&
+           !(on->timed || on->windows || on->n_counts) &&
+           !(off->timed || off->windows || off->n_counts);
+}
+
 /* Does one wait for its moment? */
 static bool delays(const struct moment *m, const struct whom *w, const struct plan_rule *r,
                    struct act *t, const struct verdict *v)
@@ -313,12 +322,15 @@ static bool delays(const struct moment *m, const struct whom *w, const struct pl
         bool above = (int)l > t->level;
         enum expr_truth is = above ? v->on[l] : v->over[l];
         t->waits |= !above && v->mute[l];
-        if (is_frozen(m, w, r, l) && is == EXPR_TRUE) {
+        bool danger = !above && endangers(r->rule, w->device, t);
+        if (danger && !m->from && d->run == DELAY_IDLE && changes_by_words(r, l)) {
+            continue; /* else a reload that moved a limit would end it, once somebody is heard */
+        } else if (is_frozen(m, w, r, l) && is == EXPR_TRUE) {
             pause(d, m, now, held_until(w, r, l), t->lag_ns);
             t->waits = true;
         } else if (is == EXPR_TRUE && resumes(m, w, r, t, l) && m->engine_ns < t->due) {
             t->waits = resuming = true;
-        } else if (!above && m->keeps && endangers(r->rule, w->device, t)) {
+        } else if (danger && m->keeps) {
             continue;
         } else if (above && is == EXPR_FALSE && m->from && tolerated(d, r->rule)) {
             continue;

@@ -164,6 +164,32 @@ static void what_a_reload_brings_in_a_silence_has_its_moment(void **state)
     rig_end(&r);
 }
 
+/* A limit that a reload moved ends no danger of a device that nobody hears: a word of its own does. */
+static void a_reload_in_a_silence_ends_no_danger(void **state)
+{
+    (void)state;
+#define HIGH(limits)                                                                           \
+    RULES(                                                                                     \
+        RULE("high", "sump",                                                                   \
+             "mode: hold, fresh: 3m, life_safety: true, levels: [{severity: critical, " limits \
+             "}]"))
+    struct rig r;
+    rig_start(&r, rig_devices, HIGH("when: level > 0.8, off: level < 0.6"));
+    say(&r, 1 * MIN, "s1", "level=0.9");
+    rig_to(&r, HOUR);
+    rig_reload(&r, rig_devices, HIGH("when: level > 0.95, off: level < 0.92"));
+    for (int k = 60; k < 120; k++) {
+        rig_to(&r, (uint64_t)k * MIN + S);
+        alarm_alive(r.a, rig_device(&r, "s1"), r.now);
+    }
+    told(&r, "60 high s1 activated active critical good\n"
+             "240 high s1 quality active critical stale\n"
+             "3601 high s1 quality active critical good\n");
+    say(&r, 2 * HOUR, "s1", "level=0.9");
+    told(&r, "7200 high s1 cleared normal critical good\n");
+    rig_end(&r);
+}
+
 /* Where nothing is on its way the clock runs on from the sign of life, also one that comes seldom. */
 static void a_sign_of_life_is_enough(void **state)
 {
@@ -223,6 +249,7 @@ int main(void)
         cmocka_unit_test(what_was_kept_and_comes_late_stops_no_clock),
         cmocka_unit_test(a_kept_word_bridges_no_gap),
         cmocka_unit_test(what_a_reload_brings_in_a_silence_has_its_moment),
+        cmocka_unit_test(a_reload_in_a_silence_ends_no_danger),
         cmocka_unit_test(a_sign_of_life_is_enough),
         cmocka_unit_test(what_a_silence_hides_is_not_forgotten),
     };
