@@ -338,7 +338,8 @@ static bool delays(const struct moment *m, const struct whom *w, const struct pl
             if (above && is == EXPR_TRUE && m->from)
                 d->misses <<= 1;
             bool held = m->from && held_until(w, r, l) != NEVER;
-            step(d, is, now, m->stamp_ms,
+            uint64_t from = m->from && d->run == DELAY_IDLE ? m->engine_ns - t->lag_ns : now;
+            step(d, is, from, m->stamp_ms,
                  held               ? fresh_ns(r->rule, w->device)
                  : by_time(r, t, l) ? UINT64_MAX
                                     : gap);
@@ -427,7 +428,7 @@ static void wait_for(struct alarm *a, const struct moment *m, const struct whom 
             !by_time(r, t, l))
             continue;
         uint64_t since = now > d->last_ns ? now - d->last_ns : 0, left = whole - d->done_ns;
-        uint64_t ahead = d->last_ns > now ? d->last_ns - now : 0;
+        uint64_t ahead = !m->from && !v->deaf.to_ns && d->last_ns > now ? d->last_ns - now : 0;
         uint64_t due = m->engine_ns + (left > since ? left - since : 0) + ahead;
         uint64_t until = held_until(w, r, l);
         if (m->from && until != NEVER) /* a word counts as long as a sign of life */
@@ -469,11 +470,12 @@ enum expr_truth eval_level(struct alarm *a, const struct moment *m, const struct
     return ask(a, w, &r->on[t->level], false, act_windows(t, (size_t)t->level, false), &env);
 }
 
-/* The clock goes on from where it was counted to, however old the word is. */
+/* What is held is counted while nothing is said: its clocks go on from where they are, however old the
+ * word is. */
 static uint64_t lag_of(const struct moment *m, const struct plan_rule *r, const struct act *t)
 {
     uint64_t to = m->order_ns;
-    for (size_t l = 0; l < r->rule->n_levels; l++)
+    for (size_t l = 0; r->rule->mode == RULE_HOLD && l < r->rule->n_levels; l++)
         if (t->delays[l].run != DELAY_IDLE && t->delays[l].last_ns > to)
             to = t->delays[l].last_ns;
     return m->engine_ns > to ? m->engine_ns - to : 0;

@@ -18,7 +18,7 @@ void electric_fire_begin(struct device_state *d)
 void electric_fire_step(struct device_state *d, const struct sky *sky, double dt, double *v)
 {
     double current = d->s[1] * sky->power * (1 + 0.05 * device_noise(d));
-    double aim = sky->temp + 0.004 * current * current;
+    double aim = sky->temp + 0.003 * current * current; /* below 70 C in the hottest evening */
     d->s[2] += (float)((aim - d->s[2]) * (1 - exp(-dt / 1200)));
     double wet = sky->rain > 0 ? 1.2 : 1;
     v[0] = clamp(d->s[0] * wet * (1 + 0.04 * device_noise(d)), 0, 1000);

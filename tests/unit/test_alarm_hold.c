@@ -190,6 +190,77 @@ static void a_reload_in_a_silence_ends_no_danger(void **state)
     rig_end(&r);
 }
 
+/* Each level has its own clock, and all go by one axis: a late word starts none in what another has
+ * counted already, and winds none up. */
+static void a_late_word_starts_no_clock_in_the_past(void **state)
+{
+    (void)state;
+#define THREE                                                                                  \
+    RULES(RULE("high", "sump",                                                                 \
+               "mode: hold, fresh: 5m, levels: [{severity: minor, when: level > 0.8, for: "    \
+               "18m}, {severity: major, when: level > 0.9, for: 5h}, {severity: critical, "    \
+               "when: level > 1.6, for: 15m}]"))
+    struct rig r;
+    rig_start(&r, rig_devices, THREE);
+    say(&r, 1 * MIN, "s1", "level=1");
+    for (int k = 2; k < 20; k++) {
+        rig_to(&r, (uint64_t)k * MIN);
+        alarm_alive(r.a, rig_device(&r, "s1"), r.now);
+    }
+    rig_say(&r, 20 * MIN, "s1", "level=1.9", (struct said){.order = 2 * MIN});
+    for (int k = 60; k < 63; k++) {
+        rig_to(&r, (uint64_t)k * MIN);
+        alarm_alive(r.a, rig_device(&r, "s1"), r.now);
+    }
+    told(&r, "1140 high s1 activated active minor good\n"
+             "1380 high s1 quality active minor stale\n"
+             "3600 high s1 quality active minor good\n");
+    rig_end(&r);
+    rig_start(
+        &r, rig_devices,
+        RULES(RULE("high", "sump",
+                   "mode: hold, fresh: 60m, levels: [{severity: minor, when: level > 0.8, "
+                   "for: 19m}, {severity: major, when: level > 0.9, for: 25m}]")));
+    say(&r, 1 * MIN, "s1", "level=1");
+    for (int k = 2; k < 22; k++) {
+        rig_to(&r, (uint64_t)k * MIN);
+        alarm_alive(r.a, rig_device(&r, "s1"), r.now);
+    }
+    rig_say(&r, 21 * MIN, "s1", "level=1", (struct said){.order = 2 * MIN});
+    rig_to(&r, HOUR);
+    told(&r, "1200 high s1 activated active minor good\n"
+             "1620 high s1 level active major good late\n");
+    rig_end(&r);
+}
+
+/* What lies in our own deafness is no part of a danger's end. */
+static void a_danger_does_not_end_while_we_are_deaf(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(
+        &r, rig_devices,
+        RULES(RULE("rise", "sump",
+                   "mode: hold, fresh: 10m, life_safety: true, levels: [{severity: critical, "
+                   "when: \"delta(level, 10m) > 0.5\", off: \"delta(level, 10m) < 0.2\", "
+                   "off_for: 50s}]")));
+    say(&r, 3600 * S, "s1", "level=1");
+    say(&r, 3660 * S, "s1", "level=1.9");
+    rig_to(&r, 4080 * S);
+    alarm_link(r.a, 0, false, r.now);
+    say(&r, 4320 * S, "s1", "level=1.9");
+    say(&r, 4322 * S, "s1", "level=1.9");
+    rig_to(&r, 4325 * S);
+    alarm_link(r.a, 0, true, r.now);
+    rig_to(&r, 4434 * S);
+    told(&r, "3660 rise s1 activated active critical good\n"
+             "3840 rise s1 quality active critical stale\n"
+             "4320 rise s1 quality active critical good\n");
+    rig_to(&r, 4440 * S);
+    told(&r, "4435 rise s1 cleared normal critical good\n");
+    rig_end(&r);
+}
+
 /* Where nothing is on its way the clock runs on from the sign of life, also one that comes seldom. */
 static void a_sign_of_life_is_enough(void **state)
 {
@@ -250,6 +321,8 @@ int main(void)
         cmocka_unit_test(a_kept_word_bridges_no_gap),
         cmocka_unit_test(what_a_reload_brings_in_a_silence_has_its_moment),
         cmocka_unit_test(a_reload_in_a_silence_ends_no_danger),
+        cmocka_unit_test(a_late_word_starts_no_clock_in_the_past),
+        cmocka_unit_test(a_danger_does_not_end_while_we_are_deaf),
         cmocka_unit_test(a_sign_of_life_is_enough),
         cmocka_unit_test(what_a_silence_hides_is_not_forgotten),
     };
