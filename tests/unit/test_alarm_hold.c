@@ -229,7 +229,8 @@ static void a_late_word_starts_no_clock_in_the_past(void **state)
     rig_say(&r, 21 * MIN, "s1", "level=1", (struct said){.order = 2 * MIN});
     rig_to(&r, HOUR);
     told(&r, "1200 high s1 activated active minor good\n"
-             "1620 high s1 level active major good late\n");
+             "1440 high s1 quality active minor stale\n"
+             "1620 high s1 level active major stale late\n");
     rig_end(&r);
 }
 
