@@ -224,7 +224,9 @@ void heating_step(struct device_state *d, const struct sky *sky, double dt, doub
     d->total += flow * drop * 0.0041868 * dt / 3600;
     v[0] = supply + 0.2 * device_noise(d);
     v[1] = d->s[HEAT_RETURN] + 0.2 * device_noise(d);
-    v[2] = clamp((season ? 0.42 : 0.3) + 0.003 * device_noise(d), 0, 1.6);
+    /* By and by: a jump would look like a burst, or hide one. */
+    double fill = 0.36 + clamp((16 - sky->temp) * 0.02, -0.06, 0.06);
+    v[2] = clamp(fill + 0.003 * device_noise(d), 0, 1.6);
     v[3] = d->s[HEAT_ROOM] + 0.1 * device_noise(d);
     v[4] = clamp(flow * (1 + 0.02 * device_noise(d)), 0, 200);
     v[5] = d->total;
