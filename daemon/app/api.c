@@ -572,6 +572,7 @@ static const struct route {
     {"GET", "/api/v1/compounds", api_get_compounds, NONE},
     {"GET", "/api/v1/alerts", api_get_alerts, ALERTS("state")},
     {"GET", "/api/v1/alerts/history", api_get_alert_history, ALERTS("test")},
+    {"GET", "/api/v1/alerts/orphaned", api_get_orphaned, NONE},
     {"GET", "/api/v1/alerts/", api_get_alert, NONE},
     {"POST", "/api/v1/alerts/", api_post_alert, NONE},
     {"GET", "/api/v1/explain", api_get_explain, KEYS("rule", "device", "point")},

@@ -14,9 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_NS  UINT64_C(5000000000)
-#define TICK_MS    500
-#define MAX_ANSWER ((size_t)1 << 20)
+#define ANSWER_NS   UINT64_C(5000000000)
+#define TICK_MS     500
+#define MAX_ANSWER  ((size_t)1 << 20)
+#define MAX_ORPHANS 1000 /* of one answer; the rest follows when these are closed */
 
 /* -- questions ---------------------------------------------------------------------------- */
 
@@ -91,6 +92,39 @@ void api_get_alert(struct api *a, struct httpd_request *r, const char *rest)
         api_error(r, 404, "expected /api/v1/alerts/CASE");
     else
         store_ask_alerts(a->o.sources->store, STORE_ALERT_SHOW, &f, api_store_answered, r);
+}
+
+static void put_orphan(void *ctx, const char *place)
+{
+    struct jsonw *w = ctx;
+    const char *compound = strchr(place, '/') + 1, *id = strchr(compound, '/') + 1;
+    jsonw_object(w, NULL);
+    jsonw_str(w, "case", id);
+    jsonw_strn(w, "firm", place, (size_t)(compound - place) - 1);
+    jsonw_strn(w, "compound", compound, (size_t)(id - compound) - 1);
+    jsonw_end_object(w);
+}
+
+/* What the broker keeps of former epochs; POST …/CASE/close ends it. */
+void api_get_orphaned(struct api *a, struct httpd_request *r, const char *rest)
+{
+    struct tell *t = a->o.sources->tell;
+    struct tell_stats s = {0};
+    struct buf b;
+    struct jsonw w;
+    (void)rest;
+    if (t)
+        tell_stats(t, &s);
+    buf_init(&b, MAX_ANSWER);
+    jsonw_init(&w, &b);
+    jsonw_object(&w, NULL);
+    jsonw_u64(&w, "orphaned", s.orphaned);
+    jsonw_array(&w, "cases");
+    if (t)
+        tell_orphans_each(t, MAX_ORPHANS, put_orphan, &w);
+    jsonw_end_array(&w);
+    jsonw_end_object(&w);
+    api_answer(r, 200, "application/json", &b);
 }
 
 /* -- commands ----------------------------------------------------------------------------- */

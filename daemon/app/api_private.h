@@ -51,6 +51,7 @@ void api_commands_init(struct api *a);
 void api_commands_done(struct api *a);
 void api_get_alerts(struct api *a, struct httpd_request *r, const char *rest);
 void api_get_alert_history(struct api *a, struct httpd_request *r, const char *rest);
+void api_get_orphaned(struct api *a, struct httpd_request *r, const char *rest);
 void api_get_alert(struct api *a, struct httpd_request *r, const char *rest);
 void api_post_alert(struct api *a, struct httpd_request *r, const char *rest);
 

@@ -569,12 +569,18 @@ static int reinject(void *ctx, const struct store_letter *l)
 static int command(void *ctx, const struct case_command *c)
 {
     struct app *a = ctx;
+    struct case_command k = *c;
     struct buf body;
+    char *firm = NULL, *compound = NULL;
     if (a->stopping)
         return -ESHUTDOWN;
+    if (a->tell && tell_orphan(a->tell, c->case_id, &firm, &compound)) {
+        k.former_firm = firm;
+        k.former_compound = compound;
+    }
     char *topic = mem_printf("-/-/%s/%s", c->case_id, case_verb_name(c->verb));
     buf_init(&body, 2 * CASE_PAYLOAD_MAX);
-    int r = case_command_put(c, &body);
+    int r = case_command_put(&k, &body);
     if (r == 0)
         r = app_append(a, &(struct record){.type = RECORD_COMMAND,
                                            .broker = 255,
@@ -584,6 +590,8 @@ static int command(void *ctx, const struct case_command *c)
                                            .body_len = body.len});
     buf_done(&body);
     free(topic);
+    free(firm);
+    free(compound);
     return r;
 }
 

@@ -11,8 +11,8 @@
  * event keep their place, or seq would come out of order); a row is marked done only when the
  * broker has all of it, and what a lost link left unanswered is sent again, the same bytes; on
  * every connection the open set is published again (same seq, same bytes) and retained topics of
- * our own stream that the store does not know are emptied, foreign ones and those of former
- * epochs never. Decides nothing about cases: commands and presence become journal records, a
+ * our own stream that the store does not know are emptied, foreign ones never, and those of former
+ * epochs (orphaned) when a command closes them. Decides nothing about cases: commands and presence become journal records, a
  * command before its PUBACK.
  *
  * The epoch: the stream has one before anything can happen in it. If the store turns out to be
@@ -95,5 +95,10 @@ void tell_second(struct tell *t, const char *status_json, size_t len);
 void tell_stop(struct tell *t, unsigned ms, loop_fn *done, void *ctx);
 void tell_close(struct tell *t);
 void tell_stats(const struct tell *t, struct tell_stats *out);
+/* Does the broker keep a state of this case from a former epoch, of which the store knows nothing (as
+ * the last comparison found)? Then where; the caller frees them. */
+bool tell_orphan(struct tell *t, const char *case_id, char **out_firm, char **out_compound);
+typedef void tell_orphan_fn(void *ctx, const char *place); /* FIRM/COMPOUND/CASE */
+void tell_orphans_each(struct tell *t, size_t most, tell_orphan_fn *fn, void *ctx);
 
 #endif

@@ -280,10 +280,12 @@ static void ask(struct tell *t)
     store_open_cases(t->o.store, NULL, on_open_case, on_open_cases, t->asking);
 }
 
-/* Retained topics of this stream that belong to no open case are emptied; former epochs' stay. */
+/* Retained topics of this stream that belong to no open case are emptied; former epochs' stay until
+ * somebody closes them. */
 static void empty_unknown(struct tell *t)
 {
     t->n.orphaned = 0;
+    tell_orphans_clear(t);
     for (size_t i = 0; i < t->n_retained; i++) {
         const struct tell_retained *r = &t->retained[i];
         uint64_t hash = tell_topic_hash(r->topic, strlen(r->topic));
@@ -291,12 +293,14 @@ static void empty_unknown(struct tell *t)
             continue;
         if (r->epoch != t->epoch) {
             t->n.orphaned++;
+            tell_orphans_add(t, r->topic);
             continue;
         }
         struct tell_item *e = tell_item_new(r->topic, "", 0, true);
         e->topic_hash = hash;
         tell_items_add(&t->set, e);
     }
+    tell_orphans_sort(t);
 }
 
 static void agree(struct tell *t)

@@ -256,6 +256,10 @@ static void journal_command(struct tell *t, const struct mqtt_message *m,
                              .reply_to = reply,
                              .correlation = m->correlation_len ? m->correlation : NULL,
                              .correlation_len = m->correlation_len};
+    if (tell_orphans_has(t, firm, compound, id)) {
+        c.former_firm = firm;
+        c.former_compound = compound;
+    }
     int r = case_command_put(&c, &body);
     const char *place = l[1].p; /* FIRM/COMPOUND/CASE/VERB */
     if (r == 0)

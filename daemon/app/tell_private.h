@@ -11,6 +11,7 @@
  *   tell_hold.c   firms to whom the broker refuses messages
  *   tell_agree.c  per connection: the retained topics read, the epoch decided, the open set
  *                 compared with them
+ *   tell_orphans.c states of former epochs that the broker keeps
  *   tell_answer.c snapshots, and answers to commands that never reach the journal
  *
  * Order on the wire: messages on `urgent/`, then our own topics, then the outbox, then what the
@@ -21,6 +22,7 @@
 #include "base/log.h"
 #include "core/json.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 enum {
@@ -32,6 +34,7 @@ enum {
     TELL_SNAPSHOTS_MAX = 64,        /* requests that wait */
     TELL_DIRECT_MAX = 256,          /* answers that wait */
     TELL_RETAINED_MAX = 2000000,    /* topics of ours that a comparison remembers */
+    TELL_ORPHANS_MAX = 100000,      /* of them those of former epochs that can be closed */
     TELL_CORRELATION_MAX = 256,
     TELL_TOPIC_MAX = 512, /* below the prefix */
     TELL_FIRMS_MAX = 10000,
@@ -150,6 +153,12 @@ struct tell_retained { /* of our own gateway and lane, on the broker when we cam
     uint64_t epoch, hash;
 };
 
+struct tell_orphans { /* FIRM/COMPOUND/CASE of former epochs, sorted */
+    pthread_mutex_t lock;
+    char **places;
+    size_t n, cap;
+};
+
 /* A question to the store, which answers even after we are gone. */
 struct tell_asking {
     struct tell *t; /* NULL: nobody waits for it any more */
@@ -221,6 +230,7 @@ struct tell {
     struct tell_set open;    /* topics of the open set */
     struct tell_items opens; /* of the open set, until the outbox has caught up */
     size_t opens_bytes;
+    struct tell_orphans orphans;
     struct tell_asking *asking; /* the question to the store under way */
 
     /* tell_rows.c */
@@ -309,6 +319,14 @@ void tell_items_clear(struct tell_items *l);
 void tell_pump(struct tell *t); /* sends what the window takes */
 void tell_answered(struct tell *t, uint64_t token, int status);
 void tell_lost(struct tell *t); /* the link: everything unanswered is to be sent again */
+
+/* tell_orphans.c; tell_orphans_has on any thread */
+void tell_orphans_clear(struct tell *t);
+void tell_orphans_add(struct tell *t, const char *topic); /* whole */
+void tell_orphans_sort(struct tell *t);
+bool tell_orphans_has(struct tell *t, const char *firm, const char *compound,
+                      const char *case_id);
+void tell_orphans_emptied(struct tell *t, const struct tell_row *r); /* the broker has it */
 
 /* tell_rows.c */
 void tell_rows_init(struct tell *t);

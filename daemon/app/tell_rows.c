@@ -496,6 +496,8 @@ void tell_row_acked(struct tell *t, const struct tell_flight *f)
 {
     struct tell_row *r = f->row;
     r->acked |= f->step;
+    if (f->step == TELL_LEAVE && t->n.orphaned > 0)
+        tell_orphans_emptied(t, r);
     tell_hold_passed(t, r, f->step);
     if (f->step == TELL_URGENT)
         t->n.urgent_told++;

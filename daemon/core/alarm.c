@@ -80,16 +80,19 @@ static bool is_known(const struct whom *w, const struct alarm_sample *s, uint64_
     return s->n_bad == 0;
 }
 
-static void note_values(const struct whom *w, const struct alarm_sample *s, uint64_t order_ns)
+static void note_values(const struct whom *w, const struct alarm_sample *s,
+                        const struct moment *m, uint64_t order_ns)
 {
     for (size_t i = 0; i < s->n; i++) {
         unsigned slot = w->plan->slots[s->metrics[i]];
-        if (slot != NO_SLOT)
+        if (slot != NO_SLOT && m->carried >> slot & 1)
             w->series->last[slot] = (struct expr_last){alarm_value(&s->fields[i]), order_ns};
     }
-    for (size_t i = 0; i < s->n_bad; i++)
-        if (w->plan->slots[s->bad[i]] != NO_SLOT)
-            w->series->last[w->plan->slots[s->bad[i]]].v = NAN;
+    for (size_t i = 0; i < s->n_bad; i++) {
+        unsigned slot = w->plan->slots[s->bad[i]];
+        if (slot != NO_SLOT && m->bad >> slot & 1)
+            w->series->last[slot].v = NAN;
+    }
 }
 
 static uint64_t late_limit(const struct device *d)
@@ -115,6 +118,26 @@ static void settle_place(struct moment *m, const struct series *x)
         m->order_ns = x->newest_ns;
 }
 
+/* A point's metrics need not come together, nor in the order of their times: where a device's clock is
+ * some minutes behind, its heartbeat without a time is newer than the alarm that it sends next. Of
+ * which metrics nothing newer is known, that is news; `m` keeps those. */
+static bool keep_news(const struct alarm_sample *s, const struct whom *w, struct moment *m)
+{
+    const struct series *x = w->series;
+    uint64_t said = m->carried | m->bad, news = 0;
+    if (s->catch_up || x->newest_ns - m->order_ns > NEWS_NS)
+        return false;
+    for (unsigned i = 0; i < w->plan->n_slots; i++)
+        if (said >> i & 1 && m->order_ns > x->last[i].at_ns &&
+            (x->last[i].at_ns == 0 || !isnan(x->last[i].v)))
+            news |= UINT64_C(1) << i;
+    if (news) {
+        m->carried &= news;
+        m->bad &= news;
+    }
+    return news;
+}
+
 static void take(struct alarm *a, struct moment *m, struct whom *w,
                  const struct alarm_sample *s)
 {
@@ -124,12 +147,16 @@ static void take(struct alarm *a, struct moment *m, struct whom *w,
     m->from = x;
     m->late = s->catch_up || m->engine_ns - m->order_ns > late_limit(w->device);
     a->stats.late += m->late;
+    uint64_t said_ns = m->order_ns;
     if (m->order_ns < x->newest_ns) {
-        late_old(a, m, w, s);
+        if (!keep_news(s, w, m)) {
+            late_old(a, m, w, s);
+            return;
+        }
+        m->order_ns = x->newest_ns; /* the point's time never goes back */
+    } else if (m->order_ns == x->newest_ns && is_known(w, s, m->order_ns)) {
         return;
     }
-    if (m->order_ns == x->newest_ns && is_known(w, s, m->order_ns))
-        return;
     bool first = x->newest_ns == 0;
     if (first || m->order_ns - x->newest_ns > late_limit(w->device)) {
         x->gap_ns = x->newest_ns;
@@ -139,7 +166,7 @@ static void take(struct alarm *a, struct moment *m, struct whom *w,
     if (!x->point)
         w->dev->flags =
             (uint8_t)((w->dev->flags & ~(unsigned)DEV_NAMED) | (s->named ? DEV_NAMED : 0));
-    note_values(w, s, m->order_ns);
+    note_values(w, s, m, said_ns);
     if (m->late)
         late_hold(a, m, w, s->catch_up);
     if (first && x->point)

@@ -575,6 +575,6 @@ void eval_said(struct alarm *a, const struct moment *m, struct whom *w, bool urg
         }
         w->series = r->cross ? w->dev->series : said;
         alarm_eval(a, m, w, i);
+        w->series = said; /* what the next rules look at */
     }
-    w->series = said;
 }

@@ -24,6 +24,7 @@
 #define GAP_NS      (15 * 60 * SECOND_NS) /* of a device whose interval is not known */
 #define FRESH_NS    (25 * 3600 * SECOND_NS)
 #define LATE_NS     (60 * SECOND_NS)
+#define NEWS_NS     (600 * SECOND_NS) /* a clock that is off by less agrees (core/clock_fit.h) */
 #define SAME_NS     (SECOND_NS / 2000) /* places that lie so near are of one time */
 #define MAX_BROKERS 64
 #define MAX_POINTS  65 /* of one device; the engine refuses more */

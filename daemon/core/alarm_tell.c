@@ -101,7 +101,7 @@ static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
     tell_fill(a, m, w, r, t, &e);
     e.change = change;
     e.reason = reason;
-    if (change == ALARM_CLEARED) {
+    if (change == ALARM_CLEARED || (change == ALARM_SETTLED && e.condition == ALARM_NORMAL)) {
         e.condition = ALARM_NORMAL;
         if (is_unseen(m, w, r))
             e.quality = ALARM_STALE;

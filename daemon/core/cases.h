@@ -162,7 +162,10 @@ struct case_command { /* one RECORD_COMMAND, taken apart */
     const char *reply_to; /* topic below the prefix; NULL: reply/<firm>/<compound> */
     const void *correlation;
     size_t correlation_len;
-    uint64_t origin;    /* HTTP: whom to answer; 0: MQTT */
+    uint64_t origin; /* HTTP: whom to answer; 0: MQTT */
+    /* The case is of a former epoch, and the broker keeps its state below this firm and compound, as
+     * who took the command saw then; NULL: not that anybody knew. */
+    const char *former_firm, *former_compound;
     uint64_t engine_ns; /* set by the engine, as the next */
     int64_t wall_ms;
 };
@@ -172,6 +175,7 @@ struct case_reply {
     enum case_answer answer;
     const char *json; /* {"v":1,"case":…,"verb":…,"result":"done","version":n,"reason":…} */
     size_t json_len;
+    bool empties; /* the state of a former epoch, to->former_…, has ended with this */
 };
 
 struct cases_out {

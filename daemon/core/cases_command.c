@@ -27,11 +27,12 @@ struct outcome { /* of one command */
     enum case_answer answer;
     const char *reason; /* NULL: none */
     uint32_t version;   /* 0: no case */
+    bool empties;
 };
 
 static struct outcome outcome(enum case_answer answer, const char *reason)
 {
-    return (struct outcome){answer, reason, 0};
+    return (struct outcome){answer, reason, 0, false};
 }
 
 static void words_done(struct words *w)
@@ -195,7 +196,7 @@ struct doing { /* one command on one case */
 static struct outcome done(struct doing *d, enum case_change change, bool closes)
 {
     cases_emit(d->c, d->o, change, &d->why, closes);
-    struct outcome out = {ANSWER_DONE, NULL, d->o->version};
+    struct outcome out = {ANSWER_DONE, NULL, d->o->version, false};
     if (closes)
         cases_finish(d->c, d->o, d->cmd->engine_ns);
     d->ended = closes;
@@ -509,12 +510,28 @@ static struct outcome act(struct doing *d)
     return outcome(ANSWER_BAD, "verb");
 }
 
+/* Of a case of a former epoch nothing is known but that the broker keeps its state: nothing that
+ * comes in will end it, people may (recovery of a lost store; docs/alarms.md). */
+static struct outcome on_former(const struct case_command *cmd)
+{
+    if (!cmd->former_firm || !cmd->former_compound)
+        return outcome(ANSWER_UNKNOWN, "no_open_case");
+    if (cmd->firm && (strcmp(cmd->firm, cmd->former_firm) != 0 ||
+                      strcmp(cmd->compound, cmd->former_compound) != 0))
+        return outcome(ANSWER_NOT_YOURS, NULL);
+    if (cmd->verb != VERB_CLOSE)
+        return outcome(ANSWER_REFUSED, "former_epoch");
+    struct outcome out = outcome(ANSWER_DONE, "former_epoch");
+    out.empties = true;
+    return out;
+}
+
 static struct outcome on_case(struct cases *c, const struct case_command *cmd,
                               const struct words *w)
 {
     struct case_open *o = cases_find(c, cmd->case_id);
     if (!o)
-        return outcome(ANSWER_UNKNOWN, "no_open_case");
+        return on_former(cmd);
     if (!yours(c, cmd, o))
         return outcome(ANSWER_NOT_YOURS, NULL);
     struct doing d = {.c = c,
@@ -558,9 +575,10 @@ static void put_reply(const struct cases *c, const struct case_command *cmd,
 }
 
 static void answer(struct cases *c, const struct case_command *cmd, enum case_answer a,
-                   const char *json, size_t len)
+                   const char *json, size_t len, bool empties)
 {
-    struct case_reply r = {.to = cmd, .answer = a, .json = json, .json_len = len};
+    struct case_reply r = {
+        .to = cmd, .answer = a, .json = json, .json_len = len, .empties = empties};
     c->stats.refused += a != ANSWER_DONE && a != ANSWER_ALREADY;
     if (c->out.reply)
         c->out.reply(c->out.ctx, &r);
@@ -591,7 +609,7 @@ void cases_command(struct cases *c, const struct position *at, const struct case
     const struct case_memory *m = keeps ? recall(c, h, cmd->engine_ns) : NULL;
     if (m) {
         c->stats.repeated++;
-        answer(c, cmd, m->answer, m->json, m->len);
+        answer(c, cmd, m->answer, m->json, m->len, false);
         goto out;
     }
     if (wrong)
@@ -603,7 +621,7 @@ void cases_command(struct cases *c, const struct position *at, const struct case
     put_reply(c, cmd, &out, &b);
     if (keeps && is_kept(cmd, out.answer))
         remember(c, h, cmd->engine_ns, out.answer, &b);
-    answer(c, cmd, out.answer, buf_cstr(&b), b.len);
+    answer(c, cmd, out.answer, buf_cstr(&b), b.len, out.empties);
 out:
     buf_done(&b);
     words_done(&w);

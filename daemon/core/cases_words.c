@@ -53,27 +53,34 @@ int case_verb_parse(const char *s, size_t len, enum case_verb *out)
 
 /* -- records --------------------------------------------------------------------------------- */
 
-/* The body: this, then reply_to, correlation and payload; little endian as all of the journal. */
+/* The body: this, then reply_to, correlation and payload; little endian as all of the journal. Of a
+ * case of a former epoch ("CMD2") the rest is FIRM/COMPOUND, where the broker keeps it. */
 struct body_head {
     uint32_t magic;
     uint32_t reply_len; /* UINT32_MAX: none */
     uint32_t correlation_len, payload_len;
     uint64_t origin;
 };
-#define BODY_MAGIC 0x31444d43u /* "CMD1" */
-#define TOPIC_MAX  65535
+#define BODY_MAGIC   0x31444d43u /* "CMD1" */
+#define FORMER_MAGIC 0x32444d43u /* "CMD2" */
+#define TOPIC_MAX    65535
 
 int case_command_put(const struct case_command *c, struct buf *out)
 {
     size_t reply = c->reply_to ? strlen(c->reply_to) : 0;
-    if (reply > TOPIC_MAX || c->correlation_len > TOPIC_MAX || c->payload_len > UINT32_MAX)
+    bool former = c->former_firm && c->former_compound;
+    size_t firm = former ? strlen(c->former_firm) : 0;
+    size_t compound = former ? strlen(c->former_compound) : 0;
+    if (reply > TOPIC_MAX || c->correlation_len > TOPIC_MAX || c->payload_len > UINT32_MAX ||
+        firm + compound > TOPIC_MAX)
         return -EMSGSIZE;
-    struct body_head h = {.magic = BODY_MAGIC,
+    struct body_head h = {.magic = former ? FORMER_MAGIC : BODY_MAGIC,
                           .reply_len = c->reply_to ? (uint32_t)reply : UINT32_MAX,
                           .correlation_len = (uint32_t)c->correlation_len,
                           .payload_len = (uint32_t)c->payload_len,
                           .origin = c->origin};
-    size_t n = sizeof(h) + reply + c->correlation_len + c->payload_len;
+    size_t n = sizeof(h) + reply + c->correlation_len + c->payload_len +
+               (former ? firm + 1 + compound : 0);
     char *at = buf_room(out, n);
     if (!at)
         return -ENOBUFS;
@@ -87,6 +94,12 @@ int case_command_put(const struct case_command *c, struct buf *out)
     at += c->correlation_len;
     if (c->payload_len)
         memcpy(at, c->payload, c->payload_len);
+    at += c->payload_len;
+    if (former) {
+        memcpy(at, c->former_firm, firm);
+        at[firm] = '/';
+        memcpy(at + firm + 1, c->former_compound, compound);
+    }
     buf_commit(out, n);
     return 0;
 }
@@ -115,6 +128,18 @@ static int take_topic(const char *topic, size_t len, struct arena *a, struct cas
     return 0;
 }
 
+/* "FIRM/COMPOUND" at p. */
+static int take_former(const char *p, size_t n, struct arena *a, struct case_command *out)
+{
+    const char *slash = memchr(p, '/', n);
+    size_t firm = slash ? (size_t)(slash - p) : 0, compound = slash ? n - firm - 1 : 0;
+    if (firm == 0 || compound == 0 || memchr(p, '\0', n) || memchr(slash + 1, '/', compound))
+        return -EBADMSG;
+    out->former_firm = arena_strndup(a, p, firm);
+    out->former_compound = arena_strndup(a, slash + 1, compound);
+    return out->former_firm && out->former_compound ? 0 : -EBADMSG;
+}
+
 int case_command_get(const char *topic, size_t topic_len, const char *body, size_t body_len,
                      struct arena *a, struct case_command *out)
 {
@@ -124,13 +149,19 @@ int case_command_get(const char *topic, size_t topic_len, const char *body, size
         return -EBADMSG;
     memcpy(&h, body, sizeof(h));
     size_t reply = h.reply_len == UINT32_MAX ? 0 : h.reply_len;
-    if (h.magic != BODY_MAGIC || reply > TOPIC_MAX || h.correlation_len > TOPIC_MAX ||
-        body_len - sizeof(h) != reply + h.correlation_len + h.payload_len)
+    bool former = h.magic == FORMER_MAGIC;
+    if ((!former && h.magic != BODY_MAGIC) || reply > TOPIC_MAX ||
+        h.correlation_len > TOPIC_MAX)
+        return -EBADMSG;
+    size_t rest = body_len - sizeof(h), known = reply + h.correlation_len + h.payload_len;
+    if (former ? rest <= known || rest - known > TOPIC_MAX + 1 : rest != known)
         return -EBADMSG;
     const char *at = body + sizeof(h);
     if (memchr(at, '\0', reply))
         return -EBADMSG;
     int r = take_topic(topic, topic_len, a, &c);
+    if (r == 0 && former)
+        r = take_former(at + known, rest - known, a, &c);
     char *payload = r == 0 ? arena_alloc(a, h.payload_len + (size_t)JSON_PADDING) : NULL;
     char *to = arena_strndup(a, at, reply);
     if (!payload || !to)

@@ -204,17 +204,35 @@ static bool has_place(const struct series *s, int64_t t, bool there)
     return there && (t == s->run_to_ms || !run_fills_ring(s));
 }
 
+/* Of one time another value of these metrics came behind the one at t: on, off, and on again, by a clock
+ * that tells seconds. */
+static bool is_outlived(const struct series *s, const struct reading *j, int64_t t)
+{
+    if (t < s->run_from_ms)
+        return false;
+    for (size_t i = 0; i < RING; i++) {
+        const struct seen *p = &s->ring[i];
+        int64_t at = (int64_t)(p->time_hash >> 16);
+        if (at > t && at <= s->run_to_ms && p->mask & j->mask && p->hash != (uint32_t)j->hash)
+            return true;
+    }
+    return false;
+}
+
 /* Finds the sample's place in time among its series' last points. False: it is there already.
  * A burst at one millisecond may be longer than the ring: what it was given is one run of
- * milliseconds, and goes on behind it. */
-static bool place_in_time(struct series *s, const struct reading *j, int64_t *time_ms)
+ * milliseconds, and goes on behind it. again: the broker says that it may have sent it before. */
+static bool place_in_time(struct series *s, const struct reading *j, bool again,
+                          int64_t *time_ms)
 {
     int64_t wanted = *time_ms, t = wanted;
     for (;;) {
         bool there;
         enum at_time k = look(s, j, (uint64_t)t, &there);
-        if (k == TIME_SAME)
+        if (k == TIME_SAME && (again || !is_outlived(s, j, t)))
             return false;
+        if (k == TIME_SAME)
+            k = TIME_TAKEN;
         if (k == TIME_FREE && has_place(s, t, there))
             break;
         t = k == TIME_FREE ? next_in_run(s, t) : t + 1;
@@ -455,7 +473,8 @@ static void sample(struct engine *e, const struct record *r, struct taking *t, b
     bool bad[REASON_N] = {false};
     unsigned n = lines_of(&g, bad);
     ledger_add(e->ledger, st->row, LEDGER_POINTS_DECODED, n);
-    if (repeated || !place_in_time(series, &g, &t->time_ms)) {
+    bool again = r->type != RECORD_MESSAGE || r->flags & RECORD_DUP;
+    if (repeated || !place_in_time(series, &g, again, &t->time_ms)) {
         e->stats.repeated_ids += repeated;
         ledger_add(e->ledger, st->row, LEDGER_POINTS_DUPLICATE, n);
         o->duplicates += n;

@@ -349,9 +349,12 @@ static int apply_reply(struct store_db *db, const struct store_item *it)
     store_bind_bytes(st, 15, r->command, r->command_len);
     store_bind_bytes(st, 16, r->json, r->json_len);
     code = store_db_run(db, ST_A_REPLY);
-    if (code || sqlite3_changes64(db->sql) == 0 || r->origin != 0)
+    unsigned tell =
+        (r->origin == 0 ? TELL_REPLY : 0u) | (r->was_firm ? (unsigned)TELL_LEAVE : 0u);
+    if (code || sqlite3_changes64(db->sql) == 0 || tell == 0)
         return code;
-    return put_outbox(db, 0, sqlite3_last_insert_rowid(db->sql), TELL_REPLY, false, NULL, NULL);
+    return put_outbox(db, 0, sqlite3_last_insert_rowid(db->sql), tell, false, r->was_firm,
+                      r->was_compound);
 }
 
 int store_db_apply_alarm(struct store_db *db, const struct store_item *it)

@@ -161,7 +161,9 @@ void store_batch_reply(struct store_batch *b, const struct position *at,
     const char *compound = to->compound ? to->compound : "-";
     char *topic =
         to->reply_to ? mem_strdup(to->reply_to) : mem_printf("reply/%s/%s", firm, compound);
-    const char *const texts[] = {firm, compound, to->case_id, topic};
+    const char *const texts[] = {firm, compound, to->case_id, topic,
+                                 r->empties ? to->former_firm : NULL,
+                                 r->empties ? to->former_compound : NULL};
     size_t n = sizeof(struct store_item) + to->correlation_len + to->payload_len + r->json_len;
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         n += text_size(texts[i]);
@@ -174,7 +176,8 @@ void store_batch_reply(struct store_batch *b, const struct position *at,
     c->origin = to->origin;
     c->verb = case_verb_name(to->verb);
     c->answer = case_answer_name(r->answer);
-    const char **copies[] = {&c->firm, &c->compound, &c->case_id, &c->topic};
+    const char **copies[] = {&c->firm,  &c->compound, &c->case_id,
+                             &c->topic, &c->was_firm, &c->was_compound};
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         *copies[i] = put(&at_byte, texts[i], text_size(texts[i]));
     c->correlation = put(&at_byte, to->correlation, to->correlation_len);

@@ -109,6 +109,7 @@ struct store_reply_item {
     int64_t expires_wall_ms, wall_ms;
     uint64_t origin;
     const char *firm, *compound, *case_id, *verb, *answer, *topic;
+    const char *was_firm, *was_compound; /* where a state is to be emptied; NULL: none is */
     const void *correlation;
     size_t correlation_len;
     const char *command, *json;

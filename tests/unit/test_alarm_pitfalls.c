@@ -630,6 +630,25 @@ static void pitfall_33_a_rule_may_clear_what_is_not_seen_again(void **state)
     rig_end(&r);
 }
 
+static void pitfall_33_nor_is_it_good_for_having_settled(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, RIG_HEAD "s1,sump,c1,b1,60s,,\n",
+              RULES(DAMPED("high", "sump",
+                           "flapping: {changes: 5, within: 10m, settle: 10m}, "
+                           "levels: [{severity: major, when: level > 0.8}], "
+                           "no_data: {after: 3m, policy: clear}")));
+    for (unsigned i = 1; i <= 5; i++)
+        say(&r, i * MIN, "s1", i & 1 ? "level=0.9" : "level=0.1");
+    rig_to(&r, 7 * MIN);
+    r.n_log = 0;
+    *r.log = '\0';
+    rig_to(&r, 30 * MIN);
+    told(&r, "1080 high s1 settled normal major stale\n");
+    rig_end(&r);
+}
+
 static void pitfall_34_its_times_are_the_samples(void **state)
 {
     (void)state;
@@ -762,6 +781,7 @@ int main(void)
         cmocka_unit_test(pitfall_29_repeated_and_merged_messages_make_one_alarm),
         cmocka_unit_test(pitfall_32_severity_falls_by_each_levels_own_end),
         cmocka_unit_test(pitfall_33_a_rule_may_clear_what_is_not_seen_again),
+        cmocka_unit_test(pitfall_33_nor_is_it_good_for_having_settled),
         cmocka_unit_test(pitfall_34_its_times_are_the_samples),
         cmocka_unit_test(pitfall_36_late_news_is_neither_dropped_nor_taken_for_now),
         cmocka_unit_test(while_it_catches_up_only_the_settled_state_is_told),

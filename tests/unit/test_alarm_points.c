@@ -549,6 +549,27 @@ static void who_stayed_has_no_name(void **state)
     rig_end(&r);
 }
 
+/* What a rule of several points looks at is not what the rules behind it look at. */
+static void behind_a_rule_of_several_points(void **state)
+{
+    (void)state;
+    static const char rules[] =
+        RULES(RULE("both", "sump",
+                   "levels: [{severity: minor, when: level@a > 3 and "
+                   "level@b > 3}]") RULE("high", "sump",
+                                         "life_safety: true, levels: [{severity: "
+                                         "critical, when: level > 0.8}]"));
+    struct rig r;
+    rig_start(&r, POINTED("sump", "own"), rules);
+    at(&r, 50 * S, "", "level=0.1");
+    at(&r, 60 * S, "b", "level=3.5");
+    told(&r, "60 high x1@b activated active critical good\n");
+    at(&r, 70 * S, "a", "level=3.5");
+    told(&r, "70 both x1 activated active minor good\n"
+             "70 high x1@a activated active critical good\n");
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -574,6 +595,7 @@ int main(void)
         cmocka_unit_test(who_begins_now_is_not_old),
         cmocka_unit_test(who_is_left_is_new_elsewhere),
         cmocka_unit_test(who_stayed_has_no_name),
+        cmocka_unit_test(behind_a_rule_of_several_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,6 +110,30 @@ static void back_fill_is_kept_as_told(void **state)
     rig_done(&r);
 }
 
+/* Its clock tells seconds: on, off and on again are three words, said again by the broker or not. */
+static void on_off_and_on_within_a_second(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_begin(&r, fleet());
+    int64_t t = true_ms(&r);
+    tell(&r, 1, t, 1, 0);
+    tell(&r, 1, t, 0, 0);
+    tell(&r, 1, t, 1, 0);
+    assert_int_equal(r.seen->n, 3);
+    last_is(&r, t + 2, NULL);
+    tell(&r, 1, t, 1, 0); /* the newest, again */
+    tell(&r, 1, t, 1, RECORD_DUP);
+    tell(&r, 1, t, 0, RECORD_DUP);
+    assert_int_equal(count(&r, "c1", LEDGER_DUPLICATE), 3);
+    tell(&r, 1, t + 1000, 0, 0);
+    tell(&r, 1, t + 1000, 0, 0);
+    tell(&r, 1, t, 1, 0); /* what was said later says nothing of that second */
+    assert_int_equal(count(&r, "c1", LEDGER_DUPLICATE), 5);
+    balanced(&r);
+    rig_done(&r);
+}
+
 static void ahead_and_leap_seconds(void **state)
 {
     (void)state;
@@ -393,6 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_that_is_behind),
         cmocka_unit_test(back_fill_is_kept_as_told),
+        cmocka_unit_test(on_off_and_on_within_a_second),
         cmocka_unit_test(ahead_and_leap_seconds),
         cmocka_unit_test(a_small_step),
         cmocka_unit_test(a_letter_keeps_its_receipt),
