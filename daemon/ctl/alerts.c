@@ -341,6 +341,9 @@ int ctl_alerts(const struct ctl *c, int argc, char **argv)
         return history(c, p, ALL - 1);
     if (strcmp(verb, "watch") == 0)
         return watch(c, p, N_FILTERS);
+    if (strcmp(verb, "orphaned") == 0)
+        return ctl_list(c, mem_printf("/api/v1/alerts/orphaned"), "cases", "CASE|FIRM|COMPOUND",
+                        (const char *const[]){"case", "firm", "compound"}, 3, NULL);
     if (strcmp(verb, "list") != 0)
         return usage_wrong("alerts", NULL);
     return ctl_list(c, ctl_path("/api/v1/alerts", p, ALL), "cases", alerts_spec, alerts_keys, 9,

@@ -30,6 +30,7 @@ static const struct usage {
      "                 [--building B] [--firm F] [--device D] [--rule R] [--severity S]\n"
      "                 [--case ID] [--from T] [--to T] [--limit N] [--before ID]\n"
      "       gaihouctl alerts show CASE\n"
+     "       gaihouctl alerts orphaned\n"
      "       gaihouctl alerts tests [device/D|building/C/B|compound/C] [--from T] [--to T]\n"
      "                 [--kind K]\n"},
     {"ack", work},

@@ -241,5 +241,21 @@ def test_a_lost_store_begins_a_stream_of_its_own(bench):
         assert {t["stream"] for t in known.transitions} == {events()[3]["stream"]}
         # those of the lost store stay until somebody closes them
         until(lambda: len(alarm_chaos.retained(alerts.port)) == 4, 10, "all are kept")
+        g.until(lambda: g.status()["alarms"]["telling"]["orphaned"] == 2, 20, "and known as such")
+        listed = json.loads(g.ctl("--json", "alerts", "orphaned").stdout)
+        assert listed["orphaned"] == 2
+        old = sorted(c["case"] for c in listed["cases"])
+        assert {e["case"] for e in events()[:2]} == set(old)
+        wrong = g.ctl("ack", old[0], check=False)
+        assert wrong.returncode != 0 and "former_epoch" in wrong.stderr
+        g.ctl("close", old[0])
+        place = next(c for c in listed["cases"] if c["case"] == old[1])
+        publish(alerts, [(f"gaihou/v1/cmd/{place['firm']}/{place['compound']}/{old[1]}/close",
+                          {"by": "值班"})])
+        until(lambda: len(alarm_chaos.retained(alerts.port)) == 2, 20, "they are closed")
+        until(lambda: any(json.loads(p)["result"] == "done"
+                          for _, p, _, _ in desk.on("reply/")), 10, "and the firm is told")
+        assert g.status()["alarms"]["telling"]["orphaned"] == 0
+        assert old[0] not in g.ctl("alerts", "orphaned").stdout
     finally:
         desk.close()

@@ -88,6 +88,7 @@ struct cases_rig {
     uint64_t seq;
     struct kept_case *open;
     enum case_answer answer;
+    bool empties; /* with it */
     char reply[4096];
     unsigned replies;
     uint64_t ns;
@@ -229,6 +230,7 @@ static inline void rig_reply(void *ctx, const struct case_reply *a)
     struct cases_rig *r = ctx;
     rig_answers |= 1u << a->answer;
     r->answer = a->answer;
+    r->empties = a->empties;
     r->replies++;
     assert_true(a->json_len < sizeof(r->reply));
     memcpy(r->reply, a->json, a->json_len);

@@ -353,12 +353,14 @@ static struct fake_out *commit(const char *firm, const char *compound, const cha
 
 /* -- commands -------------------------------------------------------------------------------- */
 
-static char last_reply_to[128], last_payload[64];
+static char last_reply_to[128], last_payload[64], last_former[128];
 
 int case_command_put(const struct case_command *c, struct buf *out_body)
 {
     snprintf(last_reply_to, sizeof(last_reply_to), "%s", c->reply_to ? c->reply_to : "-");
     snprintf(last_payload, sizeof(last_payload), "%.*s", (int)c->payload_len, c->payload);
+    snprintf(last_former, sizeof(last_former), "%s/%s", c->former_firm ? c->former_firm : "-",
+             c->former_compound ? c->former_compound : "-");
     assert_int_equal(c->origin, 0);
     return buf_puts(out_body, "body");
 }

@@ -465,7 +465,7 @@ static void replies(void **state)
                              .correlation = "abc",
                              .correlation_len = 3,
                              .wall_ms = WALL};
-    struct case_reply r = {&c, ANSWER_DONE, "{\"result\":\"done\"}", 17};
+    struct case_reply r = {&c, ANSWER_DONE, "{\"result\":\"done\"}", 17, false};
     for (int again = 0; again < 2; again++) {
         struct store_batch *batch = store_batch_new();
         struct position at = {200, 7, 1};
@@ -497,6 +497,37 @@ static void replies(void **state)
     assert_true(says(json, "李工"));
     assert_true(says(json, "\"by_operator\":true"));
     assert_true(says(json, "\"acknowledged\":\"2026-11-21T"));
+}
+
+/* What is left of a former epoch goes with the answer; for an operator, who has it elsewhere, alone. */
+static void replies_that_empty(void **state)
+{
+    struct bench *b = *state;
+    struct case_command c = {.firm = "wy1",
+                             .compound = "cq-1",
+                             .case_id = "old",
+                             .verb = VERB_CLOSE,
+                             .former_firm = "wy1",
+                             .former_compound = "cq-1",
+                             .wall_ms = WALL};
+    struct case_reply r = {&c, ANSWER_DONE, "{}", 2, true};
+    open_store(b);
+    for (unsigned i = 0; i < 2; i++) {
+        struct store_batch *batch = store_batch_new();
+        struct position at = {200 + i, 7, 1};
+        store_batch_reply(batch, &at, &r, WALL + 60000);
+        commit(b, batch);
+        c.origin = 5;
+        c.firm = NULL;
+    }
+    assert_int_equal(outbox(b, 0, false), 2);
+    assert_int_equal(b->rows[0].tell, TELL_REPLY | TELL_LEAVE);
+    assert_int_equal(b->rows[1].tell, TELL_LEAVE);
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(b->rows[i].was_firm, "wy1");
+        assert_string_equal(b->rows[i].was_compound, "cq-1");
+        assert_string_equal(b->rows[i].case_id, "old");
+    }
 }
 
 static void epochs(void **state)
@@ -904,6 +935,7 @@ int main(void)
         TEST(nobody_tells),
         TEST(marks),
         TEST(replies),
+        TEST(replies_that_empty),
         TEST(epochs),
         TEST(another_epoch),
         TEST(questions),

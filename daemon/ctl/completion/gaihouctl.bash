@@ -4,7 +4,7 @@ _gaihouctl()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words
     case $prev in
     --socket | --token-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-    alerts) words="list show watch history tests" ;;
+    alerts) words="list show watch history orphaned tests" ;;
     --state) words="open closed any" ;;
     --severity) words="critical major minor warning info" ;;
     devices) words="list show silent audit" ;;
