@@ -532,7 +532,6 @@ int tell_open(const struct tell_options *o, struct err *err, struct tell **out)
     struct tell *t = mem_zalloc(sizeof(*t));
     t->o = *o;
     t->recheck = true;
-    pthread_mutex_init(&t->orphans.lock, NULL);
     name_things(t, b);
     t->snapshots_end = &t->snapshots;
     tell_rows_init(t);
@@ -581,7 +580,6 @@ void tell_close(struct tell *t)
     tell_flush_done(t);
     tell_rows_done(t);
     tell_orphans_clear(t);
-    pthread_mutex_destroy(&t->orphans.lock);
     loop_wake_free(t->wake);
     loop_timer_free(t->tick);
     json_free(t->json);

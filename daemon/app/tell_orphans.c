@@ -3,7 +3,7 @@
  * States of former epochs that the broker keeps: the store knows nothing of their cases, so that
  * nothing that comes in will ever end them. Which they are is known from the last comparison; who
  * takes a command puts that into its record, and a `close` empties the topic through the outbox.
- * Looked at by Paho's threads, too.
+ * All on the loop but tell_orphans_has, which is Paho's threads'.
  */
 #include "app/tell_private.h"
 #include "base/mem.h"
@@ -32,20 +32,29 @@ static const char *place_of(const struct tell *t, const char *topic)
     return whole ? p : NULL;
 }
 
-static void forget(struct tell_orphans *o)
+/* Its slot, or the free one where it would be; NULL: there is neither. */
+static atomic_uint_fast64_t *slot_of(struct tell_orphans *o, const char *place, uint64_t *hash)
 {
+    *hash = tell_topic_hash(place, strlen(place)) | 2; /* odd, and not 1 */
+    for (size_t i = 0; i < TELL_ORPHAN_SLOTS; i++) {
+        atomic_uint_fast64_t *at = &o->slots[(*hash + i) % TELL_ORPHAN_SLOTS];
+        uint64_t v = atomic_load_explicit(at, memory_order_relaxed);
+        if (v == *hash || v == 0)
+            return at;
+    }
+    return NULL;
+}
+
+void tell_orphans_clear(struct tell *t)
+{
+    struct tell_orphans *o = &t->orphans;
     for (size_t i = 0; i < o->n; i++)
         free(o->places[i]);
     free(o->places);
     o->places = NULL;
     o->n = o->cap = 0;
-}
-
-void tell_orphans_clear(struct tell *t)
-{
-    pthread_mutex_lock(&t->orphans.lock);
-    forget(&t->orphans);
-    pthread_mutex_unlock(&t->orphans.lock);
+    for (size_t i = 0; i < TELL_ORPHAN_SLOTS; i++)
+        atomic_store_explicit(&o->slots[i], 0, memory_order_relaxed);
 }
 
 void tell_orphans_add(struct tell *t, const char *topic)
@@ -54,21 +63,24 @@ void tell_orphans_add(struct tell *t, const char *topic)
     const char *place = place_of(t, topic);
     if (!place || o->n >= TELL_ORPHANS_MAX)
         return; /* counted all the same; the next comparison finds them when others are gone */
-    pthread_mutex_lock(&o->lock);
     if (o->n == o->cap) {
         o->cap = o->cap ? o->cap * 2 : 16;
         o->places = mem_realloc_array(o->places, o->cap, sizeof(*o->places));
     }
     o->places[o->n++] = mem_strdup(place);
-    pthread_mutex_unlock(&o->lock);
 }
 
 void tell_orphans_sort(struct tell *t)
 {
-    pthread_mutex_lock(&t->orphans.lock);
-    if (t->orphans.n > 0)
-        qsort(t->orphans.places, t->orphans.n, sizeof(*t->orphans.places), by_text);
-    pthread_mutex_unlock(&t->orphans.lock);
+    struct tell_orphans *o = &t->orphans;
+    uint64_t hash;
+    if (o->n > 0)
+        qsort(o->places, o->n, sizeof(*o->places), by_text);
+    for (size_t i = 0; i < o->n; i++) {
+        atomic_uint_fast64_t *at = slot_of(o, o->places[i], &hash);
+        if (at)
+            atomic_store_explicit(at, hash, memory_order_relaxed);
+    }
 }
 
 static char **find(struct tell_orphans *o, const char *place)
@@ -79,10 +91,10 @@ static char **find(struct tell_orphans *o, const char *place)
 bool tell_orphans_has(struct tell *t, const char *firm, const char *compound,
                       const char *case_id)
 {
+    uint64_t hash;
     char *place = mem_printf("%s/%s/%s", firm, compound, case_id);
-    pthread_mutex_lock(&t->orphans.lock);
-    bool has = find(&t->orphans, place);
-    pthread_mutex_unlock(&t->orphans.lock);
+    const atomic_uint_fast64_t *at = slot_of(&t->orphans, place, &hash);
+    bool has = at && atomic_load_explicit(at, memory_order_relaxed) == hash;
     free(place);
     return has;
 }
@@ -90,16 +102,18 @@ bool tell_orphans_has(struct tell *t, const char *firm, const char *compound,
 void tell_orphans_emptied(struct tell *t, const struct tell_row *r)
 {
     struct tell_orphans *o = &t->orphans;
+    uint64_t hash;
     char *place = mem_printf("%s/%s/%s", r->was_firm, r->was_compound, r->case_id);
-    pthread_mutex_lock(&o->lock);
     char **at = find(o, place);
     if (at) {
+        atomic_uint_fast64_t *slot = slot_of(o, place, &hash);
+        if (slot && atomic_load_explicit(slot, memory_order_relaxed) == hash)
+            atomic_store_explicit(slot, 1, memory_order_relaxed); /* others lie behind it */
         free(*at);
         memmove(at, at + 1, (size_t)(o->places + o->n - at - 1) * sizeof(*at));
         o->n--;
         t->n.orphaned--;
     }
-    pthread_mutex_unlock(&o->lock);
     free(place);
 }
 
@@ -107,7 +121,6 @@ bool tell_orphan(struct tell *t, const char *case_id, char **out_firm, char **ou
 {
     struct tell_orphans *o = &t->orphans;
     bool found = false;
-    pthread_mutex_lock(&o->lock);
     for (size_t i = 0; i < o->n && !found; i++) {
         const char *compound = strchr(o->places[i], '/') + 1, *id = strchr(compound, '/') + 1;
         if (strcmp(id, case_id) != 0)
@@ -116,15 +129,12 @@ bool tell_orphan(struct tell *t, const char *case_id, char **out_firm, char **ou
         *out_compound = mem_strndup(compound, (size_t)(id - compound) - 1);
         found = true;
     }
-    pthread_mutex_unlock(&o->lock);
     return found;
 }
 
 void tell_orphans_each(struct tell *t, size_t most, tell_orphan_fn *fn, void *ctx)
 {
     struct tell_orphans *o = &t->orphans;
-    pthread_mutex_lock(&o->lock);
     for (size_t i = 0; i < o->n && i < most; i++)
         fn(ctx, o->places[i]);
-    pthread_mutex_unlock(&o->lock);
 }

@@ -22,7 +22,6 @@
 #include "base/log.h"
 #include "core/json.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 enum {
@@ -34,7 +33,8 @@ enum {
     TELL_SNAPSHOTS_MAX = 64,        /* requests that wait */
     TELL_DIRECT_MAX = 256,          /* answers that wait */
     TELL_RETAINED_MAX = 2000000,    /* topics of ours that a comparison remembers */
-    TELL_ORPHANS_MAX = 100000,      /* of them those of former epochs that can be closed */
+    TELL_ORPHANS_MAX = 2000, /* of them those of former epochs that can be closed, at a time */
+    TELL_ORPHAN_SLOTS = 4096,
     TELL_CORRELATION_MAX = 256,
     TELL_TOPIC_MAX = 512, /* below the prefix */
     TELL_FIRMS_MAX = 10000,
@@ -154,9 +154,10 @@ struct tell_retained { /* of our own gateway and lane, on the broker when we cam
 };
 
 struct tell_orphans { /* FIRM/COMPOUND/CASE of former epochs, sorted */
-    pthread_mutex_t lock;
     char **places;
     size_t n, cap;
+    /* Their hashes, for Paho's threads; 0: free, 1: was one. While they are filled anew one may be missed. */
+    atomic_uint_fast64_t slots[TELL_ORPHAN_SLOTS];
 };
 
 /* A question to the store, which answers even after we are gone. */

@@ -161,7 +161,10 @@ void store_batch_reply(struct store_batch *b, const struct position *at,
     const char *compound = to->compound ? to->compound : "-";
     char *topic =
         to->reply_to ? mem_strdup(to->reply_to) : mem_printf("reply/%s/%s", firm, compound);
-    const char *const texts[] = {firm, compound, to->case_id, topic,
+    const char *const texts[] = {firm,
+                                 compound,
+                                 to->case_id,
+                                 topic,
                                  r->empties ? to->former_firm : NULL,
                                  r->empties ? to->former_compound : NULL};
     size_t n = sizeof(struct store_item) + to->correlation_len + to->payload_len + r->json_len;

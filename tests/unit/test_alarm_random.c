@@ -213,7 +213,11 @@ static void what_is_said(uint64_t *seed, unsigned d, char out[64])
         snprintf(out, 64, k == 0 ? "!alarm" : "alarm=%u", (unsigned)(unit_random(seed) & 1));
 }
 
-static void say_something(struct rig *r, uint64_t *seed, uint64_t t, uint64_t *newest)
+struct newest {
+    uint64_t any, of[2]; /* of the point's metrics: what its rules look at, its battery */
+};
+
+static void say_something(struct rig *r, uint64_t *seed, uint64_t t, struct newest *newest)
 {
     unsigned d = (unsigned)(unit_random(seed) % 9), how = (unsigned)(unit_random(seed) % 20);
     char what[64];
@@ -224,12 +228,17 @@ static void say_something(struct rig *r, uint64_t *seed, uint64_t t, uint64_t *n
     said.retained = how == 4;
     said.catch_up = how == 5;
     said.point = how == 6 && d ? "inlet" : "";
-    if (*said.point == '\0' && !said.retained && said.order >= newest[d])
-        newest[d] = said.order;
+    bool own = *said.point == '\0' && !said.retained, other = strstr(what, "battery");
+    bool is_new =
+        said.order >= newest[d].any || (!said.catch_up && said.order > newest[d].of[other] &&
+                                        newest[d].any - said.order <= 10 * MIN);
+    if (own && said.order >= newest[d].any)
+        newest[d].any = said.order;
+    if (own && is_new)
+        newest[d].of[other] = said.order;
     /* Before it is evaluated: what a recovery may rest upon. */
     rig_to(r, t);
-    note(r->ctx, d, what, *said.point,
-         !said.retained && (*said.point || said.order >= newest[d]));
+    note(r->ctx, d, what, *said.point, !said.retained && (*said.point || is_new));
     rig_say(r, t, names[d], what, said);
 }
 
@@ -248,7 +257,8 @@ static void is_counted(const struct rig *r)
     assert_int_equal(st.flapping, n[GAUGE_FLAPPING]);
 }
 
-static void one_step(struct rig *r, uint64_t *seed, uint64_t t, uint64_t *newest, bool *second)
+static void one_step(struct rig *r, uint64_t *seed, uint64_t t, struct newest *newest,
+                     bool *second)
 {
     unsigned k = (unsigned)(unit_random(seed) % 400);
     if (k < 380) {
@@ -296,7 +306,8 @@ static void play(uint64_t seed, unsigned steps, bool restarts, struct rig_bytes 
 {
     struct rig r;
     struct truth t = {0};
-    uint64_t other = seed ^ 0x5555, now = HOUR, newest[9] = {0};
+    uint64_t other = seed ^ 0x5555, now = HOUR;
+    struct newest newest[9] = {0};
     bool second = false;
     rig_start(&r, devices, rules1);
     r.seen = judge;

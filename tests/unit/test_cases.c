@@ -593,51 +593,6 @@ static void test_mode(void **state)
 
 /* -- commands ---------------------------------------------------------------------------------- */
 
-/* The broker keeps a state of a stream that is over; nothing else is known of the case. */
-static void former_epochs(void **state)
-{
-    (void)state;
-    struct cases_rig *r = rig_new();
-    struct case_command cmd = {.firm = "f1",
-                               .compound = "qby",
-                               .case_id = "cq.all.0.zz.0",
-                               .verb = VERB_ACK,
-                               .payload = "{\"by\":\"值班\"}                  ",
-                               .payload_len = 17,
-                               .former_firm = "f1",
-                               .former_compound = "qby",
-                               .engine_ns = r->ns,
-                               .wall_ms = r->wall_ms};
-    cases_command(r->c, &r->at, &cmd);
-    assert_int_equal(r->answer, ANSWER_REFUSED);
-    assert_false(r->empties);
-    cmd.verb = VERB_CLOSE;
-    cmd.former_compound = "c2";
-    cases_command(r->c, &r->at, &cmd);
-    assert_int_equal(r->answer, ANSWER_NOT_YOURS);
-    cmd.former_compound = "qby";
-    cmd.former_firm = "f2";
-    cases_command(r->c, &r->at, &cmd);
-    assert_int_equal(r->answer, ANSWER_NOT_YOURS);
-    assert_false(r->empties);
-    cmd.former_firm = "f1";
-    cases_command(r->c, &r->at, &cmd);
-    assert_int_equal(r->answer, ANSWER_DONE);
-    assert_true(r->empties);
-    cmd.firm = NULL; /* an operator */
-    cmd.compound = "-";
-    cases_command(r->c, &r->at, &cmd);
-    assert_int_equal(r->answer, ANSWER_DONE);
-    assert_true(r->empties);
-    /* a case that is open is no former one, whatever was seen */
-    rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
-    cmd.case_id = r->seen[0].id;
-    cases_command(r->c, &r->at, &cmd);
-    assert_int_equal(r->answer, ANSWER_REFUSED);
-    assert_false(r->empties);
-    rig_free(r);
-}
-
 static void whose(void **state)
 {
     (void)state;
@@ -965,18 +920,6 @@ static void command_records(void **state)
     assert_int_equal(d.correlation_len, 2);
     assert_memory_equal(d.payload, c.payload, 10);
     assert_int_equal(d.origin, 7);
-    c.former_firm = "f2";
-    c.former_compound = "c2";
-    struct buf f;
-    buf_init(&f, 1 << 20);
-    assert_int_equal(case_command_put(&c, &f), 0);
-    assert_int_equal(case_command_get(topic, strlen(topic), f.data, f.len, &a, &d), 0);
-    assert_string_equal(d.former_firm, "f2");
-    assert_string_equal(d.former_compound, "c2");
-    assert_memory_equal(d.payload, c.payload, 10);
-    for (size_t n = 0; n <= f.len - 2; n++) /* "f2/c" is one, too */
-        assert_int_equal(case_command_get(topic, strlen(topic), f.data, n, &a, &d), -EBADMSG);
-    buf_done(&f);
     const char scope[] = "-/-/building/qby/3/test";
     assert_int_equal(case_command_get(scope, strlen(scope), b.data, b.len, &a, &d), 0);
     assert_null(d.firm);
@@ -1034,7 +977,6 @@ int main(void)
         cmocka_unit_test(inhibited),
         cmocka_unit_test(recovery_only_where_the_problem_was),
         cmocka_unit_test(test_mode),
-        cmocka_unit_test(former_epochs),
         cmocka_unit_test(whose),
         cmocka_unit_test(bad_payloads),
         cmocka_unit_test(repeats),

@@ -469,58 +469,6 @@ static void test_agreement_while_telling(void **state)
     finish();
 }
 
-static void each_orphan(void *ctx, const char *place)
-{
-    char *all = ctx;
-    strcat(strcat(all, place), " ");
-}
-
-/* Nothing ends a state of a former epoch but who closes it: at its own topic, or as an operator. */
-static void test_orphans(void **state)
-{
-    (void)state;
-    char all[256] = "", *firm = NULL, *compound = NULL;
-    start(2, 0);
-    keep(P "gateway/cq/epoch", "{\"epoch\":2,\"offset\":1}");
-    keep(P "alerts/wk/c1/cq.all.1.b.3", "{\"stream\":\"cq/all/1\",\"seq\":3}");
-    keep(P "alerts/wk/c1/cq.all.1.b.2", "{\"stream\":\"cq/all/1\",\"seq\":2}");
-    keep(P "alerts/lh/c3/cq.all.1.b.9", "{\"stream\":\"cq/all/1\",\"seq\":9}");
-    keep(P "alerts/lh/c3", "{\"stream\":\"cq/all/1\",\"seq\":9}");
-    up();
-    settle();
-    assert_int_equal(stats().orphaned, 4);
-    tell_orphans_each(tell, 10, each_orphan, all);
-    assert_string_equal(all, "lh/c3/cq.all.1.b.9 wk/c1/cq.all.1.b.2 wk/c1/cq.all.1.b.3 ");
-    message(P "cmd/wk/c1/cq.all.1.b.2/ack", "{}", false, NULL, NULL);
-    assert_string_equal(last_former, "wk/c1");
-    message(P "cmd/lh/c3/cq.all.1.b.2/ack", "{}", false, NULL, NULL);
-    assert_string_equal(last_former, "-/-");
-    assert_false(tell_orphan(tell, "cq.all.1.b.1", &firm, &compound));
-    assert_true(tell_orphan(tell, "cq.all.1.b.9", &firm, &compound));
-    assert_string_equal(firm, "lh");
-    assert_string_equal(compound, "c3");
-    free(firm);
-    free(compound);
-    struct fake_out *o = commit("wk", "c1", "cq.all.1.b.2", TELL_LEAVE | TELL_REPLY, 0, "");
-    o->o.was_firm = "wk";
-    o->o.was_compound = "c1";
-    o->o.topic = "reply/wk/c1";
-    settle();
-    assert_null(on_broker(P "alerts/wk/c1/cq.all.1.b.2"));
-    assert_non_null(on_broker(P "alerts/wk/c1/cq.all.1.b.3"));
-    assert_true(find_sent(P "reply/wk/c1", 0) != SIZE_MAX);
-    assert_int_equal(stats().orphaned, 3);
-    message(P "cmd/wk/c1/cq.all.1.b.2/ack", "{}", false, NULL, NULL);
-    assert_string_equal(last_former, "-/-");
-    message(P "cmd/wk/c1/cq.all.1.b.3/ack", "{}", false, NULL, NULL);
-    assert_string_equal(last_former, "wk/c1");
-    down(0);
-    up();
-    settle();
-    assert_int_equal(stats().orphaned, 3);
-    finish();
-}
-
 /* -- what others say -------------------------------------------------------------------------- */
 
 static void test_commands(void **state)
@@ -986,7 +934,6 @@ int main(void)
         cmocka_unit_test(test_stuck),
         cmocka_unit_test(test_urgent_is_not_delivered),
         cmocka_unit_test(test_agreement),
-        cmocka_unit_test(test_orphans),
         cmocka_unit_test(test_agreement_while_telling),
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_too_many_commands),
