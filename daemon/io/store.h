@@ -164,7 +164,7 @@ enum store_tell { /* what is published for a row, in this order */
 struct store_out { /* a row of the outbox; valid for the call */
     uint64_t id;   /* ascending; the order within a (firm, compound) */
     unsigned tell;
-    bool urgent;
+    bool urgent; /* TELL_URGENT is in it */
     const char *firm, *compound, *case_id, *was_firm, *was_compound;
     uint64_t seq;
     uint64_t offset;   /* the place in the journal that the transition came of; 0: a reply */
@@ -231,12 +231,13 @@ struct store_retaken { /* lines that a database had refused and took later, ever
     uint64_t lines;
 };
 struct store_stats {
-    uint64_t open_cases, outbox_rows, outbox_urgent; /* now; urgent: of outbox_rows */
+    uint64_t open_cases, outbox_rows, outbox_urgent; /* now; urgent: rows with TELL_URGENT */
     uint64_t alarm_offset; /* the highest place in the journal that a transition came of, as the
                             * store was opened: no more was told */
     /* Since the process began. repeated: transitions that were there already; delivered: rows
-     * of the outbox that were marked done; pruned: rows of old history. */
-    uint64_t transitions, repeated, delivered, pruned;
+     * of the outbox that were marked done, urgent_delivered: urgent ones of them; pruned: rows of
+     * old history. */
+    uint64_t transitions, repeated, delivered, urgent_delivered, pruned;
     uint64_t commits, commit_ns_last, commit_ns_max;
     uint64_t dead_rows, dead_bytes, dead_not_kept, quarantine_devices, quarantine_rows,
         quarantine_not_kept;

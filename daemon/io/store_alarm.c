@@ -270,9 +270,10 @@ static unsigned tells(const struct transition *t, const struct known *k, const c
 }
 
 static int put_outbox(struct store_db *db, int64_t transition, int64_t reply, unsigned tell,
-                      bool urgent, const char *was_firm, const char *was_compound)
+                      const char *was_firm, const char *was_compound)
 {
     int code;
+    bool urgent = tell & TELL_URGENT; /* not every transition of life-safety has that message */
     if (db->no_outbox)
         return 0;
     sqlite3_stmt *st = begin(db, ST_OUTBOX, &code);
@@ -322,7 +323,7 @@ static int apply_transition(struct store_db *db, const struct store_item *it)
         db->newest_wall_ms = t->wall_ms;
     const char *was_firm, *was_compound;
     unsigned tell = tells(t, &k, &was_firm, &was_compound);
-    return tell ? put_outbox(db, id, 0, tell, t->urgent, was_firm, was_compound) : 0;
+    return tell ? put_outbox(db, id, 0, tell, was_firm, was_compound) : 0;
 }
 
 /* -- replies ----------------------------------------------------------------- */
@@ -353,7 +354,7 @@ static int apply_reply(struct store_db *db, const struct store_item *it)
         (r->origin == 0 ? TELL_REPLY : 0u) | (r->was_firm ? (unsigned)TELL_LEAVE : 0u);
     if (code || sqlite3_changes64(db->sql) == 0 || tell == 0)
         return code;
-    return put_outbox(db, 0, sqlite3_last_insert_rowid(db->sql), tell, false, r->was_firm,
+    return put_outbox(db, 0, sqlite3_last_insert_rowid(db->sql), tell, r->was_firm,
                       r->was_compound);
 }
 
@@ -387,6 +388,7 @@ int store_db_outbox_done(struct store_db *db, const uint64_t *ids, size_t n)
             continue; /* marked already */
         db->outbox_rows--;
         db->outbox_urgent -= row & 1;
+        db->urgent_told += row & 1;
         db->told++;
         code = 0;
         if (row >> 1 == 0)

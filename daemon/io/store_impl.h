@@ -85,7 +85,7 @@ struct store_db {
     uint64_t open_cases, outbox_rows, outbox_urgent;
     uint64_t alarm_offset;                /* as it was opened */
     uint64_t outbox_put, outbox_put_seen; /* rows put, now and when the last commit ended */
-    uint64_t transitions, repeated, told, pruned; /* since the process began */
+    uint64_t transitions, repeated, told, urgent_told, pruned; /* since the process began */
     uint64_t epoch, epoch_last, epoch_from;
     int64_t newest_wall_ms; /* of a transition */
     uint64_t keep_ms;       /* of history; 0: for ever */

@@ -294,6 +294,7 @@ void store_db_copy_stats(const struct store_db *db, struct store_stats *t)
     t->transitions = db->transitions;
     t->repeated = db->repeated;
     t->delivered = db->told;
+    t->urgent_delivered = db->urgent_told;
     t->pruned = db->pruned;
     memcpy(t->retaken, db->retaken, sizeof(t->retaken));
 }

@@ -276,6 +276,43 @@ static void tells_a_life(void **state)
     assert_int_equal(s.open_cases, 0);
 }
 
+/* Only rows with a message on `urgent/` are counted as urgent: not life-safety that ends in the dark, nor a
+ * record of it. */
+static void urgent_rows(void **state)
+{
+    struct bench *b = *state;
+    struct made m;
+    open_store(b);
+    make(&m, "c1", "there");
+    m.t.urgent = true;
+    put_at(b, 100, &m.t);
+    m.t.record = true;
+    put_at(b, 200, &m.t);
+    make(&m, "c1", "end in the dark");
+    m.t.urgent = m.t.closed = true;
+    m.t.deliver = false;
+    put_at(b, 300, &m.t);
+    assert_int_equal(outbox(b, 0, false), 3);
+    assert_int_equal(b->rows[1].tell, TELL_EVENT);
+    assert_int_equal(b->rows[2].tell, TELL_CLOSE);
+    assert_int_equal(stats(b).outbox_urgent, 1);
+    uint64_t ids[] = {b->rows[0].id, b->rows[1].id};
+    assert_int_equal(outbox(b, 0, true), 1);
+    store_outbox_done(b->store, ids, 2);
+    reopen(b);
+    assert_int_equal(outbox(b, 0, false), 1);
+    assert_int_equal(stats(b).outbox_urgent, 0);
+    assert_int_equal(stats(b).urgent_delivered, 0); /* by this process */
+    make(&m, "c2", "there");
+    m.t.urgent = true;
+    put_at(b, 400, &m.t);
+    assert_int_equal(outbox(b, 0, true), 1);
+    store_outbox_done(b->store, &b->rows[0].id, 1);
+    put_at(b, 500, make(&m, "c3", "any"));
+    assert_int_equal(stats(b).outbox_urgent, 0);
+    assert_int_equal(stats(b).urgent_delivered, 1);
+}
+
 /* Its further point became the device's own. */
 static void a_point_changes(void **state)
 {
@@ -929,23 +966,12 @@ static void old_history_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(tells_a_life),
-        TEST(records_and_moves),
-        TEST(not_twice),
-        TEST(nobody_tells),
-        TEST(marks),
-        TEST(replies),
-        TEST(replies_that_empty),
-        TEST(epochs),
-        TEST(another_epoch),
-        TEST(questions),
-        TEST(places_of_cases),
-        TEST(crashes),
-        TEST(migrates),
-        TEST(many_at_once),
-        TEST(a_point_changes),
-        TEST(old_history_goes),
-        TEST(many_marks),
+        TEST(tells_a_life),    TEST(records_and_moves),  TEST(urgent_rows),
+        TEST(not_twice),       TEST(nobody_tells),       TEST(marks),
+        TEST(replies),         TEST(replies_that_empty), TEST(epochs),
+        TEST(another_epoch),   TEST(questions),          TEST(places_of_cases),
+        TEST(crashes),         TEST(migrates),           TEST(many_at_once),
+        TEST(a_point_changes), TEST(old_history_goes),   TEST(many_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
