@@ -109,10 +109,10 @@ static void record_presence(struct tell *t, struct tell_firm *f)
     f->recorded_online = f->online;
 }
 
-/* Life-safety has 10 s (GB/T 26875.1). When it waits with none of it getting through, or the broker
- * refuses a firm's, that is an alarm of our own, which core/engine_alarm.c makes of this record. It
- * ends when one gets through, or none waits: that is said once in any case, because a former process
- * may have said the other. */
+/* Life-safety has 10 s (GB/T 26875.1). When its messages on `urgent/` wait with none getting through, or
+ * the broker refuses a firm's, that is an alarm of our own, which core/engine_alarm.c makes of this
+ * record. It ends when one gets through, or none waits: that is said once in any case, because a
+ * former process may have said the other. */
 static void record_delivery(struct tell *t, uint64_t waiting, uint64_t now)
 {
     bool through = t->n.urgent_told != t->last_urgent;
@@ -391,7 +391,7 @@ static void look_whether_stuck(struct tell *t)
     store_stats(t->o.store, &s);
     if (s.outbox_rows == 0 || t->n.told != t->last_told || t->stuck_since_ns == 0)
         t->stuck_since_ns = now;
-    record_delivery(t, s.outbox_urgent, now);
+    record_delivery(t, tell_urgent_waiting(t, &s), now);
     t->n.oldest_waiting_s = s.outbox_rows ? (double)(now - t->stuck_since_ns) / 1e9 : 0;
     say_stuck(t, s.outbox_rows);
     if ((s.outbox_rows == 0 || t->n.told != t->last_told) && log_healed(&t->stuck))

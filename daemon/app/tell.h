@@ -22,9 +22,9 @@
  * given its numbers to what waits: else one number could mean two things.
  *
  * A missing broker stops nothing but the telling. When something waits and nothing gets through
- * for 60 s, it is said once, and once when it is over; life-safety that waits is an alarm of our own
- * within 10 s. What the broker refuses to a firm is tried again after 5 s, then more rarely (not
- * life-safety); other firms do not wait for it.
+ * for 60 s, it is said once, and once when it is over; a message on `urgent/` that waits is an alarm
+ * of our own within 10 s. What the broker refuses to a firm is tried again after 5 s, then more rarely
+ * (not life-safety); other firms do not wait for it.
  *
  * All on the loop, but for the client's callbacks, which hand over to it; they append commands
  * to the journal themselves.

@@ -246,6 +246,7 @@ struct tell {
         read_back; /* what is to be read again after the present answer; UINT64_MAX: nothing */
     struct tell_set told;    /* rows that were marked since the question was asked */
     size_t urgent_unsent;    /* messages on `urgent/` of `rows` */
+    uint64_t urgent_marked;  /* rows that had one and were marked, ever */
     struct tell_part *parts; /* by id, ascending */
     size_t n_parts, cap_parts;
     uint64_t *done;
@@ -350,6 +351,8 @@ bool tell_row_overtaken(const struct tell_row *r);
 /* With no message under way: rows that come behind such a one say again what is to stay. */
 void tell_rows_restate(struct tell *t);
 void tell_flush_done(struct tell *t); /* marks to the store */
+/* Rows whose message on `urgent/` the broker does not have yet, in memory or not. */
+uint64_t tell_urgent_waiting(const struct tell *t, const struct store_stats *s);
 
 /* *at leaves memory, but what the broker has of it is remembered; ahead: its message on `urgent/` stays
  * and goes alone. */

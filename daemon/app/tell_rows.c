@@ -471,11 +471,24 @@ void tell_flush_done(struct tell *t)
 {
     while (t->rows.head && t->rows.head->done && t->rows.head != t->cursor) {
         mark(t, t->rows.head->id);
+        t->urgent_marked += (t->rows.head->tell & TELL_URGENT) != 0;
         list_pop(&t->rows);
     }
     if (t->n_done > 0)
         store_outbox_done(t->o.store, t->done, t->n_done);
     t->n_done = 0;
+}
+
+/* The store counts a row until all of it is told and that is committed; its message on `urgent/` went
+ * ahead, maybe long ago. */
+uint64_t tell_urgent_waiting(const struct tell *t, const struct store_stats *s)
+{
+    uint64_t has = t->urgent_marked - s->urgent_delivered; /* marks on their way */
+    for (const struct tell_row *r = t->rows.head; r; r = r->next)
+        has += (r->tell & r->acked & TELL_URGENT) != 0;
+    for (size_t i = 0; i < t->n_parts; i++)
+        has += (t->parts[i].steps & TELL_URGENT) != 0;
+    return s->outbox_urgent > has ? s->outbox_urgent - has : 0;
 }
 
 /* Every message of the row is with the broker (or can never be). */

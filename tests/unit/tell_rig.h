@@ -173,6 +173,8 @@ struct fake_out {
     char payload[160];
     char case_id[64], firm[16], compound[16], was_firm[16], was_compound[16], topic[64];
     bool done;
+    bool urgent_acked;  /* the broker has its message on `urgent/` */
+    uint64_t marked_ns; /* 0: not by this life */
 };
 struct fake_case {
     char case_id[64], firm[16], compound[16], payload[160];
@@ -192,6 +194,7 @@ static struct {
     size_t chunk; /* rows of an answer at most; 0: all */
     uint64_t
         lag_ns; /* until an answer of the outbox comes; it says what was when it was asked */
+    uint64_t commit_ns; /* until a mark counts */
 } db;
 
 struct read_job {
@@ -274,6 +277,7 @@ void store_outbox_done(struct store *s, const uint64_t *ids, size_t n)
         struct fake_out *o = &db.rows[ids[i] - 1];
         assert_false(o->done);
         o->done = true;
+        o->marked_ns = now_ns;
     }
 }
 void store_on_outbox(struct store *s, loop_fn *fn, void *ctx)
@@ -295,12 +299,14 @@ uint64_t store_epoch_last(const struct store *s)
 void store_stats(const struct store *s, struct store_stats *out)
 {
     (void)s;
-    *out = (struct store_stats){0};
-    for (size_t i = 0; i < db.n; i++)
-        out->outbox_rows += !db.rows[i].done;
-    out->alarm_offset = db.alarm_offset;
-    for (size_t i = 0; i < db.n; i++)
-        out->outbox_urgent += !db.rows[i].done && db.rows[i].o.urgent;
+    *out = (struct store_stats){.alarm_offset = db.alarm_offset};
+    for (size_t i = 0; i < db.n; i++) {
+        const struct fake_out *o = &db.rows[i];
+        bool there = !o->done || (o->marked_ns && now_ns < o->marked_ns + db.commit_ns);
+        out->outbox_rows += there;
+        out->outbox_urgent += there && o->o.urgent;
+        out->urgent_delivered += !there && o->marked_ns && o->o.urgent;
+    }
 }
 
 /* A transition of case `id`: state and event, or its end. */
@@ -491,6 +497,9 @@ static void ack_one(struct sent *s, int status)
     mq.in_flight--;
     if (status == 0 && s->retain) /* the broker has it */
         keep(s->topic, s->payload);
+    if (status == 0 && strncmp(s->topic, "gaihou/v1/urgent/", 17) == 0)
+        for (size_t i = 0; i < db.n; i++)
+            db.rows[i].urgent_acked |= strcmp(db.rows[i].payload, s->payload) == 0;
     mq.e.on_sent(mq.e.ctx, s->id, status);
 }
 
@@ -604,7 +613,7 @@ static int append(void *ctx, const struct record *r)
     return 0;
 }
 
-static size_t count_records(enum record_type type)
+static inline size_t count_records(enum record_type type)
 {
     size_t n = 0;
     for (size_t i = 0; i < n_records; i++)
@@ -612,7 +621,7 @@ static size_t count_records(enum record_type type)
     return n;
 }
 
-static const char *last_body(enum record_type type)
+static inline const char *last_body(enum record_type type)
 {
     for (size_t i = n_records; i > 0; i--)
         if (records[i - 1].type == type)

@@ -595,12 +595,28 @@ static void very_many_firms(void **state)
     finish();
 }
 
+/* What tell takes to wait on `urgent/`, against what the broker acknowledged; settled: also the answers of
+ * the last moments are known. */
+static void assert_urgent(bool settled)
+{
+    uint64_t n = 0;
+    struct store_stats s;
+    store_stats(NULL, &s);
+    for (size_t i = 0; i < db.n; i++)
+        n += db.rows[i].o.urgent && !db.rows[i].urgent_acked;
+    assert_in_range(tell_urgent_waiting(tell, &s), n, settled ? n : UINT64_MAX);
+}
+
 static void at_random(uint64_t seed)
 {
     uint64_t rnd = seed;
     unsigned refuses = 0, seq[3] = {0};
+    uint64_t down_at = 0;
+    struct store_stats s;
+    bool unseen = false; /* a link that was lost and back at once: an answer may be of no use */
     random_start(&rnd);
     db.lag_ns = unit_random(&rnd) % 4 * 10000000;
+    db.commit_ns = unit_random(&rnd) % 2 * 150000000;
     up();
     for (unsigned i = 0; i < 300; i++) {
         unsigned w = (unsigned)(unit_random(&rnd) % 3);
@@ -615,8 +631,10 @@ static void at_random(uint64_t seed)
         case 2:
             if (mq.connected)
                 down(unit_random(&rnd) % 6);
+            down_at = now_ns;
             break;
         case 3:
+            unseen |= now_ns == down_at;
             if (!mq.connected)
                 up();
             break;
@@ -633,12 +651,16 @@ static void at_random(uint64_t seed)
             if (mq.connected)
                 (void)answer(refuses);
         }
-        run_ms((unsigned)(unit_random(&rnd) % 8 * (unit_random(&rnd) % 20 == 0 ? 1000 : 20)));
+        unsigned ms = (unsigned)(unit_random(&rnd) % 8 * (unit_random(&rnd) % 20 ? 20 : 1000));
+        run_ms(ms);
+        assert_urgent(ms >= 1000 && !unseen);
     }
     if (!mq.connected)
         up();
     run(130000, 0);
     settle();
+    store_stats(NULL, &s);
+    assert_int_equal(tell->urgent_marked, s.urgent_delivered);
     assert_all_told();
     assert_int_equal(stats().held, 0);
     assert_int_equal(tell->n_holds, 0);
