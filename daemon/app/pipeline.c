@@ -76,6 +76,7 @@ static void pass(struct pipeline *p, const struct record *r)
 {
     struct err err;
     p->passing = r->end;
+    p->passing_wall_ms = r->wall_ns / 1000000;
     engine_record(p->engine, r);
     if (r->type == RECORD_STREAM)
         pipeline_stream(p, r);

@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLY_MS INT64_C(600000) /* a reply that nobody fetched by then is of no use */
-#define MAX_TOLD 100             /* differing cases that are told one by one */
+#define MAX_TOLD 100 /* differing cases that are told one by one */
 
 /* -- to the store ------------------------------------------------------------------------- */
 
@@ -34,13 +33,15 @@ void pipeline_transition(void *ctx, const struct transition *t)
     began(p);
 }
 
+/* When it expires is compared with our clock as it is, so it is not counted from the command's wall_ms,
+ * which is of the clock that we believe; and from the record, so that a replay gives it no more time. */
 void pipeline_reply(void *ctx, const struct case_reply *r)
 {
     struct pipeline *p = ctx;
     if (!p->emit_store)
         return;
     struct position at = engine_position(p->engine);
-    store_batch_reply(pipeline_batch(p), &at, r, r->to->wall_ms + REPLY_MS);
+    store_batch_reply(pipeline_batch(p), &at, r, p->passing_wall_ms + CASE_REPLY_S * 1000);
     p->stats.replies++;
     began(p);
     if (r->to->origin == 0 || !p->o.reply)

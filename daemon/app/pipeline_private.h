@@ -91,8 +91,9 @@ struct pipeline {
 
     uint64_t
         passing; /* end of the record that is passed: what follows from it waits for its sync */
-    bool emit_store; /* of the running step */
-    bool emit[64];   /* per sink, of the running step */
+    int64_t passing_wall_ms; /* when it was written, as our clock said then, believed or not */
+    bool emit_store;         /* of the running step */
+    bool emit[64];           /* per sink, of the running step */
 
     bool syncing, sync_again;
     int sync_result;

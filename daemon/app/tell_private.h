@@ -62,7 +62,7 @@ struct tell_row {
     char *firm, *compound, *case_id, *was_firm, *was_compound, *topic;
     char *payload, *correlation;
     size_t len, correlation_len;
-    int64_t expires_wall_ms;
+    uint64_t until_ns;  /* replies: on the loop's clock; 0: never too late */
     bool done, counted; /* and marked; in the sums */
     uint8_t trial; /* of these lanes (bits): it tries whether the broker takes messages again */
 };

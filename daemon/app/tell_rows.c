@@ -8,6 +8,7 @@
 #include "app/tell_private.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "core/cases.h"
 #include "io/clock.h"
 
 #include <errno.h>
@@ -150,7 +151,18 @@ static struct tell_row *find(const struct tell_rows *l, uint64_t id)
 
 /* -- reading ---------------------------------------------------------------------------------- */
 
-static struct tell_row *copy(const struct store_out *o)
+/* From here on nothing that is done to our clock counts. If it was set back since the reply was made,
+ * what is left may seem to be hours. */
+static uint64_t expires(const struct tell *t, const struct store_out *o)
+{
+    if (o->expires_wall_ms == 0)
+        return 0;
+    int64_t ms = o->expires_wall_ms - clock_wall_ns() / 1000000, most = CASE_REPLY_S * 1000;
+    ms = ms < 0 ? 0 : ms > most ? most : ms;
+    return loop_now_ns(t->o.loop) + (uint64_t)ms * 1000000;
+}
+
+static struct tell_row *copy(const struct tell *t, const struct store_out *o)
 {
     struct tell_row *r = mem_zalloc(sizeof(*r));
     *r = (struct tell_row){.id = o->id,
@@ -167,7 +179,7 @@ static struct tell_row *copy(const struct store_out *o)
                            .len = o->len,
                            .correlation = mem_dup(o->correlation, o->correlation_len),
                            .correlation_len = o->correlation_len,
-                           .expires_wall_ms = o->expires_wall_ms};
+                           .until_ns = expires(t, o)};
     return r;
 }
 
@@ -201,7 +213,7 @@ static void on_row(void *ctx, const struct store_out *o)
     }
     if (again && (!h || find(&t->rows, o->id) || tell_set_has(&t->told, o->id)))
         return; /* of others, who have been told meanwhile, or it is here, or was */
-    struct tell_row **at = take(t, copy(o));
+    struct tell_row **at = take(t, copy(t, o));
     if (h)
         (void)tell_hold_park(t, h, at);
 }
@@ -210,7 +222,7 @@ void tell_row_try(struct tell *t, const struct store_out *o, bool urgent)
 {
     struct tell_row *r = find(urgent ? &t->urgent : &t->rows, o->id);
     if (!r && urgent) {
-        r = copy(o);
+        r = copy(t, o);
         r->tell = TELL_URGENT;
         (void)list_insert(&t->urgent, r);
         struct tell_row *own = find(&t->rows, o->id);
@@ -219,7 +231,7 @@ void tell_row_try(struct tell *t, const struct store_out *o, bool urgent)
             t->urgent_unsent--;
         }
     } else if (!r) {
-        r = copy(o);
+        r = copy(t, o);
         (void)take(t, r);
     }
     r->trial |= (uint8_t)(1u << (urgent ? TELL_LIFE : TELL_ROUTINE));
@@ -262,7 +274,7 @@ static void on_urgent_row(void *ctx, const struct store_out *o)
     t->urgent_read_to = o->id;
     if (o->id <= t->read_high || !(o->tell & TELL_URGENT))
         return; /* `rows` has it, or had */
-    struct tell_row *r = copy(o);
+    struct tell_row *r = copy(t, o);
     r->tell = TELL_URGENT;
     if (tell_hold_allows(t, r) & TELL_URGENT)
         (void)list_insert(&t->urgent, r);
@@ -342,12 +354,12 @@ static void state_topic(const struct tell *t, struct buf *b, const char *firm,
 }
 
 /* Seconds until a reply is of no use; 0: never; negative: it is. */
-static int64_t remaining_s(const struct tell_row *r)
+static int64_t remaining_s(const struct tell *t, const struct tell_row *r)
 {
-    if (r->expires_wall_ms == 0)
+    uint64_t now = loop_now_ns(t->o.loop);
+    if (r->until_ns == 0)
         return 0;
-    int64_t ms = r->expires_wall_ms - clock_wall_ns() / 1000000;
-    return ms <= 0 ? -1 : ms / 1000 + 1;
+    return r->until_ns <= now ? -1 : (int64_t)((r->until_ns - now) / 1000000000u) + 1;
 }
 
 static void compose(const struct tell *t, const struct tell_row *r, unsigned step,
@@ -374,7 +386,7 @@ static void compose(const struct tell *t, const struct tell_row *r, unsigned ste
         (void)buf_printf(topic, "%s%s", t->prefix, r->topic);
         m->correlation = r->correlation;
         m->correlation_len = r->correlation_len;
-        m->expiry_s = (uint32_t)remaining_s(r);
+        m->expiry_s = (uint32_t)remaining_s(t, r);
     }
     if (step == TELL_CLOSE || step == TELL_LEAVE)
         m->len = 0;
@@ -412,7 +424,7 @@ bool tell_next_row(struct tell *t, struct tell_flight *out, struct buf *topic,
     while (t->cursor) {
         struct tell_row *r = t->cursor;
         unsigned left = r->tell & ~r->sent;
-        if (left & TELL_REPLY && remaining_s(r) < 0) {
+        if (left & TELL_REPLY && remaining_s(t, r) < 0) {
             r->sent |= TELL_REPLY;
             r->acked |= TELL_REPLY;
             r->tell &= ~(unsigned)TELL_REPLY;

@@ -46,6 +46,7 @@
 #define CASE_SHELVE_MAX_S   (30 * 86400)
 #define CASE_TEST_MAX_S     86400
 #define CASE_TEST_DEFAULT_S 3600
+#define CASE_REPLY_S        600   /* who has not fetched a reply by then has no use for it */
 #define CASE_REPLIES_MAX    10000 /* remembered for repeats … */
 #define CASE_REPLIES_BYTES  (8u << 20)
 #define CASE_REPLIES_S      86400 /* … for so long */

@@ -144,7 +144,7 @@ void store_batch_transition(struct store_batch *b, const struct position *at,
 /* Topic: to->reply_to, or reply/FIRM/COMPOUND. A reply of origin ≠ 0 is only remembered. All
  * replies are, with the command, as the audit of who did what. */
 void store_batch_reply(struct store_batch *b, const struct position *at,
-                       const struct case_reply *r, int64_t expires_wall_ms);
+                       const struct case_reply *r, int64_t expires_wall_ms); /* io/clock.h's */
 void store_batch_epoch(struct store_batch *b, uint64_t epoch);
 /* The store was rolled back: what it says of the stream is not to be gone on with. store_epoch is
  * 0 from the commit on, also in later processes, until an epoch of a record at or above

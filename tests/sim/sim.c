@@ -16,11 +16,12 @@
  *   poison mended|back                     the databases take level=666, too; or no longer
  *   image well|unforked|nothing|killed|slow  what becomes of the process that writes a snapshot
  *   alerts up|down|empty                   the broker of alarms: needs option alerts: {broker: a}
+ *   firm VERB [PAYLOAD]                      a command over it, about the device's case that changed last
  *   crash   powercut   stop   start   reload   rot SUBSTRING   http METHOD PATH [BODY]
  *   expect [no] log TEXT       expect [no] line ID TEXT      expect lines ID TEXT N
  *   expect logs TEXT N                       how many lines of the log have this text
  *   expect before ID TEXT | TEXT             which line the database took first
- *   expect told TEXT [| TEXT] N              how many transitions were heard with all these texts
+ *   expect told TEXT [| TEXT] N              how many transitions and replies were heard with all these texts
  *   expect ledger COMPOUND COUNT N         expect sink ID made|accepted|refused|shed|pending N
  *   expect sink ID shed some               expect dead|quarantine|waiting N
  *   expect connected|gone|down             expect answer TEXT      expect exit N
@@ -146,11 +147,11 @@ static void on_line(struct fake_db *d, const char *line, size_t n)
         seen.taken[seen.n_taken++] = mem_printf("%s %.*s", d->url + 7, (int)n, line);
 }
 
-/* Events of all firms, each once. */
+/* Events of all firms, and replies, each once. */
 static void on_told(const char *topic, const char *payload, size_t len, bool retain)
 {
     (void)retain;
-    if (!strstr(topic, "/events/") || seen.n_told == MOST_LINES)
+    if ((!strstr(topic, "/events/") && !strstr(topic, "/reply/")) || seen.n_told == MOST_LINES)
         return;
     for (size_t i = 0; i < seen.n_told; i++)
         if (strlen(seen.told[i]) == len && memcmp(seen.told[i], payload, len) == 0)
@@ -268,7 +269,8 @@ static void begin(void)
                    script.conf, script.sink_text);
     fake_file_put("/conf/gaihou.yaml", text);
     fake_file_put("/conf/catalog.yaml", catalogue);
-    fake_file_put("/conf/compounds.csv", compounds);
+    if (!fake_file_exists("/conf/compounds.csv"))
+        fake_file_put("/conf/compounds.csv", compounds);
     if (!fake_file_exists("/conf/devices.csv"))
         fake_file_put("/conf/devices.csv", "device,kind,compound\nd0,sump,c1\nd1,sump,c1\n"
                                            "d2,sump,c2\nd3,smoke,c2\n");
@@ -316,6 +318,22 @@ static void publish(char *p)
         (void)snprintf(topic, sizeof(topic), "gaihou/v1/up/%s", w);
     put_times(p, text, sizeof(text));
     (void)fake_mqtt_publish(topic, text, strlen(text), qos, retain);
+}
+
+static void firm(char *p)
+{
+    const struct fake_alarm *const *all, *last = NULL;
+    size_t n = fake_store_alarms(&all);
+    char *verb = word(&p);
+    for (size_t i = 0; i < n; i++)
+        if (!all[i]->is_reply && !is(all[i]->compound, "-")) /* not one of our own */
+            last = all[i];
+    if (!last)
+        wrong("there is no case");
+    char *topic = mem_printf("gaihou/v1/cmd/%s/%s/%s/%s", last->firm, last->compound,
+                             last->case_id, verb);
+    fake_alerts_say(topic, p, false, NULL, NULL);
+    free(topic);
 }
 
 static void answer(char *p)
@@ -621,6 +639,8 @@ static bool command(char *p)
         return true;
     } else if (is(verb, "publish")) {
         publish(p);
+    } else if (is(verb, "firm")) {
+        firm(p);
     } else if (is(verb, "answer")) {
         answer(p);
     } else if (is(verb, "expect")) {

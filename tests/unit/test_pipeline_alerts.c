@@ -3,8 +3,10 @@
  * engine would say is said by the test: a command's record makes one transition and one reply. */
 #define RIG_OWN                                                                                \
     int replies, wanted_replies;                                                               \
-    uint64_t asked_ns, answered_ns, rows, last_seq;
+    uint64_t asked_ns, answered_ns, rows, last_seq;                                            \
+    int64_t expires_ms;
 #include "pipeline_rig.h"
+#include "io/clock.h"
 #include "scratch.h"
 #include "snapshot_write.h"
 
@@ -26,6 +28,8 @@ struct engine *__wrap_engine_new(const struct engine_out *o)
     out = *o;
     return __real_engine_new(o);
 }
+
+static int64_t doubted_ms; /* our clock is ahead by so much of what the engine believes */
 
 static void say(const struct record *r)
 {
@@ -51,8 +55,16 @@ static void say(const struct record *r)
                            .seq_at = (size_t)at,
                            .blob = blob,
                            .blob_len = strlen(blob)};
-    struct case_command c = {
-        .compound = "c1", .case_id = id, .verb = VERB_ACK, .payload = "", .origin = 77};
+    bool by_firm =
+        r->body_len == 4 && memcmp(r->body, "firm", 4) == 0; /* else it asks by HTTP */
+    struct case_command c = {.firm = by_firm ? "wy1" : NULL,
+                             .compound = "c1",
+                             .case_id = id,
+                             .verb = VERB_ACK,
+                             .payload = "",
+                             .origin = by_firm ? 0 : 77,
+                             .engine_ns = r->engine_ns,
+                             .wall_ms = r->wall_ns / 1000000 - doubted_ms};
     struct case_reply reply = {&c, ANSWER_DONE, "{\"result\":\"done\"}", 17};
     out.transition(out.ctx, &t);
     out.reply(out.ctx, &reply);
@@ -143,6 +155,7 @@ static void on_out(void *ctx, const struct store_out *o)
     struct rig *r = ctx;
     r->rows++;
     r->last_seq = o->seq;
+    r->expires_ms = o->expires_wall_ms;
 }
 
 static void on_outs(void *ctx, int status, uint64_t n, bool more)
@@ -253,6 +266,52 @@ static void comes_back(void **state)
     assert_int_equal(s.adopt_differs, 1);
     assert_int_equal(s.transitions, 1);
     end(r);
+}
+
+static void by_a_firm(struct rig *r)
+{
+    begin_alerts(r);
+    start(r);
+    run_until(r, 50);
+    append(r, RECORD_COMMAND, "k1", "firm");
+    r->wanted_replies = r->replies + 1;
+    append(r, RECORD_COMMAND, "k2", "there"); /* behind it */
+    run_until(r, 10000);
+    assert_false(r->too_late);
+    assert_int_equal(outbox_rows(r), 3);
+}
+
+static int64_t expiry_of(struct rig *r, uint64_t after_id)
+{
+    r->expires_ms = 0;
+    store_outbox(r->store, after_id, false, 1, on_out, on_outs, r);
+    run_until(r, 5000);
+    return r->expires_ms;
+}
+
+/* Our clock is hours ahead, or back, and nobody believes it: a reply is told for ten minutes by that same
+ * clock. One that a replay makes again has no more time than it had. */
+static void replies_expire_by_our_clock(void **state)
+{
+    struct rig *r = *state;
+    for (int i = 0; i < 2; i++) {
+        int64_t from = clock_wall_ns() / 1000000, at;
+        doubted_ms = i == 0 ? 7200000 : -7200000;
+        by_a_firm(r);
+        at = expiry_of(r, 1);
+        assert_in_range(at, from + 600000, clock_wall_ns() / 1000000 + 600000);
+        end(r);
+        assert_int_equal(unlink(r->store_path), 0); /* it has to be made again */
+        begin_alerts(r);
+        start(r);
+        run_until(r, 500);
+        assert_int_equal(expiry_of(r, 1), at);
+        end(r);
+        scratch_remove(r->journal_dir);
+        assert_int_equal(file_make_dir(r->journal_dir), 0);
+        assert_int_equal(unlink(r->store_path), 0);
+    }
+    doubted_ms = 0;
 }
 
 static void stopped(void *ctx)
@@ -401,6 +460,7 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(at_once),
                                        TEST(in_groups),
                                        TEST(comes_back),
+                                       TEST(replies_expire_by_our_clock),
                                        TEST(rolled_back),
                                        TEST(no_room_for_the_time),
                                        TEST(stops_while_timers_are_due),

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When it is an alarm of our own that life-safety is not delivered: only while a message on `urgent/` is
- * not with the broker, however long the rest of its row waits. */
+ * not with the broker, however long the rest of its row waits. And until when replies are told. */
 #include "tell_rig.h"
+
+#include "io/clock.h"
 
 static bool refuse_routine, refuse_urgent;
 
@@ -174,6 +176,51 @@ static void a_held_lane_is_no_failure(void **state)
     finish();
 }
 
+/* -- replies ---------------------------------------------------------------------------------- */
+
+static struct fake_out *reply(const char *topic, int64_t for_ms)
+{
+    struct fake_out *o = commit("wk", "c1", "cq.all.1.b.1", TELL_REPLY, 0, "cq/all/1");
+    for (size_t i = 0; i < db.n_cases; i++)
+        db.cases[i].open = false;
+    snprintf(o->topic, sizeof(o->topic), "%s", topic);
+    o->o.topic = o->topic;
+    o->o.expires_wall_ms = clock_wall_ns() / 1000000 + for_ms;
+    return o;
+}
+
+/* Our clock was set back since the store was told: ten minutes are what is left at most. */
+static void a_reply_that_would_last_for_hours(void **state)
+{
+    (void)state;
+    begin();
+    (void)reply("reply/wk/now", INT64_C(7800000));
+    second(100);
+    size_t at = find_sent(P "reply/wk/now", 0);
+    assert_true(at != SIZE_MAX);
+    assert_in_range(mq.sent[at].expiry_s, 590, 601);
+    /* nothing that is set changes how long one waits that is here */
+    mq.window = 0;
+    struct fake_out *late = reply("reply/wk/late", INT64_C(7800000));
+    seconds(590, 0);
+    assert_false(late->done);
+    mq.window = 5;
+    struct fake_out *soon = reply("reply/wk/soon", INT64_C(7800000));
+    seconds(5, 100);
+    assert_true(find_sent(P "reply/wk/late", 0) != SIZE_MAX);
+    assert_true(mq.sent[find_sent(P "reply/wk/late", 0)].expiry_s <= 11);
+    assert_true(late->done && soon->done);
+    mq.window = 0;
+    late = reply("reply/wk/never", INT64_C(7800000));
+    seconds(610, 0);
+    mq.window = 5;
+    seconds(5, 100);
+    assert_true(late->done);
+    assert_int_equal(find_sent(P "reply/wk/never", 0), SIZE_MAX);
+    assert_int_equal(stats().expired, 1);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +228,7 @@ int main(void)
         cmocka_unit_test(a_backlog_of_life_safety_is_no_failure),
         cmocka_unit_test(a_failure_within_a_backlog),
         cmocka_unit_test(a_held_lane_is_no_failure),
+        cmocka_unit_test(a_reply_that_would_last_for_hours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
