@@ -44,7 +44,7 @@ struct adopted { /* the store's open cases, until the replay comes to its cursor
     size_t n, cap;
 };
 
-enum snap_state { SNAP_IDLE, SNAP_SAVING, SNAP_FLUSHING, SNAP_COMMITTING };
+enum snap_state { SNAP_IDLE, SNAP_GATHERING, SNAP_SAVING, SNAP_FLUSHING, SNAP_COMMITTING };
 
 struct snap {
     enum snap_state state;

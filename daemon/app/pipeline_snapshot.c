@@ -266,6 +266,28 @@ void pipeline_gather_again(struct pipeline *p)
     p->snap.turns = 0;
 }
 
+static void ready_done(void *ctx)
+{
+    struct pipeline *p = ctx;
+    p->snap.state = SNAP_IDLE;
+    if (p->stopping)
+        pipeline_drain(p); /* which makes the last one */
+    else
+        pipeline_snapshot_begin(p);
+}
+
+/* What grew since the last one is in small pages: each is an entry that the process which writes the next
+ * one copies while the engine waits. */
+static void begin_gathered(struct pipeline *p)
+{
+    if (!image_gather_pays()) {
+        pipeline_snapshot_begin(p);
+        return;
+    }
+    p->snap.state = SNAP_GATHERING;
+    loop_work(p->o.loop, gather_work, ready_done, p);
+}
+
 void pipeline_snapshot_maybe(struct pipeline *p)
 {
     if (p->snap.state != SNAP_IDLE || !p->running || p->read_to == p->snap.last_offset)
@@ -273,7 +295,7 @@ void pipeline_snapshot_maybe(struct pipeline *p)
     bool due = loop_hrtime_ns() - p->snap.last_ns > EVERY_NS;
     bool far = p->read_to - p->snap.last_offset > p->o.conf->max_bytes / 8;
     if (due || far)
-        pipeline_snapshot_begin(p);
+        begin_gathered(p);
 }
 
 /* Off the brokers for lack of room nothing arrives that would make the next snapshot due, and only

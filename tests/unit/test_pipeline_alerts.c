@@ -65,7 +65,7 @@ static void say(const struct record *r)
                              .origin = by_firm ? 0 : 77,
                              .engine_ns = r->engine_ns,
                              .wall_ms = r->wall_ns / 1000000 - doubted_ms};
-    struct case_reply reply = {&c, ANSWER_DONE, "{\"result\":\"done\"}", 17};
+    struct case_reply reply = {&c, ANSWER_DONE, "{\"result\":\"done\"}", 17, false};
     out.transition(out.ctx, &t);
     out.reply(out.ctx, &reply);
 }
