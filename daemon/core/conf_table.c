@@ -385,7 +385,7 @@ const struct conf_option conf_options[] = {
      CONF_LIVE,
      NULL,
      .max = 1024,
-     .shown = "#params.csv",
+     .shown = "params.csv",
      .help = "parameters of single devices",
      .zh = "单个设备的参数"},
 

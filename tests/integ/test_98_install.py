@@ -68,6 +68,21 @@ def test_programs_run_and_the_example_is_good(tree):
     assert (BIN / "gaihouctl").read_bytes() == (tree / "opt/gaihou/bin/gaihouctl").read_bytes()
 
 
+def test_the_example_reads_params(tree):
+    """docs/rules.md: a pit that is deeper has its own line in params.csv. What no file names changes nothing."""
+    params = tree / "etc/gaihou/params.csv"
+    as_shipped = params.read_text(encoding="utf-8")
+    assert as_shipped.startswith("device,name,value\n") and "gj-sump-1,level_alarm,1.1\n" in as_shipped
+    run = [tree / "opt/gaihou/bin/gaihoud", "--check", "--config", tree / "etc/gaihou/gaihou.yaml"]
+    params.write_text(as_shipped.replace("level_alarm,1.1", "level_alarm,99"), encoding="utf-8")
+    try:
+        out = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    finally:
+        params.write_text(as_shipped, encoding="utf-8")
+    assert out.returncode != 0
+    assert "rule sump-high: $level_alarm of device gj-sump-1 is 99 in " in out.stderr, out.stderr
+
+
 def test_what_people_changed_stays(tree):
     mine = tree / "etc/gaihou/compounds.csv"
     mine.write_text("compound\nmine\n", encoding="utf-8")
