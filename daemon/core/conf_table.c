@@ -92,10 +92,11 @@ const struct conf_option conf_options[] = {
      .max = 64,
      .shown = "gateway-1",
      .help = "name of this gateway, unique in the city",
-     .man = "Part of the default client id and a tag of the gateway's own measurements.\nOnly "
-            ".Li A\\(enZ a\\(enz 0\\(en9 . _ - ,\nat most 64; not with\n.Li -ls\nat its end, "
-            "which "
-            "the life-safety process adds to it.",
+     .man =
+         "Part of the default client id and a tag of the gateway's own measurements.\nOnly\n"
+         ".Li A\\(enZ a\\(enz 0\\(en9 \\&. _ - ,\nat most 64; not with\n.Li -ls\nat its end, "
+         "which "
+         "the life-safety process adds to it.",
      .zh = "网关编号，全市唯一"},
     {.path = "gateway.timezone",
      CONF_ZONE,
