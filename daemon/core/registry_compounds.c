@@ -91,6 +91,19 @@ static double read_degrees(const struct sheet *s, int column, double limit)
     return NAN;
 }
 
+/* A firm's code is its user at the broker, and these are others' in config/mosquitto/gaihou.acl: a
+ * firm of that name would have their rights, the gateway's among them, or they its. */
+static void check_firm(const struct sheet *s)
+{
+    static const char *const taken[] = {"gaihou", "duty", "devices"};
+    for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
+        if (strcmp(sheet_text(s, FIRM), taken[i]) == 0)
+            sheet_error(s, FIRM,
+                        "firm \"%s\" is another user of the broker (in gaihou.acl gaihou, duty "
+                        "and devices are no firms), expected another code",
+                        taken[i]);
+}
+
 static bool check_texts(const struct sheet *s)
 {
     static const int codes[] = {DISTRICT, STREET,      COMMUNITY, GRID,
@@ -99,6 +112,7 @@ static bool check_texts(const struct sheet *s)
     good = sheet_plain(s, CITY, 255) && good;
     for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
         good = sheet_code(s, codes[i], false) && good;
+    check_firm(s);
     return sheet_date(s, VALID_FROM) && good;
 }
 
