@@ -161,13 +161,14 @@ static int on_glob_error(const char *path, int error)
     return error != ENOENT;
 }
 
-static int add_pattern(struct site *s, const char *pattern,
+/* given: by who called; of the configuration's (its default among them) one may find nothing. */
+static int add_pattern(struct site *s, const char *pattern, bool given,
                        int (*add)(struct site *s, const char *path))
 {
     glob_t g = {0};
     int code = CTL_DONE;
     int r = glob(pattern, 0, on_glob_error, &g);
-    if (r == GLOB_NOMATCH && !strpbrk(pattern, "*?["))
+    if (r == GLOB_NOMATCH && (given || !strpbrk(pattern, "*?[")))
         code = cannot_read(pattern, -ENOENT);
     else if (r != 0 && r != GLOB_NOMATCH)
         code = cannot_read(pattern, r == GLOB_ABORTED ? -glob_error : -ENOMEM);
@@ -180,12 +181,13 @@ static int add_pattern(struct site *s, const char *pattern,
 int site_profiles(struct site *s, const char *const *patterns, size_t n, bool warn)
 {
     int code = CTL_DONE;
+    bool given = n > 0;
     if (n == 0 && s->conf) {
         patterns = s->conf->profiles.items;
         n = s->conf->profiles.n;
     }
     for (size_t i = 0; i < n && code == CTL_DONE; i++)
-        code = add_pattern(s, patterns[i], add_profile);
+        code = add_pattern(s, patterns[i], given, add_profile);
     if (code != CTL_DONE)
         return code;
     struct problems *p = problems_new(MAX_PROBLEMS);
@@ -208,12 +210,13 @@ static uint32_t expected(void *ctx, const struct kind *k)
 int site_rules(struct site *s, const char *const *patterns, size_t n, bool warn)
 {
     int code = CTL_DONE;
+    bool given = n > 0;
     if (n == 0 && s->conf) {
         patterns = s->conf->rules.items;
         n = s->conf->rules.n;
     }
     for (size_t i = 0; i < n && code == CTL_DONE; i++)
-        code = add_pattern(s, patterns[i], add_rules);
+        code = add_pattern(s, patterns[i], given, add_rules);
     if (code != CTL_DONE)
         return code;
     struct problems *p = problems_new(MAX_PROBLEMS);

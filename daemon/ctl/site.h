@@ -27,11 +27,10 @@ struct site {
 int site_open(struct site *s, const char *config);
 /* Without configuration: the catalogue (NULL: the installed one), times are `timezone`'s. */
 int site_open_catalog(struct site *s, const char *catalog, const char *timezone);
-/* The profiles of the configuration, or those that `patterns` find (shell patterns). Warnings
- * are told only if `warn`. */
+/* The profiles of the configuration, or those that `patterns` find (shell patterns; one that finds
+ * nothing is an error, but of the configuration's). Warnings are told only if `warn`. */
 int site_profiles(struct site *s, const char *const *patterns, size_t n, bool warn);
-/* The rules of the configuration, or those that `patterns` find; a pattern of the shell that finds
- * nothing is no error. */
+/* The rules of the configuration, or those that `patterns` find, in the same way. */
 int site_rules(struct site *s, const char *const *patterns, size_t n, bool warn);
 /* compounds.csv and params.csv of the configuration, with this text as devices.csv (NULL: as the
  * configuration says). May be called again. */

@@ -46,6 +46,15 @@ def files(tmp_path):
     return ["--catalog", TOP / "config/catalog.yaml", "--profiles", tmp_path / "*.yaml"]
 
 
+def test_a_pattern_that_finds_nothing_is_told(files, tmp_path):
+    """`profile new --hex` tries the codecs of --profiles: with none of them it would only know no codec."""
+    for command in (["profile", "new", "--name", "a", "--hex", "-"], ["profile", "list"],
+                    ["decode", "--profile", "yard", "-"], ["profile", "test", files[3]]):
+        r = ctl(*command, *files, "--profiles", tmp_path / "other/*.yaml", stdin=b"00")
+        assert r.returncode == 1 and r.stdout == b"", r
+        assert r.stderr.decode() == f"gaihouctl: {tmp_path}/other/*.yaml: No such file or directory\n"
+
+
 def decode(files, payload, *argv, profile="yard"):
     r = ctl("--json", "decode", "--profile", profile, *files, *argv, "-", stdin=payload)
     return r.returncode, [json.loads(x) for x in r.stdout.decode().splitlines()], r.stderr.decode()

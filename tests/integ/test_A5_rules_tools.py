@@ -44,6 +44,12 @@ def test_check_says_every_problem(tmp_path):
     assert any(re.match(r".*/b\.yaml:\d+:\d+: error: .*levl.*level", x) for x in lines), r.stderr
 
 
+def test_check_refuses_what_is_not_there(tmp_path):
+    """Else all would be well with no rule at all."""
+    r = rules("check", tmp_path / "*.yaml", "--catalog", CATALOG, code=1)
+    assert f"{tmp_path}/*.yaml: No such file or directory" in r.stderr and r.stdout == ""
+
+
 def test_check_says_lints_and_counts(tmp_path):
     (tmp_path / "a.yaml").write_text((RULE % "0.8").replace(", off: level < 0.6", ""))
     r = rules("check", tmp_path / "a.yaml", "--catalog", CATALOG)
