@@ -111,8 +111,9 @@ static int judge(const char *path, long status, struct buf *body, json_t **out)
     return CTL_REFUSED;
 }
 
+/* out_missing: not NULL, and a 404 is no failure. */
 static int request(const struct ctl *c, const char *post, size_t post_len, const char *path,
-                   json_t **out)
+                   bool *out_missing, json_t **out)
 {
     struct curl_slist *headers = NULL;
     struct buf body;
@@ -144,7 +145,12 @@ static int request(const struct ctl *c, const char *post, size_t post_len, const
     CURLcode rc = curl_easy_perform(curl);
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    int code = rc == CURLE_OK ? judge(path, status, &body, out) : unreachable(c, rc);
+    bool missing = rc == CURLE_OK && status == 404 && out_missing;
+    int code = missing          ? CTL_DONE
+               : rc == CURLE_OK ? judge(path, status, &body, out)
+                                : unreachable(c, rc);
+    if (missing)
+        *out_missing = true;
     curl_easy_cleanup(curl);
     curl_slist_free_all(headers);
     buf_done(&body);
@@ -154,18 +160,24 @@ static int request(const struct ctl *c, const char *post, size_t post_len, const
 
 int ctl_get(const struct ctl *c, const char *path, json_t **out)
 {
-    return request(c, NULL, 0, path, out);
+    return request(c, NULL, 0, path, NULL, out);
+}
+
+int ctl_get_if_there(const struct ctl *c, const char *path, json_t **out)
+{
+    bool missing = false;
+    return request(c, NULL, 0, path, &missing, out);
 }
 
 int ctl_post(const struct ctl *c, const char *path, json_t **out)
 {
-    return request(c, "", 0, path, out);
+    return request(c, "", 0, path, NULL, out);
 }
 
 int ctl_post_body(const struct ctl *c, const char *path, const char *body, size_t len,
                   json_t **out)
 {
-    return request(c, body, len, path, out);
+    return request(c, body, len, path, NULL, out);
 }
 
 char *ctl_encode(const char *s)

@@ -29,6 +29,8 @@ int ctl_journal(int argc, char **argv);                /* argv[0]: "journal"; ne
 
 /* A request; the answer's JSON in *out (the caller's). Failures are told on stderr already. */
 int ctl_get(const struct ctl *c, const char *path, json_t **out);
+/* The same of what need not be there: *out stays as it is, and nothing is told, at a 404. */
+int ctl_get_if_there(const struct ctl *c, const char *path, json_t **out);
 int ctl_post(const struct ctl *c, const char *path, json_t **out);
 /* With a body (JSON lines). */
 int ctl_post_body(const struct ctl *c, const char *path, const char *body, size_t len,

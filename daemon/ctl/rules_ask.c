@@ -71,7 +71,7 @@ static char *path_of_case(const char *id)
     return path;
 }
 
-/* The alarm that the case is about, as it stands now. */
+/* The alarm that the case is about, as it stands now; nothing where there is none (any more). */
 static int ask_why(const struct ctl *c, const json_t *it, json_t **out)
 {
     const char *point = json_string_value(json_object_get(it, "point"));
@@ -79,17 +79,31 @@ static int ask_why(const struct ctl *c, const json_t *it, json_t **out)
                                   {"device", json_string_value(json_object_get(it, "device"))},
                                   {"point", point && *point ? point : NULL}};
     char *path = ctl_path("/api/v1/explain", p, 3);
-    int code = ctl_get(c, path, out);
+    int code = ctl_get_if_there(c, path, out);
     free(path);
     return code;
 }
 
-static int people(const struct ctl *c, char *id, const json_t *why)
+static void say_none(const json_t *it)
+{
+    if (strncmp(ctl_text(it, "rule"), "gaihou-", 7) == 0)
+        printf("  nothing to tell: %s is an alarm of the gateway's own, which no rule makes\n",
+               ctl_text(it, "rule"));
+    else
+        printf("  nothing to tell: rule %s or device %s is gone, or the rule does not look at "
+               "it any more\n",
+               ctl_text(it, "rule"), ctl_text(it, "device"));
+}
+
+static int people(const struct ctl *c, char *id, const json_t *it, const json_t *why)
 {
     char alerts[] = "alerts", show[] = "show";
     char *argv[] = {alerts, show, id, NULL};
     printf("How it stands now:\n");
-    put(why, 1);
+    if (why)
+        put(why, 1);
+    else
+        say_none(it);
     printf("\nWhat became of it:\n");
     return ctl_alerts(c, 3, argv);
 }
@@ -114,10 +128,10 @@ int ctl_rules_explain(const struct ctl *c, int argc, char **argv)
     if (code == CTL_DONE)
         code = ask_why(c, answer, &why);
     if (code == CTL_DONE && json) {
-        (void)json_object_set(answer, "explain", why);
+        (void)json_object_set_new(answer, "explain", why ? json_incref(why) : json_null());
         code = ctl_print_json(answer);
     } else if (code == CTL_DONE) {
-        code = people(c, id, why);
+        code = people(c, id, answer, why);
     }
     json_decref(why);
     json_decref(answer);

@@ -1,9 +1,11 @@
 """gaihouctl rules: check, test, backtest and explain, and the pages that teach them."""
 import datetime
+import http.server
 import json
 import re
 import shutil
 import subprocess
+import threading
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -289,3 +291,47 @@ def test_explain_asks_a_running_gateway(bench, broker):
     j = json.loads(g.ctl("--json", "rules", "explain", case).stdout)
     assert j["explain"]["condition"] == "active" and j["transitions"]
     assert g.ctl("rules", "explain", "test.all.1.0.0", check=False).returncode == 1
+    # a rule that is gone has nothing to say; what became of its case is told all the same
+    (g.folder / "rules.yaml").write_text((RULE % "1.5").replace("id: sump-high", "id: another"))
+    assert g.ctl("reload").returncode == 0
+    said = until(lambda: "rule_removed" in (x := g.ctl("rules", "explain", case).stdout) and x)
+    assert "How it stands now:\n  nothing to tell: rule sump-high or device s1 is gone" in said
+    assert "What became of it:" in said and "activated" in said
+    j = json.loads(g.ctl("--json", "rules", "explain", case).stdout)
+    assert j["explain"] is None and j["case"] == case and j["transitions"]
+
+
+def test_explain_tells_of_a_case_of_the_gateway_s_own():
+    """No rule makes it, and its device is none of the registry: /api/v1/explain knows nothing of it. (A firm must
+    be away for a quarter of an hour to have such a case, so a server of our own plays the gateway.)"""
+    case = {"case": "test.all.1.a.0", "rule": "gaihou-firm-absent", "device": "yulin", "point": "",
+            "transitions": [{"change": "activated", "at": "2026-11-21T08:00:02.000+08:00"}]}
+
+    class Gateway(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):  # pylint: disable=invalid-name
+            path = self.path.partition("?")[0]
+            told = {"/api/v1/alerts/test.all.1.a.0": case, "/api/v1/status": {"timezone": "Asia/Shanghai"}}
+            found = path in told
+            body = json.dumps(told.get(path, {"error": "this rule does not look at this device"})).encode()
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):  # pylint: disable=arguments-differ
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Gateway) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        def explain(*argv, code=0):
+            r = subprocess.run([BIN / "gaihouctl", "--url", f"http://127.0.0.1:{server.server_port}", "rules",
+                                "explain", *argv], capture_output=True, text=True, timeout=30, check=False)
+            assert r.returncode == code, r.stdout + r.stderr
+            return r
+        r = explain(case["case"])
+        assert "gaihou-firm-absent is an alarm of the gateway's own" in r.stdout and r.stderr == ""
+        assert "What became of it:" in r.stdout and "activated" in r.stdout
+        assert json.loads(explain(case["case"], "--json").stdout)["explain"] is None
+        assert "does not look" in explain("test.all.1.b.0", code=1).stderr
+        server.shutdown()
