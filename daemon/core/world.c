@@ -266,8 +266,8 @@ static void spread_over_day(struct world *w)
     free(minute);
 }
 
-static int open_parts(const struct world_unbundled *u, struct problems *problems,
-                      struct world **out)
+static int open_parts(const struct world_unbundled *u, bool all_rules,
+                      struct problems *problems, struct world **out)
 {
     struct world *w = mem_zalloc(sizeof(*w));
     size_t before = problems_errors(problems);
@@ -288,7 +288,7 @@ static int open_parts(const struct world_unbundled *u, struct problems *problems
     if (w->conf && w->registry)
         check_life_safety(w, problems);
     if (w->conf && w->registry && w->rules)
-        world_check_rules(w, problems);
+        world_check_rules(w, all_rules, problems);
     if (!w->conf || !w->catalog || !w->registry || !w->profiles || !w->rules ||
         problems_errors(problems) != before) {
         world_free(w);
@@ -300,7 +300,8 @@ static int open_parts(const struct world_unbundled *u, struct problems *problems
     return 0;
 }
 
-int world_open(const char *bundle, size_t len, struct problems *problems, struct world **out)
+static int open_bundle(const char *bundle, size_t len, bool all_rules,
+                       struct problems *problems, struct world **out)
 {
     struct world_unbundled *u = mem_zalloc(sizeof(*u));
     struct world *w = NULL;
@@ -308,7 +309,7 @@ int world_open(const char *bundle, size_t len, struct problems *problems, struct
     if (r != 0)
         problems_add(problems, "bundle", 0, 0, "not a bundle that this version can read");
     else
-        r = open_parts(u, problems, &w);
+        r = open_parts(u, all_rules, problems, &w);
     world_unbundled_done(u);
     free(u);
     if (r != 0)
@@ -318,6 +319,17 @@ int world_open(const char *bundle, size_t len, struct problems *problems, struct
                    (unsigned long long)h.lo);
     *out = w;
     return 0;
+}
+
+int world_open(const char *bundle, size_t len, struct problems *problems, struct world **out)
+{
+    return open_bundle(bundle, len, true, problems, out);
+}
+
+int world_open_some_rules(const char *bundle, size_t len, struct problems *problems,
+                          struct world **out)
+{
+    return open_bundle(bundle, len, false, problems, out);
 }
 
 /* -- the generation before ---------------------------------------------------------------- */

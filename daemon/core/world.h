@@ -96,6 +96,10 @@ int world_zone_text(const struct zone *z, struct buf *out); /* 0 or -ENOBUFS */
 /* 0; -EINVAL with every problem told, also of the other parts of a bundle without WORLD_CONF. Of a bundle that was in force once, with problems_new_kept:
  * what a later version judges more strictly is taken as it was taken then. */
 int world_open(const char *bundle, size_t len, struct problems *problems, struct world **out);
+/* The same, with some of the gateway's rules only (who wrote one tries it): that none of them reads
+ * a parameter of params.csv is no news. */
+int world_open_some_rules(const char *bundle, size_t len, struct problems *problems,
+                          struct world **out);
 void world_free(struct world *w);
 /* Looks every device of `w` up in the generation before and the other way round, so that the
  * change-over, which the loop makes, need not: for the pool, before `w` is offered. */

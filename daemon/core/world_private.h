@@ -21,6 +21,7 @@ int world_zone_read(const char *text, size_t len, struct zone **out); /* or -EIN
 /* world->rules from the bundle; and what they ask of the other files. */
 void world_open_rules(struct world *w, const struct world_unbundled *u,
                       struct problems *problems);
-void world_check_rules(const struct world *w, struct problems *problems);
+/* all: these are all that the gateway would have. */
+void world_check_rules(const struct world *w, bool all, struct problems *problems);
 
 #endif

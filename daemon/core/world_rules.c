@@ -393,7 +393,7 @@ static void check_use(const struct world *w, const struct rule *x, const struct 
     use->unmarked = use->unmarked || unmarked;
 }
 
-void world_check_rules(const struct world *w, struct problems *problems)
+void world_check_rules(const struct world *w, bool all, struct problems *problems)
 {
     size_t n = rules_count(w->rules), devices = registry_devices(w->registry);
     if (n == 0)
@@ -416,6 +416,7 @@ void world_check_rules(const struct world *w, struct problems *problems)
     }
     check_owners(w, problems);
     check_silence(w, problems);
-    check_unread(w, problems);
+    if (all)
+        check_unread(w, problems);
     free(uses);
 }

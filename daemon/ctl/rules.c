@@ -134,8 +134,9 @@ static int read_parts(struct texts *t, const struct site *s)
     return code;
 }
 
-/* As a gateway that starts does: the whole generation, with these rules. */
-static int check_world(const struct site *s, size_t *out_errors)
+/* As a gateway that starts does: the whole generation, with these rules; all: they are all that it
+ * would have. */
+static int check_world(const struct site *s, bool all, size_t *out_errors)
 {
     struct texts t = {.parts = {{0}}};
     struct world *w = NULL;
@@ -160,7 +161,7 @@ static int check_world(const struct site *s, size_t *out_errors)
     }
     if (code == CTL_DONE) {
         struct problems *p = problems_new(MAX_PROBLEMS);
-        if (world_open(t.bundle.data, t.bundle.len, p, &w) != 0)
+        if ((all ? world_open : world_open_some_rules)(t.bundle.data, t.bundle.len, p, &w) != 0)
             code = CTL_REFUSED;
         *out_errors = site_tell(p);
         problems_free(p);
@@ -197,7 +198,7 @@ int rules_check(const struct tools_files *f, int argc, char **argv)
     if (code == CTL_DONE)
         code = site_rules(&s, files, (size_t)(argc - 1), !s.conf);
     if (code == CTL_DONE && s.conf)
-        code = check_world(&s, &errors);
+        code = check_world(&s, argc < 2, &errors);
     if (code == CTL_DONE)
         printf("%zu rules in %zu files: no errors\n", rules_count(s.rules), s.n_rule_files);
     site_close(&s);

@@ -70,6 +70,24 @@ def test_check_sees_the_registry_as_the_daemon_does(bench):
     assert any("nowhere" in x for x in said)
 
 
+def test_check_of_one_file_does_not_miss_the_other_files(bench):
+    """A device's own limit is read by the rules that are there; those of a file that is tried need not read it."""
+    g = small(bench)
+    g.configure(rules=["rules/*.yaml"], brokers=[{"id": "main", "url": "mqtt://127.0.0.1:1"}],
+                registry={"compounds": "compounds.csv", "devices": "devices.csv", "params": "params.csv"})
+    (g.folder / "rules").mkdir()
+    (g.folder / "rules" / "a.yaml").write_text(RULE % "0.8")
+    (g.folder / "new.yaml").write_text((RULE % "1.2").replace("id: sump-high", "id: another"))
+    (g.folder / "params.csv").write_text("device,name,value\ns1,level_alarm,1.1\n")
+    assert "no rule of kind sump reads $level_alarm (device s1)" in rules("check", "--config", g.config).stderr
+    assert "level_alarm" not in rules("check", g.folder / "new.yaml", "--config", g.config).stderr
+    # what it does read is judged
+    (g.folder / "new.yaml").write_text((RULE % "$level_alarm").replace(
+        "        levels:", "        params: {level_alarm: {default: 0.9, unit: m, max: 1}}\n        levels:"))
+    r = rules("check", g.folder / "new.yaml", "--config", g.config, code=1)
+    assert "$level_alarm of device s1 is 1.1 in " in r.stderr
+
+
 # -- test -----------------------------------------------------------------------------------------
 
 def test_rule_tests_pass():
