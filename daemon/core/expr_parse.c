@@ -60,6 +60,20 @@ struct expr_node *expr_branch(struct expr_compiler *c, enum expr_node_kind kind,
     return n;
 }
 
+/* Is the innermost open parenthesis one of a list: of a function, or behind `in`? */
+static bool in_list(const struct expr_compiler *c)
+{
+    size_t to = c->parens > 0 ? c->paren_at[c->parens - 1] : 0, at;
+    while (to > 0 && strchr(" \t\r\n", c->text[to - 1]))
+        to--;
+    for (at = to; at > 0 && strchr("abcdefghijklmnopqrstuvwxyz_", c->text[at - 1]); at--)
+        ;
+    size_t n = to - at;
+    const char *s = c->text + at;
+    return n > 0 && !(n == 3 && (memcmp(s, "and", 3) == 0 || memcmp(s, "not", 3) == 0)) &&
+           !(n == 2 && memcmp(s, "or", 2) == 0);
+}
+
 void expr_syntax_error(struct expr_compiler *c, int token, const struct expr_token *t)
 {
     bool after = expr_lex_ends_value(c->last_kind);
@@ -69,8 +83,8 @@ void expr_syntax_error(struct expr_compiler *c, int token, const struct expr_tok
     if (c->len == 0 || (token == 0 && c->last_kind == 0))
         expr_fail(c, 0, "an empty condition, expected one such as level > 0.8 m");
     else if (token == 0 && after && c->parens > 0)
-        expr_fail(c, t->at, "the condition ends, expected ')' for the '(' at byte %u",
-                  (unsigned)c->paren_at[c->parens - 1]);
+        expr_fail(c, c->paren_at[c->parens - 1],
+                  "'(' is not closed, expected ')' before the condition ends");
     else if (token == 0)
         expr_fail(c, t->at, "the condition ends behind '%.*s', expected a value",
                   c->last.n < 40 ? c->last.n : 40, c->last.s);
@@ -78,8 +92,8 @@ void expr_syntax_error(struct expr_compiler *c, int token, const struct expr_tok
         expr_fail(c, t->at, "')' closes nothing, expected an operator or the end");
     else if (after && (opens || word || (*t->s >= '0' && *t->s <= '9')))
         expr_fail(c, t->at,
-                  "'%.*s' follows a value, expected an operator such as and, or, <, +", n,
-                  t->s);
+                  "'%.*s' follows a value, expected an operator such as and, or, <, +%s", n,
+                  t->s, in_list(c) ? ", or ','" : "");
     else if (after)
         expr_fail(c, t->at, "'%.*s' does not fit here, expected an operator or the end", n,
                   t->s);
