@@ -99,21 +99,13 @@ static char plain_of_wide(const char *s, size_t n)
     return point >= 0xFF01 && point <= 0xFF5E ? (char)(point - 0xFEE0) : 0;
 }
 
-/* Blanks that are none to a machine, and look like one. */
-static const char *name_of_blank(const char *s, size_t n)
-{
-    if (n >= 3 && memcmp(s, "\u3000", 3) == 0)
-        return "full-width blank (U+3000)";
-    return n >= 2 && memcmp(s, "\u00a0", 2) == 0 ? "no-break space (U+00A0)" : NULL;
-}
-
 /* What the catalogue calls a metric in Chinese, where its name is expected. True: said. */
 static bool is_title(struct expr_compiler *c, const char *s, size_t left)
 {
     const struct kind *k = c->scope->kind;
     size_t n = 0;
     while (n < left && ((unsigned char)s[n] & 0x80 || is_word(s[n])) &&
-           !name_of_blank(s + n, left - n) && !plain_of_wide(s + n, left - n))
+           !text_odd_blank(s + n, left - n) && !plain_of_wide(s + n, left - n))
         n++;
     for (size_t i = 0; i < k->n_metrics; i++) {
         const struct metric *m = &k->metrics[i];
@@ -131,7 +123,7 @@ static int fail_sign(struct expr_compiler *c)
     const char *s = c->text + c->pos;
     size_t left = c->len - c->pos;
     char plain = plain_of_wide(s, left);
-    const char *blank = name_of_blank(s, left);
+    const char *blank = text_odd_blank(s, left);
     if (blank) {
         expr_fail(c, c->pos, "a %s has no meaning here, expected a plain blank", blank);
         return -1;
@@ -170,7 +162,7 @@ static size_t unit_run(const char *s, size_t n)
             closes = s[i] == closes ? 0 : closes;
         } else if (s[i] == '[' || s[i] == '{') {
             closes = s[i] == '[' ? ']' : '}';
-        } else if (name_of_blank(s + i, n - i) ||
+        } else if (text_odd_blank(s + i, n - i) ||
                    (plain_of_wide(s + i, n - i) && plain_of_wide(s + i, n - i) != '%')) {
             break;
         } else if (s[i] == '-') { /* an exponent: m.s-2 */

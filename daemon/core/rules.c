@@ -57,6 +57,22 @@ static void read_group(struct rules_build *b, const struct yaml_node *n)
             rules_read_rule(b, v);
 }
 
+/* Rule tests stand beside rules, and look like them. True: said. */
+static bool is_of_tests(struct rules_build *b)
+{
+    const struct yaml_node *tests = NULL;
+    for (const struct yaml_node *v = b->f->root->first; v; v = v->next) {
+        if (strcmp(v->key->text, "tests") == 0)
+            tests = v->key;
+        if (strcmp(v->key->text, "groups") == 0)
+            return false;
+    }
+    if (tests)
+        conf_error(b->notes, AT(tests),
+                   "this is a file of rule tests: gaihouctl rules test runs it");
+    return tests != NULL;
+}
+
 static void read_file(struct rules_build *b)
 {
     const struct yaml_node *version = NULL, *calendar = NULL, *groups = NULL;
@@ -68,7 +84,7 @@ static void read_file(struct rules_build *b)
         return;
     }
     f->root = yaml_parse(f->text, f->len, &f->tree, &f->notes);
-    if (!f->root || !rules_is_map(b, f->root, "a file of rules"))
+    if (!f->root || !rules_is_map(b, f->root, "a file of rules") || is_of_tests(b))
         return;
     bool known = rules_read_map(b, f->root, keys, 3, "a file of rules");
     if (!version && known)

@@ -153,8 +153,13 @@ static void read_words(struct rules_build *b, const struct yaml_node *n, const c
 static void unknown_kind(struct rules_build *b, const struct yaml_node *n, const char *s,
                          const char *const *names, size_t n_names)
 {
-    const char *near = NULL;
+    const char *near = NULL, *blank = text_odd_blank_in(s);
     struct buf all;
+    if (blank) {
+        conf_error(b->notes, AT(n), "kind \"%.64s\": a %s stands in it, expected none", s,
+                   blank);
+        return;
+    }
     for (size_t i = 0; i < n_names && !near; i++) {
         const struct kind *k = catalog_kind_at(b->r->catalog, i);
         if (strcmp(k->title_zh, s) == 0 || strcasecmp(k->title_en, s) == 0)
@@ -479,7 +484,9 @@ static void read_rest(struct rules_build *b, const struct yaml_node *n, const st
     static const char *const works[] = {"none", "ack", "full"};
     read_words(b, p->title, "title", MAX_TITLE, &x->title_zh, &x->title_en);
     if (!p->title && p->known)
-        conf_error(b->notes, AT(n), "a rule without title");
+        conf_error(b->notes, AT(n),
+                   "a rule without title, expected one line such as 集水井水位过高, or {zh: "
+                   "集水井水位过高, en: Water in the sump too high}");
     read_words(b, p->action, "action", MAX_ACTION, &x->action_zh, &x->action_en);
     x->class_ = p->class_ ? rules_line(b, p->class_, "class", 64) : "general";
     if (p->class_ && *x->class_ && !rules_is_id(x->class_, strlen(x->class_)))

@@ -51,7 +51,13 @@ static bool is_full_width(const char *s)
 bool rules_unknown(struct rules_build *b, const struct yaml_node *n, const char *what,
                    const char *const *names, size_t n_names)
 {
-    const char *near = err_nearest(n->text, names, n_names);
+    const char *near = err_nearest(n->text, names, n_names),
+               *blank = text_odd_blank_in(n->text);
+    if (blank) {
+        conf_error(b->notes, AT(n), "%s \"%.64s\": a %s stands in it, expected a plain blank",
+                   what, n->text, blank);
+        return true;
+    }
     if (is_full_width(n->text)) {
         conf_error(b->notes, AT(n),
                    "%s \"%.64s\": \uff1a and \uff0c are full-width, YAML knows : and ,", what,
@@ -99,6 +105,24 @@ static bool is_cut_text(const struct yaml_node *v)
     return yaml_is_null(v) && strpbrk(v->key->text, "()<>=\"' ");
 }
 
+/* `when:level > 0.8` between { and }: YAML takes it for a key as a whole. True: said. */
+static bool is_glued(struct rules_build *b, const struct yaml_node *key,
+                     const char *const *names, size_t n)
+{
+    const char *colon = strchr(key->text, ':');
+    for (size_t i = 0; colon && i < n; i++) {
+        size_t len = strlen(names[i]);
+        if (len != (size_t)(colon - key->text) || memcmp(key->text, names[i], len) != 0 ||
+            text_odd_blank_in(key->text))
+            continue;
+        conf_error(b->notes, AT(key),
+                   "\"%.64s\": a key ends with a colon and a blank, expected \"%s: %.64s\"",
+                   key->text, names[i], colon + 1);
+        return true;
+    }
+    return false;
+}
+
 bool rules_read_map(struct rules_build *b, const struct yaml_node *map,
                     const struct rules_key *keys, size_t n, const char *where)
 {
@@ -117,7 +141,9 @@ bool rules_read_map(struct rules_build *b, const struct yaml_node *map,
             continue;
         while (i < n && strcmp(v->key->text, names[i]) != 0)
             i++;
-        if (i == n && is_cut_text(v)) {
+        if (i == n && is_glued(b, v->key, names, n)) {
+            known = false;
+        } else if (i == n && is_cut_text(v) && !text_odd_blank_in(v->key->text)) {
             b->cut = true;
             conf_error(b->notes, AT(v->key),
                        "\"%.64s\" is cut off at a comma: a text with a comma between { and "

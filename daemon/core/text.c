@@ -149,3 +149,28 @@ bool text_double(const char *s, size_t n, double *out)
 {
     return num_get_double(s, n, out) == 0;
 }
+
+const char *text_odd_blank(const char *s, size_t n)
+{
+    static const struct {
+        const char *bytes, *name;
+    } blanks[] = {{"\u3000", "full-width blank (U+3000)"},
+                  {"\u00a0", "no-break space (U+00A0)"},
+                  {"\u200b", "space without width (U+200B)"}};
+    for (size_t i = 0; i < sizeof(blanks) / sizeof(blanks[0]); i++) {
+        size_t len = strlen(blanks[i].bytes);
+        if (n >= len && memcmp(s, blanks[i].bytes, len) == 0)
+            return blanks[i].name;
+    }
+    return NULL;
+}
+
+const char *text_odd_blank_in(const char *s)
+{
+    for (size_t n = strlen(s); n > 0; s++, n--) {
+        const char *name = text_odd_blank(s, n);
+        if (name)
+            return name;
+    }
+    return NULL;
+}

@@ -36,5 +36,9 @@ bool text_is_date(const char *s, size_t n);
 size_t text_utf8_valid(const char *s, size_t n);
 /* How many characters UTF-8 text has (bytes that begin one). */
 size_t text_utf8_chars(const char *s, size_t n);
+/* What looks like a blank and is none to a machine, as Chinese keyboards and web pages have it: the name
+ * of the one at s ("full-width blank (U+3000)"), or of the first within s; NULL: there is none. */
+const char *text_odd_blank(const char *s, size_t n);
+const char *text_odd_blank_in(const char *s);
 
 #endif
