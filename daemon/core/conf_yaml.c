@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/conf_yaml.h"
+#include "base/buf.h"
 #include "base/mem.h"
 #include "core/conf.h"
+#include "core/text.h"
 
 #include <libfyaml.h>
 #include <stdarg.h>
@@ -376,28 +378,112 @@ static void drop_output(struct fy_diag *diag, void *user, const char *text, size
     (void)len;
 }
 
-/* What the library's words most often come from. */
-static const char *hint_of(const char *msg)
+/* Where a line begins; the end of the text if it has not so many. */
+static const char *line_begin(const char *text, const char *end, int line)
 {
-    if (strstr(msg, "in flow"))
-        return "; every { and [ is closed, between them a text with brackets, braces or a "
-               "comma "
-               "stands in quotes, and full-width ， and ： are no signs of YAML";
-    if (strstr(msg, "invalid indentation"))
-        return "; keys of one mapping begin in the same column, after blanks";
-    if (strstr(msg, "tab"))
-        return "; lines are indented with blanks";
-    if (strstr(msg, "plain key") || strstr(msg, "expected ':'"))
-        return "; a key ends with a colon and a blank, behind a dash there is a blank, and the "
-               "keys of one mapping begin in the same column";
-    if (strstr(msg, "'-' indicator"))
-        return "; the keys of one mapping begin in the same column, and so do the dashes of a "
-               "list";
-    if (strstr(msg, "nested block mapping"))
-        return "; a text with a colon and a blank in it stands in quotes";
-    if (strstr(msg, "quoted scalar"))
-        return "; is a quotation mark not closed before?";
-    return strstr(msg, "cannot start with") ? "; put the text in quotes" : "";
+    for (; line > 1 && text < end; line--) {
+        const char *nl = memchr(text, '\n', (size_t)(end - text));
+        text = nl ? nl + 1 : end;
+    }
+    return text;
+}
+
+static const char *at_place(const char *text, const char *end, int line, int col)
+{
+    const char *s = line_begin(text, end, line);
+    for (; col > 1 && s < end && *s != '\n'; col--)
+        for (s++; s < end && ((unsigned char)*s & 0xc0) == 0x80; s++)
+            ;
+    return s;
+}
+
+/* The innermost { or [ that is open where the library stopped; NULL: there is none. Within it there
+ * may be a mapping without braces, [a: b]. */
+static const struct yaml_node *open_flow(const struct builder *b, const char *text,
+                                         const char *end)
+{
+    for (size_t i = b->depth; i > 0; i--) {
+        const struct yaml_node *n = b->open[i - 1];
+        const char *s = at_place(text, end, n->line, n->col);
+        if (s < end && (*s == '{' || *s == '['))
+            return n;
+    }
+    return NULL;
+}
+
+static size_t indent_of(const char *s, const char *end)
+{
+    const char *c = s;
+    while (c < end && (*c == ' ' || *c == '-'))
+        c++;
+    return (size_t)(c - s);
+}
+
+struct stop { /* where the library stopped, and what it said */
+    const char *msg;
+    const char *text, *end;
+    const struct yaml_node *flow; /* open there */
+    int line;
+};
+
+static bool goes_deeper(const struct stop *at)
+{
+    const char *s = line_begin(at->text, at->end, at->line), *next = line_begin(s, at->end, 2);
+    return indent_of(next, at->end) > indent_of(s, at->end);
+}
+
+/* Between { and }, or [ and ]. False: it is about something else. */
+static bool put_flow_hint(const struct stop *at, struct buf *out)
+{
+    const char *m = at->msg;
+    const struct yaml_node *f = at->flow;
+    if (strstr(m, "wrongly indented flow")) {
+        if (f)
+            (void)buf_printf(out, "; the %c of line %d is not closed",
+                             *at_place(at->text, at->end, f->line, f->col), f->line);
+        else
+            (void)buf_printf(out, "; a { or [ opened above is not closed");
+        return true;
+    }
+    if (!strstr(m, "in flow") && !(strstr(m, "node content") && f))
+        return false;
+    (void)buf_printf(out, "; every { and [ is closed");
+    if (f && f->line < at->line)
+        (void)buf_printf(out, " (is that of line %d?)", f->line);
+    (void)buf_printf(out, ", between them a text with brackets, braces or a comma stands in "
+                          "quotes, and full-width ， and ： are no signs of YAML");
+    return true;
+}
+
+/* What the library's words most often come from. */
+static void put_hint(const struct stop *at, struct buf *out)
+{
+    const char *m = at->msg;
+    if (put_flow_hint(at, out))
+        return;
+    if (strstr(m, "invalid indentation"))
+        (void)buf_printf(out, "; keys of one mapping begin in the same column, after blanks");
+    else if (strstr(m, "tab"))
+        (void)buf_printf(out, "; lines are indented with blanks");
+    else if (strstr(m, "plain key") || strstr(m, "expected ':'"))
+        (void)buf_printf(out,
+                         "; a key ends with a colon and a blank, behind a dash there is a "
+                         "blank, and the keys of one mapping begin in the same column%s",
+                         goes_deeper(at) ? "; or the next line is indented too far" : "");
+    else if (strstr(m, "'-' indicator") || strstr(m, "end of block sequence"))
+        (void)buf_printf(out,
+                         "; the keys of one mapping begin in the same column, and so do the "
+                         "dashes of a list");
+    else if (strstr(m, "sequence item") || strstr(m, "expected key"))
+        (void)buf_printf(out,
+                         "; the dashes of one list stand in one column, and so do the keys of "
+                         "one mapping; or look at the line above");
+    else if (strstr(m, "nested block mapping"))
+        (void)buf_printf(out, "; a text with a colon and a blank in it stands in quotes");
+    else if (strstr(m, "quoted scalar"))
+        (void)buf_printf(out, "; is a quotation mark not closed before?");
+    else if (strstr(m, "cannot start with"))
+        (void)buf_printf(out, "; put the text in quotes");
 }
 
 /* A key that a Chinese keyboard ended, `groups：`: for YAML a text like any other, and what follows
@@ -421,22 +507,99 @@ static bool full_width_key(const char *text, size_t len, int line, int *out_line
     return false;
 }
 
+/* The plain sign that a full-width bracket at s stands for; 0: it is none. */
+static char plain_bracket(const char *s, const char *end)
+{
+    static const char *const wide[] = {"\uff5b", "\uff3b", "\uff5d", "\uff3d"};
+    for (size_t i = 0; i < 4; i++)
+        if (end - s >= 3 && memcmp(s, wide[i], 3) == 0)
+            return "{[}]"[i];
+    return 0;
+}
+
+/* Behind a key's colon or an item's dash, or before both: a blank that is none, or a bracket from a
+ * Chinese keyboard. True: said. */
+static bool odd_sign(struct builder *b, const char *s, const char *end, int line)
+{
+    int col = 1;
+    char before = ' ';    /* the byte */
+    bool indented = true; /* nothing was there yet but blanks and dashes */
+    bool begins = true;   /* a value may begin here */
+    for (const char *c = s; c < end && *c != '\n'; c++) {
+        if (((unsigned char)*c & 0xc0) == 0x80)
+            continue;
+        const char *blank = text_odd_blank(c, (size_t)(end - c));
+        char plain = plain_bracket(c, end);
+        if ((*c == '"' || *c == '\'') && begins)
+            return false; /* what stands in quotes may hold anything */
+        if (*c == '#' && before == ' ')
+            return false;
+        if (blank && (indented || before == ':'))
+            conf_error(b->notes, line, col, "a %s stands here, YAML knows the plain blank only",
+                       blank);
+        else if (begins && (plain == '{' || plain == '['))
+            conf_error(b->notes, line, col, "%.3s is full-width, expected %c", c, plain);
+        if ((blank && (indented || before == ':')) ||
+            (begins && (plain == '{' || plain == '[')))
+            return true;
+        begins = *c == '{' || *c == '[' || *c == ',' ||
+                 (*c == ' ' && (begins || before == ':')) || (*c == '-' && indented);
+        indented = indented && (*c == ' ' || *c == '-');
+        before = *c;
+        col++;
+    }
+    return false;
+}
+
+/* An open { or [ that a Chinese keyboard closed. True: said. */
+static bool odd_end(struct builder *b, const struct stop *at)
+{
+    int line = at->flow ? at->flow->line : 0, col = at->flow ? at->flow->col : 0;
+    const char *s = at->flow ? at_place(at->text, at->end, line, col) : at->end;
+    for (; s < at->end && line <= at->line; s++) {
+        char plain = plain_bracket(s, at->end);
+        if (plain == '}' || plain == ']') {
+            conf_error(b->notes, line, col, "%.3s is full-width, expected %c", s, plain);
+            return true;
+        }
+        col = *s == '\n' ? 1 : col + (((unsigned char)*s & 0xc0) != 0x80);
+        line += *s == '\n';
+    }
+    return false;
+}
+
 /* libfyaml's own words, once: what follows the first error of a parser is seldom true. */
 static void report_syntax(struct builder *b, struct fy_diag *diag, const char *text, size_t len)
 {
     void *it = NULL;
     struct fy_diag_error *first = fy_diag_errors_iterate(diag, &it);
     int line, col;
+    struct stop at = {.msg = first && first->msg ? first->msg : NULL,
+                      .text = text,
+                      .end = text + len,
+                      .flow = open_flow(b, text, text + len),
+                      .line = first && first->msg ? first->line : b->last_line};
+    struct buf hint;
     b->failed = true;
-    if (full_width_key(text, len, first && first->msg ? first->line : b->last_line, &line,
-                       &col))
+    if (full_width_key(text, len, at.line, &line, &col)) {
         conf_error(b->notes, line, col,
                    "\uff1a is full-width: a key ends with a plain : and a blank");
-    else if (first && first->msg)
-        conf_error(b->notes, first->line, first->column, "not valid YAML: %s%s", first->msg,
-                   hint_of(first->msg));
-    else
+        return;
+    }
+    for (line = at.line > 1 ? at.line - 1 : 1; line <= at.line + 1; line++)
+        if (odd_sign(b, line_begin(text, at.end, line), at.end, line))
+            return;
+    if (odd_end(b, &at))
+        return;
+    if (!at.msg) {
         conf_error(b->notes, b->last_line, b->last_col, "not valid YAML after this place");
+        return;
+    }
+    buf_init(&hint, 1024);
+    put_hint(&at, &hint);
+    conf_error(b->notes, first->line, first->column, "not valid YAML: %s%s", at.msg,
+               buf_cstr(&hint));
+    buf_done(&hint);
 }
 
 struct yaml_node *yaml_parse(const char *text, size_t len, struct arena *arena,
