@@ -159,6 +159,7 @@ static const char *take_payload(struct cases *c, const struct case_command *cmd,
 
 #define LATER (BIT(WORK_RESOLVED) | BIT(WORK_CONFIRMED) | BIT(WORK_FED_BACK))
 #define NEW   (BIT(WORK_DISCOVERED) | BIT(WORK_DISPATCHED))
+#define OTHER (BIT(WORK_REJECTED) | BIT(WORK_TRANSFERRED))
 
 static const struct way {
     unsigned from, already; /* bits of enum case_work */
@@ -166,7 +167,7 @@ static const struct way {
     enum case_change change;
     const char *refused;
 } ways[VERBS] = {
-    [VERB_ACCEPT] = {NEW | BIT(WORK_REJECTED) | BIT(WORK_TRANSFERRED),
+    [VERB_ACCEPT] = {NEW | OTHER,
                      BIT(WORK_ACCEPTED) | BIT(WORK_ON_SITE) | LATER, WORK_ACCEPTED,
                      WORK_ACCEPTED, CASE_ACCEPTED, "closed"},
     [VERB_ARRIVE] = {BIT(WORK_ACCEPTED), BIT(WORK_ON_SITE) | LATER, WORK_ON_SITE, WORK_ON_SITE,
@@ -177,10 +178,12 @@ static const struct way {
                       WORK_CONFIRMED, WORK_CONFIRMED, CASE_CONFIRMED, "not_resolved"},
     [VERB_FEEDBACK] = {BIT(WORK_CONFIRMED), BIT(WORK_FED_BACK), WORK_FED_BACK, WORK_FED_BACK,
                        CASE_FED_BACK, "not_confirmed"},
-    [VERB_REJECT] = {NEW | BIT(WORK_ACCEPTED) | BIT(WORK_ON_SITE), 0, WORK_DISPATCHED,
-                     WORK_REJECTED, CASE_REJECTED, "resolved_already"},
-    [VERB_TRANSFER] = {NEW | BIT(WORK_ACCEPTED) | BIT(WORK_ON_SITE), 0, WORK_DISPATCHED,
-                       WORK_TRANSFERRED, CASE_TRANSFERRED, "resolved_already"},
+    [VERB_REJECT] = {NEW | BIT(WORK_TRANSFERRED) | BIT(WORK_ACCEPTED) | BIT(WORK_ON_SITE),
+                     BIT(WORK_REJECTED), WORK_REJECTED, WORK_REJECTED, CASE_REJECTED,
+                     "resolved_already"},
+    [VERB_TRANSFER] = {NEW | OTHER | BIT(WORK_ACCEPTED) | BIT(WORK_ON_SITE), 0,
+                       WORK_TRANSFERRED, WORK_TRANSFERRED, CASE_TRANSFERRED,
+                       "resolved_already"},
     [VERB_REWORK] = {LATER, 0, WORK_ACCEPTED, WORK_ACCEPTED, CASE_REWORKED, "not_resolved"},
 };
 

@@ -337,6 +337,8 @@ static void put_cause(const struct cases *c, enum case_change change,
     cases_time(c, w, "at", why->wall_ms);
     jsonw_str(w, "by", why->by);
     jsonw_str(w, "note", why->note);
+    if (why->photo)
+        jsonw_str(w, "photo", why->photo);
     if (why->reason)
         jsonw_str(w, "reason", why->reason);
     if (why->to)

@@ -119,7 +119,8 @@ def test_the_whole_work(desk):
     refused("transfer", "no_target")
     assert done("ack")["ack"]["by"] == "李"
     done("ack", answer="already")
-    assert done("reject", "--note", "不归我们")["steps"]["rejected"]["note"] == "不归我们"
+    rejected = done("reject", "--note", "不归我们")
+    assert rejected["steps"]["rejected"]["note"] == "不归我们" and rejected["work"] == "rejected"
     assert done("transfer", "--to", "水务")["steps"]["transferred"]["to"] == "水务"
     assert done("accept", "--note", "10 分钟到")["work"] == "accepted"
     assert done("arrive", "--photo", "p/1.jpg")["steps"]["on_site"]["photo"] == "p/1.jpg"

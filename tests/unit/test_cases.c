@@ -67,8 +67,9 @@ static void the_whole_work(void **state)
     assert_non_null(strstr(r->reply, "not_confirmed"));
     assert_int_equal(rig_do(r, VERB_CONFIRM, "{\"by\":\"李\"}"), ANSWER_DONE);
     assert_non_null(strstr(rig_last(r)->json, "\"same_person\":true"));
-    assert_int_equal(rig_do(r, VERB_REWORK, "{}"), ANSWER_DONE);
+    assert_int_equal(rig_do(r, VERB_REWORK, "{\"photo\":\"p/2.jpg\"}"), ANSWER_DONE);
     assert_non_null(strstr(rig_last(r)->json, "\"rework\":1"));
+    assert_non_null(strstr(rig_last(r)->json, "\"photo\":\"p/2.jpg\""));
     assert_int_equal(rig_do(r, VERB_RESOLVE, "{\"by\":\"李\"}"), ANSWER_DONE);
     assert_int_equal(rig_do(r, VERB_CONFIRM, "{\"by\":\"王\"}"), ANSWER_DONE);
     assert_null(strstr(rig_last(r)->json, "same_person"));
@@ -84,12 +85,17 @@ static void reject_and_transfer(void **state)
     struct cases_rig *r = rig_new();
     rig_say(r, ALARM_ACTIVATED, "full-1", "d1");
     assert_int_equal(rig_do(r, VERB_REJECT, "{\"note\":\"不归我们\"}"), ANSWER_DONE);
-    assert_non_null(strstr(rig_last(r)->json, "\"work\":\"dispatched\""));
+    assert_non_null(strstr(rig_last(r)->json, "\"work\":\"rejected\""));
     assert_non_null(strstr(rig_last(r)->json, "\"note\":\"不归我们\""));
+    assert_int_equal(rig_do(r, VERB_REJECT, "{}"), ANSWER_ALREADY);
+    assert_int_equal(rig_do(r, VERB_ARRIVE, "{}"), ANSWER_REFUSED);
     assert_int_equal(rig_do(r, VERB_TRANSFER, "{}"), ANSWER_REFUSED);
     assert_int_equal(rig_do(r, VERB_TRANSFER, "{\"to\":\"水务\"}"), ANSWER_DONE);
+    assert_non_null(strstr(rig_last(r)->json, "\"work\":\"transferred\""));
     assert_non_null(strstr(rig_last(r)->json, "\"to\":\"水务\""));
+    assert_int_equal(rig_do(r, VERB_REJECT, "{}"), ANSWER_DONE);
     assert_int_equal(rig_do(r, VERB_ACCEPT, "{}"), ANSWER_DONE);
+    assert_non_null(strstr(rig_last(r)->json, "\"work\":\"accepted\""));
     rig_free(r);
 }
 
