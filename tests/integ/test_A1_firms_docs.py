@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+import schemas
 from conftest import PATIENCE, TOP, until
 from test_A0_tell_mqtt import Firm, agreed, feed, gateway_at, guarded, telling  # noqa: F401
 
@@ -60,5 +61,9 @@ def test_the_lines_run(bench, guarded, shell):  # noqa: F811
                      len(x) == 4 and x, 20, "a snapshot to its end")
     assert '"snapshot":"begin"' in snapshot[0] and '"snapshot":"end"' in snapshot[-1]
     assert len(snapshot) == 4
+    heard = [x.partition(" ")[::2] for x in listener.text().splitlines()
+             if x.startswith(schemas.PREFIX)]
+    assert len(heard) > 5
+    assert not [w for topic, payload in heard for w in schemas.mistakes(topic, payload.encode())]
     listener.kill()
     g.until(lambda: telling(g)["presence_absent"] == 1, 10, "the will told")
