@@ -17,7 +17,7 @@
  * Who is silent is known by devices, not by points: the alarm about silence is that of the
  * device's own point. An uplink is blamed by the first rule that tells silence there (kind `*`
  * is the usual one); without such a rule its members are told one by one. A kind's devices can
- * be counted by at most 64 different conditions; beyond, count_over is unknown.
+ * be counted by at most RULES_MAX_CONDS different conditions, as rules_parse sees to.
  *
  * docs/alarms.md has the semantics.
  */

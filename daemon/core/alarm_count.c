@@ -11,15 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_CONDS 64 /* of a kind */
-
 static unsigned cond_of(struct plan *p, const struct expr *x)
 {
     uint64_t hash = expr_hash(x);
     for (size_t i = 0; i < p->n_conds; i++)
         if (p->conds[i].hash == hash)
             return (unsigned)i;
-    if (p->n_conds == MAX_CONDS)
+    if (p->n_conds == RULES_MAX_CONDS)
         return UINT32_MAX;
     p->conds = mem_realloc_array(p->conds, p->n_conds + 1, sizeof(*p->conds));
     p->conds[p->n_conds] = (struct plan_cond){.x = {.x = x}, .hash = hash};

@@ -26,6 +26,7 @@ enum rule_work { RULE_WORK_NONE, RULE_WORK_ACK, RULE_WORK_FULL };
 enum rule_no_data { RULE_SILENCE_KEEP, RULE_SILENCE_ALERT, RULE_SILENCE_CLEAR };
 
 #define RULES_MAX        10000
+#define RULES_MAX_CONDS  64 /* different conditions of count_over by which one kind is counted */
 #define RULE_MAX_LEVELS  5
 #define RULE_MAX_KINDS   32
 #define RULE_MAX_WINDOWS 16

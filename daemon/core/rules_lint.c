@@ -367,6 +367,58 @@ static void lint_unverified(struct lint *l, size_t file)
     buf_done(&names);
 }
 
+/* -- counts -------------------------------------------------------------------------------- */
+
+struct conds { /* by which conditions a kind is counted */
+    uint64_t hash[RULES_MAX_CONDS];
+    size_t n;
+    bool said;
+};
+
+/* False: of one more than there is room for. */
+static bool note_cond(struct conds *k, uint64_t hash)
+{
+    for (size_t i = 0; i < k->n; i++)
+        if (k->hash[i] == hash)
+            return true;
+    if (k->n == RULES_MAX_CONDS)
+        return false;
+    k->hash[k->n++] = hash;
+    return true;
+}
+
+static void check_conds(struct lint *l, struct conds *all, const struct expr *e, size_t level)
+{
+    const struct expr_count *list = NULL;
+    size_t n = e ? expr_counts(e, &list) : 0;
+    for (size_t i = 0; i < n; i++) {
+        struct conds *k = &all[list[i].kind->index];
+        if (note_cond(k, expr_hash(list[i].condition)) || k->said)
+            continue;
+        k->said = true;
+        conf_error(notes_of(l, l->at), l->at->line[level], l->at->col[level],
+                   "count_over: kind %s is counted by more than %d different conditions, "
+                   "expected some of them alike: this one would be unknown for ever",
+                   list[i].kind->name, RULES_MAX_CONDS);
+    }
+}
+
+/* What could never fire is no rule: the one error that needs all files. */
+static void check_counts(struct lint *l)
+{
+    struct conds *all = mem_zalloc_array(catalog_kinds(l->r->catalog), sizeof(*all));
+    for (size_t i = 0; i < l->r->n; i++) {
+        l->x = &l->r->list[i];
+        l->at = &l->r->places[i];
+        for (size_t k = 0; k < rules_kinds(l->r, l->x) && l->x->n_levels; k++)
+            for (size_t n = 0; n < l->x->n_levels; n++) {
+                check_conds(l, all, l->x->levels[k][n].on, n);
+                check_conds(l, all, l->x->levels[k][n].off, n);
+            }
+    }
+    free(all);
+}
+
 static void lint_rule(struct lint *l)
 {
     if (!*l->x->action_zh)
@@ -395,6 +447,7 @@ void rules_lint(struct rules_build *b)
     }
     if (b->r->n == 0)
         return;
+    check_counts(&l);
     lint_same(&l);
     lint_silence(&l);
     lint_mix(&l);

@@ -858,6 +858,37 @@ static void severities_have_names(void **state)
     assert_int_equal(severity_parse("maj", 3, &s), -EINVAL);
 }
 
+/* The 65th would never be counted, and its rule never fire. */
+static void conditions_of_counts(void **state)
+{
+    (void)state;
+    for (int n = 64; n <= 66; n++) {
+        struct buf text, said;
+        buf_init(&text, 1 << 20);
+        buf_init(&said, 1 << 20);
+        (void)buf_puts(&text, "version: 1\ngroups:\n  - name: g\n    rules:\n");
+        for (int i = 0; i <= n; i++) /* two say the same */
+            (void)buf_printf(&text,
+                             "      - {id: r%d, kind: pump, title: t, action: a, levels: "
+                             "[{severity: minor, when: 'count_over(building, sump, level > "
+                             "0.%02d%s) >= 2'}]}\n",
+                             i, i ? i : 1, i ? "" : "0");
+        const char *all = buf_cstr(&text);
+        struct rules *r = parse(&all, 1, &said);
+        assert_int_equal(r != NULL, n == 64);
+        const char *first = strstr(buf_cstr(&said), "error: ");
+        if (n > 64) {
+            assert_non_null(first);
+            assert_non_null(strstr(first, "count_over: kind sump is counted by more than 64"));
+            assert_null(strstr(first + 1, "error: ")); /* once */
+            assert_non_null(strstr(buf_cstr(&said), "a.yaml:70:"));
+        }
+        rules_free(r);
+        buf_done(&text);
+        buf_done(&said);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -881,6 +912,7 @@ int main(void)
         cmocka_unit_test(pages_work_as_they_stand),
         cmocka_unit_test(the_manual_has_every_word),
         cmocka_unit_test(severities_have_names),
+        cmocka_unit_test(conditions_of_counts),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
