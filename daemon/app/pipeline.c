@@ -423,6 +423,22 @@ static void tell_clock(struct pipeline *p)
     }
 }
 
+/* What was passed before we began was told of then. */
+static void tell_cases(struct pipeline *p)
+{
+    struct cases_stats c;
+    cases_stats(engine_cases(p->engine), &c);
+    bool more = c.not_opened > p->not_opened && p->not_opened != UINT64_MAX;
+    p->not_opened = c.not_opened;
+    if (more && log_broke(&p->cases))
+        log_error(
+            "alarms: %llu cases are open, no more can be: alarms are lost (life-safety has "
+            "room for %d more); see why nobody closes them: gaihouctl alerts",
+            (unsigned long long)c.open, CASES_LIFE_ROOM);
+    else if (c.open < CASES_MAX_OPEN && log_healed(&p->cases))
+        log_notice("alarms: there is room for new cases again");
+}
+
 static void on_tick(void *ctx)
 {
     struct pipeline *p = ctx;
@@ -430,6 +446,7 @@ static void on_tick(void *ctx)
         return;
     live_tick(p);
     tell_clock(p);
+    tell_cases(p);
     keep_ahead(p); /* with no record coming, room is found here */
     pipeline_snapshot_maybe(p);
     arm_tick(p);
@@ -442,6 +459,7 @@ int pipeline_open(const struct pipeline_options *o, struct err *err, struct pipe
     ASSERT(o->n_sinks <= sizeof(((struct pipeline *)0)->emit));
     struct pipeline *p = mem_zalloc(sizeof(*p));
     p->o = *o;
+    p->not_opened = UINT64_MAX;
     p->batches.last = &p->batches.first;
     p->handed.last = &p->handed.first;
     p->answers_end = &p->answers;

@@ -101,6 +101,8 @@ struct pipeline {
     bool preparing;
     struct log_state ahead; /* a whole segment can be made */
     struct log_state clock; /* our wall clock is believed */
+    struct log_state cases; /* there is room for more open ones */
+    uint64_t not_opened;    /* as it was a moment ago */
 
     struct store_batch *batch; /* open */
     size_t batch_rows;

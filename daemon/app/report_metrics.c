@@ -223,6 +223,8 @@ static void metrics_cases(const struct report_sources *s, struct buf *b)
                      "gaihou_alarm_transitions_total{told=\"yes\"} %" PRIu64 "\n"
                      "gaihou_alarm_transitions_total{told=\"no\"} %" PRIu64 "\n",
                      c.delivered, c.withheld);
+    one_u(b, "gaihou_alarms_not_opened_total", "counter",
+          "Alarms without a case, because too many were open.", c.not_opened);
     one_u(b, "gaihou_alarm_commands_total", "counter", "Commands of firms and operators.",
           c.commands);
     one_u(b, "gaihou_alarm_commands_refused_total", "counter", "Of them, not done.", c.refused);

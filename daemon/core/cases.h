@@ -37,7 +37,8 @@
 #include "core/alarm.h"
 
 #define CASE_ID_MAX      192
-#define CASES_MAX_OPEN   1000000
+#define CASES_MAX_OPEN   1000000 /* and these for life-safety and the gateway's own: */
+#define CASES_LIFE_ROOM  10000
 #define CASE_PAYLOAD_MAX 8192 /* of a command */
 /* Of one step alone the texts may be 11 KB: a tab is six bytes there. */
 #define CASE_JSON_MAX (256u << 10)
@@ -188,7 +189,7 @@ struct cases_out {
 struct cases_stats {
     uint64_t open, unacknowledged, shelved, test, by_severity[SEVERITIES];  /* open, now */
     uint64_t transitions, delivered, withheld, commands, refused, repeated; /* ever */
-    uint64_t not_opened; /* there were CASES_MAX_OPEN already */
+    uint64_t not_opened; /* ever: there were CASES_MAX_OPEN already */
 };
 
 struct cases;

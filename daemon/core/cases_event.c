@@ -126,7 +126,7 @@ static struct case_open *make_case(struct cases *c, const struct position *at,
 static void open_case(struct cases *c, const struct position *at, const struct alarm_event *ev,
                       enum case_change change)
 {
-    if (c->n >= CASES_MAX_OPEN) {
+    if (c->n >= CASES_MAX_OPEN + (ev->life_safety ? CASES_LIFE_ROOM : 0)) {
         c->stats.not_opened++;
         return;
     }
@@ -432,7 +432,7 @@ void cases_own(struct cases *c, const struct position *at, const char *rule, con
         cases_emit_end(c, o, CASE_CLEARED, &why, true, engine_ns);
         return;
     }
-    if (c->n >= CASES_MAX_OPEN) {
+    if (c->n >= CASES_MAX_OPEN + CASES_LIFE_ROOM) {
         c->stats.not_opened++;
         return;
     }

@@ -269,7 +269,7 @@ static void get_memory(struct cases *c, struct state_reader *r)
 
 static void get_cases(struct cases *c, struct state_reader *r)
 {
-    uint64_t n = state_get_up_to(r, CASES_MAX_OPEN);
+    uint64_t n = state_get_up_to(r, CASES_MAX_OPEN + CASES_LIFE_ROOM);
     for (uint64_t i = 0; i < n && !r->failed; i++) {
         struct case_open *o = decode(r);
         if (!o)

@@ -859,6 +859,30 @@ static void what_is_lost_goes_home(void **state)
     rig_free(r);
 }
 
+/* However many are open, who is in danger is told of. */
+static void room_for_life_safety(void **state)
+{
+    (void)state;
+    struct cases_rig *r = rig_new();
+    r->c->n += CASES_MAX_OPEN;
+    rig_say(r, ALARM_ACTIVATED, "ack-1", "d1");
+    assert_int_equal(r->n, 0);
+    rig_say(r, ALARM_ACTIVATED, "fire-1", "s1");
+    assert_int_equal(r->n, 1);
+    assert_true(r->seen[0].urgent);
+    r->c->n += CASES_LIFE_ROOM - 1;
+    struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "fire-1", "s1");
+    ev.point = "z";
+    rig_give(r, &ev);
+    assert_int_equal(r->n, 1);
+    r->c->n -= CASES_MAX_OPEN + CASES_LIFE_ROOM - 1;
+    struct cases_stats s;
+    cases_stats(r->c, &s);
+    assert_int_equal(s.not_opened, 2);
+    assert_int_equal(s.open, 1);
+    rig_free(r);
+}
+
 /* The broker keeps a state of a stream that is over; nothing else is known of the case. */
 static void former_epochs(void **state)
 {
@@ -960,6 +984,7 @@ int main(void)
         cmocka_unit_test(what_joins_stays_life_safety),
         cmocka_unit_test(who_joins_nothing_goes_home),
         cmocka_unit_test(what_is_lost_goes_home),
+        cmocka_unit_test(room_for_life_safety),
         cmocka_unit_test(former_epochs),
         cmocka_unit_test(former_epochs_as_records),
     };
