@@ -493,9 +493,8 @@ static void move(struct cases *c, struct case_open *o, int64_t wall_ms)
     cases_count_firm(c, o->firm, true);
     if (other) {
         case_step_clear(&o->ack);
-        if (o->work == WORK_DISPATCHED || o->work == WORK_ACCEPTED ||
-            o->work == WORK_ON_SITE || o->work == WORK_REJECTED ||
-            o->work == WORK_TRANSFERRED)
+        if (o->work == WORK_DISPATCHED || o->work == WORK_ACCEPTED || o->work == WORK_ON_SITE ||
+            o->work == WORK_REJECTED || o->work == WORK_TRANSFERRED)
             o->work = WORK_DISCOVERED; /* dispatched with this transition */
     }
     bool known = o->told.any;

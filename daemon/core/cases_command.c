@@ -167,8 +167,7 @@ static const struct way {
     enum case_change change;
     const char *refused;
 } ways[VERBS] = {
-    [VERB_ACCEPT] = {NEW | OTHER,
-                     BIT(WORK_ACCEPTED) | BIT(WORK_ON_SITE) | LATER, WORK_ACCEPTED,
+    [VERB_ACCEPT] = {NEW | OTHER, BIT(WORK_ACCEPTED) | BIT(WORK_ON_SITE) | LATER, WORK_ACCEPTED,
                      WORK_ACCEPTED, CASE_ACCEPTED, "closed"},
     [VERB_ARRIVE] = {BIT(WORK_ACCEPTED), BIT(WORK_ON_SITE) | LATER, WORK_ON_SITE, WORK_ON_SITE,
                      CASE_ARRIVED, "not_accepted"},

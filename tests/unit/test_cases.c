@@ -88,14 +88,12 @@ static void reject_and_transfer(void **state)
     assert_non_null(strstr(rig_last(r)->json, "\"work\":\"rejected\""));
     assert_non_null(strstr(rig_last(r)->json, "\"note\":\"不归我们\""));
     assert_int_equal(rig_do(r, VERB_REJECT, "{}"), ANSWER_ALREADY);
-    assert_int_equal(rig_do(r, VERB_ARRIVE, "{}"), ANSWER_REFUSED);
     assert_int_equal(rig_do(r, VERB_TRANSFER, "{}"), ANSWER_REFUSED);
     assert_int_equal(rig_do(r, VERB_TRANSFER, "{\"to\":\"水务\"}"), ANSWER_DONE);
     assert_non_null(strstr(rig_last(r)->json, "\"work\":\"transferred\""));
     assert_non_null(strstr(rig_last(r)->json, "\"to\":\"水务\""));
     assert_int_equal(rig_do(r, VERB_REJECT, "{}"), ANSWER_DONE);
     assert_int_equal(rig_do(r, VERB_ACCEPT, "{}"), ANSWER_DONE);
-    assert_non_null(strstr(rig_last(r)->json, "\"work\":\"accepted\""));
     rig_free(r);
 }
 
