@@ -37,7 +37,7 @@ static atomic_uint_fast64_t *slot_of(struct tell_orphans *o, const char *place, 
 {
     *hash = tell_topic_hash(place, strlen(place)) | 2; /* odd, and not 1 */
     for (size_t i = 0; i < TELL_ORPHAN_SLOTS; i++) {
-        atomic_uint_fast64_t *at = &o->slots[(*hash + i) % TELL_ORPHAN_SLOTS];
+        atomic_uint_fast64_t *at = &o->slots[((*hash >> 2) + i) % TELL_ORPHAN_SLOTS];
         uint64_t v = atomic_load_explicit(at, memory_order_relaxed);
         if (v == *hash || v == 0)
             return at;
