@@ -22,11 +22,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int fork_fails;
+static int fork_fails, nice_at_fork;
 pid_t __real_fork(void);
 pid_t __wrap_fork(void);
 pid_t __wrap_fork(void)
 {
+    nice_at_fork = getpriority(PRIO_PROCESS, 0);
     if (!fork_fails)
         return __real_fork();
     errno = fork_fails;
@@ -177,6 +178,41 @@ static void without_a_process(void **state)
 }
 
 /* -- what goes wrong ------------------------------------------------------------------------ */
+
+static int save_nice(const void *what, image_put_fn *put, void *ctx)
+{
+    int nice = getpriority(PRIO_PROCESS, 0);
+    (void)what;
+    return put(ctx, &nice, sizeof(nice));
+}
+
+static int keep_nice(void *ctx, const void *p, size_t n)
+{
+    assert_int_equal(n, sizeof(int));
+    memcpy(ctx, p, n);
+    return 0;
+}
+
+/* Only the copying hurries, where that is allowed: neither who made it nor the copy afterwards. */
+static void the_copying_hurries(void **state)
+{
+    (void)state;
+    int why, copy = 99, was = getpriority(PRIO_PROCESS, 0);
+    struct rlimit r;
+    struct image *i = NULL;
+    assert_int_equal(getrlimit(RLIMIT_NICE, &r), 0);
+    for (int fails = 0; fails < 2; fails++) {
+        fork_fails = fails ? EAGAIN : 0;
+        assert_int_equal(image_take(save_nice, NULL, &why, &i), 0);
+        fork_fails = 0;
+        assert_int_equal(image_read(i, keep_nice, &copy), 0);
+        image_free(i);
+        assert_int_equal(copy, was);
+        assert_int_equal(getpriority(PRIO_PROCESS, 0), was);
+        bool may = geteuid() == 0 || r.rlim_cur >= 30; /* setrlimit(2): 20 - nice */
+        assert_int_equal(nice_at_fork, may && was > -10 ? -10 : was);
+    }
+}
 
 static int save_fails(const void *what, image_put_fn *put, void *ctx)
 {
@@ -647,6 +683,7 @@ int main(void)
         cmocka_unit_test(stops_when_told),
         cmocka_unit_test(gathers_beside_a_writer),
         cmocka_unit_test(pays_for_large_ones_only),
+        cmocka_unit_test(the_copying_hurries),
     };
     words = mem_zalloc_array(WORDS, sizeof(*words));
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
