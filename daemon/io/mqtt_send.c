@@ -13,6 +13,7 @@
  * something unanswered.
  */
 #include "io/mqtt_private.h"
+#include "io/mqtt_wire.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -121,7 +122,8 @@ static void finish(struct mqtt_sending *s, int status)
             s->older->newer = s->newer;
         m->n_flying--;
     }
-    m->n_sending--;
+    if (--m->n_sending == 0)
+        mqtt_wire_none_queued();
     pthread_mutex_unlock(&m->lock);
     pthread_mutex_lock(&m->cb_lock);
     if (m->events.on_sent && !m->muted)
@@ -236,10 +238,14 @@ void mqtt_send_work(struct mqtt *m)
     struct mqtt_sending *s, *next;
     for (bool again = false; (s = take_all(m, again)); again = true) {
         for (; s; s = next) {
-            next = s->next; /* Paho's answer may come, and free it, before we are back */
+            next = s->next;      /* Paho's answer may come, and free it, before we are back */
+            mqtt_wire_queued(1); /* before: its answer may end the count */
             int rc = hand_over(m, s);
-            if (rc != MQTTASYNC_SUCCESS) /* not connected any more: that is on its way to us */
+            if (rc !=
+                MQTTASYNC_SUCCESS) { /* not connected any more: that is on its way to us */
+                mqtt_wire_queued(-1);
                 finish(s, rc == MQTTASYNC_DISCONNECTED ? -ENOTCONN : -EINVAL);
+            }
         }
     }
 }

@@ -27,7 +27,8 @@ enum {
     UNASKED_NS = 1000000, /* … and no longer than this: a callback may wait for the disk */
     ACK = 4,              /* bytes of a PUBACK, as Paho writes it for MQTT 3.1.1 and 5 */
     ACKS_ROOM = 64 * ACK,
-    RETRY_MS = 10, /* while the kernel takes no acknowledgements */
+    RETRY_MS = 10,     /* while the kernel takes no acknowledgements */
+    QUEUED_MAX = 1000, /* no window is larger: beyond, it was counted wrong */
 };
 
 /* A socket, as the receive thread sees it. */
@@ -65,7 +66,9 @@ static atomic_uint closes[FD_MAX];
 /* The kernel took not all of what was written last: its room is not answered for from memory, as Paho
  * reads nothing where something waits to be written. */
 static atomic_bool full[FD_MAX];
-static atomic_uint_fast64_t n_asked, n_read, n_acks, n_sent;
+static atomic_uint_fast64_t n_asked, n_read, n_acks, n_sent, n_more;
+/* Messages that Paho was given, and PUBLISHes that it wrote: what is between is in its queue. */
+static atomic_uint_fast64_t queued, written;
 
 static pthread_mutex_t out_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct out outs[SOCKETS_MAX];
@@ -139,6 +142,7 @@ void mqtt_wire_stats(struct mqtt_wire_stats *out)
         .read = atomic_load_explicit(&n_read, memory_order_relaxed),
         .acks = atomic_load_explicit(&n_acks, memory_order_relaxed),
         .sent = atomic_load_explicit(&n_sent, memory_order_relaxed),
+        .more = atomic_load_explicit(&n_more, memory_order_relaxed),
     };
 }
 
@@ -285,21 +289,55 @@ static bool hold_ack(struct out *o, const struct iovec *v, int n)
     return true;
 }
 
-static ssize_t write_out(int fd, const struct iovec *v, int n)
+/* -- messages ------------------------------------------------------------------------------------ */
+
+void mqtt_wire_queued(int n)
+{
+    if (n > 0)
+        atomic_fetch_add(&queued, 1);
+    else
+        atomic_fetch_sub(&queued, 1);
+}
+
+void mqtt_wire_none_queued(void)
+{
+    atomic_store(&written, atomic_load(&queued));
+}
+
+/* MSG_MORE for a PUBLISH that another will follow at once: Paho's sending thread goes on while there are any
+ * in its queue, and whoever puts one there has said so a moment before. The rest of a packet may look like
+ * one more: then less is said to follow than does, until all is answered. */
+static int flags_of(const struct iovec *v, int n)
+{
+    if (n == 0 || v[0].iov_len == 0 || (*(unsigned char *)v[0].iov_base & 0xf0) != 0x30)
+        return MSG_NOSIGNAL;
+    uint64_t mine_is = atomic_fetch_add(&written, 1) + 1, last = atomic_load(&queued);
+    if (last <= mine_is || last - mine_is > QUEUED_MAX)
+        return MSG_NOSIGNAL;
+    count(&n_more);
+    return MSG_NOSIGNAL | MSG_MORE;
+}
+
+static ssize_t write_out(int fd, const struct iovec *v, int n, int flags)
 {
     struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = (size_t)n};
-    return sendmsg(fd, &m, MSG_NOSIGNAL);
+    return sendmsg(fd, &m, flags);
+}
+
+static ssize_t write_through(int fd, const struct iovec *v, int n, int flags)
+{
+    return flags & MSG_MORE ? write_out(fd, v, n, flags) : syscall(SYS_writev, fd, v, n);
 }
 
 /* A packet of Paho's, or the rest of one, behind what is held. */
-static ssize_t write_behind(struct out *o, const struct iovec *v, int n)
+static ssize_t write_behind(struct out *o, const struct iovec *v, int n, int flags)
 {
     let_go(o);
     if (o->n > 0 && o->rest == 0) {
         errno = EAGAIN;
         return -1;
     }
-    ssize_t k = write_out(o->fd, v, n);
+    ssize_t k = write_out(o->fd, v, n, flags);
     if (k > 0)
         o->rest = length_of(v, n) - (size_t)k;
     return k;
@@ -312,7 +350,7 @@ static bool is_ack(int fd, const struct iovec *v, int n)
            length_of(v, n) == ACK && find(mine, fd);
 }
 
-static ssize_t write_held(int fd, const struct iovec *v, int n, bool ack)
+static ssize_t write_held(int fd, const struct iovec *v, int n, bool ack, int flags)
 {
     pthread_mutex_lock(&out_lock);
     struct out *o = find_out(fd);
@@ -320,11 +358,11 @@ static ssize_t write_held(int fd, const struct iovec *v, int n, bool ack)
         o = make_out(fd);
     /* if four bytes are missing, these are they: Paho acknowledges nothing before */
     bool held = o && ack && o->rest != ACK && hold_ack(o, v, n);
-    ssize_t k = held ? ACK : o ? write_behind(o, v, n) : 0;
+    ssize_t k = held ? ACK : o ? write_behind(o, v, n, flags) : 0;
     int saved = errno;
     pthread_mutex_unlock(&out_lock);
     errno = saved;
-    return o ? k : syscall(SYS_writev, fd, v, n);
+    return o ? k : write_through(fd, v, n, flags);
 }
 
 ssize_t writev(int fd, const struct iovec *v, int n)
@@ -332,8 +370,9 @@ ssize_t writev(int fd, const struct iovec *v, int n)
     if (!numbered(fd))
         return syscall(SYS_writev, fd, v, n);
     bool ack = is_ack(fd, v, n);
-    ssize_t k = ack || atomic_load(&has_out[fd]) ? write_held(fd, v, n, ack)
-                                                 : syscall(SYS_writev, fd, v, n);
+    int flags = ack ? MSG_NOSIGNAL : flags_of(v, n);
+    ssize_t k = ack || atomic_load(&has_out[fd]) ? write_held(fd, v, n, ack, flags)
+                                                 : write_through(fd, v, n, flags);
     if (k < 0 || (size_t)k < length_of(v, n))
         atomic_store(&full[fd], true);
     return k;

@@ -16,6 +16,8 @@
  *    is left. A socket that brings thousands of messages a second is read at a pace (mqtt_pace.h);
  *  - a PUBACK is held until that thread next turns to the kernel, that is, for as long as messages that
  *    have been read already are worked off, then all go in one send();
+ *  - a PUBLISH behind which Paho has another of ours in its queue is written with MSG_MORE (tcp(7), TCP_CORK):
+ *    the kernel sends them together, at the latest after 200 ms, should Paho not go on at once;
  *  - usleep(), with which Paho looks away for 100 ms whenever nothing has come for a second, ends when
  *    something comes: an alarm in a quiet house is not late for it.
  *
@@ -43,12 +45,17 @@ struct mqtt_wire_stats { /* since the start */
     uint64_t read;       /* … and times that the kernel gave some for it */
     uint64_t acks;       /* PUBACKs held … */
     uint64_t sent;       /* … and sends of one or more of them */
+    uint64_t more;       /* PUBLISHes that others followed in one piece */
 };
 
 /* The calling thread is Paho's receive thread: from its callbacks, each time. */
 void mqtt_wire_begin(void);
 /* The same, and a message has just come from the socket that was read last. */
 void mqtt_wire_message(void);
+/* Any thread: Paho is about to get one message more to publish (-1: it did not take it); and: all that it had
+ * are answered, or never will be. One client of a process publishes. */
+void mqtt_wire_queued(int n);
+void mqtt_wire_none_queued(void);
 void mqtt_wire_stats(struct mqtt_wire_stats *out);
 
 #endif

@@ -443,7 +443,7 @@ def burst(o):
             v = null_pub(rig, b, messages, 600)
             rig.done(b)
             return v
-        bares, ours = interleaved(min(o.runs, 3), bare,
+        bares, ours = interleaved(max(o.runs, 3), bare,
                                   lambda: burst_once(rig, rules, n, False))
         rates = [messages / r["drain_s"] for r in ours]
         return median(rates) / median(bares), {

@@ -154,21 +154,31 @@ static void a_number_used_again(void)
     close(p.broker);
 }
 
-/* A message does not wait for the acknowledgement of the packet before it. */
-static void no_delay(void)
+static struct pair tcp_pair(void)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a), size = sizeof(int);
-    int on = 0, door = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+    socklen_t len = sizeof(a);
+    int door = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(bind(door, (struct sockaddr *)&a, len), 0);
     assert_int_equal(listen(door, 1), 0);
     assert_int_equal(getsockname(door, (struct sockaddr *)&a, &len), 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, len), 0);
-    assert_false(readable(fd, 0));
-    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
-    assert_true(on);
-    close(fd);
+    struct pair p = {fd, accept(door, NULL, NULL)};
+    assert_true(p.broker >= 0);
     close(door);
+    return p;
+}
+
+/* A message does not wait for the acknowledgement of the packet before it. */
+static void no_delay(void)
+{
+    socklen_t size = sizeof(int);
+    int on = 0;
+    struct pair p = tcp_pair();
+    assert_false(readable(p.paho, 0));
+    assert_int_equal(getsockopt(p.paho, IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
+    assert_true(on);
+    pair_end(&p);
 }
 
 static void others_are_seen(void)
@@ -267,6 +277,83 @@ static void a_long_stream(void)
             mqtt_wire_message();
     }
     assert_int_equal(pthread_join(t, NULL), 0);
+    pair_end(&p);
+}
+
+/* -- messages -------------------------------------------------------------------------------- */
+
+static void publish(int fd, const char *body)
+{
+    struct iovec v[2] = {{"\x32\x05", 2}, {(void *)body, strlen(body)}};
+    assert_int_equal(writev(fd, v, 2), 2 + strlen(body));
+}
+
+static bool has_come(int fd)
+{
+    struct pollfd f = {.fd = fd, .events = POLLIN};
+    return ppoll(&f, 1, &(struct timespec){.tv_nsec = 50000000}, NULL) > 0;
+}
+
+/* What Paho has more of goes together, in its order; the last of them goes at once. */
+static void messages_go_together(void)
+{
+    struct pair p = tcp_pair();
+    struct mqtt_wire_stats before = stats();
+    char got[64];
+    assert_false(readable(p.paho, 0));
+    for (int i = 0; i < 3; i++)
+        mqtt_wire_queued(1);
+    publish(p.paho, "aaaaa");
+    publish(p.paho, "bbbbb");
+    assert_false(has_come(p.broker));
+    publish(p.paho, "ccccc");
+    assert_true(has_come(p.broker));
+    assert_int_equal(recv(p.broker, got, sizeof(got), MSG_DONTWAIT), 21);
+    assert_memory_equal(got,
+                        "\x32\x05"
+                        "aaaaa\x32\x05"
+                        "bbbbb\x32\x05"
+                        "ccccc",
+                        21);
+    assert_int_equal(stats().more - before.more, 2);
+    /* one that Paho did not take after all, and ones that it never wrote */
+    mqtt_wire_queued(1);
+    mqtt_wire_queued(1);
+    mqtt_wire_queued(-1);
+    publish(p.paho, "ddddd");
+    assert_true(has_come(p.broker));
+    for (int i = 0; i < 3; i++)
+        mqtt_wire_queued(1);
+    mqtt_wire_none_queued();
+    mqtt_wire_queued(1);
+    publish(p.paho, "eeeee");
+    assert_int_equal(recv(p.broker, got, 7, MSG_WAITALL), 7);
+    assert_true(has_come(p.broker));
+    /* what was never counted, and another packet, wait for nothing */
+    publish(p.paho, "fffff");
+    mqtt_wire_none_queued();
+    mqtt_wire_queued(1);
+    mqtt_wire_queued(1);
+    assert_int_equal(recv(p.broker, got, 14, MSG_WAITALL), 14);
+    struct iovec ping = {"\xc0\x00", 2};
+    assert_int_equal(writev(p.paho, &ping, 1), 2);
+    assert_true(has_come(p.broker));
+    mqtt_wire_none_queued();
+    assert_int_equal(stats().more - before.more, 2);
+    pair_end(&p);
+}
+
+/* Where Paho does not go on, the kernel does. */
+static void nothing_is_kept_back(void)
+{
+    struct pair p = tcp_pair();
+    char got[8];
+    assert_false(readable(p.paho, 0));
+    mqtt_wire_queued(1);
+    mqtt_wire_queued(1);
+    publish(p.paho, "aaaaa");
+    assert_int_equal(recv(p.broker, got, 7, MSG_WAITALL), 7);
+    mqtt_wire_none_queued();
     pair_end(&p);
 }
 
@@ -689,6 +776,8 @@ AS_PAHO(no_delay)
 AS_PAHO(others_are_seen)
 AS_PAHO(others_are_seen_in_time)
 AS_PAHO(a_long_stream)
+AS_PAHO(messages_go_together)
+AS_PAHO(nothing_is_kept_back)
 AS_PAHO(acks_go_together)
 AS_PAHO(acks_go_before_a_packet)
 AS_PAHO(more_acks_than_room)
@@ -714,6 +803,8 @@ int main(void)
         cmocka_unit_test(test_others_are_seen),
         cmocka_unit_test(test_others_are_seen_in_time),
         cmocka_unit_test(test_a_long_stream),
+        cmocka_unit_test(test_messages_go_together),
+        cmocka_unit_test(test_nothing_is_kept_back),
         cmocka_unit_test(test_acks_go_together),
         cmocka_unit_test(test_acks_go_before_a_packet),
         cmocka_unit_test(test_more_acks_than_room),
