@@ -272,7 +272,7 @@ static void ready_done(void *ctx)
     p->snap.state = SNAP_IDLE;
     if (p->stopping)
         pipeline_drain(p); /* which makes the last one */
-    else
+    else if (p->running)
         pipeline_snapshot_begin(p);
 }
 
@@ -280,7 +280,7 @@ static void ready_done(void *ctx)
  * one copies while the engine waits. */
 static void begin_gathered(struct pipeline *p)
 {
-    if (!image_gather_pays()) {
+    if (p->stopping || !image_gather_pays()) { /* who stops waits for no more than the snapshot */
         pipeline_snapshot_begin(p);
         return;
     }

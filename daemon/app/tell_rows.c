@@ -495,7 +495,9 @@ void tell_flush_done(struct tell *t)
  * ahead, maybe long ago. */
 uint64_t tell_urgent_waiting(const struct tell *t, const struct store_stats *s)
 {
-    uint64_t has = t->urgent_marked - s->urgent_delivered; /* marks on their way */
+    /* Marks on their way; of rows that an older build called urgent the store counts more. */
+    uint64_t has =
+        t->urgent_marked > s->urgent_delivered ? t->urgent_marked - s->urgent_delivered : 0;
     for (const struct tell_row *r = t->rows.head; r; r = r->next)
         has += (r->tell & r->acked & TELL_URGENT) != 0;
     for (size_t i = 0; i < t->n_parts; i++)

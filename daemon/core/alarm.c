@@ -120,7 +120,8 @@ static void settle_place(struct moment *m, const struct series *x)
 
 /* A point's metrics need not come together, nor in the order of their times: where a device's clock is
  * some minutes behind, its heartbeat without a time is newer than the alarm that it sends next. Of
- * which metrics nothing newer is known, that is news; `m` keeps those. */
+ * which metrics nothing newer is known (but that they were bad: of that no time is kept), that is news; `m`
+ * keeps those. */
 static bool keep_news(const struct alarm_sample *s, const struct whom *w, struct moment *m)
 {
     const struct series *x = w->series;
@@ -128,8 +129,7 @@ static bool keep_news(const struct alarm_sample *s, const struct whom *w, struct
     if (s->catch_up || x->newest_ns - m->order_ns > NEWS_NS)
         return false;
     for (unsigned i = 0; i < w->plan->n_slots; i++)
-        if (said >> i & 1 && m->order_ns > x->last[i].at_ns &&
-            (x->last[i].at_ns == 0 || !isnan(x->last[i].v)))
+        if (said >> i & 1 && m->order_ns > x->last[i].at_ns)
             news |= UINT64_C(1) << i;
     if (news) {
         m->carried &= news;
@@ -153,7 +153,10 @@ static void take(struct alarm *a, struct moment *m, struct whom *w,
             late_old(a, m, w, s);
             return;
         }
+        if (said_ns > x->gap_ns && said_ns < x->gap_to)
+            x->gap_ns = said_ns;    /* said again it fills no gap */
         m->order_ns = x->newest_ns; /* the point's time never goes back */
+        m->displaced = m->order_ns - said_ns > DISPLACED_NS;
     } else if (m->order_ns == x->newest_ns && is_known(w, s, m->order_ns)) {
         return;
     }

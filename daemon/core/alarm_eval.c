@@ -490,7 +490,7 @@ static void run(struct alarm *a, const struct moment *m, const struct whom *w,
     if (m->from) {
         t->lag_ns = lag_of(m, r, t);
         t->old_news = m->late;
-        for (size_t i = 0; t->windows && i < r->rule->n_levels * 2; i++)
+        for (size_t i = 0; t->windows && !m->displaced && i < r->rule->n_levels * 2; i++)
             eval_feed(i & 1 ? &r->off[i / 2] : &r->on[i / 2], t->windows[i], w, m);
         if ((m->bad | m->carried) & r->mask)
             t->quality = m->bad & r->mask || is_still_bad(m, w, r, t) ? ALARM_BAD : ALARM_GOOD;

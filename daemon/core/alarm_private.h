@@ -15,16 +15,18 @@
 #define ALARM_STATE_MAGIC   0x314d4c4147494147u /* "GAIGALM1" */
 #define ALARM_STATE_VERSION 4u
 
-#define NEVER       UINT64_MAX
-#define MS_NS       UINT64_C(1000000)
-#define SECOND_NS   UINT64_C(1000000000)
-#define SETTLE_NS   (5 * SECOND_NS)  /* without late samples, then the settled state is told */
-#define HELD_NS     (60 * SECOND_NS) /* but for no longer than this */
-#define RECHECK_NS  (60 * SECOND_NS) /* an uplink that is blamed by its members */
-#define GAP_NS      (15 * 60 * SECOND_NS) /* of a device whose interval is not known */
-#define FRESH_NS    (25 * 3600 * SECOND_NS)
-#define LATE_NS     (60 * SECOND_NS)
-#define NEWS_NS     (600 * SECOND_NS) /* a clock that is off by less agrees (core/clock_fit.h) */
+#define NEVER      UINT64_MAX
+#define MS_NS      UINT64_C(1000000)
+#define SECOND_NS  UINT64_C(1000000000)
+#define SETTLE_NS  (5 * SECOND_NS)  /* without late samples, then the settled state is told */
+#define HELD_NS    (60 * SECOND_NS) /* but for no longer than this */
+#define RECHECK_NS (60 * SECOND_NS) /* an uplink that is blamed by its members */
+#define GAP_NS     (15 * 60 * SECOND_NS) /* of a device whose interval is not known */
+#define FRESH_NS   (25 * 3600 * SECOND_NS)
+#define LATE_NS    (60 * SECOND_NS)
+#define NEWS_NS    (600 * SECOND_NS) /* a clock that is off by less agrees (core/clock_fit.h) */
+#define DISPLACED_NS                                                                           \
+    (5 * SECOND_NS) /* what is taken so much later than it was said is no sample of a window */
 #define SAME_NS     (SECOND_NS / 2000) /* places that lie so near are of one time */
 #define MAX_BROKERS 64
 #define MAX_POINTS  65 /* of one device; the engine refuses more */
@@ -358,7 +360,8 @@ struct moment {
     uint64_t carried, bad;     /* slots */
     const struct series *from; /* of the sample; NULL: time, a reload, a count */
     bool late;
-    bool keeps; /* no level of life-safety ends by this */
+    bool displaced; /* it is taken much later than it was said: no sample of a window */
+    bool keeps;     /* no level of life-safety ends by this */
 };
 
 static inline struct seat *seats_of(const struct plan *p, const struct series *s)

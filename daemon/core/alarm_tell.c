@@ -101,8 +101,10 @@ static void emit(struct alarm *a, const struct moment *m, const struct whom *w,
     tell_fill(a, m, w, r, t, &e);
     e.change = change;
     e.reason = reason;
-    if (change == ALARM_CLEARED || (change == ALARM_SETTLED && e.condition == ALARM_NORMAL)) {
+    if (change == ALARM_CLEARED)
         e.condition = ALARM_NORMAL;
+    bool ends = change == ALARM_CLEARED || change == ALARM_SETTLED;
+    if (ends && (e.condition == ALARM_NORMAL || e.condition == ALARM_PENDING)) {
         if (is_unseen(m, w, r))
             e.quality = ALARM_STALE;
     } else if (e.condition == ALARM_RECOVERING) {

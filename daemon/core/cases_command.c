@@ -611,7 +611,9 @@ void cases_command(struct cases *c, const struct position *at, const struct case
     const struct case_memory *m = keeps ? recall(c, h, cmd->engine_ns) : NULL;
     if (m) {
         c->stats.repeated++;
-        answer(c, cmd, m->answer, m->json, m->len, false);
+        answer(c, cmd, m->answer, m->json, m->len,
+               m->answer == ANSWER_DONE && cmd->verb == VERB_CLOSE && cmd->former_firm &&
+                   cmd->former_compound && !cases_find(c, cmd->case_id));
         goto out;
     }
     if (wrong)

@@ -204,7 +204,7 @@ static bool has_place(const struct series *s, int64_t t, bool there)
     return there && (t == s->run_to_ms || !run_fills_ring(s));
 }
 
-/* Of one time another value of these metrics came behind the one at t: on, off, and on again, by a clock
+/* Of one time other values of just these metrics came behind the one at t: on, off, and on again, by a clock
  * that tells seconds. */
 static bool is_outlived(const struct series *s, const struct reading *j, int64_t t)
 {
@@ -213,7 +213,7 @@ static bool is_outlived(const struct series *s, const struct reading *j, int64_t
     for (size_t i = 0; i < RING; i++) {
         const struct seen *p = &s->ring[i];
         int64_t at = (int64_t)(p->time_hash >> 16);
-        if (at > t && at <= s->run_to_ms && p->mask & j->mask && p->hash != (uint32_t)j->hash)
+        if (at > t && at <= s->run_to_ms && p->mask == j->mask && p->hash != (uint32_t)j->hash)
             return true;
     }
     return false;

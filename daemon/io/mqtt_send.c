@@ -210,7 +210,7 @@ static int hand_over(struct mqtt *m, struct mqtt_sending *s)
 
 /* All that wait, as flying ones; NULL: none, or another thread is at it. Who got some comes back for
  * more until there are none: two at once would break their order. */
-static struct mqtt_sending *take_all(struct mqtt *m, bool again)
+static struct mqtt_sending *take_all(struct mqtt *m, bool again, bool *out_backlog)
 {
     pthread_mutex_lock(&m->lock);
     bool mine = again || !m->handing, connected = m->phase == MQTT_CONNECTED;
@@ -221,6 +221,7 @@ static struct mqtt_sending *take_all(struct mqtt *m, bool again)
         pthread_cond_broadcast(&m->cond); /* mqtt_send_forget may wait for that */
     if (all)
         m->sends = NULL;
+    *out_backlog = m->n_flying >= BACKLOG;
     for (struct mqtt_sending *s = all; s; s = s->next) {
         s->older = m->flying;
         if (m->flying)
@@ -236,14 +237,15 @@ static struct mqtt_sending *take_all(struct mqtt *m, bool again)
 void mqtt_send_work(struct mqtt *m)
 {
     struct mqtt_sending *s, *next;
-    for (bool again = false; (s = take_all(m, again)); again = true) {
+    bool backlog;
+    for (bool again = false; (s = take_all(m, again, &backlog)); again = true) {
         for (; s; s = next) {
-            next = s->next;      /* Paho's answer may come, and free it, before we are back */
-            mqtt_wire_queued(1); /* before: its answer may end the count */
+            next = s->next; /* Paho's answer may come, and free it, before we are back */
+            mqtt_wire_queued(1, backlog); /* before: its answer may end the count */
             int rc = hand_over(m, s);
-            if (rc !=
-                MQTTASYNC_SUCCESS) { /* not connected any more: that is on its way to us */
-                mqtt_wire_queued(-1);
+            if (rc != MQTTASYNC_SUCCESS) {
+                /* not connected any more: that is on its way to us */
+                mqtt_wire_queued(-1, backlog);
                 finish(s, rc == MQTTASYNC_DISCONNECTED ? -ENOTCONN : -EINVAL);
             }
         }

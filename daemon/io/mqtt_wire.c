@@ -69,6 +69,9 @@ static atomic_bool full[FD_MAX];
 static atomic_uint_fast64_t n_asked, n_read, n_acks, n_sent, n_more;
 /* Messages that Paho was given, and PUBLISHes that it wrote: what is between is in its queue. */
 static atomic_uint_fast64_t queued, written;
+static atomic_bool behind; /* others are under way */
+/* The number is of a socket that Paho polls: closes[] when it was met, and one. */
+static atomic_uint met[FD_MAX];
 
 static pthread_mutex_t out_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct out outs[SOCKETS_MAX];
@@ -188,6 +191,7 @@ static void meet(struct reader *r, int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     s->fd = fd;
     s->closes = now;
+    atomic_store(&met[fd], now + 1);
     s->writable = false;
     s->came = 0;
     s->pace = (struct mqtt_pace){0};
@@ -291,8 +295,9 @@ static bool hold_ack(struct out *o, const struct iovec *v, int n)
 
 /* -- messages ------------------------------------------------------------------------------------ */
 
-void mqtt_wire_queued(int n)
+void mqtt_wire_queued(int n, bool backlog)
 {
+    atomic_store(&behind, backlog);
     if (n > 0)
         atomic_fetch_add(&queued, 1);
     else
@@ -305,14 +310,16 @@ void mqtt_wire_none_queued(void)
 }
 
 /* MSG_MORE for a PUBLISH that another will follow at once: Paho's sending thread goes on while there are any
- * in its queue, and whoever puts one there has said so a moment before. The rest of a packet may look like
- * one more: then less is said to follow than does, until all is answered. */
-static int flags_of(const struct iovec *v, int n)
+ * in its queue, and whoever puts one there has said so a moment before. Should that take longer, the next
+ * acknowledgement of what is under way sends it: so only with others before it. The rest of a packet
+ * may look like one more: then less is said to follow than does, until all is answered. */
+static int flags_of(int fd, const struct iovec *v, int n)
 {
-    if (n == 0 || v[0].iov_len == 0 || (*(unsigned char *)v[0].iov_base & 0xf0) != 0x30)
+    if (atomic_load(&met[fd]) != atomic_load(&closes[fd]) + 1 || n <= 0 || v[0].iov_len == 0 ||
+        (*(unsigned char *)v[0].iov_base & 0xf0) != 0x30)
         return MSG_NOSIGNAL;
     uint64_t mine_is = atomic_fetch_add(&written, 1) + 1, last = atomic_load(&queued);
-    if (last <= mine_is || last - mine_is > QUEUED_MAX)
+    if (last <= mine_is || last - mine_is > QUEUED_MAX || !atomic_load(&behind))
         return MSG_NOSIGNAL;
     count(&n_more);
     return MSG_NOSIGNAL | MSG_MORE;
@@ -370,7 +377,7 @@ ssize_t writev(int fd, const struct iovec *v, int n)
     if (!numbered(fd))
         return syscall(SYS_writev, fd, v, n);
     bool ack = is_ack(fd, v, n);
-    int flags = ack ? MSG_NOSIGNAL : flags_of(v, n);
+    int flags = ack ? MSG_NOSIGNAL : flags_of(fd, v, n);
     ssize_t k = ack || atomic_load(&has_out[fd]) ? write_held(fd, v, n, ack, flags)
                                                  : write_through(fd, v, n, flags);
     if (k < 0 || (size_t)k < length_of(v, n))

@@ -16,8 +16,8 @@
  *    is left. A socket that brings thousands of messages a second is read at a pace (mqtt_pace.h);
  *  - a PUBACK is held until that thread next turns to the kernel, that is, for as long as messages that
  *    have been read already are worked off, then all go in one send();
- *  - a PUBLISH behind which Paho has another of ours in its queue is written with MSG_MORE (tcp(7), TCP_CORK):
- *    the kernel sends them together, at the latest after 200 ms, should Paho not go on at once;
+ *  - in a backlog a PUBLISH that Paho has another one to follow is written with MSG_MORE: the kernel sends
+ *    them together, or when something that is under way is acknowledged (tcp(7), TCP_CORK);
  *  - usleep(), with which Paho looks away for 100 ms whenever nothing has come for a second, ends when
  *    something comes: an alarm in a quiet house is not late for it.
  *
@@ -38,6 +38,7 @@
  * Threads: what was read is the receive thread's own. What is held for sending is under one lock, as
  * Paho's other thread writes, too. close() counts, for all threads, atomically.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 struct mqtt_wire_stats { /* since the start */
@@ -52,9 +53,9 @@ struct mqtt_wire_stats { /* since the start */
 void mqtt_wire_begin(void);
 /* The same, and a message has just come from the socket that was read last. */
 void mqtt_wire_message(void);
-/* Any thread: Paho is about to get one message more to publish (-1: it did not take it); and: all that it had
- * are answered, or never will be. One client of a process publishes. */
-void mqtt_wire_queued(int n);
+/* Any thread: Paho is about to get one message more to publish (-1: it did not take it; backlog: others are
+ * under way); and: all that it had are answered, or never will be. One client of a process publishes. */
+void mqtt_wire_queued(int n, bool backlog);
 void mqtt_wire_none_queued(void);
 void mqtt_wire_stats(struct mqtt_wire_stats *out);
 

@@ -58,9 +58,61 @@ static void what_is_older_moves_nothing(void **state)
     say(&r, 10 * MIN + 4 * S, "s1", "pump_on=1");
     rig_say(&r, 10 * MIN + 5 * S, "s1", "level=0.9", (struct said){.order = 9 * MIN + 30 * S});
     rig_say(&r, 10 * MIN + 6 * S, "s1", "level=0.9", (struct said){.order = 10 * MIN});
-    say(&r, 11 * MIN, "s1", "!level");
-    rig_say(&r, 11 * MIN + 5 * S, "s1", "level=0.9", (struct said){.order = 10 * MIN + 30 * S});
     told(&r, "");
+    rig_end(&r);
+}
+
+/* Of a bad value no time is kept: what is good and newer than the last good one is news. */
+static void what_was_bad_may_be_good(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices, FIRE);
+    rig_say(&r, 9 * MIN, "m1", "alarm=0", (struct said){.order = 7 * MIN});
+    say(&r, 10 * MIN, "m1", "battery_pct=90");
+    rig_say(&r, 10 * MIN + 30 * S, "m1", "!alarm", (struct said){.order = 8 * MIN + 30 * S});
+    say(&r, 12 * MIN, "m1", "battery_pct=90");
+    rig_say(&r, 12 * MIN + 5 * S, "m1", "alarm=1", (struct said){.order = 10 * MIN + 5 * S});
+    told(&r, "725 fire m1 activated active critical good\n");
+    rig_end(&r);
+}
+
+/* Said once more, after more than anybody remembers, it is neither news nor the past. */
+static void said_again_it_is_nothing(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices, HIGH);
+    say(&r, 10 * MIN, "s1", "pump_on=1");
+    for (int again = 0; again < 2; again++) {
+        rig_say(&r, 10 * MIN + 10 * S, "s1", "level=0.9", (struct said){.order = 570 * S});
+        rig_say(&r, 10 * MIN + 20 * S, "s1", "level=0.1", (struct said){.order = 580 * S});
+        told(&r, again ? ""
+                       : "610 high s1 activated active major good\n"
+                         "620 high s1 cleared normal major good\n");
+    }
+    rig_end(&r);
+}
+
+/* Nine minutes of values, taken at once: no window has them. */
+static void no_window_has_them(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, rig_devices,
+              RULES(RULE("leak", "sump",
+                         "levels: [{severity: minor, when: 'delta(level, 5m) > 0.3'}]")));
+    say(&r, 9 * MIN, "s1", "level=0.1");
+    say(&r, 10 * MIN, "s1", "pump_on=1");
+    for (unsigned i = 1; i < 10; i++) {
+        char text[32];
+        snprintf(text, sizeof(text), "level=0.%u5", i);
+        rig_say(&r, 10 * MIN + i * S / 2, "s1", text,
+                (struct said){.order = (540 + i * 5) * S});
+    }
+    told(&r, "");
+    say(&r, 10 * MIN + 30 * S, "s1", "level=0.95");
+    told(&r, "630 leak s1 activated active minor good\n"); /* 0.1 at 9, 0.95 now */
     rig_end(&r);
 }
 
@@ -105,6 +157,9 @@ int main(void)
         cmocka_unit_test(an_alarm_behind_a_heartbeat),
         cmocka_unit_test(only_what_is_new_of_it),
         cmocka_unit_test(what_is_older_moves_nothing),
+        cmocka_unit_test(what_was_bad_may_be_good),
+        cmocka_unit_test(said_again_it_is_nothing),
+        cmocka_unit_test(no_window_has_them),
         cmocka_unit_test(what_is_long_ago_is_history),
         cmocka_unit_test(its_clock_runs),
     };

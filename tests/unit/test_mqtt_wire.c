@@ -302,7 +302,7 @@ static void messages_go_together(void)
     char got[64];
     assert_false(readable(p.paho, 0));
     for (int i = 0; i < 3; i++)
-        mqtt_wire_queued(1);
+        mqtt_wire_queued(1, true);
     publish(p.paho, "aaaaa");
     publish(p.paho, "bbbbb");
     assert_false(has_come(p.broker));
@@ -317,27 +317,42 @@ static void messages_go_together(void)
                         21);
     assert_int_equal(stats().more - before.more, 2);
     /* one that Paho did not take after all, and ones that it never wrote */
-    mqtt_wire_queued(1);
-    mqtt_wire_queued(1);
-    mqtt_wire_queued(-1);
+    mqtt_wire_queued(1, true);
+    mqtt_wire_queued(1, true);
+    mqtt_wire_queued(-1, true);
     publish(p.paho, "ddddd");
     assert_true(has_come(p.broker));
     for (int i = 0; i < 3; i++)
-        mqtt_wire_queued(1);
+        mqtt_wire_queued(1, true);
     mqtt_wire_none_queued();
-    mqtt_wire_queued(1);
+    mqtt_wire_queued(1, true);
     publish(p.paho, "eeeee");
     assert_int_equal(recv(p.broker, got, 7, MSG_WAITALL), 7);
     assert_true(has_come(p.broker));
     /* what was never counted, and another packet, wait for nothing */
     publish(p.paho, "fffff");
     mqtt_wire_none_queued();
-    mqtt_wire_queued(1);
-    mqtt_wire_queued(1);
+    mqtt_wire_queued(1, true);
+    mqtt_wire_queued(1, true);
     assert_int_equal(recv(p.broker, got, 14, MSG_WAITALL), 14);
     struct iovec ping = {"\xc0\x00", 2};
     assert_int_equal(writev(p.paho, &ping, 1), 2);
     assert_true(has_come(p.broker));
+    mqtt_wire_none_queued();
+    /* with nothing before it each goes alone; and what is no socket of Paho's is none of ours */
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    mqtt_wire_queued(1, false);
+    mqtt_wire_queued(1, false);
+    assert_int_equal(recv(p.broker, got, 2, MSG_WAITALL), 2);
+    publish(p.paho, "ggggg");
+    assert_true(has_come(p.broker));
+    mqtt_wire_queued(1, true);
+    mqtt_wire_queued(1, true);
+    publish(ends[1], "hhhhh");
+    assert_int_equal(read(ends[0], got, sizeof(got)), 7);
+    close(ends[0]);
+    close(ends[1]);
     mqtt_wire_none_queued();
     assert_int_equal(stats().more - before.more, 2);
     pair_end(&p);
@@ -349,8 +364,8 @@ static void nothing_is_kept_back(void)
     struct pair p = tcp_pair();
     char got[8];
     assert_false(readable(p.paho, 0));
-    mqtt_wire_queued(1);
-    mqtt_wire_queued(1);
+    mqtt_wire_queued(1, true);
+    mqtt_wire_queued(1, true);
     publish(p.paho, "aaaaa");
     assert_int_equal(recv(p.broker, got, 7, MSG_WAITALL), 7);
     mqtt_wire_none_queued();
