@@ -280,7 +280,8 @@ static void ready_done(void *ctx)
  * one copies while the engine waits. */
 static void begin_gathered(struct pipeline *p)
 {
-    if (p->stopping || !image_gather_pays()) { /* who stops waits for no more than the snapshot */
+    if (p->stopping ||
+        !image_gather_pays()) { /* who stops waits for no more than the snapshot */
         pipeline_snapshot_begin(p);
         return;
     }

@@ -132,7 +132,8 @@ static void close_others(int keep)
 }
 
 /* The engine waits for the copy: where other work fills the processors it would wait for its turn at them
- * several times over. Allowed to root, and by the unit's LimitNICE=; else all is as it was. */
+ * several times over. Allowed to root, and where an administrator allows it (docs/operations.md); else all is
+ * as it was. */
 #define HURRY (-10)
 
 static int hurry(void)
