@@ -138,9 +138,12 @@ static void close_others(int keep)
 
 static int hurry(void)
 {
+    struct rlimit most; /* getrlimit(2): 20 less the nice value */
+    bool may = geteuid() == 0 ||
+               (getrlimit(RLIMIT_NICE, &most) == 0 && most.rlim_cur >= (rlim_t)(20 - HURRY));
     errno = 0;
-    int was = getpriority(PRIO_PROCESS, 0); /* of this thread */
-    if (errno != 0 || was < HURRY)
+    int was = may ? getpriority(PRIO_PROCESS, 0) : HURRY; /* of this thread */
+    if (errno != 0 || was <= HURRY)
         return HURRY;
     (void)setpriority(PRIO_PROCESS, 0, HURRY);
     return was;
