@@ -214,7 +214,7 @@ static void what_is_said(uint64_t *seed, unsigned d, char out[64])
 }
 
 struct newest {
-    uint64_t any, of[2]; /* of the point's metrics: what its rules look at, its battery */
+    uint64_t any, of[2]; /* of what the point's rules look at, of its battery: the good ones */
 };
 
 static void say_something(struct rig *r, uint64_t *seed, uint64_t t, struct newest *newest)
@@ -234,7 +234,7 @@ static void say_something(struct rig *r, uint64_t *seed, uint64_t t, struct newe
                                         newest[d].any - said.order <= 10 * MIN);
     if (own && said.order >= newest[d].any)
         newest[d].any = said.order;
-    if (own && is_new)
+    if (own && is_new && *what != '!') /* a bad value shuts no good one out */
         newest[d].of[other] = said.order;
     /* Before it is evaluated: what a recovery may rest upon. */
     rig_to(r, t);
