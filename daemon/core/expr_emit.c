@@ -375,7 +375,12 @@ void expr_emit(struct expr_compiler *c)
         x->n_pool = e->n_pool;
         for (size_t i = 0; i < x->n_windows; i++)
             expr_window_layout(&x->windows[i]);
-        expr_hash_make(x);
+        if (expr_verify(x))
+            expr_hash_make(x);
+        else
+            expr_fail(c, c->root->at,
+                      "the condition's program is not safe to run: a fault of gaihou, please "
+                      "report the condition");
     }
     free(e->code);
     free(e);

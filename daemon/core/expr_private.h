@@ -4,7 +4,7 @@
 /*
  * What the files of expr share. A condition passes expr_lex.c (text → tokens), expr_grammar.y
  * (tokens → nodes), expr_check.c (types, dimensions, names), expr_emit.c (nodes → a program in
- * postfix order, folded). expr_eval.c, expr_window.c and expr_clock.c run it; expr_lint.c,
+ * postfix order, folded), expr_verify.c (safe to run?). expr_eval.c, expr_window.c and expr_clock.c run it; expr_lint.c,
  * expr_wake.c and expr_explain.c walk the same program with other values on their stack.
  */
 #include "base/arena.h"
@@ -139,6 +139,8 @@ int expr_input_of(struct expr_compiler *c, const struct metric *m, const char *p
                   size_t at);
 const struct metric *expr_metric_of(struct expr_compiler *c, const struct expr_node *n);
 void expr_emit(struct expr_compiler *c);
+/* Is it safe to run and to walk, whoever wrote it? What the compiler makes is refused when it is not. */
+bool expr_verify(const struct expr *x);
 void expr_hash_make(struct expr *x);
 /* counted: the kind when it is the condition of a count_over, else NULL. */
 int expr_compile_part(const char *text, size_t len, const struct expr_scope *scope,
