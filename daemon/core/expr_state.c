@@ -93,7 +93,7 @@ static void load_ring(const struct expr_window *w, struct state_reader *in, stru
 int expr_state_load(const struct expr *x, const char *bytes, size_t len,
                     struct expr_state **out)
 {
-    struct state_reader in = {.p = bytes, .end = bytes + len};
+    struct state_reader in = {.p = bytes, .end = len ? bytes + len : bytes};
     struct expr_state *s = expr_state_new(x);
     if (!s && len > 0)
         return -EBADMSG;

@@ -142,7 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (size < 2)
         return 0;
-    struct expr *x = compile(data[0]);
+    struct expr *x = compile(data[0] & 127);
     size_t said = (size_t)(data[1] & 31), n = (size - 2) / 6;
     const uint8_t *p = data + 2;
     if (data[0] & 0x80) {
