@@ -101,6 +101,7 @@ bool expr_count_matters(const struct expr *x, unsigned count, double from, doubl
 uint64_t expr_window_ns(const struct expr *x); /* its longest window; 0: it has none */
 bool expr_is_timed(const struct expr *x);      /* may change without a sample, by time alone */
 bool expr_hears_silence(const struct expr *x); /* has age(), absent() or a window */
+bool expr_reads_param(const struct expr *x, unsigned param); /* by index into scope.params */
 /* Same meaning, whatever the spelling: the reload's diff and a lint. */
 uint64_t expr_hash(const struct expr *x);
 /* What follows when each input may be any value of its metric's plausible range: EXPR_FALSE

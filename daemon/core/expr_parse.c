@@ -190,6 +190,14 @@ bool expr_hears_silence(const struct expr *x)
     return hears;
 }
 
+bool expr_reads_param(const struct expr *x, unsigned param)
+{
+    for (size_t i = 0; i < x->n_params; i++)
+        if (x->params[i] == param)
+            return true;
+    return false;
+}
+
 uint64_t expr_hash(const struct expr *x)
 {
     return x->hash;

@@ -31,14 +31,6 @@ static bool push(struct verifying *v, size_t begin, unsigned sort)
     return true;
 }
 
-static bool has_param(const struct expr *x, unsigned param)
-{
-    for (size_t i = 0; i < x->n_params; i++)
-        if (x->params[i] == param)
-            return true;
-    return false;
-}
-
 static unsigned sort_of_metric(const struct expr *x, unsigned input)
 {
     enum metric_type type = x->inputs[input].metric->type;
@@ -76,7 +68,7 @@ static unsigned sort_of_leaf(const struct expr *x, const struct expr_code *i)
     case OP_AGE:
         return reads_slot(x, i) ? NUMBER : 0;
     case OP_PARAM:
-        return has_param(x, i->a) ? NUMBER : 0;
+        return expr_reads_param(x, i->a) ? NUMBER : 0;
     case OP_COUNT:
         return i->a < x->n_counts ? NUMBER : 0;
     case OP_WINDOW:
@@ -197,7 +189,8 @@ static bool frame_good(const struct expr *x)
                 x->code[i].op == OP_AGE;
     return (x->timed || !timed) &&
            (x->subject < x->n_inputs || x->subject == EXPR_NO_SUBJECT) &&
-           (x->limit_param < 0 || has_param(x, (unsigned)x->limit_param)) && windows_good(x);
+           (x->limit_param < 0 || expr_reads_param(x, (unsigned)x->limit_param)) &&
+           windows_good(x);
 }
 
 bool expr_verify(const struct expr *x)

@@ -2,6 +2,7 @@
 /*
  * Lints: what is allowed and yet seldom meant. Said as warnings, when everything else is right.
  */
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "core/rules_private.h"
@@ -114,6 +115,96 @@ static const char *put_number(struct number *n, double v)
     return n->text;
 }
 
+/* -- parameters ---------------------------------------------------------------------------- */
+
+struct fixed { /* a kind's levels with the defaults written in, where there are any */
+    struct rule_level levels[RULE_MAX_LEVELS];
+    struct expr *own[2 * RULE_MAX_LEVELS];
+    size_t n_own;
+};
+
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '_';
+}
+
+static void put_default(struct buf *b, const struct expr_param *p)
+{
+    struct number n;
+    n.text[num_put_double(n.text, p->def)] = '\0';
+    (void)buf_printf(b, "(%s%s%s)", n.text, p->unit ? " " : "", p->unit ? p->unit : "");
+}
+
+/* False: there is none, or one without a default. */
+static bool put_defaults(struct buf *b, const struct rule *x, const char *text)
+{
+    bool any = false;
+    for (const char *s = text; *s;) {
+        size_t n = 0, i = 0;
+        if (*s != '$') {
+            (void)buf_putc(b, *s++);
+            continue;
+        }
+        while (is_word(s[1 + n]))
+            n++;
+        while (i < x->n_params &&
+               (strlen(x->params[i].name) != n || memcmp(x->params[i].name, s + 1, n) != 0))
+            i++;
+        if (i == x->n_params || !x->params[i].has_default)
+            return false;
+        put_default(b, &x->params[i]);
+        s += 1 + n;
+        any = true;
+    }
+    return any;
+}
+
+/* The condition with them, or as it is. */
+static struct expr *fix(struct lint *l, struct fixed *f, const struct kind *k, const char *text,
+                        struct expr *e)
+{
+    struct expr_scope scope = {l->r->catalog, k, NULL, 0};
+    struct expr_error error;
+    struct expr *own = NULL;
+    struct buf b;
+    buf_init(&b, 2 * EXPR_MAX_TEXT);
+    if (e && text && put_defaults(&b, l->x, text) &&
+        expr_compile(buf_cstr(&b), b.len, &scope, &error, &own) == 0)
+        f->own[f->n_own++] = own;
+    buf_done(&b);
+    return own ? own : e;
+}
+
+static void fixed_make(struct lint *l, const struct rule_level *levels, const struct kind *k,
+                       struct fixed *f)
+{
+    f->n_own = 0;
+    for (size_t i = 0; i < l->x->n_levels; i++) {
+        f->levels[i] = levels[i];
+        f->levels[i].on = fix(l, f, k, levels[i].on_text, levels[i].on);
+        f->levels[i].off = fix(l, f, k, levels[i].off_text, levels[i].off);
+    }
+}
+
+/* A parameter with both bounds may be a switch, whose default says "not here". */
+static bool may_switch(const struct rule *x, const struct expr *e)
+{
+    for (size_t i = 0; i < x->n_params; i++)
+        if (e && expr_reads_param(e, (unsigned)i) && isfinite(x->param_ranges[i].min) &&
+            isfinite(x->param_ranges[i].max))
+            return true;
+    return false;
+}
+
+static void fixed_done(struct fixed *f)
+{
+    while (f->n_own > 0)
+        expr_free(f->own[--f->n_own]);
+}
+
+/* -- limits again: pairs of them ------------------------------------------------------------ */
+
 static void lint_crossed(struct lint *l, const struct rule_level *levels)
 {
     struct number text;
@@ -145,12 +236,21 @@ static void lint_hysteresis(struct lint *l, const struct rule_level *levels)
     }
 }
 
+static bool is_by_clock(const struct expr *e)
+{
+    return expr_is_timed(e) && !expr_hears_silence(e);
+}
+
 static void lint_plausible(struct lint *l, const struct rule_level *levels,
                            const struct kind *k)
 {
     for (size_t i = 0; i < l->x->n_levels; i++) {
         enum expr_truth t = expr_plausible(levels[i].on);
-        if (t == EXPR_FALSE)
+        if (t == EXPR_FALSE && is_by_clock(levels[i].on))
+            WARN_LEVEL(l, i,
+                       "can never be true, at no hour of the week: over midnight, expected "
+                       "between(\"22:00\", \"06:00\")");
+        else if (t == EXPR_FALSE)
             WARN_LEVEL(l, i,
                        "can never be true: the plausible ranges of %s in the catalogue leave "
                        "no such value",
@@ -182,6 +282,25 @@ static void lint_for(struct lint *l, const struct rule_level *levels, const stru
                 "report more, not longer",
                 (unsigned long)every, k->name);
     }
+}
+
+/* Silence that is shorter than the pause between two reports is none. */
+static void lint_pauses(struct lint *l, const struct kind *k)
+{
+    uint64_t every = (l->b->expected ? l->b->expected(l->b->ctx, k) : 0) * RULES_SECOND;
+    const struct rule *x = l->x;
+    if (x->has_no_data && x->no_data_after_ns && x->no_data_after_ns < every)
+        WARN(l,
+             "no_data: after is shorter than the %llu s between two reports of kind %s: a "
+             "healthy "
+             "device is silent each time",
+             (unsigned long long)(every / RULES_SECOND), k->name);
+    if (x->mode == RULE_SAMPLES && x->max_gap_ns && x->max_gap_ns < every)
+        WARN(l,
+             "max_gap is shorter than the %llu s between two reports of kind %s: no time is "
+             "counted "
+             "between them",
+             (unsigned long long)(every / RULES_SECOND), k->name);
 }
 
 /* Minutes of a week in which a window is open, by days of the week alone. */
@@ -272,6 +391,20 @@ static bool is_restricted(const struct rule *x)
     return x->n_points || x->n_compounds || x->n_tiers || x->n_firms || x->n_windows;
 }
 
+/* Of two rules: a parameter is another one when its name or what it is by default differs. */
+static uint64_t hash_with_params(const struct rule *x, const struct expr *e)
+{
+    uint64_t h = expr_hash(e);
+    for (size_t i = 0; i < x->n_params; i++) {
+        const struct expr_param *p = &x->params[i];
+        if (!expr_reads_param(e, (unsigned)i))
+            continue;
+        h = hash64(h, p->name, strlen(p->name));
+        h = hash64(h, &p->def, p->has_default ? sizeof(p->def) : 0);
+    }
+    return h;
+}
+
 static void lint_same(struct lint *l)
 {
     size_t most = 0, n = 0;
@@ -283,7 +416,7 @@ static void lint_same(struct lint *l)
         for (size_t k = 0; k < rules_kinds(l->r, x) && !is_restricted(x); k++)
             for (size_t v = 0; v < x->n_levels; v++)
                 if (x->levels[k][v].on)
-                    all[n++] = (struct same){expr_hash(x->levels[k][v].on), x,
+                    all[n++] = (struct same){hash_with_params(x, x->levels[k][v].on), x,
                                              rules_kind(l->r, x, k), v};
     }
     qsort(all, n, sizeof(*all), by_hash);
@@ -428,12 +561,23 @@ static void lint_rule(struct lint *l)
     lint_schedule(l);
     for (size_t i = 0; i < rules_kinds(l->r, l->x) && l->x->n_levels; i++) {
         const struct rule_level *levels = l->x->levels[i];
+        const struct kind *k = rules_kind(l->r, l->x, i);
+        struct fixed f;
         if (!levels[0].on)
             continue;
+        fixed_make(l, levels, k, &f);
         lint_hysteresis(l, levels);
-        lint_crossed(l, levels);
-        lint_plausible(l, levels, rules_kind(l->r, l->x, i));
-        lint_for(l, levels, rules_kind(l->r, l->x, i));
+        lint_crossed(l, f.levels);
+        for (size_t n = 0; n < l->x->n_levels; n++) /* is anything left that it can be? */
+            if (may_switch(l->x, levels[n].on) || may_switch(l->x, levels[n].off)) {
+                f.levels[n].on = levels[n].on;
+                f.levels[n].off = levels[n].off;
+            }
+        lint_plausible(l, f.levels, k);
+        lint_for(l, levels, k);
+        if (l->x->n_kinds)
+            lint_pauses(l, k);
+        fixed_done(&f);
     }
 }
 

@@ -113,6 +113,7 @@ static void says(const char *text, const char *want)
 
 #define HEAD  "version: 1\ngroups:\n- name: g\n  rules:\n"
 #define RULE  "  - {id: r, kind: sump, title: t, action: a, no_data: {}, "
+#define BARE  "  - {id: r, kind: sump, title: t, action: a, "
 #define LEVEL "levels: [{severity: minor, when: level > 1, off: level < 0.9}]"
 
 /* -- golden files --------------------------------------------------------------------------- */
@@ -393,6 +394,71 @@ static void lints_are_warnings(void **state)
          "alarms\n");
     says(HEAD RULE LEVEL ", unverified: true}\n",
          "a.yaml: warning: unverified limits, compare them with your devices and rules: r\n");
+}
+
+static void lints_put_the_defaults_in(void **state)
+{
+    (void)state;
+    says(HEAD RULE
+         "params: {hi: {default: 100, unit: cm}}, levels: [{severity: minor, when: level > "
+         "$hi, off: level < $hi + 20}]}\n",
+         "a.yaml:5:132: warning: when and off are both true, e.g. at 1.1: off must lie beyond "
+         "when\n");
+    says(HEAD RULE
+         "params: {hi: {default: 1, unit: m}, lo: {default: 0.5}}, levels: [{severity: "
+         "minor, when: level > $hi + 0, off: level < 0.4}, {severity: major, when: level > "
+         "$lo + 0, off: level < 0.3}]}\n",
+         "a.yaml:5:209: warning: levels cross: at 0.75 it is major, but not minor, the level "
+         "below\n");
+    says(HEAD RULE "params: {hi: {default: 5000, unit: m}}, levels: [{severity: minor, when: "
+                   "level > $hi, off: level < 1}]}\n",
+         "a.yaml:5:132: warning: can never be true: the plausible ranges of sump in the "
+         "catalogue leave no such value\n");
+    /* a switch: its default says "not here" */
+    says(HEAD RULE
+         "params: {here: {default: 0, min: 0, max: 1}}, levels: [{severity: minor, when: "
+         "pump_on and $here == 1}]}\n",
+         "");
+    says(HEAD RULE
+         "params: {hi: {unit: m}}, levels: [{severity: minor, when: level > $hi, off: "
+         "level < $hi - 0.1}]}\n",
+         "");
+    says(HEAD RULE
+         "params: {hi: {default: 2, unit: m}}, levels: [{severity: minor, when: level > $hi, "
+         "off: level < 1}]}\n"
+         "  - {id: s, kind: sump, title: t, action: a, params: {top: {default: 3, unit: m}}, "
+         "levels: [{severity: major, when: level > $top, off: level < 1}]}\n",
+         "");
+}
+
+static void lints_know_the_clock(void **state)
+{
+    (void)state;
+    says(HEAD RULE
+         "levels: [{severity: minor, when: hour() >= 22 and hour() < 6 and level > 1, off: "
+         "level < 0.5}]}\n",
+         "a.yaml:5:92: warning: can never be true, at no hour of the week: over midnight, "
+         "expected between(\"22:00\", \"06:00\")\n");
+    says(HEAD RULE
+         "levels: [{severity: minor, when: 'hour() >= 22 or hour() < 6', off: level < "
+         "0.5}]}\n",
+         "");
+    says(HEAD RULE
+         "levels: [{severity: minor, when: 'between(\"22:00\", \"06:00\") and hour() == "
+         "5 and weekday() == 7', off: level < 0.5}]}\n",
+         "");
+    says(HEAD RULE "levels: [{severity: minor, when: 'between(\"22:00\", \"22:30\") and not "
+                   "between(\"22:00\", \"22:29\")', off: level < 0.5}]}\n",
+         "");
+    says(HEAD BARE LEVEL
+         ", no_data: {after: 30s, policy: alert, severity: minor}, max_gap: 40s}\n",
+         "a.yaml:5:10: warning: no_data: after is shorter than the 60 s between two reports of "
+         "kind sump: a healthy device is silent each time\n"
+         "a.yaml:5:10: warning: max_gap is shorter than the 60 s between two reports of kind "
+         "sump: no time is counted between them\n");
+    says(HEAD BARE LEVEL
+         ", no_data: {after: 60s, policy: alert, severity: minor}, max_gap: 60s}\n",
+         "");
 }
 
 static void too_much_that_is_grave(void **state)
@@ -899,6 +965,8 @@ int main(void)
         cmocka_unit_test(the_hash_is_of_what_alarms),
         cmocka_unit_test(a_star_takes_the_kinds_that_can),
         cmocka_unit_test(lints_are_warnings),
+        cmocka_unit_test(lints_put_the_defaults_in),
+        cmocka_unit_test(lints_know_the_clock),
         cmocka_unit_test(too_much_that_is_grave),
         cmocka_unit_test(a_window_belongs_to_the_day_it_starts),
         cmocka_unit_test(the_second_window_of_a_day_counts),
