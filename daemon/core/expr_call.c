@@ -348,6 +348,45 @@ static bool check_count_over(struct expr_compiler *c, struct expr_node *n)
     return !c->failed;
 }
 
+/* What other languages call them; "" for what there is not, so that nothing near is offered. */
+static const char *expr_function_meant(const char *name, const char *const *names, size_t n)
+{
+    static const char *const others[][2] = {{"mean", "avg"},
+                                            {"average", "avg"},
+                                            {"std", "stddev"},
+                                            {"stdev", "stddev"},
+                                            {"minimum", "min"},
+                                            {"maximum", "max"},
+                                            {"total", "sum"},
+                                            {"increase", "delta"},
+                                            {"diff", "delta"},
+                                            {"deriv", "rate"},
+                                            {"time", "hour"},
+                                            {"day", "weekday"},
+                                            {"missing", "absent"},
+                                            {"nodata", "absent"},
+                                            {"abs", ""},
+                                            {"sqrt", ""},
+                                            {"if", ""},
+                                            {"pow", ""},
+                                            {"log", ""},
+                                            {"len", ""}};
+    for (size_t i = 0; i < COUNT(others); i++)
+        if (strcmp(others[i][0], name) == 0)
+            return *others[i][1] ? others[i][1] : NULL;
+    return err_nearest(name, names, n);
+}
+
+bool expr_is_function(const char *name, bool *out_bare)
+{
+    for (size_t i = 0; i < CALLS; i++)
+        if (strcmp(calls[i].name, name) == 0) {
+            *out_bare = calls[i].arguments == 0;
+            return true;
+        }
+    return false;
+}
+
 bool expr_check_call(struct expr_compiler *c, struct expr_node *n)
 {
     const char *names[CALLS], *name = n->token.name;
@@ -357,7 +396,7 @@ bool expr_check_call(struct expr_compiler *c, struct expr_node *n)
     while (call < CALLS && strcmp(names[call], name) != 0)
         call++;
     if (call == CALLS) {
-        const char *near = err_nearest(name, names, CALLS);
+        const char *near = expr_function_meant(name, names, CALLS);
         expr_fail(c, n->at, "no function %.64s(), expected %s%s", name,
                   near ? near : "one such as avg(), age(), between()", near ? "()?" : "");
         return false;

@@ -58,6 +58,37 @@ static const char *holds_or_held(const char *word, const char *const *names, siz
     return NULL;
 }
 
+static bool is_among(const char *word, const char *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i], word) == 0)
+            return true;
+    return false;
+}
+
+/* What people write who know other languages; NULL: nothing known. */
+static const char *meant_by(const char *word)
+{
+    static const char *const truths[] = {"yes",  "no",    "on",   "off",
+                                         "True", "False", "TRUE", "FALSE"};
+    static const char *const nothing[] = {"null", "none", "nil",    "nan",
+                                          "NULL", "None", "unknown"};
+    static const char *const days[] = {"mon",      "tue",    "wed",      "thu",     "fri",
+                                       "sat",      "sun",    "monday",   "tuesday", "wednesday",
+                                       "thursday", "friday", "saturday", "sunday"};
+    bool bare;
+    if (expr_is_function(word, &bare))
+        return bare ? "a function's name with (), such as weekday()"
+                    : "a function's name with what it looks at, such as avg(level, 10m)";
+    if (is_among(word, truths, sizeof(truths) / sizeof(*truths)))
+        return "true or false";
+    if (is_among(word, nothing, sizeof(nothing) / sizeof(*nothing)))
+        return "absent(metric, 30m) for what is not said";
+    if (is_among(word, days, sizeof(days) / sizeof(*days)))
+        return "a number: weekday() is 1 on Monday and 7 on Sunday";
+    return NULL;
+}
+
 /* A word that is neither metric nor code where it stands. */
 static bool fail_word(struct expr_compiler *c, const struct expr_node *n)
 {
@@ -68,7 +99,12 @@ static bool fail_word(struct expr_compiler *c, const struct expr_node *n)
         return false;
     }
     const struct kind *k = c->scope->kind;
-    const char *names[CATALOG_MAX_METRICS];
+    const char *names[CATALOG_MAX_METRICS], *meant = meant_by(n->token.name);
+    if (meant) {
+        expr_fail(c, n->at, "%s has no metric \"%.64s\", expected %s", k->name, n->token.name,
+                  meant);
+        return false;
+    }
     for (size_t i = 0; i < k->n_metrics; i++)
         names[i] = k->metrics[i].name;
     const char *near = err_nearest(n->token.name, names, k->n_metrics);

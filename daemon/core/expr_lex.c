@@ -142,6 +142,18 @@ static int fail_sign(struct expr_compiler *c)
             return -1;
         }
     }
+    if (*s == '[' || *s == ']' || *s == '{' || *s == '}') {
+        expr_fail(c, c->pos,
+                  "'%c' has no meaning here, expected '%c': lists and groups stand in ( and )",
+                  *s, *s == '[' || *s == '{' ? '(' : ')');
+        return -1;
+    }
+    if (*s == ':') {
+        expr_fail(c, c->pos,
+                  "':' has no meaning here, expected times of day in quotes, as in "
+                  "between(\"22:00\", \"06:00\")");
+        return -1;
+    }
     size_t n = utf8_char(s, left);
     if (n == 0 || (unsigned char)*s < ' ' || *s == 127)
         expr_fail(c, c->pos, "a byte 0x%02x, expected text in UTF-8", (unsigned char)*s);

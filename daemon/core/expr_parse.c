@@ -97,6 +97,9 @@ void expr_syntax_error(struct expr_compiler *c, int token, const struct expr_tok
     else if (after)
         expr_fail(c, t->at, "'%.*s' does not fit here, expected an operator or the end", n,
                   t->s);
+    else if (c->last.n == 2 && memcmp(c->last.s, "in", 2) == 0)
+        expr_fail(c, t->at, "'%.*s' follows in, expected '(', as in state in (shut, open)", n,
+                  t->s);
     else
         expr_fail(c, t->at,
                   "'%.*s' does not fit here, expected a metric, a number, '(' or a "

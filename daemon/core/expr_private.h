@@ -133,6 +133,8 @@ struct expr_node *expr_branch(struct expr_compiler *c, enum expr_node_kind kind,
 void expr_syntax_error(struct expr_compiler *c, int token, const struct expr_token *t);
 bool expr_check(struct expr_compiler *c);
 bool expr_check_call(struct expr_compiler *c, struct expr_node *n);
+/* Is there a function of that name, and does it take nothing? */
+bool expr_is_function(const char *name, bool *out_bare);
 bool expr_check_node(struct expr_compiler *c, struct expr_node *n);
 const char *expr_sort_name(const struct expr_type *t, char *room, size_t size);
 int expr_input_of(struct expr_compiler *c, const struct metric *m, const char *point,

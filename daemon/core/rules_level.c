@@ -99,7 +99,9 @@ static void compile_all(struct rules_build *b, struct rule *x, const struct leve
                 struct expr *e = compile(b, x, texts[t], k, &error);
                 good = e != NULL;
                 *(t ? &x->levels[i][l].off : &x->levels[i][l].on) = e;
-                if (!good && (!where || error.at > furthest.at)) {
+                bool near = strstr(error.text, "\"?") && !strstr(furthest.text, "\"?");
+                if (!good && (!where || error.at > furthest.at ||
+                              (near && texts[t] == where && error.at == furthest.at))) {
                     where = texts[t];
                     furthest = error;
                 }
@@ -109,8 +111,12 @@ static void compile_all(struct rules_build *b, struct rule *x, const struct leve
             x->levels[i][l].on = x->levels[i][l].off = NULL;
         fit += good;
     }
-    if (fit == 0 && where)
-        say(b, where, &furthest, NULL);
+    if (fit == 0 && where) {
+        int line, col;
+        rules_place_of(b->f, where, furthest.at, &line, &col);
+        conf_error(b->notes, line, col,
+                   "no kind of the catalogue fits, the nearest one says: %s", furthest.text);
+    }
 }
 
 /* -- reading ------------------------------------------------------------------------------- */

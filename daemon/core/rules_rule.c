@@ -185,7 +185,9 @@ static void unknown_kind(struct rules_build *b, const struct yaml_node *n, const
 static void read_kind(struct rules_build *b, const struct yaml_node *n, struct rule *x)
 {
     const char *names[CATALOG_MAX_KINDS];
-    const char *s = rules_text(b, n, "kind");
+    if (n->kind == YAML_LIST)
+        conf_error(b->notes, AT(n), "kind is a list, expected kinds: […] for several");
+    const char *s = n->kind == YAML_LIST ? NULL : rules_text(b, n, "kind");
     if (!s)
         return;
     const struct kind *k = catalog_kind(b->r->catalog, s, strlen(s));

@@ -123,6 +123,12 @@ static bool is_glued(struct rules_build *b, const struct yaml_node *key,
     return false;
 }
 
+static bool is_of_level(const char *key)
+{
+    return strcmp(key, "when") == 0 || strcmp(key, "off") == 0 || strcmp(key, "for") == 0 ||
+           strcmp(key, "severity") == 0;
+}
+
 bool rules_read_map(struct rules_build *b, const struct yaml_node *map,
                     const struct rules_key *keys, size_t n, const char *where)
 {
@@ -148,6 +154,11 @@ bool rules_read_map(struct rules_build *b, const struct yaml_node *map,
             conf_error(b->notes, AT(v->key),
                        "\"%.64s\" is cut off at a comma: a text with a comma between { and "
                        "} stands in quotes, or the mapping is written with a line for each key",
+                       v->key->text);
+        } else if (i == n && strcmp(where, "a rule") == 0 && is_of_level(v->key->text)) {
+            known = false;
+            conf_error(b->notes, AT(v->key),
+                       "\"%s\" belongs to a level: levels: [{severity: …, when: …, for: …}]",
                        v->key->text);
         } else if (i == n) {
             known = !rules_unknown(b, v->key, what, names, n) && known;
@@ -371,6 +382,8 @@ void rules_place_of(const struct rules_file *f, const struct yaml_node *n, size_
         p.s += 3;
     *out_line = n->line;
     *out_col = n->col;
+    if (*n->text == '\0') /* "": there is nothing behind its beginning */
+        return;
     while (p.s < p.end && (p.line < n->line || (p.line == n->line && p.col < n->col)))
         step(&p);
     if (p.s == p.end || p.line != n->line)

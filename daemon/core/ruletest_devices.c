@@ -337,9 +337,25 @@ static struct place place_of(const struct ruletest *t, const char *where)
         return (struct place){t->list[row].line, t->list[row].col};
     if (strncmp(where, COMPOUNDS, n) == 0 && row < t->n_compound_rows)
         return t->compound_rows[row];
-    if (strncmp(where, PARAMS, n) == 0 && row < t->n_param_rows)
+    bool of_conf = n == strlen("params.csv") && strncmp(where, "params.csv", n) == 0;
+    if ((of_conf || strncmp(where, PARAMS, n) == 0) && row < t->n_param_rows)
         return t->param_rows[row];
     return (struct place){0, 0};
+}
+
+/* "… is repeated, first in line 3": the line of the table, in the test file. */
+static char *with_lines(const struct ruletest *t, const char *where, const char *text)
+{
+    static const char first[] = "first in line ";
+    const char *at = strstr(text, first), *n = at ? at + strlen(first) : "";
+    size_t digits = strspn(n, "0123456789");
+    if (!at || digits == 0 || digits > 9)
+        return mem_strdup(text);
+    char *row = mem_printf("%.*s:%.*s", (int)strcspn(where, ":"), where, (int)digits, n);
+    struct place p = place_of(t, row);
+    free(row);
+    return p.line ? mem_printf("%.*s%d%s", (int)(n - text), text, p.line, n + digits)
+                  : mem_strdup(text);
 }
 
 /* What the readers say of the tables, at the place where the test file has it. */
@@ -354,10 +370,12 @@ static void hand_on(const struct ruletest *t, const struct problems *from, struc
         char *where = mem_strndup(s, cut ? (size_t)(cut - s) : 0);
         struct place at = place_of(t, where);
         const char *file = at.line || !*where ? t->file : where;
+        char *told = with_lines(t, where, text);
         if (cut && !wrong)
-            problems_warn(to, file, at.line, at.col, "%s", text);
+            problems_warn(to, file, at.line, at.col, "%s", told);
         else
-            problems_add(to, file, at.line, at.col, "%s", text);
+            problems_add(to, file, at.line, at.col, "%s", told);
+        free(told);
         free(where);
     }
 }

@@ -48,6 +48,7 @@ struct ruletest_run {
     struct streams *streams;
     struct buf state; /* what the gateway saved at its end */
     uint64_t ns, offset, messages, values, records, letters;
+    uint64_t good, bad; /* points */
     const char *letter_reason;
     int64_t shift_ns, beat_ns; /* of the wall clock; when the gateway last wrote a record */
     uint16_t packet_id;

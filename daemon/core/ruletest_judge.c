@@ -631,12 +631,31 @@ static bool reply_fits(struct ruletest_run *r, const void *wanted, size_t w, siz
     return true;
 }
 
+static void put_unexpected(struct ruletest_run *r, const struct replied *a, const char *what)
+{
+    begin_wrong(r, r->x->line, r->x->col, what);
+    (void)buf_puts(r->text, "    + at ");
+    ruletest_put_time(r->text, a->at_ns);
+    (void)buf_printf(r->text, ": %s\n", a->json);
+}
+
+/* Who lists no replies means his commands to be done. */
+static void expect_done(struct ruletest_run *r)
+{
+    for (size_t g = 0; g < r->n_replied; g++)
+        if (r->replied[g].answer != ANSWER_DONE && r->replied[g].answer != ANSWER_ALREADY)
+            put_unexpected(r, &r->replied[g],
+                           "a command was not done, and no reply is expected");
+}
+
 static void compare_replies(struct ruletest_run *r)
 {
     struct wanted w;
     struct matching m = {.r = r, .fits = reply_fits, .wanted = &w};
-    if (!r->x->replies_listed)
+    if (!r->x->replies_listed) {
+        expect_done(r);
         return;
+    }
     collect(r, EXPECT_REPLY, &w);
     for (size_t i = 0; i < w.n; i++)
         w.to[i] = r->n_replied;
@@ -654,12 +673,8 @@ static void compare_replies(struct ruletest_run *r)
         buf_done(&line);
     }
     for (size_t g = 0; g < r->n_replied; g++) {
-        if (m.of_got[g] != NONE)
-            continue;
-        begin_wrong(r, r->x->line, r->x->col, "a reply that was not expected");
-        (void)buf_puts(r->text, "    + at ");
-        ruletest_put_time(r->text, r->replied[g].at_ns);
-        (void)buf_printf(r->text, ": %s\n", r->replied[g].json);
+        if (m.of_got[g] == NONE)
+            put_unexpected(r, &r->replied[g], "a reply that was not expected");
     }
     match_done(&m);
     wanted_done(&w);
@@ -891,6 +906,12 @@ void ruletest_compare(struct ruletest_run *r)
     if (r->letters)
         begin_wrong(r, r->x->line, r->x->col,
                     r->letter_reason ? r->letter_reason : "a message could not be used");
+    if (r->x->n_series + r->x->n_steps + r->x->n_expects == 0)
+        begin_wrong(r, r->x->line, r->x->col,
+                    "nothing is said and nothing expected, expected series or steps");
+    if (r->bad && !r->good && !r->failed)
+        begin_wrong(r, r->x->line, r->x->col,
+                    "no value is good: all are outside their metric's plausible range");
     compare_transitions(r);
     compare_replies(r);
 }

@@ -30,16 +30,31 @@ struct hook { /* what the engine knows of us; outlives a change of hands */
 
 static void on_point(void *ctx, const struct point *p)
 {
-    (void)ctx;
-    (void)p;
+    struct ruletest_run *r = ((struct hook *)ctx)->to;
+    size_t n = strcspn(p->series, ",");
+    bool bad = n > 4 && memcmp(p->series + n - 4, "_bad", 4) == 0;
+    bool ours = strncmp(p->series, "gaihou_", 7) == 0; /* metrics, places, alarms */
+    r->bad += bad;
+    r->good += !bad && !ours;
 }
 
 static void on_letter(void *ctx, const struct engine_letter *l)
 {
     struct ruletest_run *r = ((struct hook *)ctx)->to;
     r->letters++;
-    if (!r->letter_reason)
-        r->letter_reason = arena_strdup(&r->arena, l->reason);
+    if (r->letter_reason)
+        return;
+    const struct record *k = l->record;
+    size_t len = k ? k->topic_len : 0;
+    int n = (int)(len < 128 ? len : 128);
+    char *text = strcmp(l->reason, "no_source") == 0
+                     ? mem_printf("no source reads topic \"%.*s\", expected "
+                                  "gaihou/v1/up/COMPOUND/DEVICE",
+                                  n, k ? k->topic : "")
+                     : mem_printf("the message of topic \"%.*s\" could not be used: %s", n,
+                                  k ? k->topic : "", l->reason);
+    r->letter_reason = arena_strdup(&r->arena, text);
+    free(text);
 }
 
 static void on_step(void *ctx, const struct position *at)

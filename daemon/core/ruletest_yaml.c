@@ -25,12 +25,24 @@ static const char *kind_of(const struct yaml_node *n)
                                                        : "a value";
 }
 
+/* What happens to samples is written beside them. */
+static bool is_of_series(const char *key)
+{
+    return strcmp(key, "late") == 0 || strcmp(key, "dup") == 0 || strcmp(key, "skew") == 0;
+}
+
 /* With the nearest one, or all that there are. */
 static void unknown_key(struct ruletest_parse *p, const struct yaml_node *key,
                         const char *const *names, size_t n, const char *where)
 {
     const char *near = err_nearest(key->text, names, n);
     struct buf list;
+    if (strcmp(where, "a step") == 0 && is_of_series(key->text)) {
+        conf_error(&p->notes, AT(key),
+                   "\"%s\" belongs to a series: {device: …, metric: …, values: …, %s: …}",
+                   key->text, key->text);
+        return;
+    }
     p->known = p->known && !near;
     buf_init(&list, 4096);
     for (size_t i = 0; i < n && !near; i++)

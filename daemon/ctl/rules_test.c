@@ -120,6 +120,16 @@ static int find_rules(struct loaded *l, const struct ruletest_set *s, struct rul
     return code;
 }
 
+/* What is odd about the test's own devices; what is odd about the rules is for `rules check`. */
+static void warn_of_test(const struct loaded *l, const struct problems *p)
+{
+    const char *file = ruletest_file(l->t);
+    for (size_t i = 0; i < problems_count(p); i++)
+        if (strncmp(problems_get(p, i), file, strlen(file)) == 0 &&
+            strstr(problems_get(p, i), "reads $"))
+            (void)fprintf(stderr, "%s\n", problems_get(p, i));
+}
+
 static int load_world(struct loaded *l, size_t set)
 {
     const struct ruletest_set *s = ruletest_set(l->t, set);
@@ -137,6 +147,8 @@ static int load_world(struct loaded *l, size_t set)
         if (r != 0) {
             tell(l, p);
             code = CTL_REFUSED;
+        } else if (set == 0) {
+            warn_of_test(l, p);
         }
         problems_free(p);
     }

@@ -205,7 +205,8 @@ static void test_mistakes(void **state)
     refused(
         HEAD "  - name: a\n    steps:\n      - {at: 5m}\n      - {at: 6m, link: away}\n"
              "      - {at: 7m, command: {case: 1, verb: akc}}\n      - {restart: true}\n"
-             "      - {at: 8m, restart: maybe}\n      - {at: 9m, clock: soon}\n",
+             "      - {at: 8m, restart: maybe}\n      - {at: 9m, clock: soon}\n"
+             "      - {at: 9m, link: up, late: 3m}\n",
         "t.yaml:7:9: error: a step needs `at` and one of restart, reload, command, link, "
         "clock, presence, message\n"
         "t.yaml:8:24: error: link \"away\", expected one of down up\n"
@@ -216,7 +217,9 @@ static void test_mistakes(void **state)
         "t.yaml:11:27: error: restart is \"maybe\", expected true or false\n"
         "t.yaml:11:27: error: restart: expected true, crash or {down: 5m}\n"
         "t.yaml:12:25: error: clock is \"soon\", expected a time like 90s, 5m or 1h30m, + or "
-        "- before it\n");
+        "- before it\n"
+        "t.yaml:13:28: error: \"late\" belongs to a series: {device: …, metric: …, values: …, "
+        "late: …}\n");
 }
 
 /* What is written and not looked at is a promise that the test does not keep. */
@@ -469,6 +472,47 @@ static void test_differences(void **state)
         NULL);
 }
 
+static void test_said_wrongly(void **state)
+{
+    (void)state;
+    run("  - name: a\n    expect: []\n",
+        "t.yaml:5:5: a: nothing is said and nothing expected, expected series or steps\n",
+        NULL);
+    run("  - name: a\n    series: [{device: s1, metric: level, values: \"900x3 -30x2\"}]\n"
+        "    expect: []\n",
+        "t.yaml:5:5: a: no value is good: all are outside their metric's plausible range\n",
+        NULL);
+    run("  - name: a\n    steps: [{at: 1m, message: {topic: a/b, payload: \"{}\"}}]\n",
+        "t.yaml:5:5: a: no source reads topic \"a/b\", expected gaihou/v1/up/COMPOUND/DEVICE\n",
+        NULL);
+}
+
+/* Commands are meant to be done, where nothing else is expected of them. */
+static void test_commands_not_done(void **state)
+{
+    (void)state;
+#define CLOSE "    steps: [{at: 7m, command: {case: 1, verb: close, by: x}}]\n    expect:\n"
+    run("  - name: a\n" RISE CLOSE BOTH "      - {at: 7m, reply: refused, verb: close}\n", "",
+        NULL);
+    struct buf b;
+    struct ruletest_result r;
+    const struct world *worlds[1];
+    buf_init(&b, 1 << 16);
+    struct ruletest *t = parse(HEAD "  - name: a\n" RISE CLOSE BOTH, &b);
+    assert_non_null(t);
+    worlds[0] = world_of(t, rules_text);
+    ruletest_run(t, 0, &(struct ruletest_options){.worlds = worlds}, &r);
+    assert_false(r.passed);
+    assert_non_null(
+        strstr(buf_cstr(&r.text),
+               "t.yaml:5:5: a: a command was not done, and no reply is expected\n"));
+    assert_non_null(strstr(buf_cstr(&r.text), "\"result\":\"refused\""));
+    buf_done(&r.text);
+    world_free((struct world *)(uintptr_t)worlds[0]);
+    ruletest_free(t);
+    buf_done(&b);
+}
+
 /* A word where a number is meant, or the other way round, is no value and a test of nothing. */
 static void test_types(void **state)
 {
@@ -640,14 +684,24 @@ static void test_reload(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_notation),        cmocka_unit_test(test_decimals),
-        cmocka_unit_test(test_durations),       cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_devices),         cmocka_unit_test(test_run),
-        cmocka_unit_test(test_differences),     cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_reload),          cmocka_unit_test(test_said_in_vain),
-        cmocka_unit_test(test_eternity),        cmocka_unit_test(test_types),
-        cmocka_unit_test(test_points),          cmocka_unit_test(test_end_within_a_delay),
-        cmocka_unit_test(test_company),         cmocka_unit_test(test_not_told),
+        cmocka_unit_test(test_notation),
+        cmocka_unit_test(test_decimals),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_differences),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_said_in_vain),
+        cmocka_unit_test(test_eternity),
+        cmocka_unit_test(test_said_wrongly),
+        cmocka_unit_test(test_commands_not_done),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_points),
+        cmocka_unit_test(test_end_within_a_delay),
+        cmocka_unit_test(test_company),
+        cmocka_unit_test(test_not_told),
         cmocka_unit_test(test_refused_devices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
