@@ -450,19 +450,30 @@ static void pitfall_22_a_link_that_blinks_hides_nobody(void **state)
     rig_end(&r);
 }
 
+/* Both of what is wrong and of what was fine when it was last heard. */
 static void pitfall_24_what_is_kept_is_seen_to_be_old(void **state)
 {
     (void)state;
     struct rig r;
-    rig_start(&r, RIG_HEAD "s1,sump,c1,b1,60s,,\n",
+    rig_start(&r, RIG_HEAD "s1,sump,c1,b1,60s,,\ns2,sump,c1,b1,60s,,\n",
               RULES(RULE("high", "sump",
                          "levels: [{severity: major, when: level > 0.8, off: level < 0.6}], "
                          "no_data: {after: 10m, policy: keep}")));
     say(&r, 1 * MIN, "s1", "level=0.9");
+    say(&r, 2 * MIN, "s2", "level=0.1");
+    rig_to(&r, 5 * MIN);
+    assert_int_equal(rig_look(&r, "high", "s1", "").quality, ALARM_GOOD);
+    assert_int_equal(rig_look(&r, "high", "s2", "").quality, ALARM_GOOD);
     rig_to(&r, 2 * HOUR);
     told(&r,
          "60 high s1 activated active major good\n660 high s1 quality active major stale\n");
-    assert_int_equal(rig_look(&r, "high", "s1", "").quality, ALARM_STALE);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(rig_look(&r, "high", "s1", "").condition, ALARM_ACTIVE);
+        assert_int_equal(rig_look(&r, "high", "s1", "").quality, ALARM_STALE);
+        assert_int_equal(rig_look(&r, "high", "s2", "").condition, ALARM_NORMAL);
+        assert_int_equal(rig_look(&r, "high", "s2", "").quality, ALARM_STALE);
+        rig_restart(&r);
+    }
     rig_end(&r);
 }
 
@@ -623,6 +634,36 @@ static void pitfall_28_every_window_counts_and_midnight_is_no_hole(void **state)
     say(&r, midnight + (24 * 6 + 15) * HOUR, "d1", "open=0");
     told(&r, "630000 night d1 cleared normal minor good\n");
     rig_end(&r);
+}
+
+/* The last moment before midnight, midnight and the next one: of one window that goes through it, and of
+ * two that meet there. */
+static void pitfall_28_no_moment_between_two_days_is_lost(void **state)
+{
+    (void)state;
+    static const char *const rules[] = {
+        RULES(RULE("night", "door",
+                   "levels: [{severity: minor, when: open, off: not open}], schedule: "
+                   "{windows: [{days: [sat], from: \"22:00\", to: \"06:00\"}], on_close: "
+                   "resolve}")),
+        RULES(RULE("night", "door",
+                   "levels: [{severity: minor, when: open, off: not open}], schedule: "
+                   "{windows: [{days: [sat], from: \"22:00\", to: \"24:00\"}, "
+                   "{days: [sun], from: \"00:00\", to: \"06:00\"}], on_close: resolve}"))};
+    for (size_t i = 0; i < 12; i++) {
+        struct rig r;
+        uint64_t midnight = 16 * HOUR, at = midnight + i % 3 * S / 1000 - S / 1000;
+        rig_start(&r, rig_devices, rules[i / 6]);
+        rig_to(&r, at);
+        if (i / 3 % 2) /* or what began at 22:00 would stand */
+            rig_reload(&r, rig_devices, rules[i / 6]);
+        say(&r, at, "d1", "open=1");
+        told(&r, i % 3 ? "57600 night d1 activated active minor good\n"
+                       : "57599 night d1 activated active minor good\n");
+        rig_to(&r, midnight + 7 * HOUR);
+        told(&r, "79200 night d1 cleared normal minor good schedule\n");
+        rig_end(&r);
+    }
 }
 
 static void pitfall_29_repeated_and_merged_messages_make_one_alarm(void **state)
@@ -822,6 +863,7 @@ int main(void)
         cmocka_unit_test(hold_does_not_count_what_nobody_saw),
         cmocka_unit_test(pitfall_27_a_schedule_opens_without_a_sample),
         cmocka_unit_test(pitfall_28_every_window_counts_and_midnight_is_no_hole),
+        cmocka_unit_test(pitfall_28_no_moment_between_two_days_is_lost),
         cmocka_unit_test(pitfall_29_repeated_and_merged_messages_make_one_alarm),
         cmocka_unit_test(pitfall_32_severity_falls_by_each_levels_own_end),
         cmocka_unit_test(pitfall_33_a_rule_may_clear_what_is_not_seen_again),

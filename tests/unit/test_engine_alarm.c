@@ -377,6 +377,28 @@ static void pitfall_23_silence_has_the_key_of_its_rule(void **state)
     }
 }
 
+/* What goes to the store and to the databases of alarms is what changes, and once a minute how many are open:
+ * nothing for each sample, whether all is well, a delay runs or an alarm stands. */
+static void pitfall_25_no_sample_costs_a_write(void **state)
+{
+    (void)state;
+    enum { MINUTES = 200, EACH = 6 }; /* three records each: MAX_RECS */
+    struct bench *b = bench_of(conf_text);
+    for (int i = 0; i < MINUTES * EACH; i++) {
+        say(b, "d1", i % 2 ? "{\"level\":0.1,\"pump_on\":false}" : "{\"level\":0.2}",
+            MINUTE / EACH);
+        say(b, "d2", i % 2 ? "{\"level\":0.9}" : "{\"level\":0.91}", 0);
+        say(b, "d3", i % 20 ? "{\"pump_on\":true}" : "{\"pump_on\":false}", 0);
+    }
+    assert_int_equal(count_of(b, SAW_TRANSITION, ""), 2); /* of d2, and that its firm is away */
+    assert_int_equal(count_of(b, SAW_TRANSITION, "\"device\":\"d2\""), 1);
+    assert_int_equal(count_of(b, SAW_TRANSITION, "gaihou-firm-absent"), 1);
+    assert_int_equal(count_of(b, SAW_POINT, "gaihou_alert"), 2);
+    size_t counts = count_of(b, SAW_POINT, "gaihou_open");
+    assert_in_range(counts, MINUTES - 1, 2 * MINUTES); /* a line for each firm's */
+    bench_free(b);
+}
+
 static void open_cases_each_minute(void **state)
 {
     (void)state;
@@ -703,6 +725,7 @@ int main(void)
         cmocka_unit_test(who_is_concerned_no_more_may_be_away),
         cmocka_unit_test(what_cannot_be_delivered),
         cmocka_unit_test(pitfall_23_silence_has_the_key_of_its_rule),
+        cmocka_unit_test(pitfall_25_no_sample_costs_a_write),
         cmocka_unit_test(open_cases_each_minute),
         cmocka_unit_test(the_man_page_is_right),
         cmocka_unit_test(a_rule_vanishes),
