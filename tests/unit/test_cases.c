@@ -118,7 +118,7 @@ static void pitfall_02(void **state)
 {
     (void)state;
     struct cases_rig *r = rig_new();
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < MAX_SEEN; i++) {
         char point[16];
         struct alarm_event ev = rig_event(r, ALARM_ACTIVATED, "ack-1", "d1");
         snprintf(point, sizeof(point), "p%d", i);
@@ -126,7 +126,7 @@ static void pitfall_02(void **state)
         rig_give(r, &ev);
         assert_true(rig_last(r)->deliver);
     }
-    assert_int_equal(rig_open(r), 500);
+    assert_int_equal(rig_open(r), MAX_SEEN);
     rig_free(r);
 }
 

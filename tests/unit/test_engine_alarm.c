@@ -320,6 +320,85 @@ static void what_cannot_be_delivered(void **state)
     bench_free(b);
 }
 
+/* -- pitfalls of alert engines (see docs/alarms.md) -------------------------------------------- */
+
+static const struct seen *pump_case(const struct bench *b)
+{
+    const struct seen *t = last_of(b, SAW_TRANSITION);
+    assert_non_null(strstr(t->text, "\"rule\":\"pump-on\""));
+    assert_non_null(strstr(t->text, "\"device\":\"d1\",\"point\":\"\""));
+    return t;
+}
+
+/* A level's case of which the firm has shelved the key, and which is over now. */
+static void shelved_and_over(struct bench *b, bool ack, char id[CASE_ID_MAX])
+{
+    char topic[300];
+    say(b, "d1", "{\"pump_on\":true}", MINUTE);
+    tick(b, 6 * MINUTE);
+    assert_int_equal(pump_case(b)->change, CASE_ACTIVATED);
+    snprintf(id, CASE_ID_MAX, "%s", pump_case(b)->id);
+    snprintf(topic, sizeof(topic), "f1/qby/%s/shelve", id);
+    order(b, topic, "{\"for\":\"9h\"}", "", 1);
+    assert_int_equal(pump_case(b)->change, CASE_SHELVED);
+    snprintf(topic, sizeof(topic), "f1/qby/%s/ack", id);
+    if (ack)
+        order(b, topic, "{}", "", 1);
+    say(b, "d1", "{\"pump_on\":false}", MINUTE);
+}
+
+/* The alarm that the engine itself makes of a device's silence has the key of any other of its rule: it is
+ * another turn of the case that is open, or another case, and meets what the firm has shelved. */
+static void pitfall_23_silence_has_the_key_of_its_rule(void **state)
+{
+    (void)state;
+    for (int closed = 0; closed < 2; closed++) {
+        struct bench *b = bench_of(conf_text);
+        char id[CASE_ID_MAX];
+        shelved_and_over(b, closed, id);
+        if (!closed)
+            assert_int_equal(pump_case(b)->change, CASE_CLEARED);
+        assert_int_equal(pump_case(b)->closed, closed);
+        size_t n = count_of(b, SAW_TRANSITION, "\"device\":\"d1\"");
+        for (int i = 0; i < 25; i++)
+            say(b, "d2", "{\"level\":0.1}", MINUTE);
+        const struct seen *t = pump_case(b);
+        assert_int_equal(count_of(b, SAW_TRANSITION, "\"device\":\"d1\""), n + 1);
+        assert_int_equal(t->change, closed ? CASE_ACTIVATED : CASE_RECURRED);
+        assert_int_equal(strcmp(t->id, id) == 0, !closed);
+        assert_non_null(strstr(t->text, "\"quality\":\"stale\""));
+        assert_non_null(strstr(t->text, "\"masked\":[\"shelved\"]"));
+        assert_false(t->deliver);
+        snprintf(id, sizeof(id), "%s", t->id);
+        say(b, "d1", "{\"pump_on\":false}", MINUTE); /* and so does its end */
+        assert_string_equal(pump_case(b)->id, id);
+        assert_int_equal(pump_case(b)->change, CASE_CLEARED);
+        bench_free(b);
+    }
+}
+
+/* What goes to the store and to the databases of alarms is what changes, and once a minute how many are open:
+ * nothing for each sample, whether all is well, a delay runs or an alarm stands. */
+static void pitfall_25_no_sample_costs_a_write(void **state)
+{
+    (void)state;
+    enum { MINUTES = 200, EACH = 6 }; /* three records each: MAX_RECS */
+    struct bench *b = bench_of(conf_text);
+    for (int i = 0; i < MINUTES * EACH; i++) {
+        say(b, "d1", i % 2 ? "{\"level\":0.1,\"pump_on\":false}" : "{\"level\":0.2}",
+            MINUTE / EACH);
+        say(b, "d2", i % 2 ? "{\"level\":0.9}" : "{\"level\":0.91}", 0);
+        say(b, "d3", i % 20 ? "{\"pump_on\":true}" : "{\"pump_on\":false}", 0);
+    }
+    assert_int_equal(count_of(b, SAW_TRANSITION, ""), 2); /* of d2, and that its firm is away */
+    assert_int_equal(count_of(b, SAW_TRANSITION, "\"device\":\"d2\""), 1);
+    assert_int_equal(count_of(b, SAW_TRANSITION, "gaihou-firm-absent"), 1);
+    assert_int_equal(count_of(b, SAW_POINT, "gaihou_alert"), 2);
+    size_t counts = count_of(b, SAW_POINT, "gaihou_open");
+    assert_in_range(counts, MINUTES - 1, 2 * MINUTES); /* a line for each firm's */
+    bench_free(b);
+}
+
 static void open_cases_each_minute(void **state)
 {
     (void)state;
@@ -645,6 +724,8 @@ int main(void)
         cmocka_unit_test(without_a_broker_nobody_is_absent),
         cmocka_unit_test(who_is_concerned_no_more_may_be_away),
         cmocka_unit_test(what_cannot_be_delivered),
+        cmocka_unit_test(pitfall_23_silence_has_the_key_of_its_rule),
+        cmocka_unit_test(pitfall_25_no_sample_costs_a_write),
         cmocka_unit_test(open_cases_each_minute),
         cmocka_unit_test(the_man_page_is_right),
         cmocka_unit_test(a_rule_vanishes),
