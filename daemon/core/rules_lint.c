@@ -439,7 +439,8 @@ static bool is_silence_seen(const struct rules *r, const struct kind *k,
     *out = NULL;
     for (size_t i = 0; i < n; i++) {
         *out = *out || list[i]->n_kinds == 0 ? *out : list[i];
-        if (list[i]->has_no_data)
+        if (list[i]->has_no_data &&
+            (list[i]->no_data == RULE_SILENCE_ALERT || list[i]->n_levels == 0))
             return true;
     }
     return false;
@@ -455,7 +456,9 @@ static void lint_silence(struct lint *l)
             continue;
         l->x = first;
         l->at = &l->r->places[first->index];
-        WARN(l, "no rule of kind %s has no_data: nobody is told when such a device is silent",
+        WARN(l,
+             "no rule of kind %s has no_data with policy alert: nobody is told when such a "
+             "device is silent",
              kind->name);
     }
 }
