@@ -262,7 +262,6 @@ static void work(struct tell *t)
         tell_event_free(e);
     }
     tell_pump(t);
-    tell_snapshot_work(t);
 }
 
 static void on_wake(void *ctx)
@@ -309,7 +308,7 @@ static bool nothing_left(struct tell *t, uint64_t now)
     struct store_stats s;
     store_stats(t->o.store, &s);
     bool idle = s.outbox_rows == 0 && t->n_flights == 0 && !t->direct.head && !t->set.head &&
-                (!t->o.idle || t->o.idle(t->o.ctx));
+                !tell_snapshot_begun(t) && (!t->o.idle || t->o.idle(t->o.ctx));
     if (!idle)
         t->idle_since_ns = now;
     return idle && now - t->idle_since_ns >= IDLE_NS;
