@@ -237,7 +237,7 @@ struct tell {
     bool numbered; /* the store has the epoch, too: what waits has numbers of its stream */
     uint64_t told_offset, epoch_said; /* highest place that was told of; as published */
     struct tell_retained *retained;
-    size_t n_retained, cap_retained;
+    size_t n_retained, cap_retained, most_retained;
     bool alerts_wanted;      /* alerts/# is among the client's filters */
     struct tell_set touched; /* topics that this connection's rows have set */
     struct tell_set open;    /* topics of the open set */
@@ -290,7 +290,7 @@ struct tell {
     size_t n_snapshots;
 
     struct tell_firm *firms;
-    size_t n_firms;
+    size_t n_firms, most_firms;
 
     char *status;
     size_t status_len;
@@ -301,7 +301,7 @@ struct tell {
      * the journal was told of that. */
     uint64_t last_urgent, urgent_since_ns;
     bool delivery_recorded, delivery_fails;
-    struct log_state stuck;
+    struct log_state stuck, firms_room, retained_room;
     struct log_limit refusal, presence_log;
     char refused_what[256]; /* the last message that the broker refused */
     struct tell_stats n;
