@@ -439,6 +439,17 @@ static void tell_cases(struct pipeline *p)
         log_notice("alarms: there is room for new cases again");
 }
 
+static void tell_firms(struct pipeline *p)
+{
+    struct engine_stats e;
+    engine_stats(p->engine, &e);
+    bool more = e.firms_not_watched > p->not_watched && p->not_watched != UINT64_MAX;
+    p->not_watched = e.firms_not_watched;
+    if (more && log_broke(&p->firms))
+        log_error("alarms: too many firms: that one of the others does not listen will not be "
+                  "told (gaihou_beyond_ceiling_total)");
+}
+
 static void on_tick(void *ctx)
 {
     struct pipeline *p = ctx;
@@ -447,6 +458,7 @@ static void on_tick(void *ctx)
     live_tick(p);
     tell_clock(p);
     tell_cases(p);
+    tell_firms(p);
     keep_ahead(p); /* with no record coming, room is found here */
     pipeline_snapshot_maybe(p);
     arm_tick(p);
@@ -459,7 +471,7 @@ int pipeline_open(const struct pipeline_options *o, struct err *err, struct pipe
     ASSERT(o->n_sinks <= sizeof(((struct pipeline *)0)->emit));
     struct pipeline *p = mem_zalloc(sizeof(*p));
     p->o = *o;
-    p->not_opened = UINT64_MAX;
+    p->not_opened = p->not_watched = UINT64_MAX;
     p->batches.last = &p->batches.first;
     p->handed.last = &p->handed.first;
     p->answers_end = &p->answers;

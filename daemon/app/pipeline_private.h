@@ -99,10 +99,11 @@ struct pipeline {
     int sync_result;
     uint64_t synced;
     bool preparing;
-    struct log_state ahead; /* a whole segment can be made */
-    struct log_state clock; /* our wall clock is believed */
-    struct log_state cases; /* there is room for more open ones */
-    uint64_t not_opened;    /* as it was a moment ago */
+    struct log_state ahead;           /* a whole segment can be made */
+    struct log_state clock;           /* our wall clock is believed */
+    struct log_state cases;           /* there is room for more open ones */
+    struct log_state firms;           /* there is room for all that should listen */
+    uint64_t not_opened, not_watched; /* as they were a moment ago */
 
     struct store_batch *batch; /* open */
     size_t batch_rows;

@@ -274,6 +274,23 @@ static void metrics_tell(const struct report_sources *s, struct buf *b)
           t.presence_absent);
 }
 
+static void metrics_ceilings(const struct report_sources *s, struct buf *b)
+{
+    struct engine_stats e;
+    struct tell_stats t = {0};
+    engine_stats(pipeline_engine(s->pipeline), &e);
+    if (s->tell)
+        tell_stats(s->tell, &t);
+    head(b, "gaihou_beyond_ceiling_total", "counter",
+         "Times that there was no room for one more: for a firm whose presence is recorded, or "
+         "whose absence is told, or for a retained topic that is compared.");
+    (void)buf_printf(b,
+                     "gaihou_beyond_ceiling_total{what=\"presence\"} %" PRIu64 "\n"
+                     "gaihou_beyond_ceiling_total{what=\"absence\"} %" PRIu64 "\n"
+                     "gaihou_beyond_ceiling_total{what=\"retained\"} %" PRIu64 "\n",
+                     t.firms_not_kept, e.firms_not_watched, t.retained_not_kept);
+}
+
 static void metrics_alarms(const struct report_sources *s, struct buf *b)
 {
     struct store_stats t;
@@ -292,6 +309,7 @@ static void metrics_alarms(const struct report_sources *s, struct buf *b)
     one_u(b, "gaihou_alarm_adopted_total", "counter",
           "Open cases that were other than the store says, after the start.", p.adopt_differs);
     metrics_tell(s, b);
+    metrics_ceilings(s, b);
 }
 
 static void by_reason(struct buf *b, const char *name, const char *help,

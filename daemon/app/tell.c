@@ -142,8 +142,14 @@ static struct tell_firm *find_firm(const struct tell *t, const char *name)
 /* NULL: there are too many. */
 static struct tell_firm *add_firm(struct tell *t, const char *name)
 {
-    if (t->n_firms == TELL_FIRMS_MAX)
+    if (t->n_firms == t->most_firms) {
+        t->n.firms_not_kept++;
+        if (log_broke(&t->firms_room))
+            log_error("alerts: more than %zu firms: whether the others listen is not recorded "
+                      "(firm %s is the first), and they may be told of as absent",
+                      t->most_firms, name);
         return NULL;
+    }
     t->firms = mem_realloc_array(t->firms, t->n_firms + 1, sizeof(*t->firms));
     struct tell_firm *f = &t->firms[t->n_firms++];
     *f = (struct tell_firm){0};
@@ -262,7 +268,6 @@ static void work(struct tell *t)
         tell_event_free(e);
     }
     tell_pump(t);
-    tell_snapshot_work(t);
 }
 
 static void on_wake(void *ctx)
@@ -309,7 +314,7 @@ static bool nothing_left(struct tell *t, uint64_t now)
     struct store_stats s;
     store_stats(t->o.store, &s);
     bool idle = s.outbox_rows == 0 && t->n_flights == 0 && !t->direct.head && !t->set.head &&
-                (!t->o.idle || t->o.idle(t->o.ctx));
+                !tell_snapshot_begun(t) && (!t->o.idle || t->o.idle(t->o.ctx));
     if (!idle)
         t->idle_since_ns = now;
     return idle && now - t->idle_since_ns >= IDLE_NS;
@@ -532,6 +537,8 @@ int tell_open(const struct tell_options *o, struct err *err, struct tell **out)
     struct tell *t = mem_zalloc(sizeof(*t));
     t->o = *o;
     t->recheck = true;
+    t->most_firms = TELL_FIRMS_MAX;
+    t->most_retained = TELL_RETAINED_MAX;
     name_things(t, b);
     t->snapshots_end = &t->snapshots;
     tell_rows_init(t);

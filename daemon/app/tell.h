@@ -77,6 +77,9 @@ struct tell_stats {
     uint64_t undeliverable; /* messages that the broker can never take: too large */
     uint64_t refused,
         held; /* messages that the broker did not take; firms that wait for that, now */
+    /* Times that there was no room: for a firm, whose presence is not recorded; for a retained topic of
+     * ours, which the comparison does not see. */
+    uint64_t firms_not_kept, retained_not_kept;
     uint64_t presence_online, presence_absent; /* firms, now, of those that ever said */
     double oldest_waiting_s; /* how long something waits without anything getting through */
     char problem[512];       /* what is wrong now, for people; "" if nothing */

@@ -112,6 +112,16 @@ void tell_agree_done(struct tell *t)
     tell_agree_down(t);
 }
 
+/* What is not remembered is told again if it is open, and stays if it is not. */
+static void no_room(struct tell *t)
+{
+    t->n.retained_not_kept++;
+    if (log_broke(&t->retained_room))
+        log_error("alerts: the broker keeps more than %zu states of ours: those of the others "
+                  "that are closed stay there",
+                  t->most_retained);
+}
+
 void tell_agree_retained(struct tell *t, struct tell_event *e)
 {
     t->last_retained_ns = loop_now_ns(t->o.loop);
@@ -120,8 +130,12 @@ void tell_agree_retained(struct tell *t, struct tell_event *e)
     uint64_t offset = tell_case_offset(t, case_of(e->topic));
     if (e->id == t->o.epoch && offset > t->broker_offset && t->epoch == 0)
         t->broker_offset = offset;
-    if (t->phase == TELL_AGREED || t->n_retained == TELL_RETAINED_MAX)
+    if (t->phase == TELL_AGREED)
         return;
+    if (t->n_retained == t->most_retained) {
+        no_room(t);
+        return;
+    }
     if (t->n_retained == t->cap_retained) {
         t->cap_retained = t->cap_retained ? t->cap_retained * 2 : 64;
         t->retained = mem_realloc_array(t->retained, t->cap_retained, sizeof(*t->retained));
@@ -317,6 +331,8 @@ static void agree(struct tell *t)
     if (t->recheck)
         t->doubt = t->read_high; /* until they are answered a lost link begins that anew */
     t->recheck = false;
+    if (t->n_retained < t->most_retained && log_healed(&t->retained_room))
+        log_notice("alerts: all states that the broker keeps are compared again");
     forget_retained(t);
     tell_set_clear(&t->open);
     t->phase = TELL_AGREED;

@@ -2,6 +2,9 @@
 /*
  * Snapshots: a firm's open cases, between a begin and an end, in the bytes that were last told.
  * One at a time, behind everything else; a lost link forgets them, whoever asked asks again.
+ *
+ * A state that waits for the window may be overtaken by rows of its case, which go first. Told behind them
+ * it would stay at the firm as the newest for ever: it is left out.
  */
 #include "app/tell_private.h"
 #include "base/jsonw.h"
@@ -12,7 +15,8 @@
 
 static void snapshot_free(struct tell_snapshot *s)
 {
-    tell_items_clear(&s->states);
+    tell_items_clear(&s->items);
+    tell_set_clear(&s->overtaken);
     free(s->firm);
     free(s->topic);
     free(s->correlation);
@@ -64,8 +68,9 @@ static void on_case(void *ctx, const struct store_case *c)
     s->cut |= s->bytes > TELL_SNAPSHOT_BYTES;
     if (s->cut)
         return;
-    tell_items_add(&s->states, answer(s, c->payload, c->len));
-    s->n++;
+    struct tell_item *i = answer(s, c->payload, c->len);
+    i->case_hash = tell_topic_hash(c->case_id, strlen(c->case_id));
+    tell_items_add(&s->items, i);
 }
 
 static void on_cases(void *ctx, int status, uint64_t n, bool more)
@@ -78,25 +83,9 @@ static void on_cases(void *ctx, int status, uint64_t n, bool more)
         snapshot_free(s);
         return;
     }
-    t->snapshots = s->next;
-    if (!t->snapshots)
-        t->snapshots_end = &t->snapshots;
-    t->n_snapshots--;
-    t->snapshot_asked = false;
-    if (status == 0) {
-        tell_items_add(&t->direct, frame(t, s, false));
-        if (s->states.head) {
-            *t->direct.tail = s->states.head;
-            t->direct.tail = s->states.tail;
-            t->direct.n += s->states.n;
-            tell_items_init(&s->states);
-        }
-        tell_items_add(&t->direct, frame(t, s, true));
-        t->n.snapshots++;
-    }
-    snapshot_free(s);
+    s->phase = SNAPSHOT_TELLS;
+    s->cut |= status != 0; /* the store is closing, or the process stops */
     tell_pump(t);
-    tell_snapshot_work(t);
 }
 
 void tell_snapshot_request(struct tell *t, struct tell_event *e)
@@ -112,21 +101,87 @@ void tell_snapshot_request(struct tell *t, struct tell_event *e)
                                 .correlation = e->correlation,
                                 .correlation_len = e->correlation_len};
     e->text = e->topic = e->correlation = NULL;
-    tell_items_init(&s->states);
+    tell_items_init(&s->items);
     *t->snapshots_end = s;
     t->snapshots_end = &s->next;
     t->n_snapshots++;
-    tell_snapshot_work(t);
 }
 
-/* The next request, when the one before has left: so much is in memory for one alone. */
-void tell_snapshot_work(struct tell *t)
+/* -- telling -------------------------------------------------------------------------------- */
+
+/* What the firm hears on `events` after the begin is no older than what was read of that case, and goes for
+ * what is not said again by the end. Who has lost the case hears nothing there: its topic is emptied. */
+void tell_snapshot_overtaken(struct tell *t, const struct tell_row *r, unsigned step)
 {
-    if (!t->snapshots || t->snapshot_asked || t->direct.n > TELL_DIRECT_MAX ||
-        !tell_may_tell(t) || t->closed)
+    struct tell_snapshot *s = t->snapshots;
+    const char *whose = step & (TELL_EVENT | TELL_CLOSE) ? r->firm
+                        : step == TELL_LEAVE             ? r->was_firm
+                                                         : NULL;
+    if (!s || (s->phase != SNAPSHOT_ASKS && s->phase != SNAPSHOT_TELLS) || !whose ||
+        !r->case_id || strcmp(whose, s->firm) != 0)
         return;
-    t->snapshot_asked = true;
-    store_open_cases(t->o.store, t->snapshots->firm, on_case, on_cases, t->snapshots);
+    if (step == TELL_LEAVE && r->firm && strcmp(r->firm, s->firm) == 0)
+        return; /* it has its event */
+    tell_set_add(&s->overtaken, tell_topic_hash(r->case_id, strlen(r->case_id)));
+    s->cut |= s->overtaken.n > TELL_OVERTAKEN_MAX;
+}
+
+/* A state of the snapshot that is being told. */
+bool tell_snapshot_drops(const struct tell *t, const struct tell_item *i)
+{
+    const struct tell_snapshot *s = t->snapshots;
+    return s->overtaken.n > TELL_OVERTAKEN_MAX || tell_set_has(&s->overtaken, i->case_hash);
+}
+
+/* What it had to send is on its way. */
+static void go_on(struct tell *t, struct tell_snapshot *s)
+{
+    switch (s->phase) {
+    case SNAPSHOT_WAITS:
+        tell_items_add(&s->items, frame(t, s, false));
+        s->phase = SNAPSHOT_BEGINS;
+        break;
+    case SNAPSHOT_BEGINS: /* read after it: what has been told before is in there */
+        s->phase = SNAPSHOT_ASKS;
+        store_open_cases(t->o.store, s->firm, on_case, on_cases, s);
+        break;
+    case SNAPSHOT_ASKS:
+        break;
+    case SNAPSHOT_TELLS:
+        tell_items_add(&s->items, frame(t, s, true));
+        s->phase = SNAPSHOT_ENDS;
+        break;
+    case SNAPSHOT_ENDS: /* so much is in memory for one alone */
+        t->snapshots = s->next;
+        if (!t->snapshots)
+            t->snapshots_end = &t->snapshots;
+        t->n_snapshots--;
+        t->n.snapshots++;
+        snapshot_free(s);
+        break;
+    }
+}
+
+int tell_snapshot_give(struct tell *t)
+{
+    struct tell_snapshot *s;
+    int r = 0;
+    while (r == 0 && (s = t->snapshots) && s->phase != SNAPSHOT_ASKS) {
+        while (r == 0 && s->items.head) {
+            bool is_state = s->items.head->case_hash;
+            size_t under_way = t->n_flights;
+            r = tell_give_item(t, &s->items);
+            s->n += is_state && t->n_flights > under_way;
+        }
+        if (r == 0)
+            go_on(t, s);
+    }
+    return r;
+}
+
+bool tell_snapshot_begun(const struct tell *t)
+{
+    return t->snapshots && t->snapshots->phase > SNAPSHOT_BEGINS;
 }
 
 void tell_snapshots_forget(struct tell *t)
@@ -134,7 +189,7 @@ void tell_snapshots_forget(struct tell *t)
     struct tell_snapshot *s = t->snapshots;
     for (struct tell_snapshot *next; s; s = next) {
         next = s->next;
-        if (t->snapshot_asked && s == t->snapshots)
+        if (s->phase == SNAPSHOT_ASKS)
             s->t = NULL; /* the store's answer frees it */
         else
             snapshot_free(s);
@@ -142,5 +197,4 @@ void tell_snapshots_forget(struct tell *t)
     t->snapshots = NULL;
     t->snapshots_end = &t->snapshots;
     t->n_snapshots = 0;
-    t->snapshot_asked = false;
 }

@@ -100,7 +100,7 @@ static int give(struct tell *t, struct tell_flight *f, struct mqtt_out *m)
     return r;
 }
 
-static int give_item(struct tell *t, struct tell_items *l)
+int tell_give_item(struct tell *t, struct tell_items *l)
 {
     struct tell_item *i = l->head;
     struct tell_flight f = {.kind = FLIGHT_ITEM, .item = i};
@@ -110,8 +110,9 @@ static int give_item(struct tell *t, struct tell_items *l)
                          .retain = i->retain,
                          .correlation = i->correlation,
                          .correlation_len = i->correlation_len};
-    /* What the comparison found, the outbox may have overtaken since. */
-    if (i->topic_hash && tell_set_has(&t->touched, i->topic_hash)) {
+    /* What the comparison or a snapshot found, the outbox may have overtaken since. */
+    if ((i->topic_hash && tell_set_has(&t->touched, i->topic_hash)) ||
+        (i->case_hash && tell_snapshot_drops(t, i))) {
         tell_item_free(take(l));
         return 0;
     }
@@ -141,6 +142,7 @@ static int give_rows(struct tell *t, bool (*next)(struct tell *t, struct tell_fl
         r = give(t, &f, &m);
         if (r == 0) {
             tell_row_sent(t, &f);
+            tell_snapshot_overtaken(t, f.row, f.step);
         } else if (r == -EMSGSIZE) { /* the rest of the row goes on without it */
             tell_row_sent(t, &f);
             tell_row_acked(t, &f);
@@ -160,13 +162,15 @@ void tell_pump(struct tell *t)
     bool may_tell = tell_may_tell(t) && loop_now_ns(t->o.loop) >= t->hold_until_ns;
     int r = may_tell ? give_rows(t, tell_next_urgent) : 0;
     while (r == 0 && t->own.head)
-        r = give_item(t, &t->own);
+        r = tell_give_item(t, &t->own);
     if (r == 0 && may_tell)
         r = give_rows(t, tell_next_row);
     while (r == 0 && t->set.head)
-        r = give_item(t, &t->set);
+        r = tell_give_item(t, &t->set);
     while (r == 0 && t->direct.head)
-        r = give_item(t, &t->direct);
+        r = tell_give_item(t, &t->direct);
+    if (r == 0 && tell_may_tell(t))
+        (void)tell_snapshot_give(t);
     tell_flush_done(t); /* rows that ended without a message */
     if (may_tell)
         tell_read(t);

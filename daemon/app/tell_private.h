@@ -31,8 +31,10 @@ enum {
     TELL_OPEN_BYTES = 64 << 20,     /* of the open set in memory; beyond it only what differs */
     TELL_SNAPSHOT_BYTES = 64 << 20, /* of one snapshot */
     TELL_SNAPSHOTS_MAX = 64,        /* requests that wait */
-    TELL_DIRECT_MAX = 256,          /* answers that wait */
-    TELL_RETAINED_MAX = 2000000,    /* topics of ours that a comparison remembers */
+    TELL_OVERTAKEN_MAX =
+        100000,            /* cases told of within one snapshot; more: it is asked for again */
+    TELL_DIRECT_MAX = 256, /* answers that wait */
+    TELL_RETAINED_MAX = 2000000, /* topics of ours that a comparison remembers */
     TELL_ORPHANS_MAX = 2000, /* of them those of former epochs that can be closed, at a time */
     TELL_ORPHAN_SLOTS = 4096,
     TELL_CORRELATION_MAX = 256,
@@ -49,6 +51,7 @@ struct tell_item {
     size_t len, correlation_len;
     bool retain;
     uint64_t topic_hash; /* of the comparison: 0 otherwise */
+    uint64_t case_hash;  /* a snapshot's state: 0 otherwise */
 };
 struct tell_items {
     struct tell_item *head, **tail;
@@ -183,14 +186,23 @@ struct tell_firm {
     unsigned changes; /* recorded within this second */
 };
 
+enum tell_snapshot_phase {
+    SNAPSHOT_WAITS,
+    SNAPSHOT_BEGINS,
+    SNAPSHOT_ASKS, /* the store, with the begin on its way */
+    SNAPSHOT_TELLS,
+    SNAPSHOT_ENDS
+};
 struct tell_snapshot {
     struct tell_snapshot *next;
     struct tell *t; /* NULL: nobody waits any more */
+    enum tell_snapshot_phase phase;
     char *firm, *topic, *correlation;
     size_t correlation_len, bytes;
-    uint64_t n;
+    uint64_t n; /* states that were told */
     bool cut;
-    struct tell_items states;
+    struct tell_items items;   /* what is to be sent of it now */
+    struct tell_set overtaken; /* cases of which a row was told since its begin */
 };
 
 struct tell {
@@ -225,7 +237,7 @@ struct tell {
     bool numbered; /* the store has the epoch, too: what waits has numbers of its stream */
     uint64_t told_offset, epoch_said; /* highest place that was told of; as published */
     struct tell_retained *retained;
-    size_t n_retained, cap_retained;
+    size_t n_retained, cap_retained, most_retained;
     bool alerts_wanted;      /* alerts/# is among the client's filters */
     struct tell_set touched; /* topics that this connection's rows have set */
     struct tell_set open;    /* topics of the open set */
@@ -274,12 +286,11 @@ struct tell {
     uint64_t doubt;        /* rows up to here may be older than what is marked of their cases */
 
     /* tell_answer.c */
-    struct tell_snapshot *snapshots, **snapshots_end; /* the first one is being read */
+    struct tell_snapshot *snapshots, **snapshots_end; /* the first one is being told */
     size_t n_snapshots;
-    bool snapshot_asked;
 
     struct tell_firm *firms;
-    size_t n_firms;
+    size_t n_firms, most_firms;
 
     char *status;
     size_t status_len;
@@ -290,7 +301,7 @@ struct tell {
      * the journal was told of that. */
     uint64_t last_urgent, urgent_since_ns;
     bool delivery_recorded, delivery_fails;
-    struct log_state stuck;
+    struct log_state stuck, firms_room, retained_room;
     struct log_limit refusal, presence_log;
     char refused_what[256]; /* the last message that the broker refused */
     struct tell_stats n;
@@ -318,7 +329,8 @@ void tell_item_free(struct tell_item *i);
 void tell_items_init(struct tell_items *l);
 void tell_items_add(struct tell_items *l, struct tell_item *i);
 void tell_items_clear(struct tell_items *l);
-void tell_pump(struct tell *t); /* sends what the window takes */
+int tell_give_item(struct tell *t, struct tell_items *l); /* 0: the first is off the list */
+void tell_pump(struct tell *t);                           /* sends what the window takes */
 void tell_answered(struct tell *t, uint64_t token, int status);
 void tell_lost(struct tell *t); /* the link: everything unanswered is to be sent again */
 
@@ -397,7 +409,10 @@ size_t tell_filters(const struct tell *t, bool alerts, char *names[8],
 
 /* tell_answer.c */
 void tell_snapshot_request(struct tell *t, struct tell_event *e);
-void tell_snapshot_work(struct tell *t);
+int tell_snapshot_give(struct tell *t); /* as much as the window takes; 0, or why not more */
+bool tell_snapshot_drops(const struct tell *t, const struct tell_item *i);
+void tell_snapshot_overtaken(struct tell *t, const struct tell_row *r, unsigned step);
+bool tell_snapshot_begun(const struct tell *t);
 void tell_snapshots_forget(struct tell *t);
 
 /* tell.c */

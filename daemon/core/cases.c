@@ -217,11 +217,17 @@ uint64_t cases_facets(const struct case_open *o)
     return f | (uint64_t)(o->ack.ms != 0) << 2 | (uint64_t)o->latched << 1 | holds;
 }
 
+/* As the rule in use says; where there is none, as it said last. */
+enum rule_work cases_policy(const struct case_open *o)
+{
+    return o->r ? o->r->work : o->policy;
+}
+
 bool cases_done(const struct case_open *o)
 {
     if (cases_holds(o) || o->latched)
         return false;
-    switch (o->policy) {
+    switch (cases_policy(o)) {
     case RULE_WORK_NONE:
         return true;
     case RULE_WORK_ACK:
@@ -535,12 +541,29 @@ static void come_home(struct cases *c, int64_t wall_ms)
     }
 }
 
+/* Its rule asks less now than when it cleared. What the store had otherwise says so by a timer of its own. */
+static bool asks_no_more(const struct case_open *o)
+{
+    return !o->behind && cases_done(o);
+}
+
+static void close_done(struct cases *c, uint64_t engine_ns, int64_t wall_ms)
+{
+    const struct case_cause why = {.wall_ms = wall_ms, .reason = "rule_changed"};
+    struct case_open *next;
+    for (struct case_open *o = c->first; o; o = next) {
+        next = o->next;
+        if (asks_no_more(o))
+            cases_emit_end(c, o, CASE_CLOSED, &why, true, engine_ns);
+    }
+}
+
 /* A reload would say something of it: of what came from the store nobody has in this world. */
 bool cases_is_unsettled(const struct cases *c, const struct case_open *o)
 {
     const struct compound *k = o->d ? cases_place(c, o->d) : NULL;
     bool test = cases_in_test(c, o) != NULL;
-    if (gone(c, o, c->world) || is_own_point(c, o) ||
+    if (gone(c, o, c->world) || is_own_point(c, o) || asks_no_more(o) ||
         (k && (strcmp(k->firm, o->firm) != 0 || strcmp(k->code, o->compound) != 0)))
         return true;
     return test != ((o->masks & MASK_TEST) != 0) && !(test && o->life_safety);
@@ -578,6 +601,7 @@ void cases_use(struct cases *c, const struct world *before, const struct world *
     for (struct case_open *o = c->first; o; o = o->next)
         if (o->d)
             move(c, o, wall_ms);
+    close_done(c, engine_ns, wall_ms);
     /* a scope may hold other devices now */
     cases_retest(c, &(struct case_cause){.wall_ms = wall_ms}, engine_ns);
 }

@@ -258,7 +258,7 @@ static struct outcome close_case(struct doing *d)
         return outcome(ANSWER_REFUSED, "condition_active");
     if (o->latched)
         return outcome(ANSWER_REFUSED, "latched");
-    if (d->cmd->firm && o->policy == RULE_WORK_FULL && !o->tested &&
+    if (d->cmd->firm && cases_policy(o) == RULE_WORK_FULL && !o->tested &&
         o->work != WORK_CONFIRMED && o->work != WORK_FED_BACK)
         return outcome(ANSWER_REFUSED, "not_confirmed");
     acknowledge(d);

@@ -64,6 +64,7 @@ static void take_masks(struct case_open *o, const struct alarm_event *ev)
 
 static void take_event(struct case_open *o, const struct alarm_event *ev)
 {
+    bool latches = ev->rule->latch && !o->latch && cases_holds(o); /* since a reload */
     take_masks(o, ev);
     o->r = ev->rule;
     o->d = ev->device;
@@ -80,7 +81,7 @@ static void take_event(struct case_open *o, const struct alarm_event *ev)
     o->value = ev->value;
     o->limit = ev->limit;
     cases_set(&o->metric, ev->metric ? ev->metric->name : NULL);
-    if (o->latch && cases_holds(o))
+    if (latches || (o->latch && cases_holds(o)))
         o->latched = true;
 }
 

@@ -54,8 +54,8 @@ struct case_open {
     bool tested; /* began in a test: nobody is dispatched, clearing ends it */
     bool lost;   /* the store did not have it: it is opened anew by a timer of its own */
     bool behind; /* the store had it as it was earlier: how it is, is told by such a timer */
-    enum rule_work policy;
-    char *metric; /* NULL: none */
+    enum rule_work policy; /* of the rule as it was with the last event: cases_policy() */
+    char *metric;          /* NULL: none */
     double value, limit;
     int64_t opened_ms, since_ms, discovered_ms, cleared_ms; /* cleared: 0 not */
     uint32_t members;
@@ -184,7 +184,8 @@ void cases_emit_end(struct cases *c, struct case_open *o, enum case_change chang
 bool cases_withheld(const struct case_open *o);    /* by a mask */
 bool cases_told_active(const struct case_open *o); /* the firm knows of a problem */
 uint64_t cases_facets(const struct case_open *o);
-bool cases_holds(const struct case_open *o);                        /* the condition */
+bool cases_holds(const struct case_open *o); /* the condition */
+enum rule_work cases_policy(const struct case_open *o);
 bool cases_done(const struct case_open *o);                         /* by its policy */
 void cases_stamps_keep(struct cases *c, const struct case_open *o); /* it ends */
 void cases_stamps_take(const struct cases *c, struct case_open *o,  /* it is new */

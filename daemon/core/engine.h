@@ -78,6 +78,7 @@ struct engine_stats { /* ever: part of the state, as the ledger is; what is "now
     uint64_t commands_unread;            /* records of commands that cannot be taken apart */
     uint64_t clocks_off;                 /* devices whose clock is corrected, now */
     uint64_t points_known;               /* further (device, point) pairs, now */
+    uint64_t firms_not_watched;          /* changes of firms for whom there was no room */
     uint64_t wall_steps_held;            /* steps of our clock that were not believed at once */
     bool wall_held;                      /* and one is not believed now … */
     double wall_held_by_s;               /* … that goes ahead by so much */

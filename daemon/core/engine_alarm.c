@@ -53,8 +53,10 @@ static struct listener *listener_of(struct engine_alarms *a, const char *firm)
 
 struct listener *engine_listener_add(struct engine_alarms *a, const char *firm)
 {
-    if (a->n_listeners == ENGINE_LISTENERS)
+    if (a->n_listeners == ENGINE_LISTENERS) {
+        a->e->stats.firms_not_watched++;
         return NULL;
+    }
     if ((a->n_listeners & (a->n_listeners - 1)) == 0) {
         size_t cap = a->n_listeners ? a->n_listeners * 2 : 1;
         a->listeners = mem_realloc_array(a->listeners, cap, sizeof(*a->listeners));

@@ -43,6 +43,7 @@ static void of_engine(struct engine_counters *c)
     add(c, "", "rebirths", &e->rebirths);
     add(c, "", "commands_unread", &e->commands_unread);
     add(c, "", "wall_steps_held", &e->wall_steps_held);
+    add(c, "", "firms_not_watched", &e->firms_not_watched);
 }
 
 static void of_alarms(struct engine_counters *c)

@@ -243,13 +243,35 @@ static void is_counted(struct cases_rig *r)
     assert_int_equal(t.open, n);
 }
 
+/* The rules as they are, but for what work they ask and what latches. */
+static char *other_rules(void)
+{
+    char *text = mem_strdup(rig_rules_text);
+    memcpy(strstr(text, "work: full"), "work: none", 10);
+    memcpy(strstr(text, "work: none"), "work: full", 10);
+    memset(strstr(text, "latch: true,"), ' ', 12);
+    return text;
+}
+
+/* Of no case all is done that its rule asks now. */
+static void none_is_done(const struct cases_rig *r)
+{
+    for (const struct case_open *o = r->c->first; o; o = o->next)
+        assert_false(!cases_holds(o) && !o->latched &&
+                     (o->r->work == RULE_WORK_NONE ||
+                      (o->r->work == RULE_WORK_ACK && o->ack.ms) ||
+                      (o->r->work == RULE_WORK_FULL && o->work == WORK_FED_BACK)));
+}
+
 static void round_of(uint64_t *seed, FILE *samples)
 {
     struct cases_rig *r = rig_new();
     struct truth t[KEYS] = {{0}};
+    char *rules = other_rules();
     struct world *other = rig_world(
         rig_conf_text, "compound,name,firm,merged_into\nqby,桥北苑,f1,\nc2,二村,f2,\n",
-        rig_devices_text, rig_rules_text);
+        rig_devices_text, rules);
+    free(rules);
     r->samples = samples;
     for (int i = 0; i < 400; i++) {
         uint64_t x = unit_random(seed), y = unit_random(seed);
@@ -265,6 +287,7 @@ static void round_of(uint64_t *seed, FILE *samples)
         else
             reload(r, &other);
         is_counted(r);
+        none_is_done(r);
         if (r->n > MAX_SEEN - 200)
             rig_forget_seen(r);
     }

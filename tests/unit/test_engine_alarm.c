@@ -207,6 +207,36 @@ static void who_does_not_listen(void **state)
     bench_free(b);
 }
 
+/* For so many there is no room; a snapshot remembers that it was counted. */
+static void too_many_to_watch(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(conf_text);
+    struct engine_stats st;
+    struct buf saved;
+    for (unsigned i = 0; i < 20003; i++) {
+        char firm[16];
+        struct kept *k = &b->recs[b->n_recs];
+        snprintf(firm, sizeof(firm), "x%u", i);
+        give(b, RECORD_PRESENCE, firm, "online", 6, 0, 1000);
+        free(k->topic);
+        free(k->body);
+        b->n_recs--;
+    }
+    engine_stats(b->e, &st);
+    assert_int_equal(st.firms_not_watched, 3);
+    buf_init(&saved, 64 << 20);
+    assert_int_equal(engine_save(b->e, append, &saved), 0);
+    engine_free(b->e);
+    b->e = engine_of(b);
+    engine_use(b->e, b->w);
+    assert_int_equal(engine_load(b->e, saved.data, saved.len), 0);
+    engine_stats(b->e, &st);
+    assert_int_equal(st.firms_not_watched, 3);
+    buf_done(&saved);
+    bench_free(b);
+}
+
 /* Nobody can listen any more: that somebody does not is over. */
 static void without_a_broker_nobody_is_absent(void **state)
 {
@@ -720,6 +750,7 @@ int main(void)
         cmocka_unit_test(the_other_lane),
         cmocka_unit_test(silence_and_downtime),
         cmocka_unit_test(who_does_not_listen),
+        cmocka_unit_test(too_many_to_watch),
         cmocka_unit_test(who_could_not_listen_before),
         cmocka_unit_test(without_a_broker_nobody_is_absent),
         cmocka_unit_test(who_is_concerned_no_more_may_be_away),

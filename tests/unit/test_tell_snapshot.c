@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Snapshots of what goes on meanwhile: a firm that hears as docs/firms.md says knows in the end what is so. */
+#pragma GCC diagnostic ignored "-Wunused-function"
+#include "tell_rig.h"
+
+#define CASES 12
+
+/* What firm wk knows of each case: the bytes, or that it is closed or not its own (""). */
+static struct {
+    struct {
+        char case_id[64], payload[160];
+        bool doubted; /* not said again since the begin */
+    } cases[CASES];
+    size_t n, heard; /* messages */
+    unsigned snapshots, cut;
+    size_t states; /* of the snapshot that goes on */
+} wk;
+
+static void firm_takes(const char *case_id, const char *payload)
+{
+    size_t i = 0;
+    while (i < wk.n && strcmp(wk.cases[i].case_id, case_id) != 0)
+        i++;
+    if (i == wk.n)
+        wk.n++;
+    assert_true(wk.n <= CASES);
+    snprintf(wk.cases[i].case_id, sizeof(wk.cases[i].case_id), "%s", case_id);
+    snprintf(wk.cases[i].payload, sizeof(wk.cases[i].payload), "%s", payload);
+    wk.cases[i].doubted = false;
+}
+
+static const struct fake_out *row_of(const char *payload)
+{
+    size_t i = 0;
+    while (i < db.n && strcmp(db.rows[i].payload, payload) != 0)
+        i++;
+    assert_true(i < db.n);
+    return &db.rows[i];
+}
+
+static void firm_hears_frame(const char *payload)
+{
+    if (strstr(payload, "\"snapshot\":\"begin\"")) {
+        wk.states = 0;
+        for (size_t i = 0; i < wk.n; i++)
+            wk.cases[i].doubted = true;
+        return;
+    }
+    const char *n = strstr(payload, "\"cases\":");
+    assert_non_null(n);
+    assert_int_equal(strtoul(n + 8, NULL, 10), wk.states);
+    wk.snapshots++;
+    if (!strstr(payload, "\"complete\":true")) {
+        wk.cut++;
+        return;
+    }
+    for (size_t i = 0; i < wk.n; i++)
+        if (wk.cases[i].doubted)
+            wk.cases[i].payload[0] = '\0';
+}
+
+static void firm_hears(void)
+{
+    for (; wk.heard < mq.n; wk.heard++) {
+        const struct sent *s = &mq.sent[wk.heard];
+        if (strncmp(s->topic, P "events/wk/", 20) == 0) {
+            const struct fake_out *o = row_of(s->payload);
+            firm_takes(o->case_id, o->o.tell & TELL_CLOSE ? "" : o->payload);
+        } else if (strncmp(s->topic, P "alerts/wk/", 20) == 0 && s->len == 0) {
+            firm_takes(strrchr(s->topic, '/') + 1, "");
+        } else if (strcmp(s->topic, P "reply/wk/snapshot") == 0) {
+            if (strstr(s->payload, "\"snapshot\":")) {
+                firm_hears_frame(s->payload);
+            } else {
+                wk.states++;
+                firm_takes(row_of(s->payload)->case_id, s->payload);
+            }
+        }
+    }
+}
+
+/* It knows what the store holds open, as it is, and nothing else. */
+static void assert_firm_knows(void)
+{
+    firm_hears();
+    for (size_t i = 0; i < db.n_cases; i++) {
+        const struct fake_case *c = &db.cases[i];
+        const char *known = "";
+        for (size_t k = 0; k < wk.n; k++)
+            if (strcmp(wk.cases[k].case_id, c->case_id) == 0)
+                known = wk.cases[k].payload;
+        assert_string_equal(known, c->open && strcmp(c->firm, "wk") == 0 ? c->payload : "");
+    }
+}
+
+static void open_cases(unsigned n)
+{
+    memset(&wk, 0, sizeof(wk));
+    start(1, 0);
+    for (unsigned i = 0; i < n; i++) {
+        char id[64];
+        snprintf(id, sizeof(id), "cq.all.1.b.%u", i);
+        commit("wk", "c1", id, TELL_STATE | TELL_EVENT, i + 1, "cq/all/1");
+    }
+    up();
+    settle();
+    mq.window = 3;
+}
+
+static void ask(void)
+{
+    message(P "snapshot/wk", "", false, NULL, NULL);
+    run_ms(20);
+}
+
+/* What happens while its states wait for the window goes ahead of them. */
+static void test_events_overtake(void **state)
+{
+    (void)state;
+    open_cases(8);
+    ask();
+    commit("wk", "c1", "cq.all.1.b.5", TELL_EVENT | TELL_CLOSE, 9, "cq/all/1");
+    commit("wk", "c1", "cq.all.1.b.6", TELL_STATE | TELL_EVENT, 10, "cq/all/1");
+    commit("wk", "c1", "cq.all.1.b.8", TELL_STATE | TELL_EVENT, 11, "cq/all/1");
+    struct fake_out *o =
+        commit("lh", "c3", "cq.all.1.b.7", TELL_STATE | TELL_EVENT | TELL_LEAVE, 1, "cq/all/1");
+    snprintf(o->was_firm, sizeof(o->was_firm), "wk");
+    snprintf(o->was_compound, sizeof(o->was_compound), "c1");
+    o->o.was_firm = o->was_firm;
+    o->o.was_compound = o->was_compound;
+    settle();
+    assert_firm_knows();
+    assert_int_equal(wk.snapshots, 1);
+    assert_int_equal(wk.cut, 0);
+    finish();
+}
+
+/* A request may wait for the window itself: what is told before its begin is in it. */
+static void test_told_before_the_begin(void **state)
+{
+    (void)state;
+    open_cases(4);
+    mq.window = 1;
+    commit("wk", "c1", "cq.all.1.b.1", TELL_STATE | TELL_EVENT, 5, "cq/all/1");
+    ask();
+    commit("wk", "c1", "cq.all.1.b.2", TELL_EVENT | TELL_CLOSE, 6, "cq/all/1");
+    settle();
+    assert_firm_knows();
+    assert_int_equal(wk.snapshots, 1);
+    assert_int_equal(wk.states, 3);
+    assert_int_equal(wk.cut, 0);
+    finish();
+}
+
+/* Opens, changes, closes and moves at random, between requests and a broker that takes its time. */
+static void random_run(uint64_t seed)
+{
+    uint64_t rnd = seed;
+    unsigned seq[2] = {6, 0}, asked = 0;
+    open_cases(6);
+    mq.window = 1 + (unsigned)(unit_random(&rnd) % 5);
+    db.chunk = unit_random(&rnd) % 4;
+    for (unsigned i = 0; i < 150; i++) {
+        char id[64];
+        uint64_t which = unit_random(&rnd) % CASES;
+        size_t at = 0;
+        snprintf(id, sizeof(id), "cq.all.1.b.%llu", (unsigned long long)which);
+        while (at < db.n_cases && strcmp(db.cases[at].case_id, id) != 0)
+            at++;
+        bool known = at < db.n_cases, open = known && db.cases[at].open;
+        bool was_wk = known && strcmp(db.cases[at].firm, "wk") == 0;
+        bool moves = open && unit_random(&rnd) % 4 == 0, to_wk = known ? was_wk != moves : true;
+        bool closes = open && !moves && unit_random(&rnd) % 3 == 0;
+        switch (unit_random(&rnd) % 4) {
+        case 0:
+            if (known && !open)
+                break; /* for ever */
+            struct fake_out *o = commit(to_wk ? "wk" : "lh", to_wk ? "c1" : "c3", id,
+                                        TELL_EVENT | (closes ? TELL_CLOSE : TELL_STATE) |
+                                            (moves ? TELL_LEAVE : 0),
+                                        ++seq[!to_wk], "cq/all/1");
+            if (moves) {
+                o->o.was_firm = was_wk ? "wk" : "lh";
+                o->o.was_compound = was_wk ? "c1" : "c3";
+            }
+            break;
+        case 1:
+            if (unit_random(&rnd) % 4 == 0) {
+                message(P "snapshot/wk", "", false, NULL, NULL);
+                asked++;
+            }
+            break;
+        case 2:
+            run_ms(10);
+            break;
+        default:
+            ack(1 + unit_random(&rnd) % 3);
+        }
+    }
+    settle();
+    assert_firm_knows();
+    assert_true(wk.snapshots == asked);
+    assert_int_equal(wk.cut, 0);
+    finish();
+}
+
+static void test_at_random(void **state)
+{
+    (void)state;
+    random_runs(300, random_run);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_events_overtake),
+        cmocka_unit_test(test_told_before_the_begin),
+        cmocka_unit_test_teardown(test_at_random, random_say_seed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
