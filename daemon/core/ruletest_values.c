@@ -74,7 +74,7 @@ static bool times(struct scan *x, uint64_t *out)
     while (is_digit(*x->s))
         x->s++;
     if (num_get_u64(from, (size_t)(x->s - from), out) != 0 || *out > RULETEST_MAX_SAMPLES) {
-        x->why = "expected how often, a number of at most a milliard, after x";
+        x->why = "expected how often, a number up to 1,000,000,000, after x";
         return false;
     }
     return true;
@@ -210,7 +210,7 @@ int ruletest_values(const char *text, struct arena *a, struct values *out, size_
         v.n++;
         if (v.samples > RULETEST_MAX_SAMPLES) {
             x.s = from;
-            x.why = "more than a milliard values";
+            x.why = "more than 1,000,000,000 values";
             return give_up(&x, -E2BIG, out_at, out_why);
         }
     }

@@ -42,6 +42,8 @@ int ctl_list(const struct ctl *c, char *path, const char *name, const char *spec
     }
     ctl_table_print(t, stdout);
     ctl_table_free(t);
+    if (json_array_size(json_object_get(j, name)) == 0)
+        (void)fprintf(stderr, "(none)\n");
     json_t *next = json_object_get(j, "next"), *after = json_object_get(j, "after");
     if (json_is_number(next))
         printf("… there may be more: --before %s, or --limit\n", ctl_text(j, "next"));

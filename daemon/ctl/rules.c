@@ -182,6 +182,7 @@ int rules_check(const struct tools_files *f, int argc, char **argv)
     size_t errors = 0;
     const char *const *files = (const char *const *)argv + 1;
     if (argc > 1 && strncmp(argv[1], "--", 2) == 0) {
+        (void)fprintf(stderr, "gaihouctl: unknown option %s\n", argv[1]);
         (void)usage_print(stderr, "rules", NULL);
         return CTL_USAGE;
     }
@@ -200,7 +201,9 @@ int rules_check(const struct tools_files *f, int argc, char **argv)
     if (code == CTL_DONE && s.conf)
         code = check_world(&s, argc < 2, &errors);
     if (code == CTL_DONE)
-        printf("%zu rules in %zu files: no errors\n", rules_count(s.rules), s.n_rule_files);
+        printf("%zu rule%s in %zu file%s: no errors\n", rules_count(s.rules),
+               rules_count(s.rules) == 1 ? "" : "s", s.n_rule_files,
+               s.n_rule_files == 1 ? "" : "s");
     site_close(&s);
     return code;
 }

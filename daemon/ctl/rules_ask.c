@@ -104,6 +104,7 @@ static int people(const struct ctl *c, char *id, const json_t *it, const json_t 
         put(why, 1);
     else
         say_none(it);
+    printf("  As it stood when it was raised, with the samples: --dir DATA_DIR\n");
     printf("\nWhat became of it:\n");
     return ctl_alerts(c, 3, argv);
 }

@@ -55,7 +55,7 @@ def test_check_refuses_what_is_not_there(tmp_path):
 def test_check_says_lints_and_counts(tmp_path):
     (tmp_path / "a.yaml").write_text((RULE % "0.8").replace(", off: level < 0.6", ""))
     r = rules("check", tmp_path / "a.yaml", "--catalog", CATALOG)
-    assert "warning:" in r.stderr and r.stdout == "1 rules in 1 files: no errors\n"
+    assert "warning:" in r.stderr and r.stdout == "1 rule in 1 file: no errors\n"
 
 
 def test_check_sees_the_registry_as_the_daemon_does(bench):

@@ -64,10 +64,9 @@ static void test_notation(void **state)
     notation("  3\t4\n5 ", "3.000 4.000 5.000");
     notation("1+2", "3: a step needs xN behind it, like 0.5+0.1x4");
     notation("1+x3", "2: expected a number");
-    notation("1x", "2: expected how often, a number of at most a milliard, after x");
-    notation("1x99999999999",
-             "13: expected how often, a number of at most a milliard, after x");
-    notation("1x1000000000", "0: more than a milliard values");
+    notation("1x", "2: expected how often, a number up to 1,000,000,000, after x");
+    notation("1x99999999999", "13: expected how often, a number up to 1,000,000,000, after x");
+    notation("1x1000000000", "0: more than 1,000,000,000 values");
     notation("1,2", "1: expected a blank between values");
     notation("'open", "0: a word in quotes does not end");
     notation("- 1", "1: expected a number");
