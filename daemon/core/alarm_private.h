@@ -255,7 +255,8 @@ struct rule_state {
     bool by_wall; /* scheduled or timed: a step of the wall clock concerns it */
     bool counts;
     bool hears;
-    bool newcomers; /* within a reload: devices that it did not concern before */
+    bool newcomers; /* within a reload: devices that it did not concern before, */
+    bool params;    /* some for which a parameter has another value */
     bool newly;     /* the sweep is for them alone: what goes on elsewhere goes on as it did */
 };
 
