@@ -14,6 +14,7 @@ struct small_world {
     const char *conf, *catalog, *compounds, *devices;
     const char *profile, *rules; /* one file of each; NULL: none */
     const char *profile2;        /* beside `profile` */
+    const char *params;          /* params.csv; NULL: none */
     bool shanghai;               /* with the time zone's own transitions */
 };
 
@@ -26,6 +27,9 @@ static inline int small_world_bundle(const struct small_world *t, struct buf *zo
         [WORLD_COMPOUNDS] = {"/etc/t/compounds.csv", t->compounds, strlen(t->compounds)},
         [WORLD_DEVICES] = {"/etc/t/devices.csv", t->devices, strlen(t->devices)},
     };
+    if (t->params)
+        parts[WORLD_PARAMS] =
+            (struct world_text){"/etc/t/params.csv", t->params, strlen(t->params)};
     struct zone *z = NULL;
     if (t->shanghai && (zone_open("Asia/Shanghai", &z) != 0 || world_zone_text(z, zone) != 0)) {
         zone_free(z);

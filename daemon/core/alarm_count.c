@@ -56,6 +56,7 @@ void gen_counts(struct gen *g)
             for (size_t l = 0; l < r->rule->n_levels; l++) {
                 find(g, &g->plans[k], r, &r->on[l]);
                 find(g, &g->plans[k], r, &r->off[l]);
+                r->counted |= (uint8_t)((r->on[l].n_counts || r->off[l].n_counts) << l);
             }
             r->plain &= !r->counts;
         }

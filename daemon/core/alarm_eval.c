@@ -15,7 +15,9 @@
 struct verdict {
     enum expr_truth on[RULE_MAX_LEVELS], over[RULE_MAX_LEVELS];
     bool mute[RULE_MAX_LEVELS]; /* over, were it not for the silence */
-    struct expr_deaf deaf; /* the silence may be ours: nothing follows; to_ns 0: it is not */
+    bool deaf[RULE_MAX_LEVELS]; /* the silence may be ours: nothing follows, */
+    struct expr_deaf ours;      /* while we are so; to_ns 0: we are not */
+    bool old;                   /* a level found what was said too old */
 };
 
 static uint64_t max_gap_ns(const struct rule *r, const struct device *d)
@@ -106,20 +108,31 @@ static enum expr_truth decided(enum expr_truth t, enum rule_unknown how)
     return how == RULE_UNKNOWN_TRUE ? EXPR_TRUE : EXPR_FALSE;
 }
 
+/* What others say needs no word of the device: of a level that counts. Nor do those below it, while it
+ * ends: they are as they were last said, or what never was true would begin. */
+static bool by_others(const struct plan_rule *r, int level, size_t l)
+{
+    unsigned top = level > (int)l ? (unsigned)level : (unsigned)l;
+    return (r->counted & ((2u << top) - 1)) >> l != 0;
+}
+
 /* Without a sample, old values of a device that reports by the clock are no witness. */
 static bool has_witness(const struct moment *m, const struct whom *w, const struct plan_rule *r)
 {
     uint64_t newest = r->cross ? w->dev->alive_ns : w->series->newest_ns;
-    return m->from || r->rule->mode == RULE_HOLD || r->keeps || r->counts ||
+    return m->from || r->rule->mode == RULE_HOLD || r->keeps ||
            m->engine_ns - newest <= max_gap_ns(r->rule, w->device);
 }
 
 static bool any_true(struct alarm *a, const struct moment *m, const struct whom *w,
                      const struct plan_rule *r, struct expr_env *env)
 {
-    if (!a->g.rules[r->rule->index].in_force || !has_witness(m, w, r))
+    if (!a->g.rules[r->rule->index].in_force)
         return false;
+    bool witness = has_witness(m, w, r);
     for (size_t l = 0; l < r->rule->n_levels; l++) {
+        if (!witness && !by_others(r, -1, l))
+            continue;
         enum expr_truth t = ask(a, w, &r->on[l], false, NULL, env);
         a->stats.unknown += t == EXPR_UNKNOWN;
         if (decided(t, r->rule->unknown) == EXPR_TRUE)
@@ -152,7 +165,7 @@ static bool is_mute(const struct moment *m, const struct whom *w, const struct p
 /* Hours pass, and what was said long ago is still the last word: it is not taken for the present. */
 static bool is_old(const struct moment *m, const struct whom *w, const struct plan_rule *r)
 {
-    if (m->from || !r->keeps || r->counts)
+    if (m->from || !r->keeps)
         return false;
     if (r->rule->mode == RULE_HOLD)
         return m->engine_ns - w->dev->alive_ns > fresh_ns(r->rule, w->device);
@@ -160,12 +173,13 @@ static bool is_old(const struct moment *m, const struct whom *w, const struct pl
     return m->engine_ns - newest > max_gap_ns(r->rule, w->device);
 }
 
-/* The silence of who cannot be heard is ours, not its own: clocks that silence moves stand still. */
+/* The silence of who cannot be heard is ours, not its own: clocks of rules that silence moves stand still,
+ * but not where others say all that a level asks for. */
 static bool is_ours(struct alarm *a, const struct moment *m, const struct whom *w,
                     const struct plan_rule *r, struct expr_deaf *out)
 {
     *out = (struct expr_deaf){0};
-    return !m->from && r->hears && !r->counts && link_is_deaf(a, w, out);
+    return !m->from && r->hears && link_is_deaf(a, w, out);
 }
 
 static void judge(struct alarm *a, const struct moment *m, const struct whom *w,
@@ -173,10 +187,14 @@ static void judge(struct alarm *a, const struct moment *m, const struct whom *w,
                   struct verdict *out)
 {
     bool witness = has_witness(m, w, r), in_force = a->g.rules[r->rule->index].in_force;
-    bool old = is_old(m, w, r), deaf = is_ours(a, m, w, r, &out->deaf);
+    bool aged = is_old(m, w, r), ours = is_ours(a, m, w, r, &out->ours);
+    out->old = false;
     for (size_t l = 0; l < r->rule->n_levels; l++) {
         enum expr_truth on = EXPR_UNKNOWN, off = EXPR_UNKNOWN;
-        if (witness && !deaf) {
+        bool others = by_others(r, t->level, l), old = aged && !others;
+        out->deaf[l] = ours && (!others || r->on[l].hears || r->off[l].hears);
+        out->old |= old;
+        if ((witness || others) && !out->deaf[l]) {
             enum rule_unknown how = r->rule->unknown;
             enum expr_truth raw = ask(a, w, &r->on[l], old, act_windows(t, l, false), env);
             a->stats.unknown += raw == EXPR_UNKNOWN;
@@ -258,15 +276,15 @@ static bool is_frozen(const struct moment *m, const struct whom *w, const struct
     return !m->from && m->engine_ns > held_until(w, r, l);
 }
 
-/* On the axis of the delays; no later than we could hear. */
-static uint64_t delay_now(const struct moment *m, const struct act *t,
-                          const struct expr_deaf *deaf)
+/* On the axis of the level's delay; no later than we could hear. */
+static uint64_t delay_now(const struct moment *m, const struct act *t, const struct verdict *v,
+                          size_t l)
 {
     uint64_t now = m->engine_ns;
     if (m->from)
         return m->order_ns;
-    if (deaf->to_ns && deaf->from_ns < now)
-        now = deaf->from_ns;
+    if (v->deaf[l] && v->ours.from_ns < now)
+        now = v->ours.from_ns;
     return now > t->lag_ns ? now - t->lag_ns : 0;
 }
 
@@ -309,16 +327,26 @@ static bool changes_by_words(const struct plan_rule *r, size_t l)
            !(off->timed || off->windows || off->n_counts);
 }
 
+/* Time counts from one of its samples to the next, and there is none now. */
+static bool stands(const struct moment *m, const struct plan_rule *r, const struct act *t,
+                   size_t l)
+{
+    const struct plan_expr *on = &r->on[l], *off = &r->off[l];
+    return !m->from && r->rule->mode == RULE_SAMPLES && t->delays[l].run == DELAY_RUNS &&
+           !(on->timed || on->windows || off->timed || off->windows) &&
+           !by_others(r, t->level, l);
+}
+
 /* Does one wait for its moment? */
 static bool delays(const struct moment *m, const struct whom *w, const struct plan_rule *r,
                    struct act *t, const struct verdict *v)
 {
     bool resuming = false;
-    uint64_t now = delay_now(m, t, &v->deaf);
     uint64_t gap = max_gap_ns(r->rule, w->device);
-    t->waits = r->rule->mode == RULE_HOLD && is_old(m, w, r);
+    t->waits = r->rule->mode == RULE_HOLD && v->old;
     for (size_t l = 0; l < r->rule->n_levels; l++) {
         struct delay *d = &t->delays[l];
+        uint64_t now = delay_now(m, t, v, l);
         bool above = (int)l > t->level;
         enum expr_truth is = above ? v->on[l] : v->over[l];
         t->waits |= !above && v->mute[l];
@@ -330,7 +358,7 @@ static bool delays(const struct moment *m, const struct whom *w, const struct pl
             t->waits = true;
         } else if (is == EXPR_TRUE && resumes(m, w, r, t, l) && m->engine_ns < t->due) {
             t->waits = resuming = true;
-        } else if (danger && m->keeps) {
+        } else if ((danger && m->keeps) || (is == EXPR_TRUE && stands(m, r, t, l))) {
             continue;
         } else if (above && is == EXPR_FALSE && m->from && tolerated(d, r->rule)) {
             continue;
@@ -418,17 +446,17 @@ static void wait_for(struct alarm *a, const struct moment *m, const struct whom 
                      const struct plan_rule *r, struct act *t, const struct verdict *v,
                      bool resuming, struct expr_env *env)
 {
-    uint64_t now = delay_now(m, t, &v->deaf);
     t->due = resuming ? resume_at(m, w, r, t->due) : NEVER;
-    t->wake_ns = v->deaf.to_ns ? v->deaf.to_ns : NEVER;
+    t->wake_ns = v->ours.to_ns ? v->ours.to_ns : NEVER;
     for (size_t l = 0; l < r->rule->n_levels; l++) {
         const struct delay *d = &t->delays[l];
         uint64_t whole = (int)l > t->level ? r->levels[l].for_ns : r->levels[l].off_for_ns;
         if (d->run != DELAY_RUNS || d->done_ns >= whole || is_frozen(m, w, r, l) ||
             !by_time(r, t, l))
             continue;
+        uint64_t now = delay_now(m, t, v, l);
         uint64_t since = now > d->last_ns ? now - d->last_ns : 0, left = whole - d->done_ns;
-        uint64_t ahead = !m->from && !v->deaf.to_ns && d->last_ns > now ? d->last_ns - now : 0;
+        uint64_t ahead = !m->from && !v->deaf[l] && d->last_ns > now ? d->last_ns - now : 0;
         uint64_t due = m->engine_ns + (left > since ? left - since : 0) + ahead;
         uint64_t until = held_until(w, r, l);
         if (m->from && until != NEVER) /* a word counts as long as a sign of life */

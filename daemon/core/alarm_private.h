@@ -61,8 +61,9 @@ struct plan_rule {
     uint64_t mask;
     bool cross, keeps; /* keeps: windows or time, so an act for good */
     bool counts;
-    bool hears; /* silence says something to it */
-    bool plain; /* its levels ask for nothing but last values of its own point */
+    bool hears;      /* silence says something to it */
+    uint8_t counted; /* its levels that count, by bit */
+    bool plain;      /* its levels ask for nothing but last values of its own point */
 };
 
 /* What most samples need to know of a rule, side by side: rules are far apart. */
@@ -254,7 +255,8 @@ struct rule_state {
     bool by_wall; /* scheduled or timed: a step of the wall clock concerns it */
     bool counts;
     bool hears;
-    bool newcomers; /* within a reload: devices that it did not concern before */
+    bool newcomers; /* within a reload: devices that it did not concern before, */
+    bool params;    /* some for which a parameter has another value */
     bool newly;     /* the sweep is for them alone: what goes on elsewhere goes on as it did */
 };
 

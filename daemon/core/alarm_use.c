@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "core/alarm_private.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,6 +172,31 @@ static void note_newcomer(struct change *c, const struct whom *old, const struct
             (is_unread(old, now->device) || pos == UINT32_MAX ||
              !(seats_of(old->plan, old->series)[pos].flags & SEAT_LEVELS)))
             c->next->rules[n->index].newcomers = true;
+    }
+}
+
+static double param_of(const struct world *w, const struct device *d,
+                       const struct expr_param *p)
+{
+    double v = p->has_default ? p->def : (double)NAN;
+    (void)registry_param(w->registry, d, p->name, &v);
+    return v;
+}
+
+/* What was said is looked at by the values of now. Defaults are the rule's: with others it is a changed one. */
+static void note_params(struct change *c, const struct device *was, const struct device *is)
+{
+    const struct plan *plan = gen_plan(c->next, is);
+    if (registry_same_params(c->before->registry, was, c->now->registry, is))
+        return;
+    for (size_t i = 0; i < plan->n_rules; i++) {
+        const struct rule *r = plan->rules[i].rule;
+        struct rule_state *s = &c->next->rules[r->index];
+        for (size_t k = 0; k < r->n_params && !s->params; k++) {
+            double a = param_of(c->before, was, &r->params[k]);
+            double b = param_of(c->now, is, &r->params[k]);
+            s->params = a != b && !(isnan(a) && isnan(b));
+        }
     }
 }
 
@@ -411,6 +437,7 @@ static void move_device(struct change *c, uint32_t index)
         kept.pasts = NULL;
         now.dev->rare = mem_dup(&kept, sizeof(kept));
     }
+    note_params(c, old.device, d);
     bool leaves = leaves_own(c, &old, d);
     if (strcmp(old.device->point ? old.device->point : "", d->point ? d->point : "") != 0)
         now.dev->flags &= (uint8_t)~DEV_NAMED; /* where it stays, it is not of that name */
@@ -505,8 +532,9 @@ static void move_links(struct change *c)
         c->next->devs[i].broker = to[c->next->devs[i].broker];
 }
 
-/* Rules that must be looked at although nobody says anything: new and changed ones, those that time
- * changes, and those whose schedule was between two states. Of others newcomers are. */
+/* Rules that must be looked at although nobody says anything: new and changed ones, also where only a
+ * device's own value of a parameter is another, those that time changes, and those whose schedule was
+ * between two states. Of others newcomers are. */
 static void sweep_changed(struct change *c, const struct gen *old)
 {
     for (unsigned i = 0; i < c->a->g.n_rules; i++) {
@@ -516,7 +544,8 @@ static void sweep_changed(struct change *c, const struct gen *old)
             o = rules_find(c->before->rules, r->id, strlen(r->id));
         const struct rule_state *was = o ? &old->rules[o->index] : NULL;
         bool swept = was && was->cursor != UINT32_MAX;
-        bool all = s->by_wall || (c->before && (!o || o->hash != r->hash || s->counts)) ||
+        bool all = s->by_wall || s->params ||
+                   (c->before && (!o || o->hash != r->hash || s->counts)) ||
                    (swept && !was->newly);
         due_rule(c->a, i, c->m.engine_ns, c->m.wall_ms);
         if (all || swept || s->newcomers) {

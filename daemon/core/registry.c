@@ -182,15 +182,33 @@ bool registry_param_at(const struct registry *r, size_t i, const struct device *
     return true;
 }
 
+static size_t params_of(const struct registry *r, const struct device *d,
+                        const struct param **out)
+{
+    *out = r->param_at ? &r->params[r->param_at[d->index]] : NULL;
+    return r->param_at ? r->param_at[d->index + 1] - r->param_at[d->index] : 0;
+}
+
+bool registry_same_params(const struct registry *r, const struct device *d,
+                          const struct registry *other, const struct device *its)
+{
+    const struct param *a, *b;
+    size_t n = params_of(r, d, &a), m = params_of(other, its, &b);
+    for (size_t i = 0; n == m && i < n; i++)
+        if (a[i].value != b[i].value || strcmp(a[i].name, b[i].name) != 0)
+            return false;
+    return n == m;
+}
+
 bool registry_param(const struct registry *r, const struct device *d, const char *name,
                     double *out)
 {
-    size_t low = 0, high = r->n_params;
+    const struct param *list;
+    size_t low = 0, high = params_of(r, d, &list);
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        const struct param *p = &r->params[mid];
-        int order =
-            p->device != d->index ? (p->device < d->index ? -1 : 1) : strcmp(p->name, name);
+        const struct param *p = &list[mid];
+        int order = strcmp(p->name, name);
         if (order == 0) {
             *out = p->value;
             return true;
@@ -236,6 +254,7 @@ void registry_free(struct registry *r)
     free(r->compounds);
     free(r->devices);
     free(r->params);
+    free(r->param_at);
     free(r->ranges);
     free(r->merged);
     free(r->split);

@@ -115,6 +115,9 @@ const struct device *registry_admit(const struct registry *r, const char *id, si
 /* A parameter of a device; false if it has none of that name. */
 bool registry_param(const struct registry *r, const struct device *d, const char *name,
                     double *out);
+/* Has a device the same parameters, with the same values, as another of another registry? */
+bool registry_same_params(const struct registry *r, const struct device *d,
+                          const struct registry *other, const struct device *its);
 /* Number i of all parameters, by device and name; false: there are no more. line: of params.csv. */
 bool registry_param_at(const struct registry *r, size_t i, const struct device **out_device,
                        const char **out_name, int *out_line);

@@ -139,6 +139,18 @@ static void make_ranges(struct sheet *s)
     qsort(r->ranges, n, sizeof(*r->ranges), by_device_and_metric);
 }
 
+/* Where each device's begin: a reload asks all of them for theirs. */
+static void find_firsts(struct registry *r)
+{
+    if (r->n_params == 0)
+        return;
+    r->param_at = mem_zalloc_array(r->n_devices + 1, sizeof(*r->param_at));
+    for (size_t i = 0; i < r->n_params; i++)
+        r->param_at[r->params[i].device + 1]++;
+    for (size_t i = 0; i < r->n_devices; i++)
+        r->param_at[i + 1] += r->param_at[i];
+}
+
 /* min ≤ max, whatever of both comes from the catalogue; the n lines give one range. */
 static void check_range(struct sheet *s, const struct param *p, size_t n)
 {
@@ -195,6 +207,7 @@ static void finish(struct sheet *s, bool complete)
                          "%s of device \"%s\" is repeated, first in line %u", b->name,
                          r->devices[b->device].code, a->line);
     }
+    find_firsts(r);
     make_ranges(s);
     check_ranges(s);
 }

@@ -30,6 +30,7 @@ struct registry {
     struct compound *compounds;
     struct device *devices;
     struct param *params; /* by device and name */
+    uint32_t *param_at;   /* by device, and the end: its first one; NULL: there are none */
     struct range *ranges; /* by device and metric */
     size_t n_compounds, n_devices, n_params, n_ranges;
     uint32_t *merged; /* of a compound: the index of what it is merged into, or UINT32_MAX */

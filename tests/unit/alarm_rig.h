@@ -240,12 +240,18 @@ static inline void rig_restart(struct rig *r)
     free(two.p);
 }
 
-static inline void rig_reload(struct rig *r, const char *devices, const char *rules)
+static inline void rig_use(struct rig *r, struct world *w)
 {
     struct world *before = r->w;
-    r->w = rig_world(devices, rules);
+    assert_non_null(w);
+    r->w = w;
     alarm_use(r->a, before, r->w, r->now, rig_wall(r, r->now));
     world_free(before);
+}
+
+static inline void rig_reload(struct rig *r, const char *devices, const char *rules)
+{
+    rig_use(r, rig_world(devices, rules));
 }
 
 static inline const struct rule *rig_rule(const struct rig *r, const char *id)

@@ -117,6 +117,41 @@ static void a_window_that_runs_empty_by_us_raises_nothing(void **state)
     rig_end(&r);
 }
 
+/* Nor where the rule counts, in another level or in the same: what is counted is heard all the same. */
+static void a_rule_that_counts_takes_our_silence_for_none(void **state)
+{
+    (void)state;
+    static const char devices[] = SUMPS "d1,door,c1,b1,,,\nd2,door,c1,b1,,,\n";
+    struct rig r;
+    rig_start(
+        &r, devices,
+        RULES(RULE("mute", "sump",
+                   "mode: hold, levels: [{severity: minor, when: \"count(level, 10m) < 1\"}, "
+                   "{severity: major, when: \"count_over(building, door, open) >= 2\", for: "
+                   "10m}]") RULE("both", "sump",
+                                 "levels: [{severity: minor, when: \"count(level, 10m) < 1 and "
+                                 "count_over(building, door, open) < 9\"}]")));
+    say(&r, 1 * MIN, "s1", "level=0.1");
+    say(&r, 2 * MIN, "s2", "level=0.1");
+    link_to(&r, 5 * MIN, false);
+    say(&r, 100 * MIN, "d1", "open=1"); /* read only now */
+    say(&r, 100 * MIN, "d2", "open=1");
+    rig_restart(&r);
+    told(&r, "");
+    rig_to(&r, 2 * HOUR);
+    told(&r, "6600 mute s1 activated active major stale\n"
+             "6600 mute s2 activated active major stale\n");
+    link_to(&r, 2 * HOUR, true);
+    say(&r, 2 * HOUR + 30 * S, "s1", "level=0.1");
+    say(&r, 2 * HOUR + 40 * S, "d1", "open=0");
+    told(&r, "7230 mute s1 quality active major good\n"
+             "7240 mute s1 cleared normal major good\n"
+             "7240 mute s2 level active minor stale\n"); /* nobody knows yet that it is not */
+    rig_to(&r, 2 * HOUR + 5 * MIN);
+    told(&r, "7260 both s2 activated active minor stale\n");
+    rig_end(&r);
+}
+
 /* A moment in which the broker kept everything is no outage. */
 static void a_blink_stops_no_age(void **state)
 {
@@ -266,6 +301,7 @@ int main(void)
         cmocka_unit_test(what_was_absent_stays_so),
         cmocka_unit_test(a_delay_does_not_run_while_the_link_is_down),
         cmocka_unit_test(a_window_that_runs_empty_by_us_raises_nothing),
+        cmocka_unit_test(a_rule_that_counts_takes_our_silence_for_none),
         cmocka_unit_test(a_blink_stops_no_age),
         cmocka_unit_test(two_blinks_are_one_outage),
         cmocka_unit_test(an_uplink_is_not_blamed_for_our_outage),
