@@ -194,8 +194,10 @@ static void move_values(const struct whom *old, struct whom *now)
     to->gap_to = from->gap_to;
     for (unsigned i = 0; i < old->plan->n_slots; i++)
         for (unsigned k = 0; k < now->plan->n_slots; k++)
-            if (strcmp(old->plan->metrics[i]->name, now->plan->metrics[k]->name) == 0)
+            if (strcmp(old->plan->metrics[i]->name, now->plan->metrics[k]->name) == 0) {
                 to->last[k] = from->last[i];
+                to->unread |= (from->unread >> i & 1) << k;
+            }
     for (size_t i = 0; i < old->plan->n_conds; i++)
         for (size_t k = 0; k < now->plan->n_conds; k++)
             if (old->plan->conds[i].hash == now->plan->conds[k].hash)
@@ -377,7 +379,7 @@ static void become_own(struct change *c, const struct whom *old, struct whom *no
     if (old->series->newest_ns < own->newest_ns)
         return; /* what was said without a name is newer */
     uint64_t kept = own->truth & cross_of(now->plan);
-    own->truth = 0;
+    own->truth = own->unread = 0;
     move_values(old, now);
     own->truth |= kept;
     now->dev->flags |= DEV_NAMED;
