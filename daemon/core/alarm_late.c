@@ -189,6 +189,16 @@ void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
 
 /* -- caught up -------------------------------------------------------------------------------- */
 
+/* Who reads at the end of catching up; graver: at a reload that makes it life-safety, as what was
+ * so already has read it at once. */
+static bool is_reader(const struct alarm *a, const struct whom *w, const struct rule *r,
+                      bool graver)
+{
+    if (!graver)
+        return !is_urgent(r, w->device);
+    return is_urgent(r, w->device) && (!r->life_safety || a->g.rules[r->index].graver);
+}
+
 static void split(const struct series *s, struct moment *m)
 {
     for (unsigned i = 0; i < 64 && s->unread >> i; i++)
@@ -197,7 +207,7 @@ static void split(const struct series *s, struct moment *m)
 }
 
 static void read_series(struct alarm *a, const struct moment *m, struct whom *w,
-                        struct series *s)
+                        struct series *s, bool graver)
 {
     struct moment n = *m;
     w->series = s;
@@ -205,24 +215,26 @@ static void read_series(struct alarm *a, const struct moment *m, struct whom *w,
     n.late = n.apart = true;
     n.order_ns = s->newest_ns;
     split(s, &n);
-    count_sample(a, &n, w, false);
+    count_sample(a, &n, w, graver);
     for (unsigned i = 0; i < w->plan->n_rules; i++) {
         const struct plan_rule *r = &w->plan->rules[i];
         w->series = r->cross ? w->dev->series : s; /* as eval_said() has it */
-        if ((!r->mask || r->mask & s->unread) && !is_urgent(r->rule, w->device))
+        bool said = r->mask ? r->mask & s->unread : !graver;
+        if (said && is_reader(a, w, r->rule, graver))
             alarm_eval(a, &n, w, i);
     }
 }
 
 /* What came without a time of its own; life-safety has read it already. Of a rule about something else nothing
  * was said: its clocks go on as they did. */
-static void read_all(struct alarm *a, const struct moment *m, struct whom *w)
+static void read_all(struct alarm *a, const struct moment *m, struct whom *w, bool graver)
 {
     for (struct series *s = w->dev->series; s; s = s->next) {
         if (!s->unread)
             continue;
-        read_series(a, m, w, s);
-        s->unread = 0;
+        read_series(a, m, w, s, graver);
+        if (!graver || w->device->life_safety)
+            s->unread = 0;
     }
 }
 
@@ -247,6 +259,21 @@ static void tell_all(struct alarm *a, const struct moment *m, struct whom *w)
         }
 }
 
+void late_graver(struct alarm *a, uint32_t device, const struct moment *m)
+{
+    if (!(a->g.devs[device].flags & DEV_CATCHING))
+        return;
+    struct whom w = gen_whom(&a->g, device, 0);
+    read_all(a, m, &w, true);
+    for (struct series *s = w.dev->series; s; s = s->next)
+        for (unsigned i = 0; i < w.plan->n_rules; i++) {
+            const struct seat *seat = &seats_of(w.plan, s)[i];
+            w.series = s;
+            if (seat->act && is_urgent(w.plan->rules[i].rule, w.device))
+                tell_held(a, m, &w, &w.plan->rules[i], act_at(a, seat->act));
+        }
+}
+
 void late_due(struct alarm *a, uint32_t device, const struct moment *m)
 {
     struct whom w = gen_whom(&a->g, device, 0);
@@ -257,7 +284,7 @@ void late_due(struct alarm *a, uint32_t device, const struct moment *m)
     }
     w.dev->rare = NULL;
     w.dev->flags &= (uint8_t)~DEV_CATCHING;
-    read_all(a, m, &w);
+    read_all(a, m, &w, false);
     tell_all(a, m, &w);
     for (struct past *p = r->pasts; p; p = p->next) {
         w.series = p->series;

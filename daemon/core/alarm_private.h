@@ -257,6 +257,7 @@ struct rule_state {
     bool hears;
     bool newcomers; /* within a reload: devices that it did not concern before */
     bool newly;     /* the sweep is for them alone: what goes on elsewhere goes on as it did */
+    bool graver;    /* within a reload: of life-safety, and was not before */
 };
 
 struct link {
@@ -529,6 +530,8 @@ void late_hold(struct alarm *a, const struct moment *m, const struct whom *w);
 void late_due(struct alarm *a, uint32_t device, const struct moment *m);
 void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
               const struct alarm_sample *s);
+/* What a reload makes life-safety waits no longer for the end of catching up. */
+void late_graver(struct alarm *a, uint32_t device, const struct moment *m);
 void rare_free(struct rare *r);
 struct past *late_past(struct rare *r, const struct whom *w); /* made if it is not there */
 /* What was read back of a series, for the same series of another generation, unless that has a past: rules

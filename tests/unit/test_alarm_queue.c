@@ -104,10 +104,112 @@ static void what_breaks_in_a_queue_is_bad(void **state)
     rig_end(&r);
 }
 
+/* -- a reload makes it life-safety ------------------------------------------------------------ */
+
 #define MARKED(yes)                                                                            \
     "device,kind,compound,building,expected_interval,life_safety\nd1,door,c1,b1,1h," yes "\n"
 #define OPEN(more)                                                                             \
     DAMPED("open", "door", "levels: [{severity: minor, when: open, off: not open" more "}]")
+
+/* Something goes on there: only its chatter, or a clock. */
+static void what_goes_on_hides_nothing(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, MARKED("no"), RULES(OPEN("")));
+    say(&r, 50 * S, "d1", "open=1");
+    say(&r, 55 * S, "d1", "open=0");
+    queued(&r, 60 * S, "d1", "open=1");
+    rig_to(&r, 61 * S);
+    told(&r, "50 open d1 activated active minor good\n55 open d1 cleared normal minor good\n");
+    rig_reload(&r, MARKED("yes"), RULES(OPEN("")));
+    rig_restart(&r);
+    rig_to(&r, 70 * S);
+    told(&r, "61 open d1 activated active minor good late\n");
+    rig_end(&r);
+    /* A clock runs since before. */
+    rig_start(&r, MARKED("no"), RULES(OPEN(", for: 20s, off_for: 10s")));
+    say(&r, 30 * S, "d1", "open=1");
+    queued(&r, 60 * S, "d1", "open=0");
+    rig_to(&r, 61 * S);
+    told(&r, "50 open d1 activated active minor good\n");
+    rig_reload(&r, MARKED("yes"), RULES(OPEN(", for: 20s, off_for: 10s")));
+    rig_to(&r, 80 * S);
+    told(&r, "61 open d1 inhibit active minor good rule_changed\n"
+             "71 open d1 cleared normal minor good late\n");
+    rig_end(&r);
+}
+
+/* A value that is higher still, where a lower level is told, or would be. */
+static void nor_does_a_lower_level(void **state)
+{
+    (void)state;
+#define TANK(yes)                                                                              \
+    "device,kind,compound,building,expected_interval,life_safety\ns1,sump,c1,b1,1h," yes "\n"
+#define LEVELS(more)                                                                           \
+    RULES(RULE("wet", "sump",                                                                  \
+               "levels: [{severity: minor, when: level > 0.8" more "}, {severity: major, "     \
+               "when: level > 1.2}]"))
+    struct rig r;
+    for (unsigned pending = 0; pending < 2; pending++) {
+        const char *rules = pending ? LEVELS(", for: 10m") : LEVELS("");
+        rig_start(&r, TANK("no"), rules);
+        say(&r, 50 * S, "s1", "level=0.9");
+        queued(&r, 60 * S, "s1", "level=1.3");
+        queued(&r, 61 * S, "s1", "pump_on=1");
+        rig_to(&r, 62 * S);
+        told(&r, pending ? "" : "50 wet s1 activated active minor good\n");
+        rig_restart(&r);
+        rig_reload(&r, TANK("yes"), rules);
+        rig_to(&r, 63 * S);
+        told(&r, pending ? "62 wet s1 activated active major good late\n"
+                         : "62 wet s1 inhibit active minor good rule_changed\n"
+                           "62 wet s1 level active major good late\n");
+        rig_to(&r, 70 * S);
+        told(&r, "");
+        rig_end(&r);
+    }
+}
+
+/* A rule that becomes life-safety: no sample says again what the queue said. */
+static void it_may_be_the_rule_that_is_marked(void **state)
+{
+    (void)state;
+#define LIFE(yes)                                                                              \
+    RULES(DAMPED("open", "door",                                                               \
+                 "life_safety: " yes                                                           \
+                 ", levels: [{severity: minor, when: open, off: not open}]"))
+    struct rig r;
+    rig_start(&r, MARKED("no"), LIFE("false"));
+    say(&r, 50 * S, "d1", "open=1");
+    queued(&r, 60 * S, "d1", "open=0");
+    rig_to(&r, 61 * S);
+    told(&r, "50 open d1 activated active minor good\n");
+    rig_reload(&r, MARKED("no"), LIFE("true"));
+    rig_restart(&r);
+    told(&r, "61 open d1 inhibit active minor good rule_changed\n"
+             "61 open d1 cleared normal minor good late\n");
+    rig_to(&r, 80 * S);
+    told(&r, "");
+    rig_end(&r);
+}
+
+/* What has a time of its own was read when it came, and is only held back. */
+static void what_was_held_is_told(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, MARKED("no"), RULES(OPEN("")));
+    say(&r, 60 * S, "d1", "open=0");
+    rig_say(&r, 3 * HOUR, "d1", "open=1", (struct said){.order = 90 * S});
+    rig_to(&r, 3 * HOUR + S);
+    told(&r, "");
+    rig_reload(&r, MARKED("yes"), RULES(OPEN("")));
+    told(&r, "10801 open d1 activated active minor good late\n");
+    rig_to(&r, 3 * HOUR + 10 * S);
+    told(&r, "");
+    rig_end(&r);
+}
 
 /* -- life-safety that counts others ----------------------------------------------------------- */
 
@@ -137,6 +239,11 @@ static void who_is_counted_by_life_safety_is_heard_at_once(void **state)
     queued(&r, 61 * S, "d2", "open=1");
     rig_to(&r, 62 * S);
     told(&r, "");
+    /* Then the rule is marked. */
+    rig_reload(&r, DOORS, TWO("true"));
+    rig_to(&r, 63 * S);
+    told(&r, "62 many d1 activated active major good\n62 many d2 activated active major good\n"
+             "62 many d3 activated active major good\n");
     rig_end(&r);
 }
 
@@ -154,6 +261,20 @@ static void nor_need_the_rule_be_marked(void **state)
     told(&r, "61 many d1 activated active major good\n");
     rig_to(&r, 80 * S);
     told(&r, "66 many d2 activated active major good\n");
+    rig_end(&r);
+    /* Or who is counted is, while it catches up. */
+    rig_start(&r, DOORS, TWO("false"));
+    say(&r, 60 * S, "d1", "open=1");
+    queued(&r, 61 * S, "d2", "open=1");
+    rig_to(&r, 62 * S);
+    rig_reload(&r,
+               "device,kind,compound,building,life_safety\n"
+               "d1,door,c1,b1,no\nd2,door,c1,b1,yes\nd3,door,c1,b1,no\n",
+               TWO("false"));
+    rig_restart(&r);
+    rig_to(&r, 80 * S);
+    told(&r, "62 many d1 activated active major good\n62 many d2 activated active major good\n"
+             "62 many d3 activated active major good\n");
     rig_end(&r);
 }
 
@@ -199,6 +320,10 @@ int main(void)
         cmocka_unit_test(windows_have_each_last_word),
         cmocka_unit_test(what_is_live_is_read_once),
         cmocka_unit_test(what_breaks_in_a_queue_is_bad),
+        cmocka_unit_test(what_goes_on_hides_nothing),
+        cmocka_unit_test(nor_does_a_lower_level),
+        cmocka_unit_test(it_may_be_the_rule_that_is_marked),
+        cmocka_unit_test(what_was_held_is_told),
         cmocka_unit_test(who_is_counted_by_life_safety_is_heard_at_once),
         cmocka_unit_test(nor_need_the_rule_be_marked),
         cmocka_unit_test(what_version_4_left_unread_is_read),
