@@ -95,6 +95,15 @@ static void note_values(const struct whom *w, const struct alarm_sample *s,
     }
 }
 
+/* What comes out of a queue is read when its last word is known, but by life-safety. */
+static void note_unread(const struct whom *w, const struct moment *m, bool catch_up)
+{
+    if (catch_up && !w->device->life_safety)
+        w->series->unread |= m->carried | m->bad;
+    else if (w->series->unread)
+        w->series->unread &= ~(m->carried | m->bad);
+}
+
 static uint64_t late_limit(const struct device *d)
 {
     return 2 * interval_ns(d) > LATE_NS ? 2 * interval_ns(d) : LATE_NS;
@@ -170,12 +179,13 @@ static void take(struct alarm *a, struct moment *m, struct whom *w,
         w->dev->flags =
             (uint8_t)((w->dev->flags & ~(unsigned)DEV_NAMED) | (s->named ? DEV_NAMED : 0));
     note_values(w, s, m, said_ns);
+    note_unread(w, m, s->catch_up);
     if (m->late)
-        late_hold(a, m, w, s->catch_up);
+        late_hold(a, m, w);
     if (first && x->point)
         first_words(a, m, w);
-    if (w->plan->n_conds && (!s->catch_up || w->device->life_safety))
-        count_sample(a, m, w);
+    if (w->plan->n_conds)
+        count_sample(a, m, w, s->catch_up);
     if (m->carried | m->bad)
         eval_said(a, m, w, s->catch_up);
 }

@@ -48,6 +48,36 @@ static void find(struct gen *g, struct plan *p, struct plan_rule *r, struct plan
     p->counts |= x->n_counts > 0;
 }
 
+static void mark(struct gen *g, const struct plan_expr *x)
+{
+    for (unsigned i = 0; i < x->n_counts; i++) {
+        if (x->counts[i] >= g->n_counts)
+            continue;
+        const struct count *c = &g->counts[x->counts[i]];
+        g->plans[c->kind->index].urgent |= UINT64_C(1) << c->cond;
+    }
+}
+
+/* Where any device of a kind is life-safety, all rules of that kind may be. */
+static void mark_urgent(struct gen *g)
+{
+    const struct registry *devices = g->world->registry;
+    bool kinds[CATALOG_MAX_KINDS] = {false};
+    for (size_t i = 0; i < registry_devices(devices); i++) {
+        const struct device *d = registry_device_at(devices, i);
+        kinds[d->kind->index] |= d->life_safety;
+    }
+    for (size_t k = 0; k < g->n_plans; k++)
+        for (size_t i = 0; i < g->plans[k].n_rules; i++) {
+            const struct plan_rule *r = &g->plans[k].rules[i];
+            for (size_t l = 0; r->counts && l < r->rule->n_levels; l++)
+                if (r->rule->life_safety || kinds[k]) {
+                    mark(g, &r->on[l]);
+                    mark(g, &r->off[l]);
+                }
+        }
+}
+
 void gen_counts(struct gen *g)
 {
     for (size_t k = 0; k < g->n_plans; k++)
@@ -60,6 +90,8 @@ void gen_counts(struct gen *g)
             }
             r->plain &= !r->counts;
         }
+    if (g->n_counts)
+        mark_urgent(g);
 }
 
 double count_of(const struct alarm *a, unsigned count, uint32_t device)
@@ -120,13 +152,14 @@ static void look(struct alarm *a, const struct moment *m, const struct whom *w, 
 }
 
 /* A condition that reads other points is the device's own. */
-void count_sample(struct alarm *a, const struct moment *m, const struct whom *said)
+void count_sample(struct alarm *a, const struct moment *m, const struct whom *said, bool urgent)
 {
     struct whom w = *said;
+    uint64_t of = urgent && !w.device->life_safety ? w.plan->urgent : UINT64_MAX;
     for (size_t i = 0; i < w.plan->n_conds; i++) {
         const struct plan_expr *x = &w.plan->conds[i].x;
         w.series = x->cross ? w.dev->series : said->series;
-        if (w.series && x->mask & (m->carried | m->bad))
+        if (of >> i & 1 && w.series && x->mask & (m->carried | m->bad))
             look(a, m, &w, i);
     }
 }

@@ -90,7 +90,7 @@ void eval_feed(const struct plan_expr *x, struct expr_state *s, const struct who
         double v = m->from->last[x->slots[i]].v;
         if (m->carried >> x->slots[i] & 1 && !isnan(v) &&
             (!x->cross || input_series(w, &x->inputs[i]) == m->from))
-            expr_feed(x->x, s, i, v, m->order_ns);
+            expr_feed(x->x, s, i, v, m->apart ? m->from->last[x->slots[i]].at_ns : m->order_ns);
     }
 }
 

@@ -44,11 +44,10 @@ static void wait(struct alarm *a, struct rare *r, uint32_t device, uint64_t engi
     due_set(a, &r->queued, r->due, device, DUE_CATCH);
 }
 
-void late_hold(struct alarm *a, const struct moment *m, const struct whom *w, bool unread)
+void late_hold(struct alarm *a, const struct moment *m, const struct whom *w)
 {
     struct rare *r = rare_of(w->dev);
     w->dev->flags |= DEV_CATCHING;
-    r->unread |= unread;
     wait(a, r, w->device->index, m->engine_ns);
 }
 
@@ -190,41 +189,63 @@ void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
 
 /* -- caught up -------------------------------------------------------------------------------- */
 
-/* What was said since then, or is broken. */
-static uint64_t said_since(const struct whom *w, const struct series *s, uint64_t from_ns)
+/* Who reads at the end of catching up; graver: at a reload that makes it life-safety, as what was
+ * so already has read it at once. */
+static bool is_reader(const struct alarm *a, const struct whom *w, const struct rule *r,
+                      bool graver)
 {
-    uint64_t said = 0;
-    for (unsigned i = 0; i < w->plan->n_slots; i++)
-        if (s->last[i].at_ns >= from_ns || (s->last[i].at_ns && isnan(s->last[i].v)))
-            said |= UINT64_C(1) << i;
-    return said;
+    if (!graver)
+        return !is_urgent(r, w->device);
+    return is_urgent(r, w->device) && (!r->life_safety || a->g.rules[r->index].graver);
+}
+
+static void split(const struct series *s, struct moment *m)
+{
+    for (unsigned i = 0; i < 64 && s->unread >> i; i++)
+        if (s->unread >> i & 1)
+            *(isnan(s->last[i].v) ? &m->bad : &m->carried) |= UINT64_C(1) << i;
+}
+
+static void read_series(struct alarm *a, const struct moment *m, struct whom *w,
+                        struct series *s, bool graver)
+{
+    struct moment n = *m;
+    w->series = s;
+    n.from = s;
+    n.late = n.apart = true;
+    n.order_ns = s->newest_ns;
+    split(s, &n);
+    count_sample(a, &n, w, graver);
+    for (unsigned i = 0; i < w->plan->n_rules; i++) {
+        const struct plan_rule *r = &w->plan->rules[i];
+        w->series = r->cross ? w->dev->series : s; /* as eval_said() has it */
+        bool said = r->mask ? r->mask & s->unread : !graver;
+        if (said && is_reader(a, w, r->rule, graver))
+            alarm_eval(a, &n, w, i);
+    }
 }
 
 /* What came without a time of its own; life-safety has read it already. Of a rule about something else nothing
  * was said: its clocks go on as they did. */
-static void read_all(struct alarm *a, const struct moment *m, struct whom *w, uint64_t from_ns)
+static void read_all(struct alarm *a, const struct moment *m, struct whom *w, bool graver)
 {
     for (struct series *s = w->dev->series; s; s = s->next) {
-        struct moment n = *m;
-        if (s->newest_ns < from_ns)
+        if (!s->unread)
             continue;
-        w->series = s;
-        n.from = s;
-        n.late = true;
-        n.order_ns = s->newest_ns;
-        for (unsigned i = 0; i < w->plan->n_slots; i++)
-            if (s->last[i].at_ns == s->newest_ns && s->newest_ns)
-                n.carried |= UINT64_C(1) << i;
-        if (w->plan->n_conds && !w->device->life_safety)
-            count_sample(a, &n, w);
-        uint64_t said = said_since(w, s, from_ns);
-        for (unsigned i = 0; s->newest_ns && i < w->plan->n_rules; i++) {
-            const struct plan_rule *r = &w->plan->rules[i];
-            w->series = r->cross ? w->dev->series : s; /* as eval_said() has it */
-            if ((!r->mask || r->mask & said) && !is_urgent(r->rule, w->device))
-                alarm_eval(a, &n, w, i);
-        }
+        read_series(a, m, w, s, graver);
+        if (!graver || w->device->life_safety)
+            s->unread = 0;
     }
+}
+
+static void tell_held(struct alarm *a, const struct moment *m, const struct whom *w,
+                      const struct plan_rule *r, struct act *t)
+{
+    struct moment n = *m;
+    n.stamp_ms = t->held ? t->changed_ms : m->stamp_ms;
+    tell(a, &n, w, r, t, act_state(t), NULL);
+    tell_quality(a, &n, w, r, t);
+    act_settle(a, w, r, t);
 }
 
 static void tell_all(struct alarm *a, const struct moment *m, struct whom *w)
@@ -232,15 +253,24 @@ static void tell_all(struct alarm *a, const struct moment *m, struct whom *w)
     for (struct series *s = w->dev->series; s; s = s->next)
         for (unsigned i = 0; i < w->plan->n_rules; i++) {
             const struct seat *seat = &seats_of(w->plan, s)[i];
-            struct act *t = seat->act ? act_at(a, seat->act) : NULL;
-            if (!t)
-                continue;
-            struct moment n = *m;
-            n.stamp_ms = t->held ? t->changed_ms : m->stamp_ms;
             w->series = s;
-            tell(a, &n, w, &w->plan->rules[i], t, act_state(t), NULL);
-            tell_quality(a, &n, w, &w->plan->rules[i], t);
-            act_settle(a, w, &w->plan->rules[i], t);
+            if (seat->act)
+                tell_held(a, m, w, &w->plan->rules[i], act_at(a, seat->act));
+        }
+}
+
+void late_graver(struct alarm *a, uint32_t device, const struct moment *m)
+{
+    if (!(a->g.devs[device].flags & DEV_CATCHING))
+        return;
+    struct whom w = gen_whom(&a->g, device, 0);
+    read_all(a, m, &w, true);
+    for (struct series *s = w.dev->series; s; s = s->next)
+        for (unsigned i = 0; i < w.plan->n_rules; i++) {
+            const struct seat *seat = &seats_of(w.plan, s)[i];
+            w.series = s;
+            if (seat->act && is_urgent(w.plan->rules[i].rule, w.device))
+                tell_held(a, m, &w, &w.plan->rules[i], act_at(a, seat->act));
         }
 }
 
@@ -254,8 +284,7 @@ void late_due(struct alarm *a, uint32_t device, const struct moment *m)
     }
     w.dev->rare = NULL;
     w.dev->flags &= (uint8_t)~DEV_CATCHING;
-    if (r->unread)
-        read_all(a, m, &w, r->from_ns);
+    read_all(a, m, &w, false);
     tell_all(a, m, &w);
     for (struct past *p = r->pasts; p; p = p->next) {
         w.series = p->series;

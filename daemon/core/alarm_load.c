@@ -210,6 +210,31 @@ static void get_past(struct alarm *a, struct state_reader *r, struct whom *w, st
     }
 }
 
+/* Before it was saved which words nobody has read: all that may be. */
+static uint64_t unread_since(const struct series *s, unsigned slots, uint64_t from_ns)
+{
+    uint64_t said = 0;
+    for (unsigned i = 0; s->newest_ns >= from_ns && i < slots; i++)
+        if (s->last[i].at_ns >= from_ns || (s->last[i].at_ns && isnan(s->last[i].v)))
+            said |= UINT64_C(1) << i;
+    return said;
+}
+
+static void get_unread(struct state_reader *r, const struct whom *w)
+{
+    unsigned slots = w->plan->n_slots;
+    uint64_t any = 0;
+    if (!get_bool(r) || (r->version < 5 && w->device->life_safety))
+        return;
+    for (struct series *s = w->dev->series; s && !r->failed; s = s->next) {
+        s->unread =
+            r->version < 5 ? unread_since(s, slots, w->dev->rare->from_ns) : state_get_u64(r);
+        state_expect(r, slots == 64 || s->unread >> slots == 0);
+        any |= s->unread;
+    }
+    state_expect(r, any || r->version < 5);
+}
+
 static void get_rare(struct alarm *a, struct state_reader *r, struct whom *w)
 {
     if (!get_bool(r) || r->failed)
@@ -219,7 +244,7 @@ static void get_rare(struct alarm *a, struct state_reader *r, struct whom *w)
     rare->queued = get_queued(r);
     state_expect(r, rare->queued != 0);
     rare->from_ns = state_get_u64(r);
-    rare->unread = get_bool(r);
+    get_unread(r, w);
     uint64_t n = state_get_up_to(r, UINT16_MAX);
     for (uint64_t i = 0; i < n && !r->failed; i++)
         get_past(a, r, w, rare);

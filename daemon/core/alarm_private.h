@@ -13,7 +13,7 @@
 
 /* Of the saved state: alarm_save.c writes this version, alarm_load.c reads it and those before. */
 #define ALARM_STATE_MAGIC   0x314d4c4147494147u /* "GAIGALM1" */
-#define ALARM_STATE_VERSION 4u
+#define ALARM_STATE_VERSION 5u
 
 #define NEVER      UINT64_MAX
 #define MS_NS      UINT64_C(1000000)
@@ -89,6 +89,7 @@ struct plan {
     struct glance *glances; /* by rule */
     struct plan_cond *conds;
     size_t n_rules, n_conds;
+    uint64_t urgent;      /* conditions that life-safety counts */
     bool counts;          /* a rule counts */
     uint64_t cross_masks; /* any rule that reads other points */
     unsigned n_slots;
@@ -117,6 +118,7 @@ struct series {
     uint32_t device;
     uint16_t ordinal;        /* of the device's points, from 0 */
     uint64_t newest_ns;      /* order time of its newest sample */
+    uint64_t unread;         /* slots whose last word nobody has read: it came out of a queue */
     struct expr_last last[]; /* by slot; the seats come behind */
 };
 
@@ -164,7 +166,6 @@ struct past { /* old news of one series, evaluated apart */
 struct rare { /* of a device that catches up */
     uint64_t due, queued, from_ns;
     struct past *pasts;
-    bool unread; /* something was taken, but not evaluated */
 };
 
 struct uplink {
@@ -258,6 +259,7 @@ struct rule_state {
     bool newcomers; /* within a reload: devices that it did not concern before, */
     bool params;    /* some for which a parameter has another value */
     bool newly;     /* the sweep is for them alone: what goes on elsewhere goes on as it did */
+    bool graver;    /* within a reload: of life-safety, and was not before */
 };
 
 struct link {
@@ -363,6 +365,7 @@ struct moment {
     const struct series *from; /* of the sample; NULL: time, a reload, a count */
     bool late;
     bool displaced; /* it is taken much later than it was said: no sample of a window */
+    bool apart;     /* each slot was said at its own time, not at order_ns */
     bool keeps;     /* no level of life-safety ends by this */
 };
 
@@ -525,10 +528,12 @@ struct link_since {
 struct link_since link_since(const struct alarm *a, const struct dev *v);
 
 /* alarm_late.c */
-void late_hold(struct alarm *a, const struct moment *m, const struct whom *w, bool unread);
+void late_hold(struct alarm *a, const struct moment *m, const struct whom *w);
 void late_due(struct alarm *a, uint32_t device, const struct moment *m);
 void late_old(struct alarm *a, const struct moment *m, const struct whom *w,
               const struct alarm_sample *s);
+/* What a reload makes life-safety waits no longer for the end of catching up. */
+void late_graver(struct alarm *a, uint32_t device, const struct moment *m);
 void rare_free(struct rare *r);
 struct past *late_past(struct rare *r, const struct whom *w); /* made if it is not there */
 /* What was read back of a series, for the same series of another generation, unless that has a past: rules
@@ -544,7 +549,8 @@ void alarm_reset_bare(struct alarm *a, const struct world *w, uint64_t engine_ns
                       int64_t wall_ms);
 
 /* alarm_count.c */
-void count_sample(struct alarm *a, const struct moment *m, const struct whom *w);
+/* urgent: only what life-safety counts. */
+void count_sample(struct alarm *a, const struct moment *m, const struct whom *w, bool urgent);
 void count_flush(struct alarm *a, const struct moment *m);
 void count_spared(struct alarm *a, const struct moment *m, const struct whom *w);
 void count_again(struct alarm *a); /* all, from the series' truths */

@@ -101,8 +101,19 @@ static void put_series(const struct alarm *a, struct state_writer *w, const stru
     }
 }
 
-static void put_rare(struct state_writer *w, const struct plan *p, const struct rare *r)
+static void put_unread(struct state_writer *w, const struct dev *v)
 {
+    uint64_t any = 0;
+    for (const struct series *s = v->series; s; s = s->next)
+        any |= s->unread;
+    state_put_u8(w, any != 0);
+    for (const struct series *s = v->series; any && s; s = s->next)
+        state_put_u64(w, s->unread);
+}
+
+static void put_rare(struct state_writer *w, const struct plan *p, const struct dev *v)
+{
+    const struct rare *r = v->rare;
     uint64_t n = 0;
     state_put_u8(w, r != NULL);
     if (!r)
@@ -110,7 +121,7 @@ static void put_rare(struct state_writer *w, const struct plan *p, const struct 
     state_put_u64(w, r->due);
     state_put_u64(w, r->queued);
     state_put_u64(w, r->from_ns);
-    state_put_u8(w, r->unread);
+    put_unread(w, v);
     for (const struct past *x = r->pasts; x; x = x->next)
         n++;
     state_put_u64(w, n);
@@ -148,7 +159,7 @@ static void put_device(const struct alarm *a, struct state_writer *w, uint32_t i
     state_put_u64(w, n);
     for (const struct series *s = v->series; s; s = s->next)
         put_series(a, w, p, s);
-    put_rare(w, p, v->rare);
+    put_rare(w, p, v);
 }
 
 static void put_rules(const struct alarm *a, struct state_writer *w)

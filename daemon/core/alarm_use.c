@@ -152,13 +152,6 @@ static void move_seats(struct change *c, const struct whom *old, struct whom *no
     }
 }
 
-/* A device that became life-safety while it catches up: what it said has been read by nobody yet, and
- * will not be when it has caught up, for life-safety reads at once. */
-static bool is_unread(const struct whom *old, const struct device *is)
-{
-    return old->dev->flags & DEV_CATCHING && is->life_safety && !old->device->life_safety;
-}
-
 /* A device that moved, or became this lane's: what it said before is looked at by the rules that concern
  * it now and did not before. */
 static void note_newcomer(struct change *c, const struct whom *old, const struct whom *now)
@@ -169,8 +162,7 @@ static void note_newcomer(struct change *c, const struct whom *old, const struct
         const struct rule *r = rules_find(c->before->rules, n->id, strlen(n->id));
         unsigned pos = r ? plan_find(old->plan, r) : UINT32_MAX;
         if (r && seats[i].flags & SEAT_LEVELS &&
-            (is_unread(old, now->device) || pos == UINT32_MAX ||
-             !(seats_of(old->plan, old->series)[pos].flags & SEAT_LEVELS)))
+            (pos == UINT32_MAX || !(seats_of(old->plan, old->series)[pos].flags & SEAT_LEVELS)))
             c->next->rules[n->index].newcomers = true;
     }
 }
@@ -220,8 +212,10 @@ static void move_values(const struct whom *old, struct whom *now)
     to->gap_to = from->gap_to;
     for (unsigned i = 0; i < old->plan->n_slots; i++)
         for (unsigned k = 0; k < now->plan->n_slots; k++)
-            if (strcmp(old->plan->metrics[i]->name, now->plan->metrics[k]->name) == 0)
+            if (strcmp(old->plan->metrics[i]->name, now->plan->metrics[k]->name) == 0) {
                 to->last[k] = from->last[i];
+                to->unread |= (from->unread >> i & 1) << k;
+            }
     for (size_t i = 0; i < old->plan->n_conds; i++)
         for (size_t k = 0; k < now->plan->n_conds; k++)
             if (old->plan->conds[i].hash == now->plan->conds[k].hash)
@@ -403,7 +397,7 @@ static void become_own(struct change *c, const struct whom *old, struct whom *no
     if (old->series->newest_ns < own->newest_ns)
         return; /* what was said without a name is newer */
     uint64_t kept = own->truth & cross_of(now->plan);
-    own->truth = 0;
+    own->truth = own->unread = 0;
     move_values(old, now);
     own->truth |= kept;
     now->dev->flags |= DEV_NAMED;
@@ -425,7 +419,7 @@ static void move_device(struct change *c, uint32_t index)
         return;
     }
     struct whom now = gen_whom(c->next, d->index, 0);
-    bool elsewhere = is_elsewhere(c, old.device, d) || is_unread(&old, d);
+    bool elsewhere = is_elsewhere(c, old.device, d);
     if (!old.device->retired && world_serves(c->before, old.device)) { /* else it begins now */
         now.dev->alive_ns = old.dev->alive_ns;
         now.dev->since_ns = old.dev->since_ns;
@@ -544,6 +538,7 @@ static void sweep_changed(struct change *c, const struct gen *old)
             o = rules_find(c->before->rules, r->id, strlen(r->id));
         const struct rule_state *was = o ? &old->rules[o->index] : NULL;
         bool swept = was && was->cursor != UINT32_MAX;
+        s->graver = r->life_safety && !(o && o->life_safety);
         bool all = s->by_wall || s->params ||
                    (c->before && (!o || o->hash != r->hash || s->counts)) ||
                    (swept && !was->newly);
@@ -609,6 +604,7 @@ static void start(struct change *c, const struct gen *old)
     for (uint32_t i = 0; i < a->g.n_devs; i++) {
         silence_arm(a, i);
         settle_device(c, i);
+        late_graver(a, i, &c->m);
     }
     a->n_dirty = 0;
     due_clean(a);

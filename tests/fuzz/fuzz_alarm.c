@@ -199,8 +199,8 @@ static void loads(const uint8_t *data, size_t size)
     int rc = alarm_load(s.a, (const char *)data, size);
     ASSERT(rc == 0 || rc == -EBADMSG);
     save(&s);
-    /* versions 1 to 3 are read, and written as 4 */
-    bool as_is = size > 8 && data[8] == 4;
+    /* versions 1 to 4 are read, and written as 5 */
+    bool as_is = size > 8 && data[8] == 5;
     ASSERT(rc != 0 || !as_is || (s.saved.len == size && memcmp(s.saved.data, data, size) == 0));
     for (unsigned i = 0; i < 12; i++) {
         uint64_t ns = BOOT + (i + 1) * 300 * S;

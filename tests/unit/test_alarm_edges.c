@@ -747,7 +747,7 @@ static void what_becomes_life_safety_while_it_catches_up_is_told(void **state)
     rig_reload(&r, MARKED("yes"), RULES(CHATTER));
     rig_restart(&r);
     rig_to(&r, 70 * S);
-    told(&r, "61 open d1 activated active minor good\n");
+    told(&r, "61 open d1 activated active minor good late\n");
     rig_end(&r);
 }
 

@@ -573,6 +573,40 @@ static void a_rule_vanishes(void **state)
     bench_free(b);
 }
 
+/* What catching up held back of a device is told by the reload that marks it, in that one's step: to the
+ * firm that has its compound from then on, too. */
+static void what_a_reload_makes_life_safety(void **state)
+{
+    (void)state;
+    static const char marked[] = "device,kind,compound,building,expected_interval,life_safety\n"
+                                 "d1,sump,%s,3,1m,yes\n";
+    for (unsigned moves = 0; moves < 2; moves++) {
+        struct bench *b = bench_of(conf_text);
+        char body[64], rows[200];
+        say(b, "d1", "{\"level\":0.1}", MINUTE);
+        long long ts = (long long)((WALL0 + (int64_t)(b->ns + MINUTE - BOOT0)) / 1000000);
+        tick(b, 40 * MINUTE);
+        snprintf(body, sizeof(body), "{\"ts\":%lld,\"level\":0.93}", ts);
+        say(b, "d1", body, SECOND);
+        assert_int_equal(count_of(b, SAW_TRANSITION, "sump-high"), 0);
+        snprintf(rows, sizeof(rows), marked, moves ? "c2" : "qby");
+        struct world *next = world_of(conf_text, rows, rules_text);
+        give(b, RECORD_GENERATION, "", "world", 5, 0, SECOND);
+        engine_use(b->e, next);
+        world_free(b->w);
+        b->w = next;
+        const struct seen *t = NULL;
+        for (size_t i = 0; i < b->n; i++)
+            if (b->seen[i].what == SAW_TRANSITION && strstr(b->seen[i].text, "sump-high"))
+                t = &b->seen[i];
+        assert_non_null(t);
+        assert_int_equal(t->change, CASE_ACTIVATED);
+        assert_true(t->deliver && t->urgent);
+        assert_non_null(strstr(t->text, moves ? "\"firm\":\"f2\"" : "\"firm\":\"f1\""));
+        bench_free(b);
+    }
+}
+
 /* A device becomes the other lane's: this one's open case stays, of unknown quality, until people close
  * it; an emptied topic would read as a recovery. Whatever is latched can be reset then. */
 static void a_device_goes_to_the_other_lane(void **state)
@@ -760,6 +794,7 @@ int main(void)
         cmocka_unit_test(open_cases_each_minute),
         cmocka_unit_test(the_man_page_is_right),
         cmocka_unit_test(a_rule_vanishes),
+        cmocka_unit_test(what_a_reload_makes_life_safety),
         cmocka_unit_test(a_device_goes_to_the_other_lane),
         cmocka_unit_test(old_news_of_a_clock_that_was_never_set),
     };

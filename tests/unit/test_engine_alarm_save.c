@@ -245,7 +245,7 @@ static void old_state_of_alarms(struct buf *s, const char *was)
     char *alarms = memmem(s->data, s->len, "GAIGALM1", 8);
     size_t marks = 0;
     assert_non_null(alarms);
-    assert_int_equal(alarms[8], 4);
+    assert_int_equal(alarms[8], 5);
     alarms[8] = 3;
     for (size_t i = (size_t)(alarms - s->data); i < s->len; i++)
         if ((unsigned char)s->data[i] == ((unsigned char)was[i] | 0x80) && was[i] >= 0) {
