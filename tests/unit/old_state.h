@@ -23,4 +23,20 @@ static inline void old_state_without_marks(struct buf *s)
     }
 }
 
+/* Without a counter that came later. */
+static inline void old_state_without_counter(struct buf *s, const char *name)
+{
+    char *first = memmem(s->data, s->len, "\7records", 8);
+    char *at = memmem(s->data, s->len, name, strlen(name));
+    size_t len = 1 + strlen(name) + 8; /* with the length in front, the number behind */
+    uint64_t n = 0;
+    assert_true(first && at);
+    at--;
+    memcpy(&n, first - 8, sizeof(n));
+    n--;
+    memcpy(first - 8, &n, sizeof(n));
+    s->len -= len;
+    memmove(at, at + len, (size_t)(s->data + s->len - at));
+}
+
 #endif
