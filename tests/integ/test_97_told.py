@@ -146,8 +146,9 @@ def only_true(profile):
 
 
 def is_event(rule, metric):
-    """It ends by itself: each condition that reads it reads its age, too."""
-    return all(f"age({metric}) <" in c for c in conditions(rule) if metric in words(c))
+    """It ends by itself: who reads it reads its age, too."""
+    return all(f"age({metric}) <" in str(level["when"]) or f"age({metric}) >" in str(level.get("off"))
+               for level in rule["levels"] if metric in words(level["when"]))
 
 
 @pytest.mark.parametrize("file", PROFILES, ids=lambda f: f.stem)
