@@ -157,7 +157,6 @@ static void ctwing_gas(struct turn *t)
     tell_one(t, metric_at(t, "lel"), words);
     say(t, "}");
     truth_bool(t, "alarm", false);
-    truth_text(t, "state", "normal");
     truth_bool(t, "valve_open", true);
     truth_bool(t, "fan_on", false);
     truth_bool(t, "fault", false);
@@ -175,7 +174,6 @@ static void ctwing_smoke(struct turn *t)
     tell_one(t, metric_at(t, "battery_pct"), words);
     tell_one(t, metric_at(t, "temperature"), words);
     say(t, "}}");
-    truth_text(t, "state", "normal");
     static const char *const no[] = {"alarm", "silenced", "fault", "battery_low", "tamper"};
     for (size_t i = 0; i < sizeof(no) / sizeof(*no); i++)
         truth_bool(t, no[i], false);

@@ -17,7 +17,7 @@ CTWING = [
     Route("Li’An smoke via CTWing AEP", "ctwing-aep", kind="smoke", fields={
         "IMEI": Device(), "payload.serviceData.TData": Metric("temperature"),
         "payload.serviceData.Battery_Level": Metric("battery_pct"),
-        "payload.serviceData.Alarm_Status": Metric("state", map={2: "muted"}),
+        "payload.serviceData.Alarm_Status": Metric("silenced", map={2: True}),
         "payload.serviceData.RSRP": Metric("rssi", -1)}),
     Route("Li’An gas via CTWing AEP", "ctwing-aep", kind="gas", topic="v1/up/ad19", fields={
         "IMEI": Device(), "payload.gas_sensor_state": Metric("alarm", map={1: True}),
