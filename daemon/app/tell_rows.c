@@ -328,8 +328,8 @@ void tell_read(struct tell *t)
             t->urgent_read_to = t->read_to;
         store_outbox(t->o.store, t->urgent_read_to, true, TELL_ROWS_BYTES, on_urgent_row,
                      on_read_urgent, t->reading_urgent);
-        t->more = true; /* the rows themselves come in their turn */
-        t->news = false;
+        t->more = true;       /* the rows themselves come in their turn */
+        t->news = t->reading; /* its answer may be of before, and say that there is no more */
     }
     if (!t->reading && (t->news || t->more) && t->rows.bytes < TELL_ROWS_BYTES) {
         t->reading = tell_ask(t);

@@ -106,6 +106,27 @@ static void test_lost_link_after_agreement(void **state)
     finish();
 }
 
+/* With a backlog, and its last stretch being read: what is committed meanwhile is not in that answer, which
+ * says that there is no more. */
+static void test_news_while_the_last_is_read(void **state)
+{
+    (void)state;
+    start(1, 0);
+    up();
+    settle();
+    db.chunk = 1;
+    db.lag_ns = 50000000;
+    commit("wk", "c1", "cq.all.1.b.1", TELL_STATE | TELL_EVENT, 1, "cq/all/1");
+    run_ms(10);
+    commit("wk", "c1", "cq.all.1.b.2", TELL_STATE | TELL_EVENT, 2, "cq/all/1");
+    commit("wk", "c1", "cq.all.1.b.3", TELL_STATE | TELL_EVENT, 3, "cq/all/1");
+    run_ms(120); /* the third is asked for */
+    commit("wk", "c1", "cq.all.1.b.4", TELL_STATE | TELL_EVENT, 4, "cq/all/1");
+    settle();
+    assert_true(db.rows[3].done);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +134,7 @@ int main(void)
         cmocka_unit_test(test_lost_link_between_answers),
         cmocka_unit_test(test_marks_of_an_earlier_life),
         cmocka_unit_test(test_lost_link_after_agreement),
+        cmocka_unit_test(test_news_while_the_last_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
