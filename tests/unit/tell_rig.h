@@ -199,7 +199,8 @@ static struct {
 
 struct read_job {
     struct job j;
-    size_t *rows, n; /* of the outbox, as it was when it was asked */
+    size_t *rows, n;         /* of the outbox, as it was when it was asked */
+    struct fake_case *cases; /* likewise */
     bool more;
     char firm[16];
     store_out_fn *fn;
@@ -245,8 +246,8 @@ static void run_cases(struct job *j)
     struct read_job r = *(struct read_job *)j;
     uint64_t n = 0;
     free(j);
-    for (size_t i = 0; i < db.n_cases; i++) {
-        struct fake_case *c = &db.cases[i];
+    for (size_t i = 0; i < r.n; i++) {
+        const struct fake_case *c = &r.cases[i];
         if (!c->open || (r.firm[0] && strcmp(r.firm, c->firm) != 0))
             continue;
         n++;
@@ -257,6 +258,7 @@ static void run_cases(struct job *j)
                                               .payload = c->seq ? c->payload : NULL,
                                               .len = strlen(c->payload)});
     }
+    free(r.cases);
     r.done(r.ctx, 0, n, false);
 }
 
@@ -267,7 +269,11 @@ void store_open_cases(struct store *s, const char *firm, store_case_fn *fn,
     struct read_job *r = mem_zalloc(sizeof(*r));
     *r = (struct read_job){.case_fn = fn, .done = done, .ctx = ctx};
     (void)snprintf(r->firm, sizeof(r->firm), "%s", firm ? firm : "");
+    r->n = db.n_cases;
+    r->cases = mem_zalloc_array(r->n, sizeof(*r->cases));
+    memcpy(r->cases, db.cases, r->n * sizeof(*r->cases));
     later(&r->j, run_cases);
+    r->j.due = now_ns + db.lag_ns;
 }
 
 void store_outbox_done(struct store *s, const uint64_t *ids, size_t n)
