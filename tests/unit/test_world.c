@@ -196,7 +196,7 @@ static void profiles_come_in_the_order_of_their_names(void **state)
 #define RULE_HEAD(name)                                                                        \
     "version: 1\ngroups:\n- name: g\n  rules:\n  - id: " name                                  \
     "\n    kind: sump\n    title: t\n"                                                         \
-    "    action: a\n    no_data: {after: 1h}\n"
+    "    action: a\n    no_data: {policy: alert, after: 1h}\n"
 #define TOLD                                                                                   \
     "brokers: [{id: a, url: mqtt://h}]\nalerts: {broker: a}\n"                                 \
     "sinks: [{id: s, type: victoriametrics, url: http://h}]\n"
