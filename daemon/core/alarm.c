@@ -283,6 +283,16 @@ uint64_t alarm_next_due(const struct alarm *a)
     return a->n_heap ? a->heap[0].ns : NEVER;
 }
 
+/* Silence has ended it (`no_data: clear`), and the last word before that is no news. */
+static bool is_cleared(const struct alarm *a, const struct whom *w, unsigned pos)
+{
+    const struct plan_rule *r = &w->plan->rules[pos];
+    const struct seat *own = &seats_of(w->plan, w->dev->series)[pos];
+    const struct seat *seat = &seats_of(w->plan, w->series)[pos];
+    return own->flags & SEAT_SILENT && r->rule->no_data == RULE_SILENCE_CLEAR && !r->counts &&
+           !(seat->act && act_at(a, seat->act)->level >= 0);
+}
+
 static void sweep_device(struct alarm *a, const struct moment *m, const struct rule *rule,
                          uint32_t device)
 {
@@ -296,7 +306,8 @@ static void sweep_device(struct alarm *a, const struct moment *m, const struct r
     for (struct series *s = w.dev->series; s; s = s->next) {
         w.series = s;
         const struct seat *seat = &seats_of(w.plan, s)[pos];
-        if (seat->flags & SEAT_LEVELS && !(seat->act && a->g.rules[rule->index].newly))
+        if (seat->flags & SEAT_LEVELS && !(seat->act && a->g.rules[rule->index].newly) &&
+            !is_cleared(a, &w, pos))
             alarm_eval(a, &n, &w, pos);
     }
 }

@@ -162,14 +162,30 @@ static bool is_mute(const struct moment *m, const struct whom *w, const struct p
            (timed && patience && m->engine_ns - w->dev->alive_ns > patience);
 }
 
-/* Hours pass, and what was said long ago is still the last word: it is not taken for the present. */
-static bool is_old(const struct moment *m, const struct whom *w, const struct plan_rule *r)
+/* The newest good value of what a level reads; of the point, where it reads nothing of it. */
+static uint64_t newest_of(const struct whom *w, const struct plan_rule *r, size_t l)
+{
+    uint64_t newest = 0;
+    uint64_t slots = r->on[l].mask | r->off[l].mask;
+    for (uint64_t left = slots; left; left &= left - 1) {
+        uint64_t at = w->series->last[__builtin_ctzll(left)].at_ns;
+        newest = at > newest ? at : newest;
+    }
+    return slots ? newest : w->series->newest_ns;
+}
+
+/* Hours pass, and what was said long ago is still the last word: it is not taken for the present. Who says
+ * how long (max_gap) says it of what the rule reads, whatever else is heard. */
+static bool is_old(const struct moment *m, const struct whom *w, const struct plan_rule *r,
+                   size_t l)
 {
     if (m->from || !r->keeps)
         return false;
     if (r->rule->mode == RULE_HOLD)
         return m->engine_ns - w->dev->alive_ns > fresh_ns(r->rule, w->device);
-    uint64_t newest = r->cross ? w->dev->alive_ns : w->series->newest_ns;
+    uint64_t newest = r->cross              ? w->dev->alive_ns
+                      : r->rule->max_gap_ns ? newest_of(w, r, l)
+                                            : w->series->newest_ns;
     return m->engine_ns - newest > max_gap_ns(r->rule, w->device);
 }
 
@@ -187,11 +203,11 @@ static void judge(struct alarm *a, const struct moment *m, const struct whom *w,
                   struct verdict *out)
 {
     bool witness = has_witness(m, w, r), in_force = a->g.rules[r->rule->index].in_force;
-    bool aged = is_old(m, w, r), ours = is_ours(a, m, w, r, &out->ours);
+    bool ours = is_ours(a, m, w, r, &out->ours);
     out->old = false;
     for (size_t l = 0; l < r->rule->n_levels; l++) {
         enum expr_truth on = EXPR_UNKNOWN, off = EXPR_UNKNOWN;
-        bool others = by_others(r, t->level, l), old = aged && !others;
+        bool others = by_others(r, t->level, l), old = !others && is_old(m, w, r, l);
         out->deaf[l] = ours && (!others || r->on[l].hears || r->off[l].hears);
         out->old |= old;
         if ((witness || others) && !out->deaf[l]) {
@@ -263,17 +279,19 @@ static bool by_time(const struct plan_rule *r, const struct act *t, size_t l)
 }
 
 /* A state that is held counts only while the device is heard of: until then, engine ns. */
-static uint64_t held_until(const struct whom *w, const struct plan_rule *r, size_t l)
+static uint64_t held_until(const struct whom *w, const struct plan_rule *r, const struct act *t,
+                           size_t l)
 {
-    if (r->rule->mode != RULE_HOLD || r->on[l].timed || r->on[l].n_counts)
+    if (r->rule->mode != RULE_HOLD || r->on[l].timed || r->on[l].n_counts ||
+        by_others(r, t->level, l))
         return NEVER;
     return w->dev->alive_ns + fresh_ns(r->rule, w->device);
 }
 
 static bool is_frozen(const struct moment *m, const struct whom *w, const struct plan_rule *r,
-                      size_t l)
+                      const struct act *t, size_t l)
 {
-    return !m->from && m->engine_ns > held_until(w, r, l);
+    return !m->from && m->engine_ns > held_until(w, r, t, l);
 }
 
 /* On the axis of the level's delay; no later than we could hear. */
@@ -306,8 +324,8 @@ static void pause(struct delay *d, const struct moment *m, uint64_t now, uint64_
 static bool resumes(const struct moment *m, const struct whom *w, const struct plan_rule *r,
                     const struct act *t, size_t l)
 {
-    return !m->from && t->delays[l].run == DELAY_PAUSED && held_until(w, r, l) != NEVER &&
-           !is_frozen(m, w, r, l);
+    return !m->from && t->delays[l].run == DELAY_PAUSED && held_until(w, r, t, l) != NEVER &&
+           !is_frozen(m, w, r, t, l);
 }
 
 static uint64_t resume_at(const struct moment *m, const struct whom *w,
@@ -332,7 +350,7 @@ static bool stands(const struct moment *m, const struct plan_rule *r, const stru
                    size_t l)
 {
     const struct plan_expr *on = &r->on[l], *off = &r->off[l];
-    return !m->from && r->rule->mode == RULE_SAMPLES && t->delays[l].run == DELAY_RUNS &&
+    return !m->from && r->rule->mode == RULE_SAMPLES &&
            !(on->timed || on->windows || off->timed || off->windows) &&
            !by_others(r, t->level, l);
 }
@@ -351,21 +369,24 @@ static bool delays(const struct moment *m, const struct whom *w, const struct pl
         enum expr_truth is = above ? v->on[l] : v->over[l];
         t->waits |= !above && v->mute[l];
         bool danger = !above && endangers(r->rule, w->device, t);
-        if (danger && !m->from && d->run == DELAY_IDLE && changes_by_words(r, l)) {
+        if (danger && !m->from && d->run == DELAY_IDLE && !by_others(r, t->level, l) &&
+            (changes_by_words(r, l) || stands(m, r, t, l))) {
             continue; /* else a reload that moved a limit would end it, once somebody is heard */
-        } else if (is_frozen(m, w, r, l) && is == EXPR_TRUE) {
-            pause(d, m, now, held_until(w, r, l), t->lag_ns);
+        } else if (is_frozen(m, w, r, t, l) && is == EXPR_TRUE) {
+            pause(d, m, now, held_until(w, r, t, l), t->lag_ns);
             t->waits = true;
         } else if (is == EXPR_TRUE && resumes(m, w, r, t, l) && m->engine_ns < t->due) {
             t->waits = resuming = true;
-        } else if ((danger && m->keeps) || (is == EXPR_TRUE && stands(m, r, t, l))) {
+        } else if ((danger && m->keeps) || (stands(m, r, t, l) && d->run != DELAY_IDLE &&
+                                            ((is == EXPR_TRUE && d->run == DELAY_RUNS) ||
+                                             (above && is == EXPR_FALSE && d->misses & 1)))) {
             continue;
         } else if (above && is == EXPR_FALSE && m->from && tolerated(d, r->rule)) {
             continue;
         } else {
             if (above && is == EXPR_TRUE && m->from)
                 d->misses <<= 1;
-            bool held = m->from && held_until(w, r, l) != NEVER;
+            bool held = m->from && held_until(w, r, t, l) != NEVER;
             uint64_t from = m->from && d->run == DELAY_IDLE ? m->engine_ns - t->lag_ns : now;
             step(d, is, from, m->stamp_ms,
                  held               ? fresh_ns(r->rule, w->device)
@@ -451,14 +472,14 @@ static void wait_for(struct alarm *a, const struct moment *m, const struct whom 
     for (size_t l = 0; l < r->rule->n_levels; l++) {
         const struct delay *d = &t->delays[l];
         uint64_t whole = (int)l > t->level ? r->levels[l].for_ns : r->levels[l].off_for_ns;
-        if (d->run != DELAY_RUNS || d->done_ns >= whole || is_frozen(m, w, r, l) ||
+        if (d->run != DELAY_RUNS || d->done_ns >= whole || is_frozen(m, w, r, t, l) ||
             !by_time(r, t, l))
             continue;
         uint64_t now = delay_now(m, t, v, l);
         uint64_t since = now > d->last_ns ? now - d->last_ns : 0, left = whole - d->done_ns;
         uint64_t ahead = !m->from && !v->deaf[l] && d->last_ns > now ? d->last_ns - now : 0;
         uint64_t due = m->engine_ns + (left > since ? left - since : 0) + ahead;
-        uint64_t until = held_until(w, r, l);
+        uint64_t until = held_until(w, r, t, l);
         if (m->from && until != NEVER) /* a word counts as long as a sign of life */
             until = m->engine_ns + fresh_ns(r->rule, w->device);
         if (until < due) /* then it is paused */

@@ -284,8 +284,16 @@ static void lint_for(struct lint *l, const struct rule_level *levels, const stru
     }
 }
 
+static bool has_delay(const struct lint *l, const struct rule_level *levels)
+{
+    for (size_t i = 0; i < l->x->n_levels; i++)
+        if (levels[i].for_ns || levels[i].off_for_ns)
+            return true;
+    return false;
+}
+
 /* Silence that is shorter than the pause between two reports is none. */
-static void lint_pauses(struct lint *l, const struct kind *k)
+static void lint_pauses(struct lint *l, const struct rule_level *levels, const struct kind *k)
 {
     uint64_t every = (l->b->expected ? l->b->expected(l->b->ctx, k) : 0) * RULES_SECOND;
     const struct rule *x = l->x;
@@ -295,7 +303,8 @@ static void lint_pauses(struct lint *l, const struct kind *k)
              "healthy "
              "device is silent each time",
              (unsigned long long)(every / RULES_SECOND), k->name);
-    if (x->mode == RULE_SAMPLES && x->max_gap_ns && x->max_gap_ns < every)
+    if (x->mode == RULE_SAMPLES && x->max_gap_ns && x->max_gap_ns < every &&
+        has_delay(l, levels))
         WARN(l,
              "max_gap is shorter than the %llu s between two reports of kind %s: no time is "
              "counted "
@@ -579,7 +588,7 @@ static void lint_rule(struct lint *l)
         lint_plausible(l, f.levels, k);
         lint_for(l, levels, k);
         if (l->x->n_kinds)
-            lint_pauses(l, k);
+            lint_pauses(l, levels, k);
         fixed_done(&f);
     }
 }

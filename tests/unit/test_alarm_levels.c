@@ -136,9 +136,103 @@ static void what_counts_goes_by_what_others_say(void **state)
     rig_end(&r);
 }
 
+/* Nor does it break a clock that tolerates a miss; not by the look that life-safety has after each word. */
+static void what_others_say_spends_no_tolerance(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(
+        &r, DEVICES,
+        RULES(RULE(
+            "mixed", "sump",
+            "tolerate: {miss: 1, of: 5}, levels: [{severity: minor, when: level > 0.8, for: "
+            "5m}, " MANY "]")
+                  RULE("danger", "sump",
+                       "life_safety: true, tolerate: {miss: 1, of: 5}, levels: [{severity: "
+                       "minor, "
+                       "when: level > 0.5}, {severity: major, when: level > 0.8, for: 5m}, "
+                       "{severity: critical, when: \"count_over(building, door, open) >= 2\", "
+                       "for: 1h}]")));
+    for (unsigned i = 1; i <= 7; i++) {
+        say(&r, i * MIN, "s1", i == 4 ? "level=0.6" : "level=0.9");
+        if (i == 4) {
+            say(&r, 4 * MIN + 10 * S, "d1", "open=1");
+            say(&r, 4 * MIN + 20 * S, "d2", "open=1");
+            say(&r, 4 * MIN + 30 * S, "d2", "open=0");
+            rig_restart(&r);
+        }
+    }
+    told(&r, "60 danger s1 activated active minor good\n"
+             "360 mixed s1 activated active minor good\n"
+             "360 danger s1 level active major good\n");
+    rig_end(&r);
+}
+
+/* What others raised and ended leaves no level behind that its device never said. */
+static void no_level_stays_that_was_never_said(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(
+        &r, RIG_HEAD "m1,smoke,c1,b1,1h,,\nd1,door,c1,b1,,,\nd2,door,c1,b1,,,\n",
+        RULES(RULE("m", "smoke",
+                   "mode: hold, levels: [{severity: minor, when: alarm}, {severity: major, "
+                   "when: \"count_over(building, door, open) >= 2\"}]")));
+    say(&r, 1 * MIN, "m1", "alarm=0");
+    say(&r, 2 * MIN, "d1", "open=1");
+    say(&r, 3 * MIN, "d2", "open=1");
+    say(&r, 4 * MIN, "d2", "open=0");
+    rig_to(&r, 50 * MIN);
+    told(&r, "180 m m1 activated active major good\n240 m m1 cleared normal major good\n");
+    rig_end(&r);
+    rig_start(
+        &r, RIG_HEAD "s1,sump,c1,b1,,,\nd1,door,c1,b1,,,\nd2,door,c1,b1,,,\n",
+        RULES(RULE("m", "sump",
+                   "mode: hold, fresh: 10m, levels: [{severity: minor, when: pump_on}, "
+                   "{severity: major, when: \"count_over(building, door, open) >= 2\"}]")));
+    say(&r, 1 * MIN, "s1", "pump_on=0");
+    say(&r, HOUR, "d1", "open=1");
+    say(&r, HOUR + MIN, "d2", "open=1");
+    say(&r, HOUR + 2 * MIN, "d2", "open=0");
+    rig_to(&r, 5 * HOUR);
+    told(&r, "3660 m s1 activated active major good\n3720 m s1 cleared normal major good\n");
+    rig_end(&r);
+}
+
+/* With max_gap a level that looks at the clock goes by the age of what it reads: another metric, heard
+ * just then, makes it no younger. */
+static void an_event_ends_whatever_else_is_heard(void **state)
+{
+    (void)state;
+    static const unsigned beats[] = {10, 8000, 8400, 8500, 8501, 9900};
+    for (unsigned i = 0; i < sizeof(beats) / sizeof(*beats); i++) {
+        struct rig r;
+        rig_start(
+            &r, RIG_HEAD "d1,sump,c1,b1,60s,,\n",
+            RULES(RULE(
+                "call", "sump",
+                "mode: samples, max_gap: 1s, unknown: false, levels: [{severity: "
+                "major, when: pump_on, off: \"not pump_on or age(pump_on) > 298.5 s\"}]")));
+        say(&r, 60 * S, "d1", "pump_on=1");
+        for (uint64_t k = 0; k < 360; k++) {
+            uint64_t at = 60 * S + beats[i] * (S / 1000) + k * 10 * S;
+            say(&r, at, "d1", "battery_pct=50");
+        }
+        say(&r, 3660 * S, "d1", "pump_on=1");
+        rig_to(&r, 3670 * S);
+        told(&r, "60 call d1 activated active major good\n"
+                 "358 call d1 cleared normal major good\n"
+                 "3660 call d1 activated active major good\n");
+        rig_end(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_others_say_spends_no_tolerance),
+        cmocka_unit_test(no_level_stays_that_was_never_said),
+        cmocka_unit_test(an_event_ends_whatever_else_is_heard),
         cmocka_unit_test(what_others_say_moves_no_clock_of_samples),
         cmocka_unit_test(what_others_say_ends_no_level_of_samples),
         cmocka_unit_test(what_others_end_is_over),

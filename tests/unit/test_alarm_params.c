@@ -150,9 +150,54 @@ static void what_nobody_reads_is_not_looked_at(void **state)
     rig_end(&r);
 }
 
+/* Nor does the word of another, afterwards. */
+static void no_value_lets_others_end_life_safety(void **state)
+{
+    (void)state;
+    static const char rules[] = RULES(
+        RULE("high", "sump",
+             "life_safety: true, params: {start: {default: 2, unit: m}}, levels: [{severity: "
+             "minor, when: level > $start}, {severity: major, when: \"count_over(building, "
+             "door, open) >= 1\", for: 1h}]"));
+    struct rig r;
+    rig_start(&r, SUMPS, rules);
+    say(&r, 60 * S, "s1", "level=2.5");
+    rig_to(&r, 70 * S);
+    reload(&r, rules, PARAMS "s1,start,3\n");
+    say(&r, 85 * S, "d1", "open=1");
+    rig_to(&r, 90 * S);
+    told(&r, "60 high s1 activated active minor good\n");
+    say(&r, 100 * S, "s1", "level=2.5");
+    told(&r, "100 high s1 cleared normal minor good\n");
+    rig_end(&r);
+}
+
+/* What silence ended is not begun again because another device has another value. */
+static void no_value_of_another_raises_what_silence_cleared(void **state)
+{
+    (void)state;
+    static const char rules[] = RULES(
+        RULE("high", "sump",
+             "mode: hold, fresh: 25h, params: {start: {default: 2, unit: m}}, no_data: {after: "
+             "10m, policy: clear}, levels: [{severity: minor, when: level > $start}]"));
+    struct rig r;
+    rig_start(&r, SUMPS, rules);
+    say(&r, 60 * S, "s1", "level=2.5");
+    rig_to(&r, HOUR);
+    reload(&r, rules, PARAMS "s2,start,1\n");
+    rig_to(&r, HOUR + MIN);
+    told(&r, "60 high s1 activated active minor good\n"
+             "660 high s1 cleared normal minor stale no_data\n");
+    say(&r, HOUR + 2 * MIN, "s1", "level=2.5");
+    told(&r, "3720 high s1 activated active minor good\n");
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_value_lets_others_end_life_safety),
+        cmocka_unit_test(no_value_of_another_raises_what_silence_cleared),
         cmocka_unit_test(another_value_is_looked_at),
         cmocka_unit_test(clocks_go_by_the_new_value),
         cmocka_unit_test(no_value_ends_anything_of_the_silent),
