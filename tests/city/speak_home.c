@@ -52,7 +52,7 @@ void zigbee_data(struct turn *t)
     } else {
         say(t, ",\"action\":\"%s\"", t->seq % 5 ? "" : "emergency");
         if (t->seq % 5 == 0)
-            truth_bool(t, "button", true);
+            truth_bool(t, "button_event", true);
     }
     if (timed)
         say(t, ",\"last_seen\":%lld", (long long)t->ts);

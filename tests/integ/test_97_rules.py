@@ -14,7 +14,7 @@ groups:
         kind: sump
         title: high
         action: look
-        no_data: {}
+        no_data: {policy: alert, after: 1h}
         levels: [{severity: minor, when: %s > 1, off: level < 0.5}]
 """
 
