@@ -62,6 +62,8 @@ UNREAD = {  # metric, or kind and metric: why no rule that ships reads it
 ONLY_TRUE = {  # profile and metric: why it need not be an event
     "gb26875 online": "its silence is told",
     "tasmota sleeping": "no rule reads it",
+    "rtl-433 alarm": "of kinds that have no event: better told for ever than never",
+    "rtl-433 leak": "of a pump room, which has no event: better told for ever than never",
 }
 
 
