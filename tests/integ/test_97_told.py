@@ -20,6 +20,7 @@ Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|false"),
 STATE = "a state of its normal work: what is wrong with it depends on the place"
 UNREAD = {  # metric, or kind and metric: why no rule that ships reads it
     "test": "a test is no alarm",
+    "online": "a platform's word that may be retained, or its end lost: silence is told; an uplink's word has a rule",
     "rebirth_asked": "the gateway's own doing",
     "calibrated": "somebody who is there calibrates it",
     "calibration": "somebody who is there calibrates it",
@@ -42,13 +43,15 @@ UNREAD = {  # metric, or kind and metric: why no rule that ships reads it
     "presence": STATE,
     "in_bed": STATE,
     "bright": STATE,
+    "water-supply pump_on": STATE,
     "press": "how the button was pressed: `button_event` is said along with it",
     "sos door_open": STATE,
     "environment door_open": STATE,
     "environment door_2_open": STATE,
     "sump float_low": "what the pump is switched by",
     "sump level_low": "an empty sump is a good one; a pump that runs dry has its own rule",
-    "sump liquid_alarm": "`liquid` is said along with it, and has a rule",
+    "sump liquid": "critical is a container that is nearly empty (EM300-CL): a good sump",
+    "sump liquid_alarm": "critical is a container that is nearly empty (EM300-CL): a good sump",
     "fire-panel feedback": "of what was started: that is told",
     "fire-panel delay": "what follows is told",
     **{f"{kind} input_{i}": "what it means is told by the registry's note"
@@ -59,6 +62,8 @@ UNREAD = {  # metric, or kind and metric: why no rule that ships reads it
 ONLY_TRUE = {  # profile and metric: why it need not be an event
     "gb26875 online": "its silence is told",
     "tasmota sleeping": "no rule reads it",
+    "rtl-433 alarm": "of kinds that have no event: better told for ever than never",
+    "rtl-433 leak": "of a pump room, which has no event: better told for ever than never",
 }
 
 
