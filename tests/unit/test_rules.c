@@ -457,12 +457,13 @@ static void lints_know_the_clock(void **state)
     says(HEAD RULE "levels: [{severity: minor, when: 'between(\"22:00\", \"22:30\") and not "
                    "between(\"22:00\", \"22:29\")', off: level < 0.5}]}\n",
          "");
-    says(HEAD BARE LEVEL
-         ", no_data: {after: 30s, policy: alert, severity: minor}, off_for: 1m, max_gap: 40s}\n",
-         "a.yaml:5:10: warning: no_data: after is shorter than the 60 s between two reports of "
-         "kind sump: a healthy device is silent each time\n"
-         "a.yaml:5:10: warning: max_gap is shorter than the 60 s between two reports of kind "
-         "sump: no time is counted between them\n");
+    says(
+        HEAD BARE LEVEL
+        ", no_data: {after: 30s, policy: alert, severity: minor}, off_for: 1m, max_gap: 40s}\n",
+        "a.yaml:5:10: warning: no_data: after is shorter than the 60 s between two reports of "
+        "kind sump: a healthy device is silent each time\n"
+        "a.yaml:5:10: warning: max_gap is shorter than the 60 s between two reports of kind "
+        "sump: no time is counted between them\n");
     says(HEAD BARE LEVEL
          ", no_data: {after: 60s, policy: alert, severity: minor}, max_gap: 60s}\n",
          "");
