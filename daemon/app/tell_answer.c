@@ -4,7 +4,8 @@
  * One at a time, behind everything else; a lost link forgets them, whoever asked asks again.
  *
  * A state that waits for the window may be overtaken by rows of its case, which go first. Told behind them
- * it would stay at the firm as the newest for ever: it is left out.
+ * it would stay at the firm as the newest for ever: it is left out. If such a row is refused then, the
+ * snapshot is not complete; its end waits for that.
  */
 #include "app/tell_private.h"
 #include "base/jsonw.h"
@@ -17,6 +18,7 @@ static void snapshot_free(struct tell_snapshot *s)
 {
     tell_items_clear(&s->items);
     tell_set_clear(&s->overtaken);
+    tell_set_clear(&s->told);
     free(s->firm);
     free(s->topic);
     free(s->correlation);
@@ -59,6 +61,30 @@ static struct tell_item *frame(const struct tell *t, const struct tell_snapshot 
     return i;
 }
 
+static uint64_t case_hash(const char *case_id)
+{
+    return tell_topic_hash(case_id, strlen(case_id));
+}
+
+/* Numbers of one case below one compound can be compared. */
+static uint64_t place_hash(const char *case_id, const char *compound)
+{
+    char *place = mem_printf("%s/%s", compound ? compound : "", case_id);
+    uint64_t hash = case_hash(place);
+    free(place);
+    return hash;
+}
+
+/* A restored store says what it knew in the bytes of the stream of then. */
+static bool is_of_stream(const struct tell *t, const char *payload, size_t len)
+{
+    char *mark =
+        mem_printf("\"stream\":\"%s%llu\"", t->stream_head, (unsigned long long)t->epoch);
+    bool is = memmem(payload, len, mark, strlen(mark));
+    free(mark);
+    return is;
+}
+
 static void on_case(void *ctx, const struct store_case *c)
 {
     struct tell_snapshot *s = ctx;
@@ -69,7 +95,9 @@ static void on_case(void *ctx, const struct store_case *c)
     if (s->cut)
         return;
     struct tell_item *i = answer(s, c->payload, c->len);
-    i->case_hash = tell_topic_hash(c->case_id, strlen(c->case_id));
+    i->case_hash = case_hash(c->case_id);
+    i->place_hash = place_hash(c->case_id, c->compound);
+    i->seq = is_of_stream(s->t, c->payload, c->len) ? c->seq : 0;
     tell_items_add(&s->items, i);
 }
 
@@ -109,28 +137,68 @@ void tell_snapshot_request(struct tell *t, struct tell_event *e)
 
 /* -- telling -------------------------------------------------------------------------------- */
 
-/* What the firm hears on `events` after the begin is no older than what was read of that case, and goes for
- * what is not said again by the end. Who has lost the case hears nothing there: its topic is emptied. */
-void tell_snapshot_overtaken(struct tell *t, const struct tell_row *r, unsigned step)
+/* May that message go for a state of the snapshot that is being told? Who has lost the case hears nothing
+ * on `events`: its topic is emptied. */
+static bool is_of_snapshot(const struct tell_snapshot *s, const struct tell_row *r,
+                           unsigned step)
 {
-    struct tell_snapshot *s = t->snapshots;
     const char *whose = step & (TELL_EVENT | TELL_CLOSE) ? r->firm
                         : step == TELL_LEAVE             ? r->was_firm
                                                          : NULL;
     if (!s || (s->phase != SNAPSHOT_ASKS && s->phase != SNAPSHOT_TELLS) || !whose ||
         !r->case_id || strcmp(whose, s->firm) != 0)
+        return false;
+    return step != TELL_LEAVE || !r->firm ||
+           strcmp(r->firm, s->firm) != 0; /* or it has its event */
+}
+
+static bool is_too_much(const struct tell_snapshot *s)
+{
+    return s->overtaken.n > TELL_OVERTAKEN_MAX || s->told.n > TELL_OVERTAKEN_MAX;
+}
+
+/* What the firm hears on `events` after the begin goes for what is not said again by the end, if it is not
+ * older: a row that was refused is told again behind later ones. A case that moved has other numbers. */
+void tell_snapshot_overtaken(struct tell *t, const struct tell_row *r, unsigned step)
+{
+    struct tell_snapshot *s = t->snapshots;
+    if (!is_of_snapshot(s, r, step))
         return;
-    if (step == TELL_LEAVE && r->firm && strcmp(r->firm, s->firm) == 0)
-        return; /* it has its event */
-    tell_set_add(&s->overtaken, tell_topic_hash(r->case_id, strlen(r->case_id)));
-    s->cut |= s->overtaken.n > TELL_OVERTAKEN_MAX;
+    if (step == TELL_EVENT && r->seq > 0 && !(r->tell & TELL_LEAVE))
+        tell_set_raise(&s->told, place_hash(r->case_id, r->compound), r->seq);
+    else
+        tell_set_add(&s->overtaken, case_hash(r->case_id));
+    s->cut |= is_too_much(s);
+}
+
+void tell_snapshot_missed(struct tell *t, const struct tell_flight *f)
+{
+    struct tell_snapshot *s = t->snapshots;
+    if (f->kind == FLIGHT_ITEM ? s && f->item->case_hash : is_of_snapshot(s, f->row, f->step))
+        s->cut = true;
 }
 
 /* A state of the snapshot that is being told. */
-bool tell_snapshot_drops(const struct tell *t, const struct tell_item *i)
+bool tell_snapshot_drops(struct tell *t, const struct tell_item *i)
 {
-    const struct tell_snapshot *s = t->snapshots;
-    return s->overtaken.n > TELL_OVERTAKEN_MAX || tell_set_has(&s->overtaken, i->case_hash);
+    struct tell_snapshot *s = t->snapshots;
+    bool drops = is_too_much(s) || tell_set_has(&s->overtaken, i->case_hash) ||
+                 tell_set_value(&s->told, i->place_hash) > i->seq;
+    if (drops)
+        s->dropped = t->token;
+    return drops;
+}
+
+/* Is not answered yet what a state was left out for? */
+static bool is_awaited(const struct tell *t, const struct tell_snapshot *s)
+{
+    for (size_t i = 0; i < t->n_flights; i++) {
+        const struct tell_flight *f = &t->flights[i];
+        if (f->token <= s->dropped && f->kind == FLIGHT_ROW &&
+            is_of_snapshot(s, f->row, f->step))
+            return true;
+    }
+    return false;
 }
 
 /* What it had to send is on its way. */
@@ -173,6 +241,8 @@ int tell_snapshot_give(struct tell *t)
             r = tell_give_item(t, &s->items);
             s->n += is_state && t->n_flights > under_way;
         }
+        if (r == 0 && is_awaited(t, s))
+            return -EAGAIN;
         if (r == 0)
             go_on(t, s);
     }

@@ -124,6 +124,8 @@ int tell_give_item(struct tell *t, struct tell_items *l)
         else if (i->topic_hash)
             t->n.emptied++;
     } else if (r == -EMSGSIZE) {
+        if (i->case_hash)
+            t->snapshots->cut = true;
         tell_item_free(take(l));
         r = 0;
     }
@@ -216,6 +218,8 @@ void tell_answered(struct tell *t, uint64_t token, int status)
     memmove(&t->flights[i], &t->flights[i + 1], (--t->n_flights - i) * sizeof(t->flights[0]));
     if (status == -EACCES)
         refused(t, &f);
+    if (status != 0)
+        tell_snapshot_missed(t, &f);
     if (f.kind == FLIGHT_ITEM) {
         tell_item_free(f.item);
         return;

@@ -51,7 +51,8 @@ struct tell_item {
     size_t len, correlation_len;
     bool retain;
     uint64_t topic_hash; /* of the comparison: 0 otherwise */
-    uint64_t case_hash;  /* a snapshot's state: 0 otherwise */
+    /* A snapshot's state: its case, and below its compound; its number there, 0: of another stream. */
+    uint64_t case_hash, place_hash, seq;
 };
 struct tell_items {
     struct tell_item *head, **tail;
@@ -117,13 +118,15 @@ struct tell_flight { /* given to mqtt_send and not answered */
     struct tell_item *item; /* freed with it */
 };
 
-/* Numbers, any number of them. */
+/* Numbers, any number of them, each with a value if need be. */
 struct tell_set {
-    uint64_t *slots; /* 0: free */
+    uint64_t *slots, *values; /* slot 0: free; values NULL: none has one */
     size_t n, cap;
 };
 void tell_set_add(struct tell_set *s, uint64_t v);
 bool tell_set_has(const struct tell_set *s, uint64_t v);
+void tell_set_raise(struct tell_set *s, uint64_t v, uint64_t value); /* adds it, too */
+uint64_t tell_set_value(const struct tell_set *s, uint64_t v);       /* of tell_set_raise */
 void tell_set_clear(struct tell_set *s);
 
 /* What callbacks hand over. */
@@ -202,7 +205,9 @@ struct tell_snapshot {
     uint64_t n; /* states that were told */
     bool cut;
     struct tell_items items;   /* what is to be sent of it now */
-    struct tell_set overtaken; /* cases of which a row was told since its begin */
+    struct tell_set overtaken; /* cases of which a row was told since its begin … */
+    struct tell_set told;      /* … or, by place, up to which number */
+    uint64_t dropped;          /* the last token when a state was left out */
 };
 
 struct tell {
@@ -410,8 +415,9 @@ size_t tell_filters(const struct tell *t, bool alerts, char *names[8],
 /* tell_answer.c */
 void tell_snapshot_request(struct tell *t, struct tell_event *e);
 int tell_snapshot_give(struct tell *t); /* as much as the window takes; 0, or why not more */
-bool tell_snapshot_drops(const struct tell *t, const struct tell_item *i);
+bool tell_snapshot_drops(struct tell *t, const struct tell_item *i);
 void tell_snapshot_overtaken(struct tell *t, const struct tell_row *r, unsigned step);
+void tell_snapshot_missed(struct tell *t, const struct tell_flight *f); /* it was not taken */
 bool tell_snapshot_begun(const struct tell *t);
 void tell_snapshots_forget(struct tell *t);
 

@@ -152,6 +152,131 @@ static void test_told_before_the_begin(void **state)
     finish();
 }
 
+/* The oldest under way is answered, a quarter of a second long; events of firm wk with `status`. The firm
+ * hears nothing of what is refused. */
+static void answer_events(int status)
+{
+    for (unsigned i = 0; i < 25; i++) {
+        size_t k = 0;
+        while (k < mq.n && mq.sent[k].acked)
+            k++;
+        if (k < mq.n) {
+            bool is_event = strncmp(mq.sent[k].topic, P "events/wk/", 20) == 0;
+            if (is_event && status != 0)
+                snprintf(mq.sent[k].topic, sizeof(mq.sent[k].topic), "refused");
+            ack_one(&mq.sent[k], is_event ? status : 0);
+        }
+        run_ms(10);
+    }
+}
+
+static void assert_cut(unsigned cut)
+{
+    settle();
+    assert_firm_knows();
+    assert_int_equal(wk.snapshots, 1);
+    assert_int_equal(wk.cut, cut);
+    finish();
+}
+
+/* What went for a state of the snapshot was refused. */
+static void test_event_refused(void **state)
+{
+    (void)state;
+    open_cases(8);
+    ask();
+    commit("wk", "c1", "cq.all.1.b.7", TELL_STATE | TELL_EVENT, 9, "cq/all/1");
+    answer_events(-EACCES);
+    firm_hears();
+    assert_int_equal(wk.snapshots, 1);
+    assert_int_equal(wk.states, 7);
+    assert_true(wk.cases[7].payload[0]); /* open, as it was */
+    assert_cut(1);
+}
+
+/* Nothing else waits for the window: its end waits for what it counts on. */
+static void test_refused_late(void **state)
+{
+    (void)state;
+    open_cases(8);
+    ask();
+    commit("wk", "c1", "cq.all.1.b.7", TELL_EVENT, 9, "cq/all/1");
+    run_ms(20);
+    ack(1);
+    run_ms(20);
+    mq.window = 50;
+    ack(1);
+    run_ms(500);
+    for (size_t i = find_sent(P "events/wk/c1", mq.n - 8); i < mq.n; i++)
+        assert_false(mq.sent[i].acked);
+    answer_events(-EACCES);
+    assert_cut(1);
+}
+
+/* A firm misses seq 9, which the broker refused, but not seq 10, and asks. When it hears 9 after all, 10 is
+ * still what is so. */
+static void test_older_again(void **state)
+{
+    (void)state;
+    open_cases(8);
+    mq.window = 9;
+    commit("wk", "c1", "cq.all.1.b.7", TELL_STATE | TELL_EVENT, 9, "cq/all/1");
+    commit("wk", "c1", "cq.all.1.b.7", TELL_STATE | TELL_EVENT, 10, "cq/all/1");
+    run_ms(20);
+    size_t event = find_sent(P "events/wk/c1", mq.n - 4);
+    assert_string_equal(mq.sent[event].payload, db.rows[8].payload);
+    snprintf(mq.sent[event].topic, sizeof(mq.sent[event].topic), "refused");
+    ack_one(&mq.sent[event], -EACCES);
+    ack(100);
+    run_ms(4900);
+    mq.window = 2;
+    ack(100);
+    ask();
+    ack(1); /* the begin: the store is asked */
+    run_ms(1000);
+    assert_false(db.rows[8].done);
+    assert_true(db.rows[9].done);
+    assert_cut(0);
+}
+
+/* Numbers of another stream or compound say nothing of what is newer. */
+static void test_other_numbers(void **state)
+{
+    (void)state;
+    open_cases(8);
+    commit("wk", "c1", "cq.all.1.b.6", TELL_STATE | TELL_EVENT, 50, "cq/all/0");
+    settle();
+    mq.window = 3;
+    ask();
+    commit("wk", "c1", "cq.all.1.b.6", TELL_STATE | TELL_EVENT, 9, "cq/all/1");
+    struct fake_out *o =
+        commit("wk", "c2", "cq.all.1.b.7", TELL_STATE | TELL_EVENT | TELL_LEAVE, 1, "cq/all/1");
+    o->o.was_firm = "wk";
+    o->o.was_compound = "c1";
+    settle();
+    firm_hears();
+    assert_int_equal(wk.states, 6);
+    assert_int_equal(wk.cut, 0);
+    finish();
+}
+
+static void test_state_too_large(void **state)
+{
+    (void)state;
+    open_cases(8);
+    struct fake_case *c = &db.cases[3];
+    size_t len = strlen(c->payload);
+    memset(c->payload + len, ' ', sizeof(c->payload) - 1 - len);
+    mq.max_len = sizeof(c->payload) - 2;
+    ask();
+    settle();
+    firm_hears();
+    assert_int_equal(wk.states, 7);
+    assert_int_equal(wk.snapshots, 1);
+    assert_int_equal(wk.cut, 1);
+    finish();
+}
+
 /* A case of them at random opens, changes, closes or moves; of some ends nobody hears but by its topic. */
 static void random_change(uint64_t *rnd, unsigned seq[2])
 {
@@ -218,6 +343,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events_overtake),
         cmocka_unit_test(test_told_before_the_begin),
+        cmocka_unit_test(test_event_refused),
+        cmocka_unit_test(test_refused_late),
+        cmocka_unit_test(test_older_again),
+        cmocka_unit_test(test_other_numbers),
+        cmocka_unit_test(test_state_too_large),
         cmocka_unit_test_teardown(test_at_random, random_say_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
